@@ -1,0 +1,239 @@
+"""The nouns of ibjax: what one stage hands to the next. Imports nothing of ibjax but `typing`.
+
+Arrays are the data of each pytree; names, kinds and scopes are static metadata, so that they
+survive `jit` and `vmap` and can never be averaged with the numbers they describe.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.typing import (
+    Array,
+    BiasDirection,
+    Bool,
+    BoundKind,
+    CoefficientKind,
+    Float,
+    Int,
+    Scope,
+)
+
+
+class Dataset(NamedTuple):
+    """Inputs and labels of one split.
+
+    Attributes:
+        x: inputs, float32 in [0, 1] for images; shape (n, ...).
+        y: integer labels in 0..num_classes-1; shape (n,).
+        num_classes: the number of classes K.
+        name: what it was loaded as.
+        truth: known exact quantities of a synthetic law (nats, probabilities), else empty.
+    """
+
+    x: Array
+    y: Array
+    num_classes: int
+    name: str
+    truth: dict[str, float] = {}  # noqa: RUF012  (a NamedTuple default, never mutated)
+
+
+class Supersample(NamedTuple):
+    """Pairs of examples and the masks that choose the training member of each pair.
+
+    Attributes:
+        index: positions in the data set, (k1, n, 2); distinct within a supersample.
+        mask: (k1, k2, n) of 0/1; ``mask == u`` means that column u is trained on.
+    """
+
+    index: Int[Array, "k1 n 2"]
+    mask: Int[Array, "k1 k2 n"]
+
+
+class LayerFacts(NamedTuple):
+    """What the depth bounds need to know of one hidden layer, read off its definition.
+
+    Attributes:
+        name: a name for tables.
+        width: number of units.
+        diameter: Euclidean diameter of the set the noiseless output can lie in, for every
+            weight setting and input; inf where the activation is unbounded.
+        noise: standard deviation of the Gaussian noise added after the activation; 0 for none.
+        dropout: probability that a unit is dropped (independently); 0 for none.
+    """
+
+    name: str
+    width: int
+    diameter: float
+    noise: float = 0.0
+    dropout: float = 0.0
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["value", "std_error", "ok"],
+    meta_fields=["bias", "name", "reason"],
+)
+@dataclass(frozen=True)
+class Estimate:
+    """A number estimated or computed from data, in nats unless its function says otherwise.
+
+    Attributes:
+        value: the raw estimate, never clamped.
+        std_error: its standard error; 0 for an exact value, NaN where none is known.
+        ok: False where the estimate must not be used (`reason` says what to look at).
+        bias: the direction in which it errs on average.
+        name: the estimator.
+        reason: the static part of why `ok` may be False, and what to do about it.
+    """
+
+    value: Float[Array, "*batch"]
+    std_error: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(jnp.nan))
+    ok: Bool[Array, "*batch"] = field(default_factory=lambda: jnp.array(True))
+    bias: BiasDirection = "unknown"
+    name: str = ""
+    reason: str = ""
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["value", "log1m"],
+    meta_fields=["kind", "scope", "reason"],
+)
+@dataclass(frozen=True)
+class Contraction:
+    """A strong data-processing coefficient in [0, 1].
+
+    Attributes:
+        value: the coefficient eta.
+        log1m: log(1 - eta), accurate where eta rounds to 1.
+        kind: exact, upper, lower or estimate. Only exact and upper enter a certificate.
+        scope: channel (any input law), input (one input law) or instance (one variable).
+        reason: where the number comes from, in words.
+    """
+
+    value: Float[Array, "*batch"]
+    log1m: Float[Array, "*batch"]
+    kind: CoefficientKind = "exact"
+    scope: Scope = "channel"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One premise of a theorem, in one sentence, with how it is checked."""
+
+    name: str
+    statement: str
+    checked: str = "by the user"
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["value", "information", "std_error", "vacuous", "holds"],
+    meta_fields=["name", "kind", "assumptions", "note"],
+)
+@dataclass(frozen=True)
+class BoundValue:
+    """The value of a generalization bound and what kind of number it is.
+
+    Attributes:
+        value: the bound, in units of the loss; NaN where an input is missing or a checkable
+            premise fails.
+        information: the information it was computed from, in nats; NaN where it uses none.
+        std_error: standard error of `value` where it is estimated; NaN where unknown.
+        vacuous: True where the bound says no more than the range of the loss does.
+        holds: whether the premises that can be computed hold.
+        name: the registered name.
+        kind: certificate, estimate or diagnostic.
+        assumptions: names of the premises.
+        note: one line for people, for instance why a published formula is no certificate.
+    """
+
+    value: Float[Array, "*batch"]
+    information: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(jnp.nan))
+    std_error: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(jnp.nan))
+    vacuous: Bool[Array, "*batch"] = field(default_factory=lambda: jnp.array(False))
+    holds: Bool[Array, "*batch"] = field(default_factory=lambda: jnp.array(True))
+    name: str = ""
+    kind: BoundKind = "diagnostic"
+    assumptions: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Network(NamedTuple):
+    """A network as pure functions; the mathematics never sees a framework.
+
+    Attributes:
+        init: ``(key, x) -> params`` for one batch x.
+        apply: ``(params, x, key, hyper) -> (logits, features)``; features is a tuple of the
+            (noisy) outputs of the hidden layers. `key` draws the layer noise; None turns it off.
+        layers: facts of the hidden layers, in order.
+        trainable: ``(params, hyper) -> pytree of 0/1`` marking parameters in use, or None
+            when all are (padded depth masks the rest).
+    """
+
+    init: Callable[..., Any]
+    apply: Callable[..., tuple[Array, tuple[Array, ...]]]
+    layers: tuple[LayerFacts, ...] = ()
+    trainable: Callable[..., Any] | None = None
+
+
+class Evidence(NamedTuple):
+    """Everything measured on the replicas of one configuration; bounds are arithmetic on it.
+
+    Leading axes: k1 supersamples, k2 masks; E checkpoints; n pairs; T steps; L hidden layers.
+    Missing pieces are NaN arrays of the right shape (or shape ()), never None.
+
+    Attributes:
+        index: pool positions of the pairs, (k1, n, 2).
+        mask: training column of each pair, (k1, k2, n).
+        labels: (k1, n, 2).
+        predictions: predicted class, one fresh draw of the layer noise, (k1, k2, E, n, 2).
+        train_error: 0-1 error on the training members, averaged over noise draws, (k1, k2, E).
+        test_error: the same on the ghosts.
+        train_loss: training loss (surrogate) at the checkpoints, (k1, k2, E).
+        diverged: whether the parameters left the finite numbers, (k1, k2).
+        checkpoints: steps done at each checkpoint, (E,).
+        step_sizes: eta_t, (T,).
+        noise_stds: standard deviation of the noise added to the weights, (T,).
+        clip: per-example gradient norm bound enforced in training; inf if none.
+        batch_size: b, a float scalar.
+        dim: number of trained parameters d.
+        gradient_information: cumulative sum of eta^2 |g_B|^2 / (2 s^2), (k1, k2, E).
+        sample_information: cumulative sum of eta^2 / (2 s^2) * (1/n) sum_{i in B} |g_i|^2/b^2.
+        incoherence_information: the same with the gradient of the average of the other
+            examples subtracted (Negrea et al. prior), (k1, k2, E).
+        layer_diameter: (L,).
+        layer_noise: (L,).
+        layer_log1m: log(1 - eta_l) of each hidden layer, channel scope, exact or upper, (L,).
+        num_classes: K, a float scalar.
+        exchangeable: 1 where batches and stopping were chosen independently of the data.
+    """
+
+    index: Array
+    mask: Array
+    labels: Array
+    predictions: Array
+    train_error: Array
+    test_error: Array
+    train_loss: Array
+    diverged: Array
+    checkpoints: Array
+    step_sizes: Array
+    noise_stds: Array
+    clip: Array
+    batch_size: Array
+    dim: Array
+    gradient_information: Array
+    sample_information: Array
+    incoherence_information: Array
+    layer_diameter: Array
+    layer_noise: Array
+    layer_log1m: Array
+    num_classes: Array
+    exchangeable: Array

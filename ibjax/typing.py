@@ -1,0 +1,45 @@
+"""Array aliases with shapes, shared by every stage; imports nothing of ibjax.
+
+Shapes are written with jaxtyping. One-axis shapes carry a leading space (``" n"``), as
+jaxtyping and linters agree on. Information is in nats everywhere.
+"""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jax import Array as JaxArray
+from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import PRNGKeyArray as Key
+
+Array: TypeAlias = JaxArray | np.ndarray
+"""Anything the numerical functions accept: a JAX or a NumPy array."""
+
+Scalar: TypeAlias = Float[Array, ""] | float
+"""A real scalar, traced or not."""
+
+BoundKind: TypeAlias = Literal["certificate", "estimate", "diagnostic"]
+"""What a bound is: see the section on kinds in the README."""
+
+CoefficientKind: TypeAlias = Literal["exact", "upper", "lower", "estimate"]
+"""What a contraction coefficient or an information value is, relative to the truth."""
+
+Scope: TypeAlias = Literal["channel", "input", "instance"]
+"""For which inputs a contraction coefficient holds."""
+
+BiasDirection: TypeAlias = Literal["none", "up", "down", "unknown"]
+"""The direction in which an estimate errs on average."""
+
+__all__ = [
+    "Array",
+    "BiasDirection",
+    "Bool",
+    "BoundKind",
+    "CoefficientKind",
+    "Float",
+    "Int",
+    "JaxArray",
+    "Key",
+    "Scalar",
+    "Scope",
+    "UInt8",
+]

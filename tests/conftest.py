@@ -1,0 +1,42 @@
+"""Settings every test shares: hypothesis profile, the float64 fixture, the shared data."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ibjax",
+    deadline=None,
+    derandomize=True,
+    max_examples=int(os.environ.get("IBJAX_EXAMPLES", "25")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ibjax")
+
+
+@pytest.fixture
+def x64():
+    """Run one test in float64."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Run one test in both precisions; the value is the dtype's name."""
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def tfds_dir() -> str:
+    """A TFDS data directory with MNIST, or a skip with its reason."""
+    shared = Path(__file__).parents[2] / "shared" / "datasets" / "tfds"
+    candidates = [os.environ.get("TFDS_DATA_DIR"), shared]
+    for candidate in candidates:
+        if candidate and (Path(candidate) / "mnist").is_dir():
+            return str(candidate)
+    pytest.skip("needs MNIST in TFDS format: set TFDS_DATA_DIR to a directory that holds it")

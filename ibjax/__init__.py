@@ -29,6 +29,9 @@ from ibjax.interface import (
     Evidence as Evidence,
 )
 from ibjax.interface import (
+    Hyper as Hyper,
+)
+from ibjax.interface import (
     LayerFacts as LayerFacts,
 )
 from ibjax.interface import (

@@ -165,6 +165,24 @@ class BoundValue:
     note: str = ""
 
 
+class Hyper(NamedTuple):
+    """The scalars of a run that may be swept without compiling again.
+
+    Attributes:
+        learning_rate: step size eta, or the factor of a schedule.
+        inverse_temperature: beta of the Langevin noise, or the factor of a schedule.
+        clip: largest norm of a per-example gradient; inf for none.
+        layer_noise: standard deviation of the noise after each hidden activation.
+        depth: number of hidden layers in use, for networks of padded depth.
+    """
+
+    learning_rate: Any
+    inverse_temperature: Any
+    clip: Any = float("inf")
+    layer_noise: Any = 0.0
+    depth: Any = 0
+
+
 class Network(NamedTuple):
     """A network as pure functions; the mathematics never sees a framework.
 
@@ -173,14 +191,24 @@ class Network(NamedTuple):
         apply: ``(params, x, key, hyper) -> (logits, features)``; features is a tuple of the
             (noisy) outputs of the hidden layers. `key` draws the layer noise; None turns it off.
         layers: facts of the hidden layers, in order.
-        trainable: ``(params, hyper) -> pytree of 0/1`` marking parameters in use, or None
+        taps: ``(params, x, key, hyper, taps) -> (logits, inputs)`` for networks made of dense
+            layers only: `taps` are added to the pre-activations, `inputs` are what each dense
+            layer saw. Their gradients give every per-example gradient as an outer product.
+        tap_shapes: ``(params, batch) -> taps of zeros``, one (batch, out) array a dense layer.
+        assemble: ``(params, inputs, deltas) -> gradient`` summed over the batch.
+        trainable: ``(params, hyper) -> pytree of 0/1`` marking the parameters in use, or None
             when all are (padded depth masks the rest).
+        stochastic: whether `apply` draws noise, so that evaluation averages over draws.
     """
 
     init: Callable[..., Any]
-    apply: Callable[..., tuple[Array, tuple[Array, ...]]]
+    apply: Callable[..., tuple[Any, tuple[Any, ...]]]
     layers: tuple[LayerFacts, ...] = ()
+    taps: Callable[..., Any] | None = None
+    tap_shapes: Callable[..., Any] | None = None
+    assemble: Callable[..., Any] | None = None
     trainable: Callable[..., Any] | None = None
+    stochastic: bool = False
 
 
 class Evidence(NamedTuple):

@@ -1,0 +1,65 @@
+"""Batches chosen independently of the data: which examples, and with which weights."""
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.langevin.config import Batching
+from ibjax.typing import Array, Key
+
+
+def size(n: int, batch_size: int | None, batching: Batching) -> int:
+    """Examples a step; the expected number under Poisson sampling.
+
+    Raises:
+        ValueError: if the batch is larger than the sample.
+    """
+    if batch_size is None or batching == "full":
+        return n
+    if batch_size > n:
+        raise ValueError(f"batch_size={batch_size} exceeds the {n} training examples; lower it")
+    return batch_size
+
+
+def order(key: Key, step: Array, previous: Array, n: int, b: int, batching: Batching) -> Array:
+    """The order of the examples in force at `step`: a new one as often as `batching` says.
+
+    Args:
+        key: the stream of the batch order.
+        step: index of the step.
+        previous: the order in force before, (n,).
+        n: number of training examples.
+        b: batch size.
+        batching: how batches are formed.
+
+    Returns:
+        A permutation, (n,).
+    """
+    if b == n or batching in ("full", "poisson"):
+        return previous
+    if batching == "without_replacement":
+        return jax.random.permutation(jax.random.fold_in(key, step), n)
+    per_epoch = n // b
+
+    def fresh():
+        return jax.random.permutation(jax.random.fold_in(key, step // per_epoch), n)
+
+    return jax.lax.cond(step % per_epoch == 0, fresh, lambda: previous)
+
+
+def draw(
+    key: Key, step: Array, order: Array, b: int, batching: Batching
+) -> tuple[Array, Array | None]:
+    """Members and weights of the batch at `step`.
+
+    Returns:
+        Positions (b,), or (n,) for full and Poisson batches, and weights that sum to b, or None
+        where they are all one. The gradient of a step is (1/b) times the weighted sum.
+    """
+    n = order.shape[0]
+    if batching == "poisson" and b < n:
+        chosen = jax.random.bernoulli(jax.random.fold_in(key, step), b / n, (n,))
+        return order, chosen.astype(jnp.float32)
+    if b == n:
+        return order, None
+    start = 0 if batching == "without_replacement" else (step % (n // b)) * b
+    return jax.lax.dynamic_slice(order, (start,), (b,)), None

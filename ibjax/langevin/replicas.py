@@ -1,0 +1,308 @@
+"""The replica engine: many training runs at once, in chunks, on every local device."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
+from ibjax.langevin import batches
+from ibjax.langevin.config import Config, hyper, schedules, static
+from ibjax.langevin.run import Run, make_run
+from ibjax.langevin.transform import noise_std, schedule_value
+from ibjax.networks import MLP, build
+from ibjax.typing import Array, Key
+
+Progress = Callable[[int, int], None]
+"""Called with (replica-steps done, replica-steps in all)."""
+
+_SEGMENT = 100
+"""Steps between two reports of progress; the numbers do not depend on it."""
+
+
+class _Shape(NamedTuple):
+    n: int
+    chunk: int
+    x: tuple[int, ...]
+    num_classes: int
+    devices: int
+
+
+class _Programs(NamedTuple):
+    init: Callable[..., Any]
+    advance: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    shardings: tuple[NamedSharding, NamedSharding]
+    bytes: int
+
+
+def run_replicas(
+    key: Key,
+    config: Config,
+    dataset: Dataset,
+    supersample: Supersample,
+    *,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Train one replica for each supersample and mask, and measure what the bounds need.
+
+    Replica (s, u) trains on ``index[s, i, mask[s, u, i]]`` and is tested on the other member of
+    each pair. Its randomness is ``fold_in(fold_in(key, s), u)`` with separate streams for
+    initialisation, batches, Langevin noise, layer noise and evaluation, so its result does not
+    depend on which replicas run beside it. Replicas are spread over all local devices.
+
+    Args:
+        key: root key of the training randomness.
+        config: the run; equal up to learning rate, temperature, clip and noise, two
+            configurations share one compiled program.
+        dataset: the pool; kept once per device.
+        supersample: pairs and masks, from `data.supersample`.
+        progress: called after every stretch of steps.
+
+    Returns:
+        `Evidence` as NumPy arrays. A replica whose weights or losses stop being finite is
+        marked in ``diverged``; its numbers are NaN (predictions -1).
+
+    Raises:
+        ValueError: if the supersample does not fit the data set or the batch does not fit n.
+    """
+    with jax.enable_x64(False):  # training is in float32 whatever the caller analyses in
+        return _run(key, config, dataset, supersample, progress)
+
+
+def _run(key, config, dataset, supersample, progress) -> Evidence:
+    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
+    x, y = _checked(dataset, index, mask)
+    k1, k2, n = mask.shape
+    b = batches.size(n, config.batch_size, config.batching)
+    network = build(config.network, dataset.num_classes, x.shape[1:])
+    stops = _checkpoints(config)
+    total = k1 * k2
+    programs, chunk = _fitting_programs(config, x, n, total, dataset.num_classes)
+    whole, split = programs.shardings
+    values = jax.tree.map(jnp.float32, hyper(config))
+    values, x, y = jax.device_put((values, x, y), whole)
+    keys = _replica_keys(key, k1, k2, config.shared_randomness)
+    pairs = np.repeat(index, k2, axis=0).astype(np.int32)
+    masks = mask.reshape(total, n).astype(np.int32)
+
+    parts, done = [], 0
+    for first in range(0, total, chunk):
+        keep = min(chunk, total - first)
+        rows = np.minimum(np.arange(first, first + chunk), total - 1)
+        k, i, m = jax.device_put((keys[rows], pairs[rows], masks[rows]), split)
+        some = (k, values, i, m, x, y)
+        state, step, measured = programs.init(k, values), 0, []
+        for stop in stops:
+            while step < stop:
+                until = min(step + _SEGMENT, stop)
+                state = programs.advance(state, *jax.device_put(_ints(step, until), whole), *some)
+                done += (until - step) * keep
+                step = until
+                if progress is not None:
+                    jax.block_until_ready(state)
+                    progress(done, total * config.steps)
+            now = programs.evaluate(state, *jax.device_put(_ints(stop), whole), *some)
+            measured.append(jax.device_get(now))
+        together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
+        parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], together))
+    m = jax.tree.map(lambda *a: np.concatenate(a).reshape(k1, k2, *a[0].shape[1:]), *parts)
+    return _evidence(config, network, dataset, index, mask, m, stops, b)
+
+
+def _ints(*values: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(v, np.int32) for v in values)
+
+
+def _evidence(config, network, dataset, index, mask, m, stops, b) -> Evidence:
+    from ibjax import contraction
+
+    diverged = ~np.all(m.finite, axis=-1)
+    bad = diverged[..., None]
+    etas, stds = step_arrays(config)
+    layers = network.layers
+    if isinstance(config.network, MLP):
+        layers = layers[: config.network.depth]
+    coefficients = contraction.network(layers)
+    information = np.where(bad[..., None], np.nan, m.information)
+    return Evidence(
+        index=index,
+        mask=mask,
+        labels=np.asarray(dataset.y)[index],
+        predictions=np.where(bad[..., None, None], -1, m.predictions),
+        train_error=np.where(bad, np.nan, m.train_error),
+        test_error=np.where(bad, np.nan, m.test_error),
+        train_loss=np.where(bad, np.nan, m.train_loss),
+        diverged=diverged,
+        checkpoints=np.asarray(stops),
+        step_sizes=etas,
+        noise_stds=stds,
+        clip=np.float64(hyper(config).clip),
+        batch_size=np.float64(b),
+        dim=np.float64(dim(config, network, dataset)),
+        gradient_information=information[..., 0],
+        sample_information=information[..., 1],
+        incoherence_information=information[..., 2],
+        layer_diameter=np.array([f.diameter for f in layers], np.float64),
+        layer_noise=np.array([f.noise for f in layers], np.float64),
+        layer_log1m=np.array([float(c.log1m) for c in coefficients], np.float64),
+        num_classes=np.float64(dataset.num_classes),
+        exchangeable=np.float64(1.0),
+    )
+
+
+def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Step sizes and standard deviations of the weight noise of every step, (T,) float64."""
+    eta, beta = schedules(config, hyper(config))
+
+    def at(t):
+        rate = schedule_value(eta, t)
+        std = noise_std(rate, schedule_value(beta, t)) if config.optimizer == "sgld" else 0.0
+        return jnp.float32(rate), jnp.float32(std)
+
+    etas, stds = jax.vmap(at, out_axes=0)(jnp.arange(config.steps))
+    return np.asarray(etas, np.float64), np.asarray(stds, np.float64)
+
+
+def dim(config: Config, network: Network, dataset: Dataset) -> int:
+    """Number of trained parameters; those of padded layers do not count."""
+    example = jnp.zeros((1, *np.shape(dataset.x)[1:]), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), example)
+    if network.trainable is None:
+        return sum(int(np.prod(s.shape)) for s in jax.tree.leaves(shapes))
+    ones = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes)
+    marks = network.trainable(ones, hyper(config))
+    return int(sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(marks)))
+
+
+def _fitting_programs(config, x, n, total, num_classes) -> tuple[_Programs, int]:
+    """Programs for as many replicas at once as XLA says the memory holds."""
+    devices = jax.local_device_count()
+    chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
+    while True:
+        programs = _compile(static(config), _Shape(n, chunk, x.shape, num_classes, devices))
+        fits = programs.bytes <= config.memory or chunk == devices
+        if config.replicas_per_chunk is not None or fits:
+            return programs, chunk
+        smaller = int(chunk * config.memory / programs.bytes) // devices * devices
+        chunk = max(min(smaller, chunk - devices), devices)
+
+
+@lru_cache(maxsize=64)
+def _compile(config: Config, shape: _Shape) -> _Programs:
+    network = build(config.network, shape.num_classes, shape.x[1:])
+    pool = jax.ShapeDtypeStruct(shape.x, jnp.float32)
+    run: Run = make_run(config, network, pool, shape.n)
+    over = _vectorised(config.mapping)
+
+    def init(keys, values):
+        return over(lambda k: run.init(k, values), keys)
+
+    def advance(state, start, stop, keys, values, index, mask, x, y):
+        def one(s, k, i, m):
+            return run.advance(s, start, stop, k, values, i, m, x, y)
+
+        return over(one, state, keys, index, mask)
+
+    def evaluate(state, step, keys, values, index, mask, x, y):
+        def one(s, k, i, m):
+            return run.evaluate(s, step, k, values, i, m, x, y)
+
+        return over(one, state, keys, index, mask)
+
+    auto = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((shape.devices,), ("replica",), auto, devices=jax.local_devices())
+    split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
+    data = (split, whole, split, split, whole, whole)
+
+    def place(function, *shardings):
+        """One program for all local devices, each working on its share of the replicas."""
+        specs = tuple(s.spec for s in shardings)
+        if shape.devices > 1:
+            function = jax.shard_map(
+                function, mesh=mesh, in_specs=specs, out_specs=split.spec, check_vma=False
+            )
+        return jax.jit(function, in_shardings=shardings, out_shardings=split)
+
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    values = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
+    state = jax.eval_shape(init, keys, values)
+    index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
+    mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
+    labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
+    rest = (keys, values, index, mask, pool, labels)
+    compiled = place(advance, split, whole, whole, *data).lower(state, scalar, scalar, *rest)
+    compiled = compiled.compile()
+    return _Programs(
+        place(init, split, whole).lower(keys, values).compile(),
+        compiled,
+        place(evaluate, split, whole, *data).lower(state, scalar, *rest).compile(),
+        (whole, split),
+        _bytes(compiled),
+    )
+
+
+def _bytes(compiled: Any) -> int:
+    """Memory one device needs for a chunk, by XLA's own account; 0 where it gives none."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        return 0
+    return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+
+
+def _vectorised(mapping: str) -> Callable[..., Any]:
+    if mapping == "vmap":
+        return lambda f, *xs: jax.vmap(f)(*xs)
+    return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)
+
+
+def _replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
+    """Keys (k1 * k2,): replica (s, u) has the same one whatever k1 and k2 are."""
+    if shared:
+        return jnp.broadcast_to(key, (k1 * k2,))
+    outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
+    return jax.vmap(lambda k: jax.vmap(lambda u: jax.random.fold_in(k, u))(jnp.arange(k2)))(
+        outer
+    ).reshape(-1)
+
+
+def _checkpoints(config: Config) -> tuple[int, ...]:
+    each = config.steps / config.checkpoints
+    return tuple(round(each * (i + 1)) for i in range(config.checkpoints))
+
+
+def _checked(dataset: Dataset, index: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
+    x = np.asarray(dataset.x, np.float32)
+    y = np.asarray(dataset.y, np.int32)
+    if index.ndim != 3 or index.shape[2] != 2:
+        raise ValueError(f"supersample.index has shape {index.shape}; it must be (k1, n, 2)")
+    if mask.ndim != 3 or (mask.shape[0], mask.shape[2]) != index.shape[:2]:
+        raise ValueError(
+            f"supersample.mask has shape {mask.shape}; with index {index.shape} it must be "
+            f"({index.shape[0]}, k2, {index.shape[1]})"
+        )
+    if index.shape[1] < 2:
+        raise ValueError(f"n={index.shape[1]} training examples are too few; give n >= 2")
+    if index.min() < 0 or index.max() >= len(x):
+        raise ValueError(
+            f"supersample.index reaches from {index.min()} to {index.max()} but the data set "
+            f"{dataset.name!r} has {len(x)} examples; draw it with size={len(x)}"
+        )
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError("supersample.mask must hold 0 and 1 only")
+    if len(x) != len(y):
+        raise ValueError(f"dataset.x has {len(x)} examples but dataset.y {len(y)}; match them")
+    if y.min() < 0 or y.max() >= dataset.num_classes:
+        raise ValueError(
+            f"dataset.y reaches from {y.min()} to {y.max()}; labels must lie in "
+            f"0..{dataset.num_classes - 1} (num_classes={dataset.num_classes})"
+        )
+    if not np.isfinite(x).all():
+        raise ValueError("dataset.x holds NaN or infinite values; remove those examples first")
+    return x, y

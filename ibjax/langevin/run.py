@@ -1,0 +1,165 @@
+"""One training run as a pure function of its key: initialise, advance, evaluate."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from ibjax.interface import Hyper, Network
+from ibjax.langevin import batches
+from ibjax.langevin.config import Config, optimizer, schedules
+from ibjax.langevin.gradients import StepGradient, cross_entropy, step_gradient
+from ibjax.typing import Array, Key
+
+INIT, BATCH, NOISE, LAYER, EVALUATION = range(5)
+"""Streams of randomness of a run, folded into its key."""
+
+
+class TrainState(NamedTuple):
+    """What the next step needs.
+
+    Attributes:
+        weights: all parameters, flat, (d,).
+        optimizer: the state of the optax transformation.
+        order: order of the examples in force, (n,).
+        sums: running sums of the gradient statistics, (3,).
+        lost: what rounding has cost them so far (compensated summation), (3,).
+    """
+
+    weights: Array
+    optimizer: Any
+    order: Array
+    sums: Array
+    lost: Array
+
+
+class Measurement(NamedTuple):
+    """What a person wants to see of a run at a checkpoint."""
+
+    predictions: Array
+    train_error: Array
+    test_error: Array
+    train_loss: Array
+    information: Array
+    finite: Array
+
+
+class Run(NamedTuple):
+    """The three pure functions of a run; each is for one replica."""
+
+    init: Callable[..., TrainState]
+    advance: Callable[..., TrainState]
+    evaluate: Callable[..., Measurement]
+    unravel: Callable[[Array], Any]
+
+
+def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
+    """The functions of one run, with every shape settled.
+
+    Args:
+        config: static description; its swept scalars are ignored in favour of `Hyper`.
+        network: the network of `config`.
+        x: inputs of the pool, for their shape.
+        n: number of training examples.
+    """
+    b = batches.size(n, config.batch_size, config.batching)
+    example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), example)
+    _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+
+    def init(key: Key, hyper: Hyper) -> TrainState:
+        params = network.init(jax.random.fold_in(key, INIT), example)
+        weights, _ = ravel_pytree(params)
+        state = optimizer(config, hyper).init(weights)
+        zeros = jnp.zeros(3)
+        return TrainState(weights, state, jnp.arange(n), zeros, zeros)
+
+    def used(weights: Array, hyper: Hyper) -> Array | None:
+        if network.trainable is None:
+            return None
+        return ravel_pytree(network.trainable(unravel(weights), hyper))[0]
+
+    def step(t, state: TrainState, key, hyper, index, mask, x, y) -> TrainState:
+        batch_key = jax.random.fold_in(key, BATCH)
+        order = batches.order(batch_key, t, state.order, n, b, config.batching)
+        member, w = batches.draw(batch_key, t, order, b, config.batching)
+        chosen = index[member, mask[member]]
+        layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
+        got = step_gradient(
+            network,
+            unravel(state.weights),
+            x[chosen],
+            y[chosen],
+            w,
+            b,
+            layer_key,
+            hyper,
+            config.clip is not None,
+        )
+        flat, _ = ravel_pytree(got.gradient)
+        noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
+        update, opt = optimizer(config, hyper).update(
+            flat, state.optimizer, state.weights, key=noise_key
+        )
+        in_use = used(state.weights, hyper)
+        update = update if in_use is None else update * in_use
+        eta, beta = (s(t) if callable(s) else s for s in schedules(config, hyper))
+        beta = beta if config.optimizer == "sgld" else jnp.inf
+        terms = eta * beta / 4 * _statistics(got, flat, w, n, b)
+        sums, lost = _compensated(state.sums, state.lost, terms)
+        return TrainState(state.weights + update, opt, order, sums, lost)
+
+    def advance(state, start, stop, key, hyper, index, mask, x, y) -> TrainState:
+        def body(t, s):
+            return step(t, s, key, hyper, index, mask, x, y)
+
+        return jax.lax.fori_loop(start, stop, body, state)
+
+    def evaluate(state, step, key, hyper, index, mask, x, y) -> Measurement:
+        params = unravel(state.weights)
+        inputs = x[index].reshape(2 * n, *x.shape[1:])
+        labels = y[index]
+        key = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), step)
+
+        def draw(k):
+            logits, _ = network.apply(params, inputs, k, hyper)
+            loss = cross_entropy(logits, labels.reshape(-1)).reshape(n, 2)
+            return jnp.argmax(logits, axis=-1).reshape(n, 2), loss
+
+        draws = config.noise_draws if network.stochastic else 1
+        predictions, losses = jax.lax.map(draw, jax.random.split(key, draws))
+        errors = jnp.mean((predictions != labels).astype(jnp.float32), axis=0)
+        trained = jnp.stack([1 - mask, mask], axis=-1).astype(jnp.float32)
+        return Measurement(
+            predictions=predictions[0].astype(jnp.int32),
+            train_error=jnp.sum(errors * trained) / n,
+            test_error=jnp.sum(errors * (1 - trained)) / n,
+            train_loss=jnp.sum(jnp.mean(losses, axis=0) * trained) / n,
+            information=state.sums - state.lost,
+            finite=jnp.all(jnp.isfinite(state.weights)) & jnp.all(jnp.isfinite(losses)),
+        )
+
+    return Run(init, advance, evaluate, unravel)
+
+
+def _statistics(got: StepGradient, flat: Array, w: Array | None, n: int, b: int) -> Array:
+    """|g_B|^2; (1/n) sum_i |g_i|^2 / b^2; expected |xi|^2 of the incoherence of a random index.
+
+    The last is s^2 / (b (n - 1)) with s^2 the unbiased variance of the per-example gradients in
+    the batch: index J is in it with probability b/n, and the prior predicts its gradient by the
+    mean of the other n - 1.
+    """
+    batch_sq = jnp.sum(flat**2)
+    total = jnp.sum(got.norms_sq)
+    m = jnp.asarray(b, flat.dtype) if w is None else jnp.sum(w)
+    spread = (total - batch_sq * b**2 / m) / (m - 1)
+    return jnp.stack([batch_sq, total / (n * b**2), spread / (b * max(n - 1, 1))])
+
+
+def _compensated(total: Array, lost: Array, term: Array) -> tuple[Array, Array]:
+    """Kahan's sum: float32 accumulators that do not lose small steps after large ones."""
+    corrected = term - lost
+    new = total + corrected
+    return new, (new - total) - corrected

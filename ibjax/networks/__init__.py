@@ -1,0 +1,29 @@
+"""Networks as pure functions: MLP, CNN, padded depth, and adapters for a user's flax module."""
+
+from ibjax.interface import Network
+from ibjax.networks import cnn as cnn
+from ibjax.networks import mlp as mlp
+from ibjax.networks.activations import activation as activation
+from ibjax.networks.activations import diameter as diameter
+from ibjax.networks.adapters import from_linen as from_linen
+from ibjax.networks.adapters import from_nnx as from_nnx
+from ibjax.networks.cnn import CNN as CNN
+from ibjax.networks.cnn import patches as patches
+from ibjax.networks.mlp import MLP as MLP
+
+
+def build(config: MLP | CNN | Network, num_classes: int, input_shape: tuple[int, ...]) -> Network:
+    """The network of a description; a `Network` is returned as it is.
+
+    Args:
+        config: an `MLP`, a `CNN`, or a ready `Network`.
+        num_classes: number of logits.
+        input_shape: shape of one input.
+    """
+    if isinstance(config, Network):
+        return config
+    if isinstance(config, MLP):
+        return mlp.build(config, num_classes)
+    if isinstance(config, CNN):
+        return cnn.build(config, num_classes, input_shape)
+    raise ValueError(f"network={config!r} is not an MLP, a CNN or a Network")

@@ -1,0 +1,99 @@
+"""Supersamples: pairs of examples, and masks that choose which member of each pair trains."""
+
+import operator
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.interface import Supersample
+from ibjax.typing import Int, JaxArray, Key
+
+# Folded into the root first, so that no index key ever equals a mask key.
+_INDEX, _MASK = 0, 1
+
+
+def supersample(
+    key: Key,
+    size: int,
+    n: int,
+    supersamples: int,
+    masks: int,
+    *,
+    balanced: bool = False,
+) -> Supersample:
+    """Draw ``supersamples`` tables of n pairs from a pool, and ``masks`` masks for each.
+
+    Supersample s is a function of (key, s) and mask u of supersample s one of (key, s, u):
+    asking for more of either leaves the earlier ones as they were.
+
+    Args:
+        key: the root of all draws.
+        size: number of examples in the pool.
+        n: number of pairs, that is of training examples.
+        supersamples: k1.
+        masks: k2.
+        balanced: draw masks in complementary pairs, mask 2v + 1 being one minus mask 2v. Each
+            example then trains in exactly k2/2 of the masks of its supersample, and each mask
+            alone is still uniform; masks 2v and 2v + 1 are not independent.
+
+    Returns:
+        ``index`` (k1, n, 2), positions in the pool, all different within a supersample, and
+        ``mask`` (k1, k2, n) of 0/1; both int32. ``mask == u`` means that column u trains.
+
+    Raises:
+        ValueError: a count below 1, 2 n > size, or balanced with an odd number of masks.
+
+    Reference:
+        Steinke, Zakynthinou 2020, "Reasoning About Generalization via Conditional Mutual
+        Information" (the supersample). Drawing without replacement from a finite pool makes
+        the pairs exchangeable, and independent only given an unlimited pool. The complementary
+        masks are an antithetic design of ours.
+    """
+    size = _count("size", size)
+    n = _count("n", n)
+    supersamples = _count("supersamples", supersamples)
+    masks = _count("masks", masks)
+    if 2 * n > size:
+        raise ValueError(
+            f"n={n} pairs need 2 n = {2 * n} different examples but size={size}: "
+            f"use n <= {size // 2} or a larger pool"
+        )
+    if balanced and masks % 2:
+        raise ValueError(f"masks={masks} must be even when balanced=True: use {masks + 1}")
+
+    ids = jnp.arange(supersamples)
+    index = jax.vmap(lambda s: _pairs(_fold(key, _INDEX, s), size, n))(ids)
+    if balanced:
+        half = _masks(key, ids, masks // 2, n)
+        mask = jnp.stack([half, 1 - half], axis=2).reshape(supersamples, masks, n)
+    else:
+        mask = _masks(key, ids, masks, n)
+    return Supersample(index=index, mask=mask)
+
+
+def _pairs(key: Key, size: int, n: int) -> Int[JaxArray, "n 2"]:
+    chosen = jax.random.permutation(key, size)[: 2 * n]
+    return chosen.reshape(n, 2).astype(jnp.int32)
+
+
+def _masks(key: Key, ids: JaxArray, count: int, n: int) -> Int[JaxArray, "k1 count n"]:
+    def draw(s, u):
+        return jax.random.bernoulli(_fold(key, _MASK, s, u), shape=(n,)).astype(jnp.int32)
+
+    return jax.vmap(lambda s: jax.vmap(lambda u: draw(s, u))(jnp.arange(count)))(ids)
+
+
+def _fold(key: Key, *path: JaxArray | int) -> Key:
+    for step in path:
+        key = jax.random.fold_in(key, step)
+    return key
+
+
+def _count(name: str, value: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+    return number

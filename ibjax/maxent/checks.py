@@ -1,0 +1,90 @@
+"""Shape and value checks shared by the package: one `ValueError` with its remedy, or nothing."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.typing import Array
+
+
+def is_concrete(*arrays: Any) -> bool:
+    """Whether every array holds numbers now (values can be checked), not tracers."""
+    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+
+
+def matrix(name: str, value: Any, minimum: int = 1) -> Array:
+    """A finite float matrix with at least `minimum` rows, in its own floating precision."""
+    array = jnp.asarray(value)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} has shape {array.shape}; give one row an example: (n, d), "
+            "for instance x.reshape(n, -1)"
+        )
+    if array.shape[0] < minimum or array.shape[1] < 1:
+        raise ValueError(
+            f"{name} has shape {array.shape}; give at least {minimum} rows and 1 column"
+        )
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(jnp.result_type(float))
+    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
+        raise ValueError(f"{name} has NaN or infinite entries; drop those rows first")
+    return array
+
+
+def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int]:
+    """Integer labels of the right length and the number of classes.
+
+    Raises:
+        ValueError: if the labels are no integers in 0..num_classes-1, or if the number of
+            classes must be read off traced labels.
+    """
+    array = jnp.asarray(labels)
+    if array.shape != (rows,):
+        raise ValueError(f"labels has shape {array.shape}; give one label a row: ({rows},)")
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        if not is_concrete(array) or not np.array_equal(np.asarray(array) % 1, np.zeros(rows)):
+            raise ValueError(f"labels has dtype {array.dtype}; give integers 0..num_classes-1")
+        array = array.astype(int)
+    if num_classes is None:
+        if not is_concrete(array):
+            raise ValueError("num_classes=None cannot be read off traced labels; pass it")
+        num_classes = max(2, int(np.asarray(array).max()) + 1)
+    if num_classes < 2:
+        raise ValueError(f"num_classes={num_classes} leaves nothing to tell apart; give 2 or more")
+    if is_concrete(array):
+        low, high = int(np.asarray(array).min()), int(np.asarray(array).max())
+        if low < 0 or high >= num_classes:
+            raise ValueError(
+                f"labels run from {low} to {high}; relabel them to 0..{num_classes - 1} "
+                "or raise num_classes"
+            )
+    return array, num_classes
+
+
+def nonnegative(name: str, value: Any) -> None:
+    """Refuse a concrete number below zero."""
+    if is_concrete(value) and not (np.asarray(value) >= 0).all():
+        raise ValueError(f"{name}={value} is a penalty; give {name} >= 0")
+
+
+def law(name: str, value: Any, rows: int | None = None, minimum: int = 1) -> Array:
+    """A joint table of nonnegative numbers, normalised to sum to one."""
+    table = matrix(name, value, minimum)
+    if rows is not None and table.shape[0] != rows:
+        raise ValueError(
+            f"{name} has {table.shape[0]} rows for {rows} rows of features; "
+            "give one row an input and one column a class"
+        )
+    if table.shape[1] < 2:
+        raise ValueError(f"{name} has shape {table.shape}; give one column a class, 2 or more")
+    if is_concrete(table):
+        host = np.asarray(table)
+        if (host < 0).any() or not host.sum() > 0:
+            raise ValueError(
+                f"{name} has negative entries or no mass; give probabilities or counts"
+            )
+    return table / table.sum()

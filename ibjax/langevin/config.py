@@ -37,8 +37,9 @@ class Config:
             differ in their data alone.
         replicas_per_chunk: how many replicas run at once; None lets the memory decide.
         memory: bytes that one chunk may take when it is None above.
-        mapping: how the replicas of one device run: vmap (batched) or map (in sequence, which
-            keeps the matrices of larger networks in a CPU's cache).
+        mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
+            after the other: a CPU keeps their matrices in its cache, and the numbers do not
+            depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
     """
 
     network: MLP | CNN | Network = field(default_factory=MLP)
@@ -54,7 +55,7 @@ class Config:
     shared_randomness: bool = False
     replicas_per_chunk: int | None = None
     memory: int = 2 * 1024**3
-    mapping: Literal["vmap", "map"] = "vmap"
+    mapping: Literal["auto", "vmap", "map"] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("steps", "checkpoints", "noise_draws"):
@@ -70,6 +71,8 @@ class Config:
             )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer={self.optimizer!r} is unknown; choose one of {OPTIMIZERS}")
+        if self.mapping not in ("auto", "vmap", "map"):
+            raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
         ways = get_args(Batching)
         if self.batching not in ways:
             raise ValueError(f"batching={self.batching!r} is unknown; choose one of {ways}")

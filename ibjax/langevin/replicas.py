@@ -257,7 +257,7 @@ def _bytes(compiled: Any) -> int:
 
 
 def _vectorised(mapping: str) -> Callable[..., Any]:
-    if mapping == "vmap":
+    if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
         return lambda f, *xs: jax.vmap(f)(*xs)
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)
 

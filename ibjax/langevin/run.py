@@ -162,4 +162,4 @@ def _compensated(total: Array, lost: Array, term: Array) -> tuple[Array, Array]:
     """Kahan's sum: float32 accumulators that do not lose small steps after large ones."""
     corrected = term - lost
     new = total + corrected
-    return new, (new - total) - corrected
+    return new, jnp.where(jnp.isfinite(new), (new - total) - corrected, 0.0)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.typing import Array, Key
 
@@ -50,12 +52,11 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
 
     def init(key: Key, x: Array) -> Any:
         _, params, rest = split(key)
-        kinds = {type(v).__name__ for v in nnx.iter_graph(rest) if isinstance(v, nnx.Variable)}
-        return params.to_pure_dict() if not kinds else _only_parameters(sorted(kinds))
+        kinds = {variable.type.__name__ for _, variable in nnx.to_flat_state(rest)}
+        _only_parameters(sorted(kinds))
+        return nnx.to_pure_dict(params)
 
     def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
-        import jax
-
         graph, state, rest = split(jax.random.key(0))
         nnx.replace_by_pure_dict(state, params)
         return _with_features(nnx.merge(graph, state, rest)(x))

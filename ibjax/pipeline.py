@@ -1,0 +1,135 @@
+"""The spine: data -> replicas -> evidence -> bounds, for one cell of a sweep.
+
+Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+
+from ibjax import bounds, data, langevin
+from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
+from ibjax.langevin.replicas import Progress
+from ibjax.networks import MLP
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A depth sweep of noisy-SGD replicas on one data set."""
+
+    dataset: str = "digits"
+    """Data set: "digits" (embedded), or any TFDS name."""
+    classes: tuple[int, ...] = (4, 9)
+    """Labels to tell apart."""
+    depths: tuple[int, ...] = (1, 2, 4, 6)
+    """Numbers of hidden layers."""
+    width: int = 32
+    """Units per hidden layer."""
+    train_size: int = 120
+    """Training examples n of each replica (the pool must hold 2n)."""
+    supersamples: int = 5
+    """Supersamples: independent sets of n pairs."""
+    masks: int = 30
+    """Masks, hence replicas, per supersample."""
+    steps: int = 200
+    """Updates."""
+    batch_size: int | None = None
+    """Examples per update; the full batch by default."""
+    learning_rate: float = 0.1
+    """Step size eta."""
+    inverse_temperature: float = 500.0
+    """Inverse temperature beta of the mean loss: each update adds N(0, 2 eta / beta)."""
+    layer_noise: float = 0.5
+    """Standard deviation of the noise after each hidden activation."""
+    clip: float = 1.0
+    """Largest norm of a per-example gradient; what the certificates rest on."""
+    activation: str = "tanh"
+    """Activation; bounded ones give noisy layers a contraction coefficient below 1."""
+    checkpoints: int = 4
+    """Evaluations along training, evenly spaced; tables show the last."""
+    data_dir: str | None = None
+    """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
+    seed: int = 0
+    """Root of all randomness."""
+
+
+class Cell(NamedTuple):
+    """What one depth gives: evidence, and gap and bounds at each checkpoint."""
+
+    evidence: Evidence
+    gap: list[Estimate]
+    bounds: list[dict[str, BoundValue]]
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what cannot run before anything is loaded or trained.
+
+    Raises:
+        ValueError: naming the option, its value and what to give instead.
+    """
+    at_least = {
+        "width": 1,
+        "train_size": 2,
+        "supersamples": 1,
+        "masks": 2,
+        "steps": 1,
+        "checkpoints": 1,
+    }
+    for name, least in at_least.items():
+        if getattr(experiment, name) < least:
+            raise ValueError(f"{name}={getattr(experiment, name)} must be at least {least}")
+    if not experiment.depths or min(experiment.depths) < 1:
+        raise ValueError(f"depths={experiment.depths} must list numbers of hidden layers >= 1")
+    if len(set(experiment.depths)) < len(experiment.depths):
+        raise ValueError(f"depths={experiment.depths} lists a depth twice; give each once")
+    if len(set(experiment.classes)) < max(len(experiment.classes), 2):
+        raise ValueError(f"classes={experiment.classes} must be two or more different labels")
+    if experiment.batch_size is not None and experiment.batch_size > experiment.train_size:
+        raise ValueError(
+            f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"
+        )
+    for depth in experiment.depths:
+        training(experiment, depth)
+
+
+def training(experiment: Experiment, depth: int) -> langevin.Config:
+    """The training configuration of one depth."""
+    network = MLP(depth, experiment.width, experiment.activation, experiment.layer_noise)
+    return langevin.Config(
+        network=network,
+        steps=experiment.steps,
+        batch_size=experiment.batch_size,
+        learning_rate=experiment.learning_rate,
+        inverse_temperature=experiment.inverse_temperature,
+        clip=experiment.clip,
+        checkpoints=min(experiment.checkpoints, experiment.steps),
+    )
+
+
+def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
+    """The pool of examples and the supersamples drawn from it; the same for every depth."""
+    check(experiment)
+    pool = data.load(experiment.dataset, classes=experiment.classes, data_dir=experiment.data_dir)
+    key = jax.random.fold_in(jax.random.key(experiment.seed), 0)
+    return pool, data.supersample(
+        key, len(pool.y), experiment.train_size, experiment.supersamples, experiment.masks
+    )
+
+
+def run_cell(
+    experiment: Experiment,
+    depth: int,
+    pool: Dataset,
+    supersample: Supersample,
+    progress: Progress | None = None,
+) -> Cell:
+    """Train and bound one depth."""
+    key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
+    config = training(experiment, depth)
+    evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
+    with jax.enable_x64(True):
+        times = range(len(evidence.checkpoints))
+        gaps = [bounds.gap(bounds.at(evidence, t)) for t in times]
+        values = [bounds.evaluate(evidence, t) for t in times]
+    return Cell(evidence, gaps, values)

@@ -1,0 +1,124 @@
+"""Pictures of a depth sweep: functions of a data set and an axis, no global style."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ibjax.report.summary import LOSS_RANGE, Row, configuration, summarise
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#555555")
+_LOOK = {
+    "certificate": {"marker": "s", "linestyle": "-", "linewidth": 1.8},
+    "estimate": {"marker": "o", "linestyle": "--", "markerfacecolor": "white"},
+    "diagnostic": {"marker": "x", "linestyle": ":"},
+}
+
+
+def bounds_against_depth(
+    dataset: "xarray.Dataset", ax: "Axes | None" = None, checkpoint: int = -1
+) -> "Axes":
+    """Measured gap with its 95 % interval, and every bound, against depth (log scale).
+
+    Filled squares are certificates, open circles estimates, crosses diagnostics; what lies in
+    the shaded region is vacuous.
+    """
+    ax = _axes(ax)
+    summary = summarise(dataset, checkpoint)
+    depths = np.asarray(summary.depths, float)
+    gap = summary.row("gap")
+    ax.errorbar(
+        depths,
+        gap.values,
+        _within(gap),
+        color="black",
+        marker="D",
+        linewidth=2,
+        label="gap",
+        capsize=3,
+    )
+    bounds = [r for r in summary.rows if r.kind in _LOOK and np.isfinite(r.values).any()]
+    for i, row in enumerate(bounds):
+        label = f"{row.name} ({row.kind})"
+        ax.errorbar(
+            depths,
+            row.values,
+            _within(row),
+            color=_COLOURS[i % len(_COLOURS)],
+            label=label,
+            capsize=2,
+            **_LOOK[row.kind],
+        )
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    high = max(high, 1.5 * LOSS_RANGE)
+    ax.axhspan(LOSS_RANGE, high, color="0.92", zorder=0)
+    ax.text(depths[0], LOSS_RANGE * 1.05, "vacuous", color="0.35", va="bottom", fontsize=8)
+    ax.set_ylim(low, high)
+    _depth_axis(ax, summary.depths)
+    ax.set_ylabel("generalization gap, 0-1 loss")
+    return ax
+
+
+def errors_against_depth(
+    dataset: "xarray.Dataset", ax: "Axes | None" = None, checkpoint: int = -1
+) -> "Axes":
+    """Training and test error with 95 % intervals against depth."""
+    ax = _axes(ax)
+    summary = summarise(dataset, checkpoint)
+    for name, colour, marker in (("train error", "#0072B2", "o"), ("test error", "#D55E00", "s")):
+        row = summary.row(name)
+        ax.errorbar(
+            summary.depths,
+            row.values,
+            _within(row),
+            color=colour,
+            marker=marker,
+            label=name,
+            capsize=3,
+        )
+    ax.set_ylim(bottom=0)
+    _depth_axis(ax, summary.depths)
+    ax.set_ylabel("error, 0-1 loss")
+    ax.legend(frameon=False)
+    return ax
+
+
+def figure(dataset: "xarray.Dataset", checkpoint: int = -1) -> "Figure":
+    """Both panels of a sweep in one figure."""
+    from matplotlib.figure import Figure
+
+    out = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = out.subplots(1, 2, width_ratios=(1.5, 1))
+    bounds_against_depth(dataset, left, checkpoint)
+    left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    errors_against_depth(dataset, right, checkpoint)
+    config = configuration(dataset)
+    out.suptitle(
+        f"{config['dataset']} {tuple(config['classes'])}, n = {config['train_size']}, "
+        f"beta = {config['inverse_temperature']:g}, layer noise {config['layer_noise']:g}",
+        fontsize=10,
+    )
+    return out
+
+
+def _within(row: Row) -> np.ndarray:
+    """Error bars; zero where none is known, and short of zero on a log axis."""
+    return np.minimum(np.nan_to_num(row.errors), np.abs(row.values) * 0.999)
+
+
+def _depth_axis(ax: "Axes", depths: list[int]) -> None:
+    ax.set_xticks(depths)
+    ax.set_xlabel("hidden layers")
+
+
+def _axes(ax: "Axes | None") -> "Axes":
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained").subplots()

@@ -1,0 +1,74 @@
+"""The table of a depth sweep for a terminal."""
+
+import math
+from typing import TYPE_CHECKING
+
+from ibjax.report.summary import Row, Summary, configuration, summarise
+
+if TYPE_CHECKING:
+    import xarray
+    from rich.console import RenderableType
+
+_STYLE = {"measured": "bold", "certificate": "green", "estimate": "", "diagnostic": "dim"}
+
+
+def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
+    """Errors, gap and every bound with its kind, a column a depth.
+
+    A bound at or above the range of the loss is followed by "vacuous"; one whose premises fail,
+    or whose inputs are missing, is "-".
+
+    Args:
+        dataset: a results file.
+        checkpoint: which evaluation along training.
+    """
+    from rich.console import Group
+    from rich.table import Table
+
+    summary = summarise(dataset, checkpoint)
+    config = configuration(dataset)
+    classes = " versus ".join(str(c) for c in config["classes"])
+    title = f"{config['dataset']}, {classes}: n = {config['train_size']}, {summary.step} steps"
+    out = Table(title=title, title_justify="left", title_style="bold")
+    out.add_column("0-1 loss")
+    out.add_column("kind")
+    for depth in summary.depths:
+        out.add_column(f"depth {depth}", justify="right")
+    out.add_section()
+    for row in summary.rows:
+        cells = [_cell(row, i) for i in range(len(summary.depths))]
+        out.add_row(row.name, row.kind, *cells, style=_STYLE[row.kind])
+        if row.name == "gap":
+            out.add_section()
+    out.add_section()
+    out.add_row("eta^(L/2)", "exact", *(_factor(f) for f in summary.factor))
+    return Group(out, *_notes(summary))
+
+
+def _cell(row: Row, i: int) -> str:
+    value, error = float(row.values[i]), float(row.errors[i])
+    if not math.isfinite(value):
+        return "-"
+    if row.vacuous[i]:
+        return f"{value:.3g} vacuous"
+    interval = f" ±{error:.3f}" if math.isfinite(error) and error > 0 else ""
+    return f"{value:.3f}{interval}"
+
+
+def _factor(value: float) -> str:
+    return f"{value:.4f}" if value < 0.99995 else f"1 - {1 - value:.0e}" if value < 1 else "1"
+
+
+def _notes(summary: Summary) -> list[str]:
+    units = (
+        f"{summary.supersamples} supersamples" if summary.supersamples > 1 else "masks (one sample)"
+    )
+    notes = [
+        f"{summary.replicas} replicas a depth; ± is a 95 % interval over {units}.",
+        "certificate: an upper bound under its checked premises; estimate: evaluates a bound from "
+        "measured or held-out quantities; diagnostic: no bound is claimed.",
+    ]
+    if summary.diverged.sum():
+        counts = ", ".join(f"depth {d}: {int(c)}" for d, c in zip(summary.depths, summary.diverged))
+        notes.append(f"Diverged replicas, left out of every mean: {counts}.")
+    return notes

@@ -1,0 +1,218 @@
+"""Cells of a sweep as `xarray.Dataset`s, on disk and back.
+
+A file is written beside its place and renamed into it, so it is there whole or not at all. It
+carries the configuration, versions, device, seed and units, and no code is run to read it.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibjax.interface import Evidence
+from ibjax.pipeline import Cell, Experiment
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = 1
+"""Version of the layout of a results file."""
+
+_DIMS: dict[str, tuple[str, ...]] = {
+    "index": ("supersample", "pair", "column"),
+    "mask": ("supersample", "mask_id", "pair"),
+    "labels": ("supersample", "pair", "column"),
+    "predictions": ("supersample", "mask_id", "checkpoint", "pair", "column"),
+    "train_error": ("supersample", "mask_id", "checkpoint"),
+    "test_error": ("supersample", "mask_id", "checkpoint"),
+    "train_loss": ("supersample", "mask_id", "checkpoint"),
+    "diverged": ("supersample", "mask_id"),
+    "checkpoints": ("checkpoint",),
+    "step_sizes": ("step",),
+    "noise_stds": ("step",),
+    "clip": (),
+    "batch_size": (),
+    "dim": (),
+    "gradient_information": ("supersample", "mask_id", "checkpoint"),
+    "sample_information": ("supersample", "mask_id", "checkpoint"),
+    "incoherence_information": ("supersample", "mask_id", "checkpoint"),
+    "layer_diameter": ("layer",),
+    "layer_noise": ("layer",),
+    "layer_log1m": ("layer",),
+    "num_classes": (),
+    "exchangeable": (),
+}
+_STORED = {"index": "int32", "mask": "int8", "labels": "int16", "predictions": "int16"}
+_SHARED = ("index", "mask", "labels", "checkpoints", "num_classes", "exchangeable", "clip")
+_SHARED += ("batch_size", "step_sizes", "noise_stds")
+_UNITS = {
+    "train_error": "probability",
+    "test_error": "probability",
+    "train_loss": "nat",
+    "gradient_information": "nat",
+    "sample_information": "nat",
+    "incoherence_information": "nat",
+    "bound_value": "loss (0-1)",
+    "bound_information": "nat",
+    "bound_std_error": "loss (0-1)",
+    "gap": "loss (0-1)",
+    "gap_std_error": "loss (0-1)",
+}
+
+
+def fingerprint(experiment: Experiment, depth: int) -> str:
+    """Hash of everything that decides the numbers of one cell.
+
+    The sweep's other depths and the place of the data do not.
+    """
+    config = asdict(experiment) | {"depths": [depth], "data_dir": None}
+    what = {"format": FORMAT, "ibjax": _version("ibjax"), "jax": _version("jax"), "config": config}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def to_dataset(cell: Cell, experiment: Experiment, depth: int) -> "xarray.Dataset":
+    """One cell as a data set with a depth axis of length one.
+
+    Layers beyond this depth are NaN, up to the deepest of the sweep.
+    """
+    import xarray
+
+    deepest = max(experiment.depths)
+    variables = {}
+    for name, dims in _DIMS.items():
+        value = np.asarray(getattr(cell.evidence, name))
+        if name in _STORED:
+            value = value.astype(_STORED[name])
+        if "layer" in dims:
+            value = np.pad(value, (0, deepest - len(value)), constant_values=np.nan)
+        if name not in _SHARED:
+            value, dims = value[None], ("depth", *dims)
+        variables[name] = (dims, value, {"units": _UNITS.get(name, "1")})
+    names = list(cell.bounds[0])
+    for part in ("value", "information", "std_error", "vacuous", "holds"):
+        table = np.array([[np.asarray(getattr(b[k], part)) for k in names] for b in cell.bounds])
+        key = f"bound_{part}"
+        dims = ("depth", "checkpoint", "bound_name")
+        variables[key] = (dims, table[None], {"units": _UNITS.get(key, "1")})
+    for part, key in (("value", "gap"), ("std_error", "gap_std_error")):
+        row = np.array([[float(getattr(g, part)) for g in cell.gap]])
+        variables[key] = (("depth", "checkpoint"), row, {"units": _UNITS[key]})
+    coords = {
+        "depth": [depth],
+        "bound_name": names,
+        "bound_kind": ("bound_name", [cell.bounds[0][k].kind for k in names]),
+        "bound_assumptions": (
+            "bound_name",
+            [" ".join(cell.bounds[0][k].assumptions) for k in names],
+        ),
+    }
+    attributes = provenance(experiment) | {"cells": fingerprint(experiment, depth)}
+    return xarray.Dataset(variables, coords, attributes)
+
+
+def combine(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
+    """The cells of a sweep along depth; what they share is stored once."""
+    import xarray
+
+    together = xarray.concat(
+        cells,
+        dim="depth",
+        data_vars="minimal",
+        coords="minimal",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
+    together.attrs["cells"] = " ".join(cell.attrs["cells"] for cell in cells)
+    return together
+
+
+def evidence(dataset: "xarray.Dataset", depth: int) -> Evidence:
+    """The evidence of one depth of a results file, as the engine returned it.
+
+    Raises:
+        ValueError: if the file has no such depth.
+    """
+    depths = dataset["depth"].values.tolist()
+    if depth not in depths:
+        raise ValueError(f"depth={depth} is not in the file; it has {depths}")
+    one = dataset.sel(depth=depth)
+    parts = {}
+    for name, dims in _DIMS.items():
+        value = one[name].values
+        if "layer" in dims:
+            value = value[:depth]
+        parts[name] = value.astype("int32") if name in _STORED else value
+    return Evidence(**parts)
+
+
+def write(dataset: "xarray.Dataset", path: Path) -> None:
+    """Write a data set as netCDF, whole or not at all.
+
+    Raises:
+        OSError: if the place cannot be written; nothing half-written is left there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
+    try:
+        dataset.to_netcdf(name, engine="h5netcdf", encoding=compress)
+        with open(name, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read(path: Path) -> "xarray.Dataset":
+    """A results file, checked.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is not a whole results file of this layout.
+    """
+    import xarray
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such results file; `ibjax run` writes one")
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf") as stored:
+            dataset = stored.load()
+    except Exception as error:
+        raise ValueError(f"{path}: not a whole netCDF file ({error}); run again") from error
+    if dataset.attrs.get("ibjax_format") != FORMAT:
+        raise ValueError(
+            f"{path}: written in layout {dataset.attrs.get('ibjax_format')}, this version reads "
+            f"{FORMAT}; run again"
+        )
+    missing = [k for k in (*_DIMS, "bound_value", "gap") if k not in dataset]
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; run again")
+    return dataset
+
+
+def provenance(experiment: Experiment) -> dict[str, Any]:
+    """Attributes every results file carries: configuration, versions, device, seed, units."""
+    import jax
+
+    device = jax.devices()[0]
+    packages = ("ibjax", "jax", "jaxlib", "flax", "optax", "numpy", "xarray")
+    return {
+        "ibjax_format": FORMAT,
+        "config": json.dumps(asdict(experiment), sort_keys=True),
+        "versions": json.dumps({name: _version(name) for name in packages}),
+        "device": f"{device.platform}: {device.device_kind} x {jax.local_device_count()}",
+        "seed": experiment.seed,
+        "information_units": "nat",
+    }
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)

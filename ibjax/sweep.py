@@ -1,0 +1,105 @@
+"""A depth sweep, one cell at a time, resumable: finished cells are kept and never redone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ibjax import pipeline, results
+from ibjax.pipeline import Experiment
+
+if TYPE_CHECKING:
+    import xarray
+
+Report = Callable[[int, int, int], None]
+"""Called with (depth, replica-steps done at this depth, replica-steps of a depth)."""
+
+
+def run(
+    experiment: Experiment,
+    path: Path,
+    *,
+    progress: Report | None = None,
+    log: Callable[[str], None] = lambda message: None,
+) -> "xarray.Dataset":
+    """Run every depth of an experiment and write the results file.
+
+    A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
+    the hash of its configuration and versions. Started again, the sweep skips the cells whose
+    file is whole and whose hash agrees, and runs the others.
+
+    Args:
+        experiment: what to run.
+        path: the results file.
+        progress: told how far training is.
+        log: told what was found on disk.
+
+    Returns:
+        The combined data set, as written.
+
+    Raises:
+        ValueError: if the experiment cannot run.
+        OSError: if `path` cannot be written; found out before training.
+    """
+    pipeline.check(experiment)
+    store = path.with_suffix(".cells")
+    _writable(store)
+    _writable(path.parent)
+    total = experiment.supersamples * experiment.masks * experiment.steps
+    loaded, cells = None, []
+    for depth in experiment.depths:
+        place = store / f"{results.fingerprint(experiment, depth)}.nc"
+        cell = _finished(place, experiment, depth, log)
+        if cell is None:
+            loaded = pipeline.load(experiment) if loaded is None else loaded
+
+            def report(done: int, whole: int, depth: int = depth) -> None:
+                if progress is not None:
+                    progress(depth, done, whole)
+
+            computed = pipeline.run_cell(experiment, depth, *loaded, progress=report)
+            cell = results.to_dataset(computed, experiment, depth)
+            results.write(cell, place)
+        if progress is not None:
+            progress(depth, total, total)
+        cells.append(cell)
+    together = results.combine(cells)
+    results.write(together, path)
+    return together
+
+
+def _finished(place: Path, experiment: Experiment, depth: int, log) -> "xarray.Dataset | None":
+    """The stored cell, or None if it must be computed."""
+    if not place.exists():
+        return None
+    try:
+        cell = results.read(place)
+    except ValueError as error:
+        log(f"depth {depth}: stored cell is unusable and will be redone ({error})")
+        return None
+    if cell.attrs.get("cells") != results.fingerprint(experiment, depth):
+        log(f"depth {depth}: stored cell is of another configuration and will be redone")
+        return None
+    log(f"depth {depth}: finished before, taken from {place}")
+    return _deepened(cell, max(experiment.depths)).assign_attrs(results.provenance(experiment))
+
+
+def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
+    """The cell with its layer axis as long as this sweep needs."""
+    present = cell.sizes["layer"]
+    if present > layers:
+        return cell.isel(layer=slice(layers))
+    return cell.pad(layer=(0, layers - present)) if present < layers else cell
+
+
+def _writable(folder: Path) -> None:
+    """Find out before training whether results can be stored."""
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{folder}: cannot be written ({error.strerror}); choose another place with --out"
+        ) from error

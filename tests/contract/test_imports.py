@@ -1,0 +1,35 @@
+"""What importing costs and needs."""
+
+import json
+import subprocess
+import sys
+
+HEAVY = ("flax", "optax", "xarray", "matplotlib", "tensorflow_datasets", "sklearn", "tyro", "rich")
+
+
+def loaded(statement):
+    code = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_importing_ibjax_loads_nothing_heavy_and_no_stage():
+    modules = loaded("import ibjax")
+    assert not modules & set(HEAVY)
+    assert "ibjax.bounds" not in modules
+
+
+def test_the_mathematics_loads_without_training_or_reading_anything():
+    modules = loaded("import ibjax; ibjax.bounds, ibjax.mi, ibjax.contraction, ibjax.data")
+    assert not modules & (set(HEAVY) - {"optax", "flax"})
+
+
+def test_ibjax_works_without_tensorflow_datasets():
+    blocked = "import sys; sys.modules['tensorflow_datasets'] = None"
+    use = "import ibjax; assert len(ibjax.data.load('digits', classes=(4, 9)).y) > 200"
+    loaded(f"{blocked}; {use}; import ibjax.cli")
+
+
+def test_importing_makes_no_array_and_starts_no_device():
+    check = "from jax._src import xla_bridge as b; assert not b.backends_are_initialized()"
+    loaded(f"import ibjax, ibjax.cli; ibjax.bounds, ibjax.langevin, ibjax.sweep; {check}")

@@ -1,0 +1,70 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ibjax.interface import Hyper
+from ibjax.langevin import cross_entropy, step_gradient
+from ibjax.networks import CNN, MLP, build
+
+X = jax.random.normal(jax.random.key(0), (6, 4, 4, 1))
+Y = jnp.array([0, 1, 1, 0, 2, 1])
+KEY = jax.random.key(9)
+
+
+def per_example(network, params, hyper):
+    """Slow twin: one gradient an example."""
+
+    def loss(p, x, y):
+        return cross_entropy(network.apply(p, x[None], None, hyper)[0], y[None])[0]
+
+    return [jax.grad(loss)(params, x, y) for x, y in zip(X, Y)]
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+@pytest.mark.parametrize(
+    "config", [MLP(depth=1, width=5), MLP(depth=3, width=5), CNN((3,), width=4)]
+)
+@pytest.mark.parametrize("weights", [None, jnp.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])])
+def test_clipped_mean_and_norms_agree_with_one_gradient_an_example(config, weights):
+    network = build(config, 3, (4, 4, 1))
+    params = network.init(jax.random.key(1), X)
+    gradients = np.stack([flat(g) for g in per_example(network, params, None)])
+    norms = np.linalg.norm(gradients, axis=1)
+    clip = float(np.median(norms))
+    hyper = Hyper(0.1, 1.0, clip=jnp.float32(clip))
+    w = np.ones(6) if weights is None else np.asarray(weights)
+    clipped = gradients * np.minimum(1, clip / norms)[:, None] * w[:, None]
+    got = step_gradient(network, params, X, Y, weights, 4, KEY, hyper, True)
+    np.testing.assert_allclose(flat(got.gradient), clipped.sum(0) / 4, atol=2e-6)
+    np.testing.assert_allclose(got.norms_sq, (clipped**2).sum(1), rtol=1e-4, atol=1e-9)
+
+
+def test_without_clipping_it_is_the_gradient_of_the_mean_loss():
+    network = build(MLP(depth=2, width=5), 3, (4, 4, 1))
+    params = network.init(jax.random.key(1), X)
+    hyper = Hyper(0.1, 1.0)
+
+    def loss(p):
+        return jnp.mean(cross_entropy(network.apply(p, X, None, hyper)[0], Y))
+
+    value, expected = jax.value_and_grad(loss)(params)
+    got = step_gradient(network, params, X, Y, None, 6, KEY, hyper, False)
+    np.testing.assert_allclose(flat(got.gradient), flat(expected), atol=1e-6)
+    np.testing.assert_allclose(got.loss, value, rtol=1e-6)
+    plain = network._replace(taps=None)
+    fallback = step_gradient(plain, params, X, Y, None, 6, KEY, hyper, False)
+    np.testing.assert_allclose(flat(fallback.gradient), flat(expected), atol=1e-6)
+    assert bool(jnp.isnan(fallback.norms_sq).all())
+
+
+def test_the_padded_layers_of_a_network_have_no_gradient():
+    network = build(MLP(depth=2, width=5, padded_to=4), 3, (4, 4, 1))
+    params = network.init(jax.random.key(1), X)
+    hyper = Hyper(0.1, 1.0, clip=jnp.float32(0.5), depth=2)
+    got = step_gradient(network, params, X, Y, None, 6, KEY, hyper, True)
+    assert float(jnp.abs(got.gradient["hidden"][1:]).max()) == 0.0
+    assert float(jnp.abs(got.gradient["hidden"][0]).max()) > 0.0

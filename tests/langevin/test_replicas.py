@@ -1,0 +1,208 @@
+import dataclasses
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+import pytest
+
+from ibjax.interface import Dataset, Supersample
+from ibjax.langevin import Config, run_replicas
+from ibjax.langevin.replicas import _compile
+from ibjax.networks import CNN, MLP, from_linen
+
+RNG = np.random.default_rng(0)
+POOL = Dataset(
+    RNG.normal(size=(40, 3)).astype(np.float32), (np.arange(40) % 2).astype(np.int32), 2, "toy"
+)
+INDEX = np.stack([RNG.permutation(40)[:20].reshape(10, 2) for _ in range(2)])
+PAIRS = Supersample(INDEX, RNG.integers(0, 2, (2, 3, 10)))
+CONFIG = Config(
+    MLP(depth=2, width=4, noise=0.3), steps=12, batch_size=4, checkpoints=3, noise_draws=4
+)
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return run_replicas(KEY, CONFIG, POOL, PAIRS)
+
+
+def same(a, b, but=()):
+    for name, left, right in zip(a._fields, a, b):
+        if name not in but:
+            np.testing.assert_array_equal(left, right, err_msg=name)
+
+
+def test_evidence_has_the_stated_shapes(whole):
+    assert whole.predictions.shape == (2, 3, 3, 10, 2)
+    assert whole.train_error.shape == whole.sample_information.shape == (2, 3, 3)
+    assert whole.checkpoints.tolist() == [4, 8, 12]
+    assert whole.step_sizes.shape == whole.noise_stds.shape == (12,)
+    assert whole.layer_log1m.shape == (2,) and whole.dim == 3 * 4 + 4 + 4 * 4 + 4 + 4 * 2 + 2
+    assert not whole.diverged.any()
+    np.testing.assert_array_equal(whole.labels, POOL.y[INDEX])
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+def test_the_size_of_a_chunk_does_not_change_the_numbers(whole, chunk):
+    same(
+        whole, run_replicas(KEY, dataclasses.replace(CONFIG, replicas_per_chunk=chunk), POOL, PAIRS)
+    )
+
+
+def test_a_replica_does_not_depend_on_those_beside_it(whole):
+    fewer = Supersample(INDEX[:1], PAIRS.mask[:1, :2])
+    alone = run_replicas(KEY, CONFIG, POOL, fewer)
+    np.testing.assert_array_equal(alone.predictions, whole.predictions[:1, :2])
+    np.testing.assert_array_equal(alone.train_loss, whole.train_loss[:1, :2])
+
+
+def test_vmap_and_map_agree(whole):
+    mapped = run_replicas(KEY, dataclasses.replace(CONFIG, mapping="vmap"), POOL, PAIRS)
+    np.testing.assert_allclose(mapped.train_loss, whole.train_loss, rtol=1e-5)
+    np.testing.assert_allclose(mapped.sample_information, whole.sample_information, rtol=1e-4)
+
+
+def test_little_memory_means_small_chunks_and_the_same_numbers(whole):
+    _compile.cache_clear()
+    same(whole, run_replicas(KEY, dataclasses.replace(CONFIG, memory=1), POOL, PAIRS))
+    assert _compile.cache_info().misses >= 2  # the first, for all replicas, did not fit
+
+
+def test_swept_scalars_do_not_compile_again(whole):
+    _compile.cache_clear()
+    for eta, beta, clip, noise in ((0.1, 100.0, 1.0, 0.3), (0.2, 50.0, 0.5, 0.9)):
+        network = dataclasses.replace(CONFIG.network, noise=noise)
+        swept = dataclasses.replace(
+            CONFIG, network=network, learning_rate=eta, inverse_temperature=beta, clip=clip
+        )
+        result = run_replicas(KEY, swept, POOL, PAIRS)
+        assert result.clip == clip and result.layer_noise[0] == noise
+        np.testing.assert_allclose(result.noise_stds, np.sqrt(2 * eta / beta), rtol=1e-6)
+    assert _compile.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_padded_depth_trains_to_the_numbers_of_the_exact_depth(depth):
+    exact = dataclasses.replace(CONFIG, network=MLP(depth=depth, width=4, noise=0.3))
+    padded = dataclasses.replace(CONFIG, network=MLP(depth=depth, width=4, noise=0.3, padded_to=3))
+    a, b = run_replicas(KEY, exact, POOL, PAIRS), run_replicas(KEY, padded, POOL, PAIRS)
+    assert a.dim == b.dim
+    np.testing.assert_array_equal(a.predictions, b.predictions)
+    np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-5)
+    np.testing.assert_allclose(a.sample_information, b.sample_information, rtol=1e-4)
+
+
+def test_one_program_serves_every_padded_depth():
+    _compile.cache_clear()
+    for depth in (1, 2, 3):
+        network = MLP(depth=depth, width=4, noise=0.3, padded_to=3)
+        run_replicas(KEY, dataclasses.replace(CONFIG, network=network), POOL, PAIRS)
+    assert _compile.cache_info().misses == 1
+
+
+def test_a_diverged_replica_is_marked_and_spoils_no_other():
+    # The same huge input under both labels: whoever trains on the two overflows, in turn.
+    x, y, mask = POOL.x.copy(), POOL.y.copy(), PAIRS.mask.copy()
+    x[INDEX[0, :2, 0]] = 1e20
+    y[INDEX[0, :2, 0]] = (0, 1)
+    mask[0, :, :2] = np.array([[0, 0], [1, 1], [1, 1]])
+    others = np.setdiff1d(np.arange(40), INDEX[0, :2, 0])[:20].reshape(10, 2)
+    pairs = Supersample(np.stack([INDEX[0], others]), mask)
+    network = MLP(depth=1, width=4, activation="identity")
+    config = dataclasses.replace(CONFIG, network=network, clip=None, batch_size=None)
+    evidence = run_replicas(KEY, config, POOL._replace(x=x, y=y), pairs)
+    np.testing.assert_array_equal(evidence.diverged[0], [True, False, False])
+    assert not evidence.diverged[1].any()
+    assert np.isnan(evidence.train_error[0, 0]).all()
+    assert (evidence.predictions[0, 0] == -1).all()
+    assert np.isfinite(evidence.train_error[~evidence.diverged]).all()
+
+
+def test_shared_randomness_leaves_the_data_as_the_only_difference():
+    masks = np.repeat(PAIRS.mask[:, :1], 2, axis=1)
+    config = dataclasses.replace(CONFIG, shared_randomness=True)
+    evidence = run_replicas(KEY, config, POOL, Supersample(INDEX, masks))
+    np.testing.assert_array_equal(evidence.train_loss[:, 0], evidence.train_loss[:, 1])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_other_optimisers_run_and_carry_infinite_trajectory_information(optimizer):
+    config = dataclasses.replace(CONFIG, optimizer=optimizer, learning_rate=0.05)
+    evidence = run_replicas(KEY, config, POOL, PAIRS)
+    assert (evidence.noise_stds == 0).all()
+    assert np.isinf(evidence.sample_information).all()
+    assert np.isfinite(evidence.train_loss).all()
+
+
+def test_schedules_reach_the_evidence():
+    eta = optax.exponential_decay(0.1, 4, 0.5)
+    evidence = run_replicas(KEY, dataclasses.replace(CONFIG, learning_rate=eta), POOL, PAIRS)
+    np.testing.assert_allclose(evidence.step_sizes, [eta(t) for t in range(12)], rtol=1e-6)
+
+
+class Small(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(2)(nn.tanh(nn.Dense(4)(x)))
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_users_module_trains_in_the_same_engine(clip):
+    config = dataclasses.replace(CONFIG, network=from_linen(Small()), clip=clip)
+    evidence = run_replicas(KEY, config, POOL, PAIRS)
+    assert np.isfinite(evidence.train_loss).all()
+    assert np.isfinite(evidence.sample_information).all() == (clip is not None)
+    assert evidence.layer_log1m.shape == (0,)
+
+
+def test_a_cnn_trains_in_the_same_engine():
+    images = POOL._replace(x=RNG.normal(size=(40, 4, 4, 1)).astype(np.float32))
+    config = dataclasses.replace(CONFIG, network=CNN((2,), width=3, noise=0.1), steps=4)
+    assert np.isfinite(run_replicas(KEY, config, images, PAIRS).train_loss).all()
+
+
+def test_training_learns_and_the_information_of_a_clipped_run_obeys_its_bound():
+    x = (POOL.y[:, None] * 2 - 1 + 0.1 * RNG.normal(size=(40, 3))).astype(np.float32)
+    config = Config(MLP(depth=1, width=8), steps=60, learning_rate=0.5, inverse_temperature=1e4)
+    evidence = run_replicas(KEY, config, POOL._replace(x=x), PAIRS)
+    assert evidence.train_error.mean() < 0.05
+    most = 60 * 0.5 * 1e4 / 4  # sum of eta beta / 4 times clip^2
+    assert (evidence.gradient_information <= most).all()
+    assert (evidence.sample_information <= most / 10**2 * (1 + 1e-5)).all()
+    assert (evidence.incoherence_information >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("pool", "pairs", "named"),
+    [
+        (POOL, PAIRS._replace(index=INDEX + 30), "reaches from"),
+        (POOL, PAIRS._replace(mask=PAIRS.mask[:1]), "supersample.mask has shape"),
+        (POOL, PAIRS._replace(mask=PAIRS.mask + 1), "0 and 1 only"),
+        (POOL, PAIRS._replace(index=INDEX[..., 0]), "supersample.index has shape"),
+        (POOL._replace(y=POOL.y + 1), PAIRS, "labels must lie in"),
+        (POOL._replace(x=POOL.x * np.nan), PAIRS, "NaN"),
+        (POOL._replace(y=POOL.y[:-1]), PAIRS, "match them"),
+    ],
+)
+def test_data_that_cannot_be_right_are_refused(pool, pairs, named):
+    with pytest.raises(ValueError, match=named):
+        run_replicas(KEY, CONFIG, pool, pairs)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"checkpoints": 99}, "checkpoints=99"),
+        ({"optimizer": "adamw"}, "adamw"),
+        ({"batching": "sorted"}, "sorted"),
+        ({"clip": 0.0}, "clip=0"),
+        ({"learning_rate": -1.0}, "learning_rate=-1"),
+        ({"batch_size": 0}, "batch_size=0"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(wrong, named):
+    with pytest.raises(ValueError, match=named):
+        dataclasses.replace(CONFIG, **wrong)

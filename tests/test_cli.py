@@ -1,0 +1,116 @@
+"""The command line as a person uses it: in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ibjax import cli
+
+SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6".split()
+
+
+def ibjax(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "ibjax.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "140", **environment},
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    cache = folder / "cache"
+    done = ibjax("run", *SMALL, "--out", "small.nc", cwd=folder, XDG_CACHE_HOME=str(cache))
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_run_prints_the_table_and_names_what_it_wrote(finished):
+    folder, done = finished
+    for word in ("train error", "test error", "gap", "±", "certificate", "depth 2", "individual"):
+        assert word in done.stdout, word
+    assert "results: small.nc" in done.stdout and "picture: small.png" in done.stdout
+    assert (folder / "small.nc").stat().st_size > 0
+    assert (folder / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert "depth 2: 6 replicas trained" in done.stderr
+    assert any((folder / "cache").rglob("*-cache"))
+
+
+def test_show_prints_the_same_table_and_redraws_the_picture(finished):
+    folder, done = finished
+    (folder / "small.png").unlink()
+    shown = ibjax("show", "small.nc", cwd=folder)
+    assert shown.returncode == 0
+    assert shown.stdout == done.stdout
+    assert (folder / "small.png").exists()
+    early = ibjax("show", "small.nc", "--checkpoint", "0", cwd=folder)
+    assert "2 steps" in early.stdout and early.stdout != done.stdout
+
+
+def test_list_names_every_bound_estimator_and_data_set():
+    done = ibjax("list")
+    assert done.returncode == 0
+    for word in ("xu_raginsky", "f_cmi", "ksg", "digits", "certificate"):
+        assert word in done.stdout, word
+
+
+def test_mi_prints_every_estimate_with_its_bias(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", x + rng.normal(size=(300, 1)))
+    done = ibjax("mi", tmp_path / "x.npy", tmp_path / "y.npy")
+    assert done.returncode == 0, done.stderr
+    assert "ksg" in done.stdout and "bias" in done.stdout and "n = 300" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["run", "--train-size", "1"], "train_size=1"),
+        (["run", "--depths", "0"], "depths"),
+        (["run", "--classes", "4", "44"], "44"),
+        (["run", "--dataset", "no_such_data"], "no_such_data"),
+        (["run", "--layer-noise", "-2"], "noise=-2"),
+        (["run", "--out", "/proc/no/place.nc"], "--out"),
+        (["show", "absent.nc"], "absent.nc"),
+        (["show", __file__], "not a whole netCDF file"),
+        (["mi", "absent.npy", "absent.npy"], "absent.npy"),
+        (["reproduce", "nothing"], "nothing"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_status_two(arguments, named, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("ibjax: error: ") and captured.err.count("\n") == 1
+    assert named in captured.err
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--steps", "many"], ["walk"], ["run", "--no-such-option"], []]
+)
+def test_an_option_that_does_not_parse_is_named_and_fails(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code not in (0, None)
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["run", "--help"])
+    assert stopped.value.code in (0, None)
+    text = capsys.readouterr().out
+    for option in (
+        "dataset classes depths width train-size supersamples masks steps batch-size "
+        "learning-rate inverse-temperature layer-noise seed out"
+    ).split():
+        assert f"--{option}" in text, option

@@ -1,0 +1,198 @@
+"""The sweep, its files and its reports, end to end on a small grid."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ibjax import pipeline, report, results, sweep
+from ibjax.pipeline import Experiment
+
+SMALL = Experiment(
+    depths=(1, 2), width=4, train_size=10, supersamples=2, masks=3, steps=6, checkpoints=2
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "r.nc"
+    return path, sweep.run(SMALL, path)
+
+
+def test_a_file_gives_back_what_was_written(finished):
+    path, dataset = finished
+    again = results.read(path)
+    assert again.identical(dataset)
+    assert again.sizes["depth"] == 2 and again.sizes["layer"] == 2
+    assert json.loads(again.attrs["config"])["train_size"] == 10
+    assert {"jax", "ibjax"} <= set(json.loads(again.attrs["versions"]))
+    assert again["gap"].attrs["units"] == "loss (0-1)"
+    assert again["bound_information"].attrs["units"] == "nat"
+    kinds = dict(zip(again["bound_name"].values, again["bound_kind"].values))
+    assert kinds["individual"] == "certificate" and kinds["depth_published"] == "diagnostic"
+
+
+def test_evidence_survives_the_file(finished):
+    path, _ = finished
+    pool, pairs = pipeline.load(SMALL)
+    for depth in SMALL.depths:
+        cell = pipeline.run_cell(SMALL, depth, pool, pairs)
+        stored = results.evidence(results.read(path), depth)
+        for name, ours, theirs in zip(cell.evidence._fields, cell.evidence, stored):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+    with pytest.raises(ValueError, match="depth=9 is not in the file"):
+        results.evidence(results.read(path), 9)
+
+
+def test_finished_cells_are_taken_and_their_numbers_do_not_change(finished, tmp_path, monkeypatch):
+    path, dataset = finished
+    trained, log = [], []
+    run_cell = pipeline.run_cell
+    monkeypatch.setattr(
+        pipeline, "run_cell", lambda *a, **k: trained.append(a[1]) or run_cell(*a, **k)
+    )
+    again = sweep.run(SMALL, path, log=log.append)
+    assert trained == [] and len(log) == 2
+    assert again.drop_attrs(deep=False).identical(dataset.drop_attrs(deep=False))
+    wider = dataclasses.replace(SMALL, depths=(1, 3))
+    more = sweep.run(wider, path)
+    assert trained == [3] and more["depth"].values.tolist() == [1, 3]
+    np.testing.assert_array_equal(more["gap"].sel(depth=1), dataset["gap"].sel(depth=1))
+    sweep.run(dataclasses.replace(SMALL, learning_rate=0.2, depths=(1,)), path)
+    assert trained == [3, 1]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "empty"])
+def test_a_damaged_cell_is_redone_and_said_so(finished, tmp_path, damage):
+    _, dataset = finished
+    path = tmp_path / "r.nc"
+    one = dataclasses.replace(SMALL, depths=(1,))
+    sweep.run(one, path)
+    (cell,) = path.with_suffix(".cells").iterdir()
+    content = cell.read_bytes()
+    broken = {"truncate": content[: len(content) // 2], "garbage": b"x" * 5000, "empty": b""}
+    cell.write_bytes(broken[damage])
+    log = []
+    again = sweep.run(one, path, log=log.append)
+    assert "will be redone" in log[0]
+    np.testing.assert_array_equal(again["gap"].sel(depth=1), dataset["gap"].sel(depth=1))
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_partial_one(finished, tmp_path, monkeypatch):
+    _, dataset = finished
+    path = tmp_path / "r.nc"
+    results.write(dataset, path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        results.write(dataset, path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"train_size": 1}, "train_size=1"),
+        ({"depths": ()}, "depths"),
+        ({"depths": (2, 2)}, "depths"),
+        ({"classes": (4,)}, "classes"),
+        ({"batch_size": 11}, "batch_size=11"),
+        ({"layer_noise": -1.0}, "noise=-1"),
+        ({"train_size": 5000}, "5000"),
+        ({"classes": (4, 77)}, "77"),
+        ({"activation": "swoosh"}, "swoosh"),
+    ],
+)
+def test_an_experiment_that_cannot_run_is_refused_before_training(tmp_path, wrong, named):
+    with pytest.raises(ValueError, match=named):
+        sweep.run(dataclasses.replace(SMALL, **wrong), tmp_path / "r.nc")
+
+
+def test_killing_a_run_loses_no_finished_cell(tmp_path):
+    """kill -9 in the middle of the second depth; the second start takes the first from disk."""
+    path = tmp_path / "r.nc"
+    script = (
+        "import dataclasses; from pathlib import Path; from ibjax import sweep\n"
+        "from ibjax.pipeline import Experiment\n"
+        f"e = Experiment(**{dataclasses.asdict(SMALL)!r})\n"
+        "e = dataclasses.replace(e, depths=(1, 2), steps=6)\n"
+        "def stop(depth, done, total):\n"
+        "    if depth == 2: print('second', flush=True); __import__('time').sleep(60)\n"
+        f"sweep.run(e, Path({str(path)!r}), progress=stop)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline().strip() == "second"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not path.exists()
+    log, start = [], time.time()
+    dataset = sweep.run(SMALL, path, log=log.append)
+    assert len(log) == 1 and log[0].startswith("depth 1: finished before")
+    assert dataset.sizes["depth"] == 2 and time.time() - start < 60
+    assert not [f for f in path.with_suffix(".cells").iterdir() if f.suffix == ".part"]
+
+
+def test_table_shows_every_kind_and_what_is_vacuous(finished):
+    from rich.console import Console
+
+    _, dataset = finished
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))
+    console.print(report.table(dataset))
+    text = console.export_text()
+    for word in ("train error", "gap", "certificate", "estimate", "diagnostic", "depth 2"):
+        assert word in text
+    assert "6 replicas a depth" in text
+    high = dataset.assign(bound_value=dataset["bound_value"] * 0 + 7.0)
+    high["bound_vacuous"] = dataset["bound_vacuous"] | True
+    console.print(report.table(high))
+    assert "7 vacuous" in console.export_text()
+
+
+def test_a_diverged_replica_is_counted_in_the_table(finished):
+    from rich.console import Console
+
+    _, dataset = finished
+    marked = dataset.copy(deep=True)
+    marked["diverged"][1, 0, 0] = True
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))
+    console.print(report.table(marked))
+    assert "Diverged replicas, left out of every mean: depth 1: 0, depth 2: 1" in (
+        " ".join(console.export_text().split())
+    )
+
+
+def test_the_gap_of_the_table_is_the_mean_over_replicas(finished):
+    _, dataset = finished
+    summary = report.summarise(dataset)
+    last = dataset.isel(checkpoint=-1)
+    expected = (last["test_error"] - last["train_error"]).mean(("supersample", "mask_id"))
+    np.testing.assert_allclose(summary.row("gap").values, expected, atol=1e-6)
+    means = (last["test_error"] - last["train_error"]).mean("mask_id")
+    t = 12.706204736  # 97.5 % quantile of Student's t with one degree of freedom
+    half = t * means.std("supersample", ddof=1) / np.sqrt(2)
+    np.testing.assert_allclose(summary.row("gap").errors, half, rtol=1e-4)
+
+
+def test_pictures_draw_on_a_given_axis(finished, tmp_path):
+    from matplotlib.figure import Figure
+
+    _, dataset = finished
+    axes = Figure().subplots()
+    assert report.bounds_against_depth(dataset, axes) is axes
+    labels = [h.get_label() for h in axes.get_legend_handles_labels()[0]]
+    assert "gap" in labels and "individual (certificate)" in labels
+    assert report.errors_against_depth(dataset) is not None
+    for suffix in ("png", "pdf"):
+        place = tmp_path / f"picture.{suffix}"
+        report.figure(dataset).savefig(place)
+        assert place.stat().st_size > 5000

@@ -1,4 +1,10 @@
 """Data sets by name, synthetic laws that carry their truth, and supersamples."""
 
 from ibjax.data.catalogue import load as load
+from ibjax.data.catalogue import names as names
+from ibjax.data.originals import download as download
+from ibjax.data.originals import prepare as prepare
 from ibjax.data.supersamples import supersample as supersample
+from ibjax.data.synthetic import correlated_gaussians as correlated_gaussians
+from ibjax.data.synthetic import label_noise as label_noise
+from ibjax.data.synthetic import two_gaussians as two_gaussians

@@ -1,12 +1,25 @@
 """One door to every data set: `load` by name."""
 
+import difflib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.data import embedded, splits
+from ibjax.data import embedded, originals, splits, synthetic, tfds
 from ibjax.interface import Dataset
+
+_SYNTHETIC_SIZE = 4000
+_SYNTHETIC_DIM = 10
+_SYNTHETIC_SEPARATION = 2.0
+
+
+def names() -> tuple[str, ...]:
+    """What `load` accepts, for people; the last entry stands for the rest of TFDS."""
+    return ("digits", "two_gaussians", *originals.names(), "any TFDS name")
 
 
 def load(
@@ -14,36 +27,95 @@ def load(
     split: str = "train",
     *,
     classes: Sequence[int] | None = None,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike | None = None,
     download: bool = False,
 ) -> Dataset:
-    """Load one split of a data set by name, whole, as arrays.
+    """Load a split of a data set by name, whole, as arrays.
 
     Args:
-        name: ``"digits"`` (embedded, no files).
+        name: ``"digits"`` (8 x 8 grey images embedded in scikit-learn: no network, no files),
+            ``"two_gaussians"`` (`two_gaussians` with 4000 examples a split, dim 10, separation
+            2 and a fixed key), or any TFDS classification data set of images of one size or of
+            numeric columns, prepared in ArrayRecord format: ``"mnist"``, ``"iris"``,
+            ``"name/config:version"``. No TensorFlow is involved.
         split: ``"train"``, ``"test"``, or TFDS's language: ``"train[:1000]"``,
             ``"train[:80%]"``, ``"train+test"``. ``"digits"`` has ``"all"`` besides.
         classes: keep the examples of these labels only and relabel them 0, 1, ... in the
             order given.
-        data_dir: directory of the prepared data sets.
-        download: fetch the data when they are not there.
+        data_dir: directory of prepared TFDS data; default the environment variable
+            TFDS_DATA_DIR, else ``~/tensorflow_datasets``.
+        download: when the data are not there, fetch and prepare them. `mnist`,
+            `fashion_mnist` and `cifar10` come from their original files, checksums verified;
+            other names are left to TFDS, which needs TensorFlow to prepare some of them.
 
     Returns:
-        ``x`` float32 (images (n, height, width, channels) in [0, 1]), ``y`` int32 (n,), the
-        number of classes, and the name.
+        ``x`` float32: images (n, height, width, channels) in [0, 1], or numeric columns (n, d)
+        in the order of their names, unscaled. ``y`` int32 (n,). Stored splits keep their
+        order, the same as TFDS's, and stay in memory for the next call.
 
     Raises:
-        ValueError: unknown name, split or class.
-
+        ValueError: unknown name, split or class, or data that are not of this kind.
+        FileNotFoundError: a TFDS data set that is not in `data_dir`.
+        ImportError: a TFDS data set where tensorflow-datasets is not installed.
+        ConnectionError: the download failed.
     """
+    truth: dict[str, float] = {}
     if name == "digits":
         x, y = _cut(name, split, embedded.digits())
         num_classes = 10
+    elif name == "two_gaussians":
+        drawn = [
+            synthetic.two_gaussians(
+                jax.random.key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
+            )
+            for seed in (0, 1)
+        ]
+        parts = {s: (np.asarray(d.x), np.asarray(d.y)) for s, d in zip(("train", "test"), drawn)}
+        x, y = _cut(name, split, parts)
+        num_classes, truth = 2, drawn[0].truth
     else:
-        raise ValueError(f"name={name!r} is no data set: use 'digits'")
+        x, y, num_classes = tfds.read(name, _folder(name, data_dir, download), split)
     if classes is not None:
-        x, y, num_classes = _select(name, x, y, num_classes, classes)
-    return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32), num_classes, name)
+        x, y, kept = _select(name, x, y, num_classes, classes)
+        # a truth about all classes says nothing of some of them
+        truth = truth if kept == num_classes else {}
+        num_classes = kept
+    if x.dtype == np.uint8:
+        x = np.divide(x, 255, dtype=np.float32)
+    return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32), num_classes, name, truth)
+
+
+def _folder(name: str, data_dir: str | os.PathLike | None, download: bool) -> Path:
+    root = tfds.directory(data_dir)
+    folder = tfds.locate(name, root)
+    if folder is None and download:
+        _check_known(name, root)
+        plain = name.partition(":")[0]
+        folder = (
+            originals.download(plain, root)
+            if plain in originals.names()
+            else tfds.prepare_stock(name, root)
+        )
+    if folder is None:
+        _check_known(name, root)
+        raise FileNotFoundError(
+            f"name={name!r} is not in data_dir={str(root)!r}: load it once with download=True, or "
+            "set data_dir or TFDS_DATA_DIR to the directory that holds it"
+        )
+    return folder
+
+
+def _check_known(name: str, root: Path) -> None:
+    base = name.partition(":")[0].partition("/")[0]
+    known = tfds.known()
+    if base in known:
+        return
+    close = difflib.get_close_matches(base, known, n=3)
+    raise ValueError(
+        f"name={name!r} is no data set: use one of {names()}"
+        + (f" (similar: {', '.join(close)})" if close else "")
+        + f"; prepared in {str(root)!r}: {', '.join(tfds.prepared(root)) or 'none'}"
+    )
 
 
 def _cut(

@@ -1,5 +1,9 @@
 """Maximum entropy: how strictly the softmax of a layer applies the principle, and why not."""
 
+from ibjax.maxent.correlation import binarise as binarise
+from ibjax.maxent.correlation import permutation_corrected as permutation_corrected
+from ibjax.maxent.correlation import permute_within as permute_within
+from ibjax.maxent.correlation import total_correlation as total_correlation
 from ibjax.maxent.duality import Solution as Solution
 from ibjax.maxent.duality import drop_features as drop_features
 from ibjax.maxent.duality import law as law
@@ -11,3 +15,12 @@ from ibjax.maxent.identity import NormalisedResidual as NormalisedResidual
 from ibjax.maxent.identity import joint_table as joint_table
 from ibjax.maxent.identity import moment_residual as moment_residual
 from ibjax.maxent.identity import moments as moments
+from ibjax.maxent.measures import Conditions as Conditions
+from ibjax.maxent.measures import conditions as conditions
+from ibjax.maxent.measures import layers as layers
+from ibjax.maxent.probes import Probes as Probes
+from ibjax.maxent.probes import probe as probe
+from ibjax.maxent.recursion import Chain as Chain
+from ibjax.maxent.recursion import Units as Units
+from ibjax.maxent.recursion import chain as chain
+from ibjax.maxent.recursion import units as units

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ibjax.typing import Array
 
 
 def is_concrete(*arrays: Any) -> bool:
     """Whether every array holds numbers now (values can be checked), not tracers."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def matrix(name: str, value: Any, minimum: int = 1) -> Array:

@@ -66,7 +66,7 @@ def _lbfgs(design: Array, joint: Array, l2: Array, limit: int) -> tuple[Array, A
         log_q = jax.nn.log_softmax(scaled @ theta, axis=-1)
         return -(joint * log_q).sum() + 0.5 * l2 * (penalised * theta**2).sum()
 
-    optimiser = optax.lbfgs()
+    optimiser = optax.lbfgs(memory_size=20)
     evaluate = optax.value_and_grad_from_state(loss)
     goal = 32 * jnp.finfo(dtype).eps
 

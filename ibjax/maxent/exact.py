@@ -50,6 +50,29 @@ def exact(name: str, value: Array, ok: Any = True, reason: str = "") -> Estimate
     )
 
 
+def _naive_bayes(joint: Array, features: Array) -> tuple[Array, Array]:
+    """Log posterior (n, K) and log mixture (n,) of naive Bayes at every row."""
+    prior = joint.sum(axis=0)
+    tables = alphabets.unit_tables(joint, features)
+    possible = (tables > 0).all(axis=0) & (prior > 0)
+    log_joint = (alphabets.log_or_zero(tables) - alphabets.log_or_zero(prior)).sum(axis=0)
+    log_joint = jnp.where(possible, log_joint + alphabets.log_or_zero(prior), -jnp.inf)
+    # Rows without mass may be impossible under every class; any finite value serves there.
+    log_joint = jnp.where(jnp.any(possible, axis=1)[:, None], log_joint, 0)
+    log_mixture = jax.scipy.special.logsumexp(log_joint, axis=1)
+    return jnp.where(possible, log_joint - log_mixture[:, None], 0), log_mixture
+
+
+@jax.jit
+def naive_bayes_terms(joint: Array, features: Array) -> Float[Array, "n k"]:
+    """Log P(y|t) - log P_NB(y|t) at every row and class that carries mass, else 0."""
+    ids = alphabets.cells(features)
+    table = jnp.take(alphabets.pooled(joint, ids), ids, axis=0)
+    log_posterior, _ = _naive_bayes(joint, features)
+    log_true = alphabets.log_or_zero(table) - alphabets.log_or_zero(table.sum(axis=1))[:, None]
+    return jnp.where(table > 0, log_true - log_posterior, 0)
+
+
 @jax.jit
 def correlation_terms(joint: Array, features: Array) -> tuple[Array, Array, Array, Array]:
     """H(Y|T), TC(T|Y), KL(P_T || P_T^NB) and the cross-entropy of naive Bayes."""
@@ -59,18 +82,9 @@ def correlation_terms(joint: Array, features: Array) -> tuple[Array, Array, Arra
     given = alphabets.label_entropy(table)
     joint_entropy = -alphabets.xlogx(table).sum() + alphabets.xlogx(prior).sum()
     correlation = alphabets.unit_entropies(joint, features).sum() - joint_entropy
-    tables = alphabets.unit_tables(joint, features)
-    possible = (tables > 0).all(axis=0) & (prior > 0)
-    log_joint = (alphabets.log_or_zero(tables) - alphabets.log_or_zero(prior)).sum(axis=0)
-    log_joint = jnp.where(possible, log_joint + alphabets.log_or_zero(prior), -jnp.inf)
-    # Rows without mass may be impossible under every class; any finite value serves there.
-    reachable = possible.any(axis=1)
-    log_joint = jnp.where(reachable[:, None], log_joint, 0)
-    log_mixture = jax.scipy.special.logsumexp(log_joint, axis=1)
-    mass = joint.sum(axis=1)
+    log_posterior, log_mixture = _naive_bayes(joint, features)
     at_row = table.sum(axis=1)[ids]
-    divergence = (mass * (alphabets.log_or_zero(at_row) - log_mixture)).sum()
-    log_posterior = jnp.where(possible, log_joint - log_mixture[:, None], 0)
+    divergence = (joint.sum(axis=1) * (alphabets.log_or_zero(at_row) - log_mixture)).sum()
     return given, correlation, divergence, -(joint * log_posterior).sum()
 
 

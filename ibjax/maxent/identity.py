@@ -52,7 +52,7 @@ def target_law(target: Any, features: Array, num_classes: int | None) -> Float[A
 
 
 def log_law(features: Array, weights: Array, bias: Array) -> Float[Array, "n k"]:
-    """log q(k|x) = log softmax(T W + b)."""
+    """Log q(k|x) = log softmax(T W + b)."""
     return jax.nn.log_softmax(features @ weights + bias, axis=-1)
 
 

@@ -1,0 +1,197 @@
+"""Cross-fitted probes of a layer: softmax, a nested nonlinear softmax, and naive Bayes."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.maxent import alphabets, checks
+from ibjax.maxent.duality import Solution, solve
+from ibjax.maxent.identity import log_law
+from ibjax.typing import Array, Bool, Float, Key
+
+
+class Probes(NamedTuple):
+    """Losses -log q(y_i | t_i) of each example under probes not fitted to it, nats.
+
+    Attributes:
+        linear: of the softmax, (n,).
+        nonlinear: of the softmax with random rectified features added, (n,).
+        naive_bayes: of Gaussian naive Bayes, (n,).
+        errors: 1_Y - q of the softmax, (n, K).
+        logits: log q of the softmax, (n, K).
+        train_linear: mean training loss of the softmax over folds.
+        train_nonlinear: of the nonlinear one.
+        train_gap: mean training CE - H_q of the softmax.
+        converged: whether every fit met its tolerance.
+    """
+
+    linear: Float[Array, " n"]
+    nonlinear: Float[Array, " n"]
+    naive_bayes: Float[Array, " n"]
+    errors: Float[Array, "n k"]
+    logits: Float[Array, "n k"]
+    train_linear: Float[Array, ""]
+    train_nonlinear: Float[Array, ""]
+    train_gap: Float[Array, ""]
+    converged: Bool[Array, ""]
+
+
+def standardise(features: Array, weights: Array) -> Array:
+    """Zero mean and unit variance under the given row weights; constant units become 0."""
+    mean = weights @ features
+    std = jnp.sqrt(weights @ (features - mean) ** 2)
+    tiny = 1e-6 * (1 + jnp.abs(mean))
+    return jnp.where(std > tiny, (features - mean) / jnp.where(std > tiny, std, 1), 0)
+
+
+def rectified(key: Key, features: Array, width: int) -> Float[Array, "n m"]:
+    """Random features relu(A t + c), scaled so that all of them together have bounded variance.
+
+    Args:
+        key: randomness of A and c.
+        features: standardised, (n, d).
+        width: number of features m.
+
+    Returns:
+        (n, m).
+    """
+    units = features.shape[1]
+    slope_key, offset_key = jax.random.split(key)
+    slopes = jax.random.normal(slope_key, (units, width), features.dtype) * jnp.sqrt(2 / units)
+    offsets = jax.random.normal(offset_key, (width,), features.dtype)
+    hidden = jax.nn.relu(features @ slopes.astype(features.dtype) + offsets)
+    return hidden * (8 / max(width, 1)) ** 0.5
+
+
+def _gaussian_bayes(z: Array, onehot: Array, mask: Array) -> Array:
+    """Log posterior of naive Bayes with Gaussian units, fitted on the masked rows."""
+    member = onehot * mask[:, None]
+    counts = member.sum(axis=0)
+    safe = jnp.maximum(counts, 1)
+    mean = (member.T @ z) / safe[:, None]
+    spread = jnp.maximum((member.T @ z**2) / safe[:, None] - mean**2, 1e-3)
+    quadratic = ((z[:, None, :] - mean) ** 2 / spread + jnp.log(spread)).sum(axis=2)
+    prior = jnp.log((counts + 0.5) / (counts + 0.5).sum())
+    return jax.nn.log_softmax(prior - 0.5 * quadratic, axis=1)
+
+
+@partial(jax.jit, static_argnames=("folds", "width"))
+def _cross_fit(
+    key: Key, features: Array, onehot: Array, l2: Array, *, folds: int, width: int
+) -> Probes:
+    rows = features.shape[0]
+    split_key, feature_key = jax.random.split(key)
+    fold = jax.random.permutation(split_key, jnp.arange(rows) % folds)
+
+    def one(which: Array) -> tuple[Array, ...]:
+        mask = (fold != which).astype(features.dtype)
+        weights = mask / mask.sum()
+        joint = onehot * weights[:, None]
+        z = standardise(features, weights)
+        wide = jnp.concatenate([z, rectified(feature_key, z, width)], axis=1)
+        plain = solve(z, joint, l2=l2, method=_method(z, onehot))
+        rich = solve(wide, joint, l2=l2, method=_method(wide, onehot))
+        logits = log_law(z, plain.weights, plain.bias)
+        strong = log_law(wide, rich.weights, rich.bias)
+        bayes = _gaussian_bayes(z, onehot, mask)
+        return (
+            logits,
+            (onehot * strong).sum(axis=1),
+            (onehot * bayes).sum(axis=1),
+            plain.cross_entropy,
+            rich.cross_entropy,
+            plain.duality_gap,
+            _solved(plain, l2) & _solved(rich, l2),
+        )
+
+    logits, strong, bayes, plain_ce, rich_ce, gap, solved = jax.lax.map(one, jnp.arange(folds))
+    own = jax.nn.one_hot(fold, folds, axis=0, dtype=features.dtype)
+    log_q = (own[:, :, None] * logits).sum(axis=0)
+    return Probes(
+        linear=-(onehot * log_q).sum(axis=1),
+        nonlinear=-(own * strong).sum(axis=0),
+        naive_bayes=-(own * bayes).sum(axis=0),
+        errors=onehot - jnp.exp(log_q),
+        logits=log_q,
+        train_linear=plain_ce.mean(),
+        train_nonlinear=rich_ce.mean(),
+        train_gap=gap.mean(),
+        converged=solved.all(),
+    )
+
+
+def _method(design: Array, onehot: Array) -> str:
+    """Newton where its Hessian is cheap; a probe needs no more digits than its data carry."""
+    return "newton" if (design.shape[1] + 1) * onehot.shape[1] <= 1500 else "lbfgs"
+
+
+def _solved(fit: Solution, l2: Array) -> Array:
+    """Within 2e-3 nats of the optimum, by weak duality where a penalty makes it a proof."""
+    certified = (l2 > 0) & (jnp.abs(fit.objective_gap) < 2e-3)
+    return certified | (fit.gradient < 1e-4)
+
+
+def probe(
+    key: Key,
+    features: Any,
+    labels: Any,
+    *,
+    num_classes: int | None = None,
+    l2: Any = None,
+    folds: int = 2,
+    width: int = 128,
+) -> Probes:
+    """Fit nested probes on all folds but one and score them on that one, for every fold.
+
+    The nonlinear probe is the softmax on the standardised units together with `width` random
+    rectified features, so it contains the linear one: both problems are convex, have one solution
+    and need no training recipe, and on training data the penalised loss can only fall.
+
+    Args:
+        key: randomness of the folds and of the random features; layers probed with one
+            key share their folds, so their losses are paired.
+        features: (n, d).
+        labels: integers, (n,).
+        num_classes: K, needed for traced labels.
+        l2: penalty on the weights of standardised units; 1/n if None (unit prior).
+        folds: number of folds, 2 or more.
+        width: number of random features.
+
+    Returns:
+        A `Probes`, all losses in nats.
+
+    Assumes:
+        Examples are independent draws; a held-out loss is an upper bound on H(Y|T) on average.
+
+    Raises:
+        ValueError: on shapes that do not fit, fewer examples than folds, or bad settings.
+
+    Reference:
+        Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016;
+        Rahimi, Recht, "Random features for large-scale kernel machines", 2007;
+        Xu et al., "A theory of usable information under computational constraints", 2020, for
+        what differences of probe losses measure.
+    """
+    features = checks.matrix("features", features, 2)
+    labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
+    if not 2 <= folds <= features.shape[0]:
+        raise ValueError(f"folds={folds} for {features.shape[0]} rows; give 2 <= folds <= n")
+    if width < 1:
+        raise ValueError(f"width={width} leaves no random feature; give 1 or more")
+    if l2 is None:
+        l2 = 1 / features.shape[0]
+    checks.nonnegative("l2", l2)
+    onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
+    penalty = jnp.asarray(l2, features.dtype)
+    return _cross_fit(key, features, onehot, penalty, folds=folds, width=width)
+
+
+@jax.jit
+def table_losses(features: Array, onehot: Array) -> Float[Array, " n"]:
+    """-log of the empirical P(y_i | t_i), for features with few distinct rows."""
+    ids = alphabets.cells(features)
+    table = alphabets.pooled(onehot, ids)[ids]
+    mine = (table * onehot).sum(axis=1)
+    return jnp.log(table.sum(axis=1)) - jnp.log(mine)

@@ -126,6 +126,8 @@ def write(
         features["id"] = tfds.features.Text()
 
     class Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyright: ignore
+        # with a dotted module TFDS asks for importlib_resources, which it does not install
+        __module__ = "ibjax"
         name = dataset_name
         VERSION = tfds.core.Version(version)
 

@@ -1,8 +1,6 @@
 import jax
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ibjax import data
 
@@ -35,10 +33,9 @@ def test_streams_are_independent():
     assert not np.array_equal(drawn.mask, other.mask)
 
 
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 100))
-def test_balanced_masks_train_each_member_equally_often(supersamples, half, seed):
-    key = jax.random.key(seed)
-    drawn = data.supersample(key, 12, 5, supersamples, 2 * half, balanced=True)
+@pytest.mark.parametrize("supersamples, half", [(1, 1), (3, 5)])
+def test_balanced_masks_train_each_member_equally_often(supersamples, half):
+    drawn = data.supersample(KEY, 12, 5, supersamples, 2 * half, balanced=True)
     np.testing.assert_array_equal(np.asarray(drawn.mask).sum(axis=1), half)
 
 

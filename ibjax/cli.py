@@ -1,9 +1,11 @@
 """The command line: `ibjax run`, `show`, `list`, `mi`, `reproduce`."""
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,13 +83,8 @@ def main(argv: list[str] | None = None) -> int:
         Reproduce: _reproduce,
     }
     names = {"run": Run, "show": Show, "list": List, "mi": Mi, "reproduce": Reproduce}
-    command = tyro.extras.subcommand_cli_from_dict(
-        names,
-        args=argv,
-        prog="ibjax",
-        description="How well will this network generalize, and which bound says so?",
-    )
     try:
+        command = _parse(names, argv)
         commands[type(command)](command)
     except (ValueError, OSError) as error:
         print(f"ibjax: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -98,14 +95,33 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _parse(names: dict[str, type], argv: list[str] | None) -> Any:
+    """The command and its options; a mistake among them is a `ValueError` of one line."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                names,
+                args=argv,
+                prog="ibjax",
+                description="How well will this network generalize, and which bound says so?",
+            )
+    except SystemExit as stopped:
+        if stopped.code in (0, None):
+            raise
+        lines = [line.strip(" │") for line in said.getvalue().splitlines()]
+        lines = [line for line in lines if line and line[0] not in "╭╰─"]
+        raise ValueError(f"{lines[0] if lines else 'unknown option'}; see ibjax --help") from None
+
+
 def _run(command: Run) -> None:
     from ibjax import sweep
 
     _prepare_devices(command.cache)
     path = _results_path(command.out)
-    console = _console(stderr=True)
-    with _Progress(console, command) as progress:
-        dataset = sweep.run(command, path, progress=progress.report, log=progress.log)
+    experiment = Experiment(**{f.name: getattr(command, f.name) for f in fields(Experiment)})
+    with _Progress(_console(stderr=True), experiment) as progress:
+        dataset = sweep.run(experiment, path, progress=progress.report, log=progress.log)
     _present(dataset, path)
 
 
@@ -236,7 +252,7 @@ class _Progress:
     def __init__(self, console: "Console", experiment: Experiment):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self.console, self.experiment = console, experiment
+        self.console, self.experiment, self.finished = console, experiment, []
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -258,9 +274,9 @@ class _Progress:
         """Move on to `done` of `total` replica-steps at this depth."""
         position = self.experiment.depths.index(depth) * total + done
         self.bar.update(self.task, completed=position, description=f"training depth {depth}")
-        if not self.console.is_terminal and done == total:
-            count = self.experiment.supersamples * self.experiment.masks
-            self.log(f"depth {depth}: {count} replicas trained")
+        if not self.console.is_terminal and done == total and depth not in self.finished:
+            self.finished.append(depth)
+            self.log(f"depth {depth}: done")
 
     def log(self, message: str) -> None:
         """A line above the bar."""

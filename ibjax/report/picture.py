@@ -42,10 +42,12 @@ def bounds_against_depth(
         capsize=3,
     )
     bounds = [r for r in summary.rows if r.kind in _LOOK and np.isfinite(r.values).any()]
+    spacing = np.min(np.diff(depths), initial=1.0)
     for i, row in enumerate(bounds):
         label = f"{row.name} ({row.kind})"
+        aside = 0.04 * spacing * (i - (len(bounds) - 1) / 2)  # bounds often coincide
         ax.errorbar(
-            depths,
+            depths + aside,
             row.values,
             _within(row),
             color=_COLOURS[i % len(_COLOURS)],

@@ -22,6 +22,7 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
         dataset: a results file.
         checkpoint: which evaluation along training.
     """
+    from rich import box
     from rich.console import Group
     from rich.table import Table
 
@@ -29,12 +30,19 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
     config = configuration(dataset)
     classes = " versus ".join(str(c) for c in config["classes"])
     title = f"{config['dataset']}, {classes}: n = {config['train_size']}, {summary.step} steps"
-    out = Table(title=title, title_justify="left", title_style="bold")
-    out.add_column("0-1 loss")
-    out.add_column("kind")
+    out = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+    )
+    out.add_column("0-1 loss", no_wrap=True)
+    out.add_column("kind", no_wrap=True)
     for depth in summary.depths:
-        out.add_column(f"depth {depth}", justify="right")
-    out.add_section()
+        out.add_column(f"depth {depth}", justify="right", no_wrap=len(summary.depths) <= 4)
     for row in summary.rows:
         cells = [_cell(row, i) for i in range(len(summary.depths))]
         out.add_row(row.name, row.kind, *cells, style=_STYLE[row.kind])
@@ -51,7 +59,8 @@ def _cell(row: Row, i: int) -> str:
         return "-"
     if row.vacuous[i]:
         return f"{value:.3g} vacuous"
-    interval = f" ±{error:.3f}" if math.isfinite(error) and error > 0 else ""
+    known = math.isfinite(error) and error > 0
+    interval = f"±{error:.3f}".replace("±0.", "±.") if known else ""
     return f"{value:.3f}{interval}"
 
 
@@ -65,8 +74,9 @@ def _notes(summary: Summary) -> list[str]:
     )
     notes = [
         f"{summary.replicas} replicas a depth; ± is a 95 % interval over {units}.",
-        "certificate: an upper bound under its checked premises; estimate: evaluates a bound from "
-        "measured or held-out quantities; diagnostic: no bound is claimed.",
+        "certificate: an upper bound under its checked premises",
+        "estimate:    a bound evaluated at measured quantities",
+        "diagnostic:  shown for comparison; no bound is claimed",
     ]
     if summary.diverged.sum():
         counts = ", ".join(f"depth {d}: {int(c)}" for d, c in zip(summary.depths, summary.diverged))

@@ -1,0 +1,44 @@
+"""What a reproduction is and what it gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Log = Callable[[str], None]
+
+
+class Outcome(NamedTuple):
+    """A table for the terminal and the files that were written."""
+
+    table: Any
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A named experiment.
+
+    Attributes:
+        name: what `ibjax reproduce` calls it.
+        summary: one line for people.
+        run: ``(folder, quick, log) -> Outcome``.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[Path, bool, Log], Outcome]
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write a picture, whole or not at all."""
+    import os
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        figure.savefig(partial, dpi=150)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,105 @@
+"""The learner for which the exponential factor of the depth bound is attained exactly.
+
+``Z_i ~ N(0, 1)``, ``W = sign(sum Z_i)``, loss ``-w T_L`` where each layer is the channel
+``T_l = rho T_{l-1} + sqrt(1 - rho^2) N`` with fresh noise. The gap is
+``rho^L sqrt(2 / (pi n))``, ``I(S; W) = log 2`` and the coefficient of each layer for Gaussian
+inputs is ``rho^2``, so gap over bound is ``1 / sqrt(pi log 2)`` at every depth: the published
+formula is right here, because the labels play no part and the layers are fixed beforehand.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax import bounds
+from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.typing import Key
+
+RATIO = 1 / math.sqrt(math.pi * math.log(2))
+"""Gap over bound, at every n, rho and L."""
+
+
+class Point(NamedTuple):
+    """One depth: the exact gap, a simulated one with its standard error, and the bound."""
+
+    layers: int
+    gap: float
+    simulated: float
+    std_error: float
+    bound: float
+
+
+def simulate(key: Key, n: int, rho: float, layers: int, runs: int) -> tuple[float, float]:
+    """Mean and standard error of the gap over independent runs of the learner.
+
+    The fresh test term has mean zero given W, so the gap of a run is the mean of W T_L,i over
+    its training points.
+    """
+
+    def one(k):
+        draw = jax.random.normal(k, (layers + 1, n))
+        t = draw[0]
+        w = jnp.sign(jnp.sum(t))
+        for i in range(layers):
+            t = rho * t + math.sqrt(1 - rho**2) * draw[i + 1]
+        return w * jnp.mean(t)
+
+    gaps = jax.lax.map(one, jax.random.split(key, runs), batch_size=4096)
+    return float(jnp.mean(gaps)), float(jnp.std(gaps) / math.sqrt(runs))
+
+
+def points(n: int, rho: float, depths: tuple[int, ...], runs: int) -> list[Point]:
+    """Exact gap, simulated gap and depth bound for several numbers of layers."""
+    out = []
+    for layers in depths:
+        with jax.enable_x64(True):
+            etas = jnp.full(layers, rho**2)
+            bound = bounds.depth(math.log(2), etas, n, 1.0, variant="published")
+        mean, error = simulate(jax.random.key(layers), n, rho, layers, runs)
+        exact = rho**layers * math.sqrt(2 / (math.pi * n))
+        out.append(Point(layers, exact, mean, error, float(bound.value)))
+    return out
+
+
+def run(folder: Path, quick: bool, log: Log) -> Outcome:
+    """The table of ratios and the picture of gap and bound against depth."""
+    from matplotlib.figure import Figure
+    from rich import box
+    from rich.table import Table
+
+    n, rho = 20, 0.8
+    depths = (0, 1, 2, 4) if quick else (0, 1, 2, 3, 4, 6, 8)
+    log(f"sign learner, n = {n}, rho = {rho}: gap over depth bound is 1/sqrt(pi log 2) throughout")
+    found = points(n, rho, depths, 20_000 if quick else 200_000)
+    table = Table(box=box.SIMPLE_HEAD, title=f"known ratio {RATIO:.10f}", title_justify="left")
+    for column in ("layers", "exact gap", "simulated gap", "depth bound", "gap / bound"):
+        table.add_column(column, justify="right")
+    for p in found:
+        table.add_row(
+            str(p.layers),
+            f"{p.gap:.10f}",
+            f"{p.simulated:.4f} ± {1.96 * p.std_error:.4f}",
+            f"{p.bound:.10f}",
+            f"{p.gap / p.bound:.10f}",
+        )
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    ax = figure.subplots()
+    layers = [p.layers for p in found]
+    ax.semilogy(layers, [p.bound for p in found], "s-", color="#D55E00", label="depth bound")
+    ax.semilogy(layers, [p.gap for p in found], "k-", label="exact gap")
+    ax.errorbar(
+        layers,
+        [p.simulated for p in found],
+        [1.96 * p.std_error for p in found],
+        fmt="o",
+        markerfacecolor="white",
+        color="#0072B2",
+        label="simulated gap",
+    )
+    ax.set_xlabel("noisy layers")
+    ax.set_ylabel("generalization gap, loss -w T")
+    ax.legend(frameon=False)
+    return Outcome(table, (save(figure, folder / "sign-learner.png"),))

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from ibjax.reproduce import reproductions, sign_learner
+
+
+def test_the_depth_factor_is_attained_at_every_depth():
+    found = sign_learner.points(n=20, rho=0.8, depths=(0, 1, 3), runs=20_000)
+    for p in found:
+        assert p.gap / p.bound == pytest.approx(0.6776607516, abs=1e-9)
+        assert abs(p.simulated - p.gap) < 4 * p.std_error
+    assert found[1].bound == pytest.approx(0.2106215078, abs=1e-9)
+    assert found[2].bound == pytest.approx(0.1347977650, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sign-learner", "depth-trade-off"])
+def test_a_reproduction_runs_and_writes_its_files(name, tmp_path):
+    said = []
+    outcome = reproductions()[name].run(tmp_path, True, said.append)
+    assert said and outcome.table.row_count >= 4
+    assert all(path.stat().st_size > 1000 for path in outcome.files)
+    again = reproductions()[name].run(tmp_path, True, said.append)
+    old = [list(c.cells) for c in outcome.table.columns]
+    assert [list(c.cells) for c in again.table.columns] == old
+
+
+def test_noise_lowers_the_factor_and_raises_the_training_error(tmp_path):
+    outcome = reproductions()["depth-trade-off"].run(tmp_path, True, lambda _: None)
+    cells = {c.header: list(c.cells) for c in outcome.table.columns}
+    factor = np.array(cells["eta^(L/2)"], float)
+    train = np.array(cells["train error"], float)
+    assert factor[2] < factor[0] and factor[3] < factor[2]
+    assert train[3] > train[1]

@@ -1,6 +1,7 @@
 """Supersamples: pairs of examples, and masks that choose which member of each pair trains."""
 
 import operator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -61,13 +62,20 @@ def supersample(
     if balanced and masks % 2:
         raise ValueError(f"masks={masks} must be even when balanced=True: use {masks + 1}")
 
+    return _draw(key, size, n, supersamples, masks, bool(balanced))
+
+
+# one program instead of a dozen small ones, each of which would be compiled on the first call
+@partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
+def _draw(
+    key: Key, size: int, n: int, supersamples: int, masks: int, balanced: bool
+) -> Supersample:
     ids = jnp.arange(supersamples)
     index = jax.vmap(lambda s: _pairs(_fold(key, _INDEX, s), size, n))(ids)
-    if balanced:
-        half = _masks(key, ids, masks // 2, n)
-        mask = jnp.stack([half, 1 - half], axis=2).reshape(supersamples, masks, n)
-    else:
-        mask = _masks(key, ids, masks, n)
+    if not balanced:
+        return Supersample(index=index, mask=_masks(key, ids, masks, n))
+    half = _masks(key, ids, masks // 2, n)
+    mask = jnp.stack([half, 1 - half], axis=2).reshape(supersamples, masks, n)
     return Supersample(index=index, mask=mask)
 
 

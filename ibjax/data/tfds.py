@@ -71,7 +71,8 @@ def known() -> list[str]:
 
 def prepared(root: Path) -> list[str]:
     """The names of the data sets that lie in a data directory."""
-    return [d.name for d in _subfolders(root) if any(d.rglob("dataset_info.json"))]
+    depths = ("*/dataset_info.json", "*/*/dataset_info.json")  # name/version, name/config/version
+    return [d.name for d in _subfolders(root) if any(any(d.glob(depth)) for depth in depths)]
 
 
 def checksums(name: str) -> dict[str, tuple[str, str]]:
@@ -158,7 +159,7 @@ def write(
     )
     folder = Path(builder.data_dir)
     for split, (_, y) in parts.items():
-        stored = len(tfds.builder_from_directory(str(folder)).as_data_source(split))
+        stored = _count(folder, split)
         if stored != len(y):
             raise RuntimeError(
                 f"{name}: {stored} of {len(y)} records of {split!r} were stored in {folder}: "
@@ -174,10 +175,19 @@ def prepare_stock(name: str, root: Path) -> Path | None:
         builder = tfds.builder(name, data_dir=str(root), file_format="array_record")
         builder.download_and_prepare()
     except (ImportError, NotImplementedError) as error:
+        missing = getattr(error, "name", None) or "tensorflow"
+        if not missing.startswith("tensorflow"):
+            message = f"TFDS needs {missing} to prepare {name!r}: pip install {missing}"
+            raise ImportError(message) from error
         raise ValueError(
             f"name={name!r} cannot be prepared without TensorFlow: prepare it once where "
             "TensorFlow is installed, with tfds.builder(name, file_format='array_record')"
             f".download_and_prepare(), and copy the folder to {root}"
+        ) from error
+    except OSError as error:
+        raise ConnectionError(
+            f"TFDS could not fetch {name!r} ({error}): check the network, or copy the prepared "
+            f"data set to {root}"
         ) from error
     return locate(name, root)
 
@@ -254,6 +264,14 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
+
+
+def _count(folder: Path, split: str) -> int:
+    """Count what is in the files; the length that TFDS reports is what was promised."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    shards = folder.glob(f"*-{split}.array_record-*")
+    return sum(ArrayRecordReader(str(shard)).num_records() for shard in shards)
 
 
 def _parser() -> Callable[[bytes], Any]:

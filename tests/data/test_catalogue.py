@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -54,3 +57,13 @@ def test_a_bad_split_says_what_exists(split):
 def test_bad_classes_say_what_exists(classes):
     with pytest.raises(ValueError, match="0 to 9"):
         data.load("digits", classes=classes)
+
+
+def test_importing_brings_in_no_outside_library():
+    program = (
+        "import sys, ibjax.data\n"
+        "print(*{'sklearn', 'tensorflow_datasets', 'PIL', 'array_record'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == ""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ibjax import data
+from ibjax.data.tfds import write
 
 SIZES = {"train": 23, "test": 7}
 
@@ -142,6 +143,12 @@ def test_damaged_idx_files_are_refused(content, words, folders):
     labels.write_bytes(gzip.compress(content))
     with pytest.raises(ValueError, match=words):
         data.prepare("mnist", source, target, checksums=checksums | {labels.name: _sha256(labels)})
+
+
+def test_records_are_counted_after_writing(tmp_path):
+    parts = {"train": (np.zeros((3, 28, 28, 1), np.uint8), np.zeros(4, np.uint8))}
+    with pytest.raises(RuntimeError, match="3 of 4 records"):
+        write(tmp_path, "short", "1.0.0", parts)
 
 
 def test_a_cifar_archive_without_a_batch_is_refused(folders):

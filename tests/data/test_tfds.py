@@ -220,3 +220,69 @@ def test_a_bad_split_of_tfds_data_lists_the_splits(tmp_path):
     )
     with pytest.raises(ValueError, match=r"use one of \['train'\]"):
         data.load("single", "test", data_dir=tmp_path)
+
+
+class _Stock:
+    """A builder of TFDS that fails, or prepares, as told."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def download_and_prepare(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        self.outcome()
+
+
+@pytest.mark.parametrize(
+    "cause, error, words",
+    [
+        (ImportError("x", name="tensorflow"), ValueError, "without TensorFlow"),
+        (NotImplementedError("TFRECORD"), ValueError, "without TensorFlow"),
+        (ImportError("x", name="gcsfs"), ImportError, "pip install gcsfs"),
+        (OSError("no route"), ConnectionError, "no route.*check the network"),
+    ],
+)
+def test_what_tfds_cannot_prepare_is_said_in_one_line(cause, error, words, tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(tfds, "builder", lambda name, **kwargs: _Stock(cause))
+    with pytest.raises(error, match=words) as caught:
+        data.load("iris", data_dir=tmp_path, download=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_tfds_can_prepare_is_loaded(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    rows = [{"features": [float(i)] * 4, "label": i % 3} for i in range(6)]
+
+    def prepare():
+        _write(
+            tmp_path,
+            "iris",
+            lambda f: {
+                "features": f.Tensor(shape=(4,), dtype=np.float32),
+                "label": f.ClassLabel(num_classes=3),
+            },
+            rows,
+            ("features", "label"),
+        )
+
+    monkeypatch.setattr(tfds, "builder", lambda name, **kwargs: _Stock(prepare))
+    loaded = data.load("iris", data_dir=tmp_path, download=True)
+    assert loaded.x.shape == (6, 4) and loaded.num_classes == 3
+    # now it is there: nothing is prepared again
+    monkeypatch.setattr(tfds, "builder", lambda name, **kwargs: _Stock(OSError("no route")))
+    assert len(data.load("iris", data_dir=tmp_path, download=True).y) == 6
+
+
+def test_several_configurations_are_listed(tmp_path):
+    for config in ("small", "large"):
+        folder = tmp_path / "many" / config / "1.0.0"
+        folder.mkdir(parents=True)
+        (folder / "dataset_info.json").write_text("{}")
+    with pytest.raises(ValueError, match="many/large"):
+        data.load("many", data_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"prepared in .*: many"):
+        data.load("much", data_dir=tmp_path)

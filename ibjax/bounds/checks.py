@@ -1,0 +1,135 @@
+"""Checks of arguments, and the one place where a `BoundValue` is put together."""
+
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.interface import BoundValue, Estimate
+from ibjax.typing import BoundKind, JaxArray
+
+
+def concrete(*arrays: Any) -> bool:
+    """Whether every array holds numbers now, so that its values can be checked."""
+    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+
+
+def real(
+    name: str,
+    value: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    open_low: bool = False,
+) -> JaxArray:
+    """A floating array in its own precision, entries outside [low, high] refused.
+
+    NaN marks a missing input and passes through. A traced entry outside the range becomes NaN.
+
+    Raises:
+        ValueError: if a concrete entry lies outside the range.
+    """
+    array = jnp.asarray(value)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(jnp.result_type(float))
+    if low is None and high is None:
+        return array
+    bad = jnp.zeros(array.shape, bool)
+    if low is not None:
+        bad |= (array <= low) if open_low else (array < low)
+    if high is not None:
+        bad |= array > high
+    if concrete(array):
+        host, wrong = np.asarray(array), np.asarray(bad)
+        if wrong.any():
+            left = "(" if open_low or low is None else "["
+            raise ValueError(
+                f"{name} holds {host[wrong].flat[0]:g}; give numbers in "
+                f"{left}{'-inf' if low is None else low}, {'inf' if high is None else high}]"
+            )
+    return jnp.where(bad, jnp.nan, array)
+
+
+def whole(name: str, value: Any, low: int = 1) -> Any:
+    """A count of at least `low`; a traced or real-valued count passes as a number."""
+    if not concrete(value):
+        return real(name, value, low)
+    number = float(np.asarray(value)) if np.ndim(value) == 0 else np.nan
+    if np.isnan(number) and np.ndim(value) == 0:
+        return jnp.nan
+    if number < low or number != int(number):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {low}")
+    return int(number)
+
+
+def static_whole(name: str, value: Any, low: int = 1) -> int:
+    """A count that fixes shapes and must therefore be known at trace time."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = low - 1
+    if number < low:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {low}")
+    return number
+
+
+def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
+    """Refuse a name that is not one of the options."""
+    if value not in options:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {options}")
+
+
+def information(value: Any) -> tuple[JaxArray, JaxArray, BoundKind]:
+    """Nonnegative information, its standard error, and the kind of bound it can support.
+
+    A plain number counts as known (error 0, certificate). An `Estimate` supports a certificate
+    only if it is exact or an upper bound (bias "none" or "up") with standard error zero.
+    """
+    if not isinstance(value, Estimate):
+        array = real("information", value, 0.0)
+        return array, jnp.zeros_like(array), "certificate"
+    array = real("information.value", value.value, 0.0)
+    array = jnp.where(value.ok, array, jnp.nan)
+    error = jnp.asarray(value.std_error, array.dtype)
+    known = concrete(error) and not np.asarray(error).any()
+    kind: BoundKind = "certificate" if known and value.bias in ("none", "up") else "estimate"
+    return array, error, kind
+
+
+def result(
+    value: JaxArray,
+    *,
+    name: str,
+    kind: BoundKind,
+    limit: Any,
+    assumptions: tuple[str, ...],
+    information: Any = None,
+    std_error: Any = 0.0,
+    holds: Any = True,
+    note: str = "",
+) -> BoundValue:
+    """A `BoundValue`; vacuous from `limit` on, and not holding where it is NaN."""
+    dtype = value.dtype
+    info = jnp.full(value.shape, jnp.nan, dtype) if information is None else information
+    return BoundValue(
+        value=value,
+        information=jnp.asarray(info, dtype),
+        std_error=jnp.broadcast_to(jnp.asarray(std_error, dtype), value.shape),
+        vacuous=value >= limit,
+        holds=jnp.asarray(holds) & ~jnp.isnan(value),
+        name=name,
+        kind=kind,
+        assumptions=assumptions,
+        note=note,
+    )
+
+
+def error_of_root(value: JaxArray, information: JaxArray, error: JaxArray) -> JaxArray:
+    """Delta-method standard error of c sqrt(I): value / (2 I) times the error of I."""
+    safe = jnp.where(information > 0, information, 1.0)
+    slope = jnp.where(information > 0, value / (2 * safe), jnp.inf)
+    return jnp.where(error == 0, 0.0, slope * jnp.where(error == 0, 1.0, error))

@@ -1,0 +1,237 @@
+"""Inversions of the comparison functions behind the bounds, as bisections without a solver.
+
+Each returns the largest number compatible with an information budget, elementwise and
+broadcasting, to the precision of the input (1e-9 in float64). All increase with the training
+loss and the information and are concave in both, so they are applied to the *means*. A negative or
+out-of-range concrete argument is refused; a traced one gives NaN. They are differentiable in
+both arguments through the implicit function.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.bounds import checks
+from ibjax.typing import Array, Float, JaxArray
+
+
+def phi(i: Float[Array, "*batch"] | float) -> Float[JaxArray, "*batch"]:
+    """Largest gap g with ``phi(g) <= i``: replaces sqrt(2 i) in any bound of that shape.
+
+    ``phi(g) = ((1 + g) log(1 + g) + (1 - g) log(1 - g)) / 2 = log 2 - h((1 + g) / 2) >= g^2 / 2``
+
+    A fair bit U in {-1, 1} and X in [-1, 1] with E[U X] = g have I(X; U) >= phi(|g|): binarising X
+    without bias gives a binary symmetric channel that agrees with probability (1 + g)/2.
+
+    Args:
+        i: information in nats, any shape.
+
+    Returns:
+        g in [0, 1]; 1 from log 2 on.
+    """
+    (i,) = _prepare(i=i)
+    return _phi_root(i)
+
+
+def pair(
+    l: Float[Array, "*batch"] | float,  # noqa: E741
+    i: Float[Array, "*batch"] | float,
+) -> Float[JaxArray, "*batch"]:
+    """Largest test error given the training error and the loss-difference information.
+
+    ``sup { R : J(a, b) <= i, a + c = l, b + c = R, a + b + c <= 1, a, b, c >= 0 }`` with
+    ``J(a, b) = a log(2a/(a + b)) + b log(2b/(a + b))``
+
+    Here a, b and c are the probabilities that only the training, only the test, or both members
+    of a pair are wrong, and J is the information of their difference about the mask; by joint
+    convexity it may be averaged over pairs. While R <= 1 - l the optimum is J(l, R) = i with
+    c = 0; beyond, the masses must sum to one: R = 1 - a with J(a, 1 - l) = i. Equals the best
+    member of the family ``(1 + c) l + i/lam``, ``e^lam + e^(-lam (1 + c)) <= 2``, up to there.
+
+    Args:
+        l: mean training error in [0, 1].
+        i: mean information in nats.
+
+    Returns:
+        The largest test error, in [l, 1].
+
+    Reference:
+        Closed solution, derived here, of the fast-rate family of Wang, Mao 2023, "Tighter
+        information-theoretic generalization bounds from supersamples".
+    """
+    return _pair_root(*_prepare(l=l, i=i))
+
+
+def kl_half(
+    l: Float[Array, "*batch"] | float,  # noqa: E741
+    i: Float[Array, "*batch"] | float,
+) -> Float[JaxArray, "*batch"]:
+    """Largest test error R with ``kl(l || (l + R)/2) <= i``.
+
+    Args:
+        l: mean training error in [0, 1].
+        i: mean information in nats.
+
+    Reference:
+        Hellstrom, Durisi 2022, "A new family of generalization bounds using samplewise
+        evaluated CMI".
+    """
+    return ghost(l, i, 2)
+
+
+def ghost(
+    l: Float[Array, "*batch"] | float,  # noqa: E741
+    i: Float[Array, "*batch"] | float,
+    k: int,
+) -> Float[JaxArray, "*batch"]:
+    """Largest test error R with ``kl(l || (l + (k - 1) R)/k) <= i``.
+
+    One used example among k candidates: k = 2 is `kl_half`, k -> infinity is `kl`.
+
+    Args:
+        l: mean training error in [0, 1].
+        i: information about which candidate was used, in nats.
+        k: number of candidates, at least 2.
+    """
+    k = checks.static_whole("k", k, 2)
+    return _kl_root(*_prepare(l=l, i=i), (k - 1) / k)
+
+
+def kl(
+    q: Float[Array, "*batch"] | float, c: Float[Array, "*batch"] | float
+) -> Float[JaxArray, "*batch"]:
+    """Largest p with ``kl(q || p) <= c``, the upper inverse of the binary relative entropy.
+
+    Args:
+        q: observed error in [0, 1].
+        c: budget in nats.
+
+    Returns:
+        p in [q, 1].
+    """
+    return _kl_root(*_prepare(q=q, c=c), 1.0)
+
+
+def js(
+    l: Float[Array, "*batch"] | float,  # noqa: E741
+    i: Float[Array, "*batch"] | float,
+) -> Float[JaxArray, "*batch"]:
+    """Largest test error R with ``h((l + R)/2) - h(l)/2 - h(R)/2 <= i``.
+
+    The left side is the binary Jensen-Shannon divergence; for 0-1 losses it equals the single-loss
+    information I(L; U) of exchangeable columns, so the inversion returns the test error itself.
+
+    Args:
+        l: mean training error in [0, 1].
+        i: single-loss information in nats.
+
+    Returns:
+        The largest test error, in [l, 1].
+    """
+    return _js_root(*_prepare(l=l, i=i))
+
+
+@jax.jit
+def _phi_root(i: JaxArray) -> JaxArray:
+    return _solve(_phi, i, jnp.zeros_like(i), jnp.ones_like(i))
+
+
+@jax.jit
+def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
+    other = 1 - rate
+    free = _solve(lambda b: _pair(rate, b), i, rate, jnp.maximum(other, rate))
+    # J(a, 1 - rate) decreases in a: solve for how far a stays below its largest value.
+    most = jnp.minimum(rate, other)
+    drop = _solve(lambda x: _pair(most - x, other), i, jnp.zeros_like(i), most)
+    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
+    return jnp.where(constrained, 1 - (most - drop), free)
+
+
+@jax.jit
+def _kl_root(rate: JaxArray, i: JaxArray, share: JaxArray | float) -> JaxArray:
+    def divergence(r):
+        up = share * (r - rate)
+        # With a full share 1 - r keeps the digits that 1 - rate - up loses next to 1.
+        return _kl(rate, up, jnp.where(share == 1, 1 - r, 1 - rate - up))
+
+    return _solve(divergence, i, rate, jnp.ones_like(i))
+
+
+@jax.jit
+def _js_root(rate: JaxArray, i: JaxArray) -> JaxArray:
+    def divergence(r):
+        half = (r - rate) / 2
+        top = 1 - rate - half
+        return (_kl(rate, half, top) + _kl(r, -half, top)) / 2
+
+    return _solve(divergence, i, rate, jnp.ones_like(i))
+
+
+def _prepare(**arguments) -> tuple[JaxArray, ...]:
+    """Arguments in one float dtype and shape: rates in [0, 1], information nonnegative."""
+    arrays = [
+        checks.real(name, value, 0.0, 1.0 if name in ("l", "q") else None)
+        for name, value in arguments.items()
+    ]
+    dtype = jnp.result_type(*arrays)
+    return tuple(a.astype(dtype) for a in jnp.broadcast_arrays(*arrays))
+
+
+def _bregman(u: JaxArray) -> JaxArray:
+    """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
+    inside = u > -1
+    safe = jnp.where(inside, u, 0.0)
+    return jnp.where(inside, (1 + safe) * jnp.log1p(safe) - safe, 1.0)
+
+
+def _phi(g: JaxArray) -> JaxArray:
+    return (_bregman(g) + _bregman(-g)) / 2
+
+
+def _pair(a: JaxArray, b: JaxArray) -> JaxArray:
+    total = a + b
+    positive = total > 0
+    return total * _phi(jnp.where(positive, (b - a) / jnp.where(positive, total, 1.0), 0.0))
+
+
+def _kl(q: JaxArray, up: JaxArray, rest: JaxArray) -> JaxArray:
+    """kl(q || q + up) given rest = 1 - (q + up); the differences stay exact where small."""
+    p = q + up
+
+    def part(mass, difference, numerator):
+        positive = mass > 0
+        ratio = difference / jnp.where(positive, mass, 1.0)
+        nothing = jnp.where(numerator > 0, jnp.inf, 0.0)
+        return jnp.where(positive, mass * _bregman(jnp.maximum(ratio, -1.0)), nothing)
+
+    return part(p, -up, q) + part(rest, up, 1 - q)
+
+
+def _solve(
+    function: Callable[[JaxArray], JaxArray], target: JaxArray, low: JaxArray, high: JaxArray
+) -> JaxArray:
+    """Largest x in [low, high] with function(x) <= target, for an increasing function.
+
+    The bisection itself has no useful gradient; a Newton correction of value zero carries the
+    one of the implicit function.
+    """
+    steps = jnp.finfo(target.dtype).nmant + 8
+    goal, left, right = map(jax.lax.stop_gradient, (target, low, high))
+
+    def halve(_, bracket):
+        left, right = bracket
+        middle = left + (right - left) / 2
+        below = jax.lax.stop_gradient(function(middle)) <= goal
+        return jnp.where(below, middle, left), jnp.where(below, right, middle)
+
+    fits = jax.lax.stop_gradient(function(right)) <= goal
+    root, _ = jax.lax.fori_loop(0, steps, halve, (left, right))
+    root = jnp.where(fits, right, root)
+    slope = jax.jvp(function, (root,), (jnp.ones_like(root),))[1]
+    slope = jax.lax.stop_gradient(slope)
+    regular = ~fits & jnp.isfinite(slope) & (slope > 0)
+    residual = target - function(root)
+    step = jnp.where(regular, residual / jnp.where(regular, slope, 1.0), 0.0)
+    root = root + (step - jax.lax.stop_gradient(step))
+    return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

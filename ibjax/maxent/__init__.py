@@ -15,7 +15,6 @@ from ibjax.maxent.identity import NormalisedResidual as NormalisedResidual
 from ibjax.maxent.identity import joint_table as joint_table
 from ibjax.maxent.identity import moment_residual as moment_residual
 from ibjax.maxent.identity import moments as moments
-from ibjax.maxent.measures import Conditions as Conditions
 from ibjax.maxent.measures import conditions as conditions
 from ibjax.maxent.measures import layers as layers
 from ibjax.maxent.probes import Probes as Probes
@@ -24,3 +23,4 @@ from ibjax.maxent.recursion import Chain as Chain
 from ibjax.maxent.recursion import Units as Units
 from ibjax.maxent.recursion import chain as chain
 from ibjax.maxent.recursion import units as units
+from ibjax.maxent.residuals import Conditions as Conditions

@@ -105,7 +105,8 @@ def _gaussian(features: Array, onehot: Array, correct: bool) -> tuple[Array, Arr
         return jnp.where(count > 0, value, 0), terms, enough | (count == 0)
 
     value, terms, fine = jax.vmap(one, in_axes=(1, 0))(onehot, counts)
-    return (value * counts).sum() / rows, _standard_error(terms.sum(axis=0)), fine.all()
+    mean = jnp.sum(value * counts) / rows
+    return mean, _standard_error(terms.sum(axis=0)), jnp.all(fine)
 
 
 def _pairwise(bits: Array, onehot: Array, correct: bool) -> tuple[Array, Array, Array]:

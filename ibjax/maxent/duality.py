@@ -51,7 +51,7 @@ class Solution(NamedTuple):
     converged: Bool[Array, ""]
 
 
-def _lbfgs(design: Array, joint: Array, l2: Array, limit: int) -> tuple[Array, Array, Array]:
+def _lbfgs(design: Array, joint: Array, l2: Array, limit: Array) -> tuple[Array, Array, Array]:
     """L-BFGS on standardised columns; smooth penalties only."""
     import optax
 
@@ -92,22 +92,22 @@ def _lbfgs(design: Array, joint: Array, l2: Array, limit: int) -> tuple[Array, A
     return theta / scale, jnp.abs(jax.grad(loss)(theta)).max(), count
 
 
-@partial(jax.jit, static_argnames=("method", "max_iterations"))
+@partial(jax.jit, static_argnames="method")
 def _solve(
     features: Array,
     joint: Array,
     l2: Array,
     l1: Array,
     tolerance: Array,
+    max_iterations: Array,
     *,
     method: str,
-    max_iterations: int,
 ) -> Solution:
     ones = jnp.ones((features.shape[0], 1), features.dtype)
     design = jnp.concatenate([features, ones], axis=1)
     start = jnp.zeros((design.shape[1], joint.shape[1]), features.dtype)
     if method == "newton":
-        found = minimise(design, joint, l2, l1, start, max_iterations=max_iterations)
+        found = minimise(design, joint, l2, l1, start, max_iterations)
         theta, gradient, iterations = found
     else:
         theta, gradient, iterations = _lbfgs(design, joint, l2, max_iterations)
@@ -143,7 +143,7 @@ def solve(
     l1: Any = 0.0,
     num_classes: int | None = None,
     method: str = "auto",
-    max_iterations: int | None = None,
+    max_iterations: Any = None,
     tolerance: float | None = None,
 ) -> Solution:
     """Solve a moment maximum-entropy problem through its softmax dual.
@@ -208,8 +208,8 @@ def solve(
         jnp.asarray(l2, dtype),
         jnp.asarray(l1, dtype),
         jnp.asarray(tolerance, dtype),
+        jnp.asarray(max_iterations),
         method=method,
-        max_iterations=max_iterations,
     )
 
 

@@ -1,6 +1,5 @@
 """The exact decomposition of a softmax's excess loss over a finite alphabet."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -88,8 +87,8 @@ def correlation_terms(joint: Array, features: Array) -> tuple[Array, Array, Arra
     return given, correlation, divergence, -(joint * log_posterior).sum()
 
 
-@partial(jax.jit, static_argnames="max_iterations")
-def _decompose(features: Array, joint: Array, max_iterations: int) -> Decomposition:
+@jax.jit
+def _decompose(features: Array, joint: Array, max_iterations: Array) -> Decomposition:
     given, correlation, divergence, naive = correlation_terms(joint, features)
     entropy = alphabets.label_entropy(joint)
     fit = solve(features, joint, method="newton", max_iterations=max_iterations)
@@ -140,4 +139,4 @@ def decompose(features: Any, joint: Any, *, max_iterations: int = 200) -> Decomp
     """
     features = checks.matrix("features", features)
     joint = checks.law("joint", joint, features.shape[0]).astype(features.dtype)
-    return _decompose(features, joint, max_iterations)
+    return _decompose(features, joint, jnp.asarray(max_iterations))

@@ -31,6 +31,7 @@ class _Carry(NamedTuple):
     theta: Array
     mu: Array
     gradient: Array
+    stuck: Bool[Array, ""]
     iterations: Array
     done: Bool[Array, ""]
 
@@ -52,8 +53,7 @@ def minimise(
     l2: Array,
     l1: Array,
     start: Float[Array, "d1 k"],
-    *,
-    max_iterations: int,
+    max_iterations: Array,
 ) -> NewtonResult:
     """Minimise CE + l2/2 |W|^2 + l1 |W|_1 over weights and a free bias (last column of design).
 
@@ -132,30 +132,28 @@ def minimise(
 
         return jax.lax.while_loop(too_long, lambda t: t / 2, jnp.asarray(1.0, dtype))
 
-    def measure(gradient: Array) -> Array:
-        return jnp.abs(gradient / scale).max()
+    close = eps**0.6
 
     def body(carry: _Carry) -> _Carry:
-        q, gradient, extra = pieces(carry.theta, carry.mu)
+        theta, mu = carry.theta, carry.mu
+        q, gradient, extra = pieces(theta, mu)
+        size_now = jnp.abs(gradient / scale).max()
+        at_floor = mu <= floor
+        stalled = carry.stuck | ((size_now > 0.5 * carry.gradient) & (size_now < close))
+        solved = stalled | (size_now <= jnp.where(at_floor, polish, jnp.maximum(mu, polish)))
+        done = (solved & at_floor) | ~jnp.isfinite(size_now)
         step = direction(q, gradient, extra)
-        slope = (step * gradient).sum()
         finite = jnp.isfinite(step).all()
         step = jnp.where(finite, step, -gradient / scale**2)
-        slope = jnp.where(finite, slope, (step * gradient).sum())
-        length = search(carry.theta, step, slope, carry.mu)
-        theta = carry.theta + length * step
-        _, gradient, _ = pieces(theta, carry.mu)
-        size_now = measure(gradient)
-        at_floor = carry.mu <= floor
-        close = eps**0.6
-        stalled = (size_now > 0.5 * carry.gradient) & (size_now < close)
-        solved = size_now <= jnp.where(at_floor, polish, jnp.maximum(carry.mu, polish))
-        advance = (solved | stalled | (length <= 1e-8)) & ~at_floor
-        mu = jnp.where(advance, jnp.maximum(carry.mu * 0.2, floor), carry.mu)
-        done = at_floor & (solved | stalled | (length <= 1e-8))
-        done = done | ~jnp.isfinite(size_now)
-        size_next = jnp.where(advance, jnp.inf, size_now)
-        return _Carry(theta, mu, size_next, carry.iterations + 1, done)
+        length = search(theta, step, (step * gradient).sum(), mu)
+        return _Carry(
+            theta=jnp.where(done, theta, theta + length * step),
+            mu=jnp.where(solved, jnp.maximum(mu * 0.2, floor), mu),
+            gradient=jnp.where(solved & ~done, jnp.inf, size_now),
+            stuck=(length <= 1e-8) & ~solved,
+            iterations=carry.iterations + 1,
+            done=done,
+        )
 
     def unfinished(carry: _Carry) -> Array:
         return ~carry.done & (carry.iterations < max_iterations)
@@ -168,11 +166,12 @@ def minimise(
             theta=start.astype(dtype),
             mu=jnp.maximum(first, floor),
             gradient=jnp.asarray(jnp.inf, dtype),
+            stuck=jnp.asarray(False),
             iterations=jnp.asarray(0),
             done=jnp.asarray(False),
         ),
     )
-    # Below this the smoothed penalty cannot tell a weight from zero; make the zeros exact.
-    small = (jnp.abs(final.theta) * l1 <= 100 * floor) & (penalised > 0) & (l1 > 0)
-    _, gradient, _ = pieces(final.theta, final.mu)
-    return NewtonResult(jnp.where(small, 0, final.theta), measure(gradient), final.iterations)
+    # Weights of the size of the smoothing are zeros; make them exact where that is harmless.
+    size_now = jnp.abs(final.theta)
+    small = (size_now * l1 <= 1e4 * floor) & (size_now <= eps**0.5) & (penalised > 0) & (l1 > 0)
+    return NewtonResult(jnp.where(small, 0, final.theta), final.gradient, final.iterations)

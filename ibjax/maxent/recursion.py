@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -142,9 +143,7 @@ def _chain(features: tuple[Array, ...], inputs: Array, joint: Array, probed: boo
 
     stack = (inputs, *features)
     alone = jnp.stack([entropy(array) for array in stack])
-    both = jnp.stack(
-        [entropy(jnp.concatenate(pair, axis=1)) for pair in zip(stack[:-1], stack[1:])]
-    )
+    both = jnp.stack([entropy(jnp.concatenate(pair, axis=1)) for pair in pairwise(stack)])
     fits = [solve(array, joint, method="newton") for array in features]
     loss = jnp.stack([fit.cross_entropy for fit in fits])
     fine = jnp.stack([fit.converged for fit in fits])

@@ -1,0 +1,180 @@
+"""Conditions of one layer and of a network: known laws, orderings, pairing, trained networks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ibjax import maxent
+
+FAST = {"width": 32}
+ESTIMATES = [name for name in maxent.Conditions._fields if name != "moment_null"]
+
+
+def xor(n, seed=0, noise=0.0):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 2, (n, 2)).astype(np.float32)
+    labels = (x[:, 0] != x[:, 1]).astype(int)
+    return x, np.where(rng.random(n) < noise, 1 - labels, labels)
+
+
+def near(estimate, truth, slack=0.0):
+    return abs(float(estimate.value) - truth) < 4 * float(estimate.std_error) + slack
+
+
+def test_every_residual_is_named_and_carries_its_kind():
+    found = maxent.conditions(*xor(600), **FAST)
+    for name in ("moment_residual", "sufficiency_residual", "linear_gap", "total_correlation"):
+        assert name in found._fields
+    for name in ESTIMATES:
+        part = getattr(found, name)
+        assert part.bias in ("none", "up", "down", "unknown") and part.name
+        assert part.value.shape == () and part.value.dtype == jnp.float32
+        if name != "probe_gain":
+            assert bool(part.ok) and np.isfinite(part.value) and np.isfinite(part.std_error)
+    assert np.isnan(found.probe_gain.value) and not bool(found.probe_gain.ok)
+    assert found.probe_gain.reason
+
+
+def test_xor_has_the_whole_entropy_as_linear_gap():
+    """Held-out probes: no linear information, all of it nonlinear, and moments that match."""
+    found = maxent.conditions(*xor(600), **FAST)
+    ln2 = np.log(2)
+    assert near(found.linear_gap, ln2, 0.02)
+    assert near(found.total_correlation, ln2, 0.01)
+    assert near(found.naive_bayes_gap, ln2, 0.01)
+    assert near(found.sufficiency_residual, 0, 0.02)
+    assert near(found.duality_gap, 0, 0.005)
+    assert float(found.moment_residual.value) < 3 * float(found.moment_null)
+
+
+def test_table_mode_is_the_decomposition_of_the_empirical_law(x64):
+    x, labels = xor(300, seed=1, noise=0.1)
+    x = x.astype(float)
+    inputs = np.hstack([x, (np.arange(300) % 2)[:, None]])
+    found = maxent.conditions(x, labels, inputs=inputs, strong="table")
+    letters = inputs @ [4, 2, 1]
+    joint = np.array([[np.sum((letters == v) & (labels == k)) for k in (0, 1)] for v in range(8)])
+    grid = np.array([[(v >> 2) & 1, (v >> 1) & 1] for v in range(8)], float)
+    exact = maxent.decompose(grid, joint)
+    for name in ("sufficiency_residual", "linear_gap", "naive_bayes_gap", "cross_entropy"):
+        value = getattr(found, name).value
+        np.testing.assert_allclose(value, getattr(exact, name).value, atol=1e-10, err_msg=name)
+    np.testing.assert_allclose(found.duality_gap.value, 0, atol=1e-10)
+    np.testing.assert_allclose(found.moment_residual.value, 0, atol=1e-10)
+    raw = maxent.total_correlation(x, labels, correct=False)
+    np.testing.assert_allclose(raw.value, exact.total_correlation.value, atol=1e-12)
+
+
+def test_duality_gap_of_a_given_head_is_its_overconfidence(x64):
+    """CE - H_q by hand; scaling a calibrated head up makes it positive, down negative."""
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(600, 2))
+    weights, bias = np.array([[1.0, -1.0], [0.5, -0.5]]), np.zeros(2)
+    q = 1 / (1 + np.exp(-2 * features @ weights[:, 0]))
+    labels = (rng.random(600) > q).astype(int)
+    gaps = []
+    for scale in (0.2, 1.0, 4.0):
+        found = maxent.conditions(features, labels, head=(scale * weights, bias), **FAST)
+        state = maxent.moments(features, labels, scale * weights, bias)
+        gap = found.duality_gap
+        np.testing.assert_allclose(gap.value, state.cross_entropy - state.model_entropy, atol=1e-13)
+        gaps.append(gap)
+        if scale == 1.0:
+            assert near(gap, 0)
+            assert float(found.moment_residual.value) < 3 * float(found.moment_null)
+    assert float(gaps[0].value) < -4 * float(gaps[0].std_error)
+    assert float(gaps[2].value) > 4 * float(gaps[2].std_error)
+    assert not bool(found.duality_gap_train.ok)
+    assert float(found.moment_residual.value) > 3 * float(found.moment_null)
+
+
+def test_cross_fitted_training_gap_is_minus_the_penalty(x64):
+    """D3 inside the cross-fit: the training gap is below zero and shrinks with the penalty."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(600, 2))
+    labels = (features @ [1, 1] + rng.logistic(size=600) > 0).astype(int)
+    gaps = [
+        float(maxent.conditions(features, labels, l2=l2, **FAST).duality_gap_train.value)
+        for l2 in (1e-3, 1e-2, 1e-1)
+    ]
+    assert 0 > gaps[0] > gaps[1] > gaps[2]
+
+
+def test_layers_share_folds_and_pair_their_losses():
+    """The same layer twice gains exactly nothing; a product unit makes XOR linear."""
+    x, labels = xor(600, seed=4)
+    found = maxent.layers([x, x, np.hstack([x, x[:, :1] * x[:, 1:]])], labels, inputs=x, **FAST)
+    assert len(found) == 3
+    assert float(found[0].probe_gain.value) == 0 == float(found[1].probe_gain.value)
+    assert float(found[1].probe_gain.std_error) == 0
+    assert near(found[2].probe_gain, np.log(2), 0.03)
+    assert float(found[0].sufficiency_residual.value) == 0
+    np.testing.assert_allclose(
+        found[2].probe_gain.value,
+        found[1].cross_entropy.value - found[2].cross_entropy.value,
+        atol=1e-6,
+    )
+    assert float(found[2].linear_gap.value) < 0.05 < float(found[1].linear_gap.value)
+
+
+def test_conditions_vmap_over_replicas_is_a_loop(x64):
+    rng = np.random.default_rng(5)
+    features, labels = rng.normal(size=(2, 60, 2)), rng.integers(0, 2, (2, 60))
+    labels[:, :2] = [0, 1]
+
+    def one(features, labels):
+        return maxent.conditions(features, labels, num_classes=2, width=4)
+
+    batch = jax.jit(jax.vmap(one))(features, labels)
+    for index in range(2):
+        eager = one(features[index], labels[index])
+        for name in ESTIMATES:
+            np.testing.assert_allclose(
+                getattr(batch, name).value[index], getattr(eager, name).value, atol=1e-9
+            )
+
+
+def test_probes_are_nested_and_held_out(x64):
+    """In training the richer probe is never worse; on pure noise neither beats the prior."""
+    rng = np.random.default_rng(6)
+    features, labels = rng.normal(size=(400, 3)), rng.integers(0, 2, 400)
+    found = maxent.probe(jax.random.key(0), features, labels, l2=1e-2, width=16)
+    assert float(found.train_nonlinear) < float(found.train_linear) < np.log(2)
+    assert float(found.linear.mean()) > np.log(2) - 1e-3
+    assert float(found.nonlinear.mean()) > np.log(2) - 1e-3
+    assert bool(found.converged)
+    again = maxent.probe(jax.random.key(0), features, labels, l2=1e-2, width=16)
+    np.testing.assert_array_equal(found.linear, again.linear)
+
+
+def test_scale_and_shift_of_units_do_not_matter(x64):
+    rng = np.random.default_rng(7)
+    features, labels = rng.normal(size=(400, 3)), rng.integers(0, 2, 400)
+    key = jax.random.key(1)
+    plain = maxent.probe(key, features, labels, l2=1e-2, width=16)
+    moved = maxent.probe(key, features * [1e3, 1e-3, 1] + 5, labels, l2=1e-2, width=16)
+    np.testing.assert_allclose(plain.linear, moved.linear, atol=1e-8)
+    np.testing.assert_allclose(plain.nonlinear, moved.nonlinear, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: maxent.conditions(np.zeros((4, 2, 2)), np.zeros(4, int)), "features has shape"),
+        (lambda: maxent.conditions(np.zeros((1, 2)), [0]), "at least 2 rows"),
+        (lambda: maxent.conditions(np.zeros((4, 2)), [0, 1, 0]), "labels has shape"),
+        (lambda: maxent.conditions(np.full((4, 2), np.nan), [0, 1, 0, 1]), "NaN"),
+        (lambda: maxent.conditions(np.zeros((4, 2)), [0, 1, 0, 1], strong="mlp"), "strong"),
+        (lambda: maxent.layers([], [0, 1]), "empty"),
+        (lambda: maxent.layers([np.zeros((4, 2))], [0, 1, 0, 1], depth=2), "depth"),
+        (lambda: maxent.probe(jax.random.key(0), np.zeros((4, 2)), [0, 1, 0, 1], folds=1), "folds"),
+        (
+            lambda: jax.jit(lambda y: maxent.conditions(np.zeros((4, 2)), y))(jnp.zeros(4, int)),
+            "num_classes",
+        ),
+    ],
+)
+def test_bad_input_to_conditions(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

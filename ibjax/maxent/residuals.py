@@ -1,5 +1,6 @@
 """The estimates behind `conditions`: one layer, from the losses of its probes to residuals."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -104,7 +105,7 @@ def _tabled(features: Array, onehot: Array, l2: Any) -> _Losses:
     """Everything on the empirical law itself: the table of a finite alphabet."""
     rows = features.shape[0]
     z = standardise(features, jnp.full((rows,), 1 / rows, features.dtype))
-    fit = solve(z, onehot / rows, l2=0.0 if l2 is None else l2)
+    fit = solve(z, onehot / rows, l2=l2)
     logits = log_law(z, fit.weights, fit.bias)
     strong = table_losses(features, onehot)
     return _Losses(
@@ -139,15 +140,66 @@ def measure(
     labels, num_classes = checks.classes(labels, rows, num_classes)
     if strong not in ("features", "table"):
         raise ValueError(f"strong={strong!r} is unknown; give 'features' or 'table'")
+    if inputs is not None:
+        inputs = checks.matrix("inputs", inputs, 2).astype(features.dtype)
+        if inputs.shape[0] != rows:
+            raise ValueError(
+                f"inputs has {inputs.shape[0]} rows for {rows} rows of features; "
+                "give the input of every example"
+            )
+    if head is not None:
+        weights = checks.matrix("head weights", head[0]).astype(features.dtype)
+        bias = jnp.asarray(head[1], features.dtype)
+        if weights.shape != (units, num_classes) or bias.shape != (num_classes,):
+            raise ValueError(
+                f"head has shapes {weights.shape} and {bias.shape}; "
+                f"give ({units}, {num_classes}) and ({num_classes},)"
+            )
+        head = weights, bias
+    if l2 is None:
+        l2 = 0.0 if strong == "table" else 1 / rows
+    checks.nonnegative("l2", l2)
+    auto = "binary" if units <= 20 and 5 * num_classes * 2**units <= rows else "gaussian"
+    return _measure(
+        features,
+        labels,
+        inputs,
+        head,
+        jnp.asarray(l2, features.dtype),
+        jax.random.key(0) if key is None else key,
+        below,
+        num_classes=num_classes,
+        table=strong == "table",
+        correlation=auto if correlation == "auto" else correlation,
+        folds=folds,
+        width=width,
+    )
+
+
+@partial(jax.jit, static_argnames=("num_classes", "table", "correlation", "folds", "width"))
+def _measure(
+    features: Array,
+    labels: Array,
+    inputs: Array | None,
+    head: tuple[Array, Array] | None,
+    l2: Array,
+    key: Key,
+    below: Array | None,
+    *,
+    num_classes: int,
+    table: bool,
+    correlation: str,
+    folds: int,
+    width: int,
+) -> tuple[Conditions, Array]:
+    rows = features.shape[0]
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
-    root = jax.random.key(0) if key is None else key
-    table = strong == "table"
 
     def losses(array: Array) -> _Losses:
         if table:
             return _tabled(array, onehot, l2)
         options: dict[str, Any] = {"num_classes": num_classes, "l2": l2, "folds": folds}
-        return _held_out(probe(root, array, labels, width=width, **options))
+        return _held_out(probe(key, array, labels, width=width, **options))
 
     here = losses(features)
     fit_reason = "a probe did not converge: raise l2 or drop constant units"
@@ -160,12 +212,6 @@ def measure(
             "without inputs= this is H(Y|T), equal to I(X;Y|T) if X determines Y",
         )
     else:
-        inputs = checks.matrix("inputs", inputs, 2).astype(features.dtype)
-        if inputs.shape[0] != rows:
-            raise ValueError(
-                f"inputs has {inputs.shape[0]} rows for {rows} rows of features; "
-                "give the input of every example"
-            )
         if table:
             source, source_ok = table_losses(inputs, onehot), jnp.asarray(True)
         else:
@@ -189,22 +235,15 @@ def measure(
             fit_reason,
         )
     else:
-        weights = checks.matrix("head weights", head[0]).astype(features.dtype)
-        if weights.shape != (units, num_classes):
-            raise ValueError(
-                f"head weights has shape {weights.shape}; give ({units}, {num_classes})"
-            )
-        logits = log_law(features, weights, jnp.asarray(head[1], features.dtype))
+        logits = log_law(features, *head)
         errors = onehot - jnp.exp(logits)
         train = _missing(features, "CE - H_q on the data of the fit", "use moments on that data")
     # E[(1_Y - q) . log q] example by example: the two entropies differ by exactly this.
     gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", here.converged, fit_reason)
 
-    auto = "binary" if units <= 20 and 5 * num_classes * 2**units <= rows else "gaussian"
-    chosen = auto if correlation == "auto" else correlation
-    dependence = total_correlation(features, labels, method=chosen, num_classes=num_classes)
+    dependence = total_correlation(features, labels, method=correlation, num_classes=num_classes)
     pairs = total_correlation(features, labels, method="pairwise", num_classes=num_classes)
-    if chosen == "gaussian" and not table:
+    if correlation == "gaussian" and not table:
         naive = _mean(here.naive - here.strong, "Gaussian naive Bayes - strong probe", "unknown")
     else:
         bits = features if table else binarise(features)

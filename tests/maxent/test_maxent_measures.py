@@ -66,34 +66,39 @@ def test_table_mode_is_the_decomposition_of_the_empirical_law(x64):
     np.testing.assert_allclose(raw.value, exact.total_correlation.value, atol=1e-12)
 
 
-def test_duality_gap_of_a_given_head_is_its_overconfidence(x64):
-    """CE - H_q by hand; scaling a calibrated head up makes it positive, down negative."""
+def logistic_task():
     rng = np.random.default_rng(2)
-    features = rng.normal(size=(600, 2))
-    weights, bias = np.array([[1.0, -1.0], [0.5, -0.5]]), np.zeros(2)
+    features = rng.normal(size=(600, 2)).astype(np.float32)
+    weights = np.array([[1.0, -1.0], [0.5, -0.5]], np.float32)
     q = 1 / (1 + np.exp(-2 * features @ weights[:, 0]))
-    labels = (rng.random(600) > q).astype(int)
-    gaps = []
+    return features, (rng.random(600) > q).astype(int), weights
+
+
+def test_duality_gap_of_a_given_head_is_its_overconfidence():
+    """CE - H_q by hand; scaling a calibrated head up makes it positive, down negative."""
+    features, labels, weights = logistic_task()
+    bias, found = np.zeros(2, np.float32), []
     for scale in (0.2, 1.0, 4.0):
-        found = maxent.conditions(features, labels, head=(scale * weights, bias), **FAST)
+        one = maxent.conditions(features, labels, head=(scale * weights, bias), **FAST)
         state = maxent.moments(features, labels, scale * weights, bias)
-        gap = found.duality_gap
-        np.testing.assert_allclose(gap.value, state.cross_entropy - state.model_entropy, atol=1e-13)
-        gaps.append(gap)
-        if scale == 1.0:
-            assert near(gap, 0)
-            assert float(found.moment_residual.value) < 3 * float(found.moment_null)
-    assert float(gaps[0].value) < -4 * float(gaps[0].std_error)
-    assert float(gaps[2].value) > 4 * float(gaps[2].std_error)
-    assert not bool(found.duality_gap_train.ok)
-    assert float(found.moment_residual.value) > 3 * float(found.moment_null)
+        truth = state.cross_entropy - state.model_entropy
+        np.testing.assert_allclose(one.duality_gap.value, truth, atol=1e-5)
+        found.append(one)
+    low, fair, high = (one.duality_gap for one in found)
+    assert float(low.value) < -4 * float(low.std_error)
+    assert near(fair, 0)
+    assert float(high.value) > 4 * float(high.std_error)
+    residual = found[1].moment_residual
+    assert float(residual.value) < 3 * float(found[1].moment_null)
+    for one in (found[0], found[2]):
+        excess = float(one.moment_residual.value - residual.value)
+        assert excess > 3 * float(one.moment_residual.std_error)
+        assert not bool(one.duality_gap_train.ok)
 
 
-def test_cross_fitted_training_gap_is_minus_the_penalty(x64):
-    """D3 inside the cross-fit: the training gap is below zero and shrinks with the penalty."""
-    rng = np.random.default_rng(3)
-    features = rng.normal(size=(600, 2))
-    labels = (features @ [1, 1] + rng.logistic(size=600) > 0).astype(int)
+def test_cross_fitted_training_gap_is_minus_the_penalty():
+    """D3 inside the cross-fit: the training gap is below zero and grows with the penalty."""
+    features, labels, _ = logistic_task()
     gaps = [
         float(maxent.conditions(features, labels, l2=l2, **FAST).duality_gap_train.value)
         for l2 in (1e-3, 1e-2, 1e-1)
@@ -118,21 +123,24 @@ def test_layers_share_folds_and_pair_their_losses():
     assert float(found[2].linear_gap.value) < 0.05 < float(found[1].linear_gap.value)
 
 
-def test_conditions_vmap_over_replicas_is_a_loop(x64):
-    rng = np.random.default_rng(5)
-    features, labels = rng.normal(size=(2, 60, 2)), rng.integers(0, 2, (2, 60))
-    labels[:, :2] = [0, 1]
+def test_conditions_vmap_over_replicas_is_a_loop():
+    data = [xor(600, seed=seed, noise=0.1 * seed) for seed in (1, 2)]
+    features, labels = (np.stack(part) for part in zip(*data))
+    traces = []
 
     def one(features, labels):
-        return maxent.conditions(features, labels, num_classes=2, width=4)
+        traces.append(1)
+        return maxent.conditions(features, labels, num_classes=2, **FAST)
 
-    batch = jax.jit(jax.vmap(one))(features, labels)
+    many = jax.jit(jax.vmap(one))
+    batch = many(features, labels)
     for index in range(2):
-        eager = one(features[index], labels[index])
+        alone = maxent.conditions(features[index], labels[index], **FAST)
         for name in ESTIMATES:
-            np.testing.assert_allclose(
-                getattr(batch, name).value[index], getattr(eager, name).value, atol=1e-9
-            )
+            values = getattr(batch, name).value[index], getattr(alone, name).value
+            np.testing.assert_allclose(*values, atol=2e-4, err_msg=name)
+    many(features[::-1], labels[::-1])
+    assert len(traces) == 1
 
 
 def test_probes_are_nested_and_held_out(x64):
@@ -141,8 +149,9 @@ def test_probes_are_nested_and_held_out(x64):
     features, labels = rng.normal(size=(400, 3)), rng.integers(0, 2, 400)
     found = maxent.probe(jax.random.key(0), features, labels, l2=1e-2, width=16)
     assert float(found.train_nonlinear) < float(found.train_linear) < np.log(2)
-    assert float(found.linear.mean()) > np.log(2) - 1e-3
-    assert float(found.nonlinear.mean()) > np.log(2) - 1e-3
+    for losses in (found.linear, found.nonlinear):
+        assert float(losses.mean()) > np.log(2) - 3 * float(losses.std()) / 400**0.5
+        assert float(losses.mean()) > float(found.train_linear)
     assert bool(found.converged)
     again = maxent.probe(jax.random.key(0), features, labels, l2=1e-2, width=16)
     np.testing.assert_array_equal(found.linear, again.linear)

@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         command = _parse(names, argv)
         commands[type(command)](command)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"ibjax: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -146,7 +146,7 @@ def _list(command: List) -> None:
         "Estimators of mutual information (ibjax mi)": [
             (e.name, f"bias {e.bias}", e.summary) for e in mi.estimators()
         ],
-        "Data sets (--dataset)": [(name, "", summary) for name, summary in data.names()],
+        "Data sets (--dataset)": [(name,) for name in data.names()],
         "Reproductions (ibjax reproduce)": [
             (r.name, "", r.summary) for r in reproduce.reproductions().values()
         ],

@@ -236,6 +236,11 @@ class Evidence(NamedTuple):
         sample_information: cumulative sum of eta^2 / (2 s^2) * (1/n) sum_{i in B} |g_i|^2/b^2.
         incoherence_information: the same with the gradient of the average of the other
             examples subtracted (Negrea et al. prior), (k1, k2, E).
+        trajectory_cmi: information of the path about which member of a pair was trained on,
+            mean over pairs, Rao-Blackwell estimate, (k1, k2, E); NaN if not accounted for.
+        trajectory_cmi_llr: the same from the log-likelihood ratio alone.
+        test_prior_information: cost of the binary-test prior (Haghifam et al.), the same shape.
+        likelihood_ratio: mean likelihood ratio of wrong to right; expectation 1 (a check).
         layer_diameter: (L,).
         layer_noise: (L,).
         layer_log1m: log(1 - eta_l) of each hidden layer, channel scope, exact or upper, (L,).
@@ -260,6 +265,10 @@ class Evidence(NamedTuple):
     gradient_information: Array
     sample_information: Array
     incoherence_information: Array
+    trajectory_cmi: Array
+    trajectory_cmi_llr: Array
+    test_prior_information: Array
+    likelihood_ratio: Array
     layer_diameter: Array
     layer_noise: Array
     layer_log1m: Array

@@ -50,6 +50,8 @@ class Experiment:
     """Evaluations along training, evenly spaced; tables show the last."""
     data_dir: str | None = None
     """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
+    download: bool = False
+    """Fetch and prepare the data set if it is not there."""
     seed: int = 0
     """Root of all randomness."""
 
@@ -104,13 +106,19 @@ def training(experiment: Experiment, depth: int) -> langevin.Config:
         inverse_temperature=experiment.inverse_temperature,
         clip=experiment.clip,
         checkpoints=min(experiment.checkpoints, experiment.steps),
+        account=True,
     )
 
 
 def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     """The pool of examples and the supersamples drawn from it; the same for every depth."""
     check(experiment)
-    pool = data.load(experiment.dataset, classes=experiment.classes, data_dir=experiment.data_dir)
+    pool = data.load(
+        experiment.dataset,
+        classes=experiment.classes,
+        data_dir=experiment.data_dir,
+        download=experiment.download,
+    )
     key = jax.random.fold_in(jax.random.key(experiment.seed), 0)
     return pool, data.supersample(
         key, len(pool.y), experiment.train_size, experiment.supersamples, experiment.masks

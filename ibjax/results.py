@@ -42,6 +42,10 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "gradient_information": ("supersample", "mask_id", "checkpoint"),
     "sample_information": ("supersample", "mask_id", "checkpoint"),
     "incoherence_information": ("supersample", "mask_id", "checkpoint"),
+    "trajectory_cmi": ("supersample", "mask_id", "checkpoint"),
+    "trajectory_cmi_llr": ("supersample", "mask_id", "checkpoint"),
+    "test_prior_information": ("supersample", "mask_id", "checkpoint"),
+    "likelihood_ratio": ("supersample", "mask_id", "checkpoint"),
     "layer_diameter": ("layer",),
     "layer_noise": ("layer",),
     "layer_log1m": ("layer",),
@@ -58,6 +62,9 @@ _UNITS = {
     "gradient_information": "nat",
     "sample_information": "nat",
     "incoherence_information": "nat",
+    "trajectory_cmi": "nat",
+    "trajectory_cmi_llr": "nat",
+    "test_prior_information": "nat",
     "bound_value": "loss (0-1)",
     "bound_information": "nat",
     "bound_std_error": "loss (0-1)",
@@ -71,7 +78,7 @@ def fingerprint(experiment: Experiment, depth: int) -> str:
 
     The sweep's other depths and the place of the data do not.
     """
-    config = asdict(experiment) | {"depths": [depth], "data_dir": None}
+    config = asdict(experiment) | {"depths": [depth], "data_dir": None, "download": False}
     what = {"format": FORMAT, "ibjax": _version("ibjax"), "jax": _version("jax"), "config": config}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -40,6 +40,8 @@ class Config:
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
+        account: keep the trajectory account (likelihood ratios of every slot against its ghost),
+            at about the cost of one more backward pass a step; needs sgld and dense layers.
     """
 
     network: MLP | CNN | Network = field(default_factory=MLP)
@@ -56,6 +58,7 @@ class Config:
     replicas_per_chunk: int | None = None
     memory: int = 2 * 1024**3
     mapping: Literal["auto", "vmap", "map"] = "auto"
+    account: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "checkpoints", "noise_draws"):
@@ -71,6 +74,11 @@ class Config:
             )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer={self.optimizer!r} is unknown; choose one of {OPTIMIZERS}")
+        if self.account and self.optimizer != "sgld":
+            raise ValueError(
+                f"account=True with optimizer={self.optimizer!r}: the trajectory account needs the "
+                "weight noise of sgld"
+            )
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
         ways = get_args(Batching)

@@ -16,6 +16,18 @@ from ibjax.interface import Hyper, Network
 from ibjax.typing import Array, Key
 
 
+class PerExample(NamedTuple):
+    """Clipped per-example gradients of dense layers as outer products, never formed.
+
+    Attributes:
+        inputs: what each layer saw, (batch, in) each.
+        deltas: derivative at its output, clipped and weighted, (batch, out) each.
+    """
+
+    inputs: tuple[Array, ...]
+    deltas: tuple[Array, ...]
+
+
 class StepGradient(NamedTuple):
     """What one step needs of a batch.
 
@@ -24,11 +36,13 @@ class StepGradient(NamedTuple):
         norms_sq: squared norms of the clipped per-example gradients times their squared
             weights, (batch,); NaN where the network does not give them.
         loss: weighted mean of the losses before the step.
+        examples: the per-example gradients, or None where the network does not give them.
     """
 
     gradient: Any
     norms_sq: Array
     loss: Array
+    examples: PerExample | None = None
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
@@ -82,15 +96,47 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping) -> StepGradient:
 
     zeros = network.tap_shapes(params, x.shape[0])
     deltas, (inputs, losses) = jax.grad(total, has_aux=True)(zeros)
-    norms_sq = sum(
-        jnp.sum(d**2, axis=1) * (jnp.sum(a**2, axis=1) + 1) for a, d in zip(inputs, deltas)
-    )
+    norms_sq = _products(inputs, deltas, inputs, deltas)
     factor = w
     if clipping:
         factor = w * _clip_factor(norms_sq, hyper.clip)
-    scaled = tuple(d * factor[:, None] / b for d in deltas)
-    gradient = network.assemble(params, inputs, scaled)
-    return StepGradient(gradient, norms_sq * factor**2, jnp.sum(w * losses) / b)
+    scaled = tuple(d * factor[:, None] for d in deltas)
+    gradient = jax.tree.map(lambda g: g / b, network.assemble(params, inputs, scaled))
+    loss = jnp.sum(w * losses) / b
+    return StepGradient(gradient, norms_sq * factor**2, loss, PerExample(inputs, scaled))
+
+
+def differences(
+    network: Network, params: Any, used: PerExample, ghost: PerExample, direction: Any
+) -> tuple[Array, Array]:
+    """Squared norms of g_ghost - g_used, and their inner products with `direction`.
+
+    Args:
+        network: one that gives `taps`.
+        params: its parameters.
+        used: gradients of the batch.
+        ghost: gradients of the candidates in the same slots.
+        direction: a pytree like params.
+
+    Returns:
+        Two arrays (batch,).
+    """
+    cross = _products(used.inputs, used.deltas, ghost.inputs, ghost.deltas)
+    squares = sum(_products(e.inputs, e.deltas, e.inputs, e.deltas) for e in (used, ghost))
+
+    def along(e: PerExample) -> Array:
+        # assemble is linear in the deltas: its transpose gives each layer's output along it
+        _, pull = jax.vjp(lambda d: network.assemble(params, e.inputs, d), e.deltas)  # pyright: ignore
+        (outputs,) = pull(direction)
+        return sum(jnp.sum(o * d, axis=1) for o, d in zip(outputs, e.deltas))  # pyright: ignore
+
+    return jnp.maximum(squares - 2 * cross, 0.0), along(ghost) - along(used)
+
+
+def _products(inputs, deltas, others, other_deltas) -> Array:
+    """Inner products of per-example gradients: sum over layers of (d . d') (a . a' + 1)."""
+    layers = zip(inputs, deltas, others, other_deltas)
+    return sum(jnp.sum(d * e, axis=1) * (jnp.sum(a * c, axis=1) + 1) for a, d, c, e in layers)  # pyright: ignore
 
 
 def _mapped(network, params, x, y, w, b, key, hyper) -> StepGradient:

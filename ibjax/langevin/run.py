@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
-from ibjax.langevin import batches
+from ibjax.langevin import accountant, batches
 from ibjax.langevin.config import Config, optimizer, schedules
-from ibjax.langevin.gradients import StepGradient, cross_entropy, step_gradient
+from ibjax.langevin.gradients import StepGradient, cross_entropy, differences, step_gradient
 from ibjax.typing import Array, Key
 
 INIT, BATCH, NOISE, LAYER, EVALUATION = range(5)
@@ -26,6 +26,7 @@ class TrainState(NamedTuple):
         order: order of the examples in force, (n,).
         sums: running sums of the gradient statistics, (3,).
         lost: what rounding has cost them so far (compensated summation), (3,).
+        account: the trajectory account, if one is kept.
     """
 
     weights: Array
@@ -33,6 +34,7 @@ class TrainState(NamedTuple):
     order: Array
     sums: Array
     lost: Array
+    account: accountant.Account | None
 
 
 class Measurement(NamedTuple):
@@ -65,6 +67,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         n: number of training examples.
     """
     b = batches.size(n, config.batch_size, config.batching)
+    if config.account and network.taps is None:
+        raise ValueError("account=True needs a network of dense layers, which gives `taps`")
     example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
     _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
@@ -74,7 +78,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         weights, _ = ravel_pytree(params)
         state = optimizer(config, hyper).init(weights)
         zeros = jnp.zeros(3)
-        return TrainState(weights, state, jnp.arange(n), zeros, zeros)
+        account = accountant.start(n) if config.account else None
+        return TrainState(weights, state, jnp.arange(n), zeros, zeros, account)
 
     def used(weights: Array, hyper: Hyper) -> Array | None:
         if network.trainable is None:
@@ -87,17 +92,14 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         member, w = batches.draw(batch_key, t, order, b, config.batching)
         chosen = index[member, mask[member]]
         layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
-        got = step_gradient(
-            network,
-            unravel(state.weights),
-            x[chosen],
-            y[chosen],
-            w,
-            b,
-            layer_key,
-            hyper,
-            config.clip is not None,
-        )
+        params, clipping = unravel(state.weights), config.clip is not None
+
+        def gradient(rows):
+            return step_gradient(
+                network, params, x[rows], y[rows], w, b, layer_key, hyper, clipping
+            )
+
+        got = gradient(chosen)
         flat, _ = ravel_pytree(got.gradient)
         noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
         update, opt = optimizer(config, hyper).update(
@@ -109,7 +111,18 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         beta = beta if config.optimizer == "sgld" else jnp.inf
         terms = eta * beta / 4 * _statistics(got, flat, w, n, b)
         sums, lost = _compensated(state.sums, state.lost, terms)
-        return TrainState(state.weights + update, opt, order, sums, lost)
+        account = state.account
+        if account is not None:
+            # The ghosts see the layer noise of the slots they would have taken.
+            ghost = gradient(index[member, 1 - mask[member]])
+            noise = jax.random.normal(noise_key, flat.shape, flat.dtype)
+            noise = noise if in_use is None else noise * in_use
+            square, along = differences(
+                network, params, got.examples, ghost.examples, unravel(noise)
+            )
+            scale = jnp.sqrt(eta * beta / 2) / b
+            account = accountant.update(account, member, square, along, scale)
+        return TrainState(state.weights + update, opt, order, sums, lost, account)
 
     def advance(state, start, stop, key, hyper, index, mask, x, y) -> TrainState:
         def body(t, s):
@@ -137,11 +150,15 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             train_error=jnp.sum(errors * trained) / n,
             test_error=jnp.sum(errors * (1 - trained)) / n,
             train_loss=jnp.sum(jnp.mean(losses, axis=0) * trained) / n,
-            information=state.sums - state.lost,
+            information=jnp.concatenate([state.sums - state.lost, _read(state.account)]),
             finite=jnp.all(jnp.isfinite(state.weights)) & jnp.all(jnp.isfinite(losses)),
         )
 
     return Run(init, advance, evaluate, unravel)
+
+
+def _read(account: accountant.Account | None) -> Array:
+    return jnp.full(4, jnp.nan) if account is None else accountant.read(account)
 
 
 def _statistics(got: StepGradient, flat: Array, w: Array | None, n: int, b: int) -> Array:

@@ -1,0 +1,249 @@
+"""Plug-in mutual information between a mask bit and a small alphabet, and what biases it."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+
+from ibjax.bounds import checks
+from ibjax.typing import Array, Float, Int, JaxArray, Key
+
+CORRECTIONS = (None, "miller_madow", "jackknife", "permutation")
+
+_ONE_HOT_LIMIT = 16
+"""Alphabets up to this size are counted by comparison, larger ones by scatter-add."""
+
+
+def counts(
+    values: Int[Array, "k2 ..."],
+    masks: Int[Array, "k2 ..."],
+    num_values: int,
+    valid: Array | None = None,
+) -> Float[JaxArray, "*cells 2 m"]:
+    """Count (mask, value) pairs over replicas, one table a cell.
+
+    Args:
+        values: integers in 0..m-1, replicas first.
+        masks: 0 or 1, same shape.
+        num_values: alphabet size m.
+        valid: replicas to count, (k2,) or with leading cell axes too; all by default.
+
+    Returns:
+        Tables of counts as floats, mask on the last axis but one.
+    """
+    values, masks = jnp.asarray(values, int), jnp.asarray(masks, int)
+    dtype = jnp.result_type(float)
+    weight = jnp.asarray(1 if valid is None else valid, dtype)
+    weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
+    code = masks * num_values + values
+    flat = code.reshape(code.shape[0], -1)
+    weight = jnp.broadcast_to(weight, code.shape).reshape(flat.shape)
+    size = 2 * num_values
+    if size <= _ONE_HOT_LIMIT:
+        hot = (flat[..., None] == jnp.arange(size)).astype(dtype)
+        table = jnp.einsum("rcm,rc->cm", hot, weight)
+    else:
+        cells = jnp.arange(flat.shape[1])
+        table = jnp.zeros((flat.shape[1], size), dtype)
+        table = table.at[cells[None], flat].add(weight)
+    return table.reshape(*values.shape[1:], 2, num_values)
+
+
+def relabel(values: Int[Array, "k2 ..."]) -> Int[JaxArray, "k2 ..."]:
+    """Rename values by the first replica that shows them: an alphabet of at most k2 letters.
+
+    Information does not depend on names; with C^2 prediction pairs and k2 replicas the table
+    shrinks from C^2 to k2 columns.
+    """
+    values = jnp.asarray(values)
+    return jnp.argmax(values[None] == values[:, None], axis=1)
+
+
+def mutual_information(
+    table: Float[Array, "*batch 2 m"], correction: str | None = None, max_count: int = 0
+) -> Float[JaxArray, "*batch"]:
+    """Mutual information in nats of the empirical law of each table of counts.
+
+    None:         the plug-in; under independence biased up by about (m_+ - 1)/(2 N), with m_+
+                  occupied columns and N draws.
+    miller_madow: plus (M_X + M_Y - M_XY - 1)/(2 N) with the numbers of occupied bins; removes
+                  the bias of well filled tables, hardly that of rare values.
+    jackknife:    N I - (N - 1) mean of I with one draw left out; can be negative.
+    permutation:  minus the exact mean of the plug-in over all permutations of the masks
+                  (hypergeometric cells), so that its mean is 0 under independence given the
+                  margins; can be negative, and low under dependence.
+
+    No correction gives an upper confidence bound.
+
+    Args:
+        table: nonnegative counts.
+        correction: one of the names above.
+        max_count: an upper bound on N, known at trace time; "permutation" needs it.
+
+    Returns:
+        Raw values, never clamped; NaN for an empty table.
+
+    Reference:
+        Miller 1955 (bias); Vinh, Epps, Bailey 2010 (expected information of permuted labels).
+    """
+    checks.choice("correction", correction, CORRECTIONS)
+    table = jnp.asarray(table)
+    rows, columns = jnp.sum(table, -1), jnp.sum(table, -2)
+    total = jnp.sum(rows, -1)
+    safe = jnp.where(total > 0, total, jnp.nan)
+    log_ratio = (
+        _log(table)
+        + _log(total)[..., None, None]
+        - _log(rows)[..., None]
+        - _log(columns)[..., None, :]
+    )
+    raw = jnp.sum(table * log_ratio, (-2, -1)) / safe
+    if correction is None:
+        return raw
+    if correction == "miller_madow":
+        bins = jnp.sum(table > 0, (-2, -1))
+        margins = jnp.sum(rows > 0, -1) + jnp.sum(columns > 0, -1)
+        return raw + (margins - bins - 1) / (2 * safe)
+    if correction == "jackknife":
+        # Leaving out one draw of a cell changes N I by the differences of x log x at the
+        # cell, its margins and the total.
+        change = (
+            _drop(rows)[..., None]
+            + _drop(columns)[..., None, :]
+            - _drop(table)
+            - _drop(total)[..., None, None]
+        )
+        return -jnp.sum(jnp.where(table > 0, table * change, 0.0), (-2, -1)) / safe
+    return raw - permutation_mean(table, max_count)
+
+
+def permutation_mean(table: Float[Array, "*batch 2 m"], max_count: int) -> JaxArray:
+    """Exact mean of the plug-in information over all permutations of the masks.
+
+    Given its margins each cell is hypergeometric, and N I is a sum over cells of x log x minus
+    terms of the margins.
+
+    Args:
+        table: counts.
+        max_count: an upper bound on the total count, known at trace time.
+    """
+    return _permutation_mean(jnp.asarray(table), checks.static_whole("max_count", max_count))
+
+
+@partial(jax.jit, static_argnums=1)
+def _permutation_mean(table: JaxArray, max_count: int) -> JaxArray:
+    rows, columns = jnp.sum(table, -1), jnp.sum(table, -2)
+    total = jnp.sum(rows, -1)
+    first, second = rows[..., 0, None], rows[..., 1, None]
+    n = total[..., None]
+    start = _choose(n, columns)
+
+    def add(k, mean):
+        # k of the draws with this value fall on mask 0.
+        possible = (k <= columns) & (k <= first) & (columns - k <= second)
+        log_p = _choose(first, k) + _choose(second, columns - k) - start
+        value = _entropic(k * jnp.ones_like(columns)) + _entropic(columns - k)
+        return mean + jnp.where(possible, jnp.exp(log_p) * value, 0.0)
+
+    cells = jax.lax.fori_loop(0, max_count + 1, add, jnp.zeros_like(columns))
+    margins = jnp.sum(_entropic(rows), -1) + jnp.sum(_entropic(columns), -1)
+    safe = jnp.where(total > 0, total, jnp.nan)
+    return (jnp.sum(cells, -1) - margins + _entropic(total)) / safe
+
+
+class Interval(NamedTuple):
+    """A two-sided bootstrap interval."""
+
+    low: JaxArray
+    high: JaxArray
+
+
+def cluster_interval(
+    key: Key, values: Float[Array, " k1"], *, level: float = 0.95, draws: int = 1000
+) -> Interval:
+    """Bootstrap interval of a mean over supersamples, the independent units.
+
+    The basic form ``2 mean - quantile``. It covers the spread of the statistic, not the upward
+    bias of a plug-in inside each value.
+
+    Args:
+        key: of the resampling.
+        values: one statistic a supersample; NaN entries are left out.
+        level: coverage.
+        draws: bootstrap samples.
+
+    Raises:
+        ValueError: fewer than two supersamples (use `mask_interval`) or a level outside (0, 1).
+    """
+    values = checks.real("values", values)
+    if values.ndim != 1 or values.shape[0] < 2:
+        raise ValueError(
+            f"values has shape {values.shape}; one supersample has no spread: "
+            "give at least 2, or resample its masks with mask_interval"
+        )
+    chosen = jax.random.choice(key, values, (draws, values.shape[0]))
+    return _basic(jnp.nanmean(values), jnp.nanmean(chosen, 1), level)
+
+
+def mask_interval(
+    key: Key,
+    values: Int[Array, "k2 n"],
+    masks: Int[Array, "k2 n"],
+    num_values: int,
+    *,
+    level: float = 0.95,
+    draws: int = 200,
+) -> Interval:
+    """Bias-corrected bootstrap interval of the mean information within one supersample.
+
+    Masks are resampled. Resampling adds the plug-in bias a second time, so the interval is
+    reflected: quantiles of ``2 I - I*``, never the percentiles of I*. It conditions on the
+    examples: the spread over supersamples is not in it.
+
+    Args:
+        key: of the resampling.
+        values: integers in 0..num_values-1, replicas first.
+        masks: 0 or 1.
+        num_values: alphabet size.
+        level: coverage.
+        draws: bootstrap samples.
+    """
+    values, masks = jnp.asarray(values), jnp.asarray(masks)
+    replicas = values.shape[0]
+
+    def mean(rows):
+        return jnp.mean(mutual_information(counts(values[rows], masks[rows], num_values)))
+
+    picks = jax.random.randint(key, (draws, replicas), 0, replicas)
+    resampled = jax.lax.map(mean, picks)
+    return _basic(mean(jnp.arange(replicas)), resampled, level)
+
+
+def _basic(point: JaxArray, resampled: JaxArray, level: float) -> Interval:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} must lie strictly between 0 and 1")
+    tail = (1 - level) / 2
+    low, high = jnp.quantile(resampled, jnp.array([tail, 1 - tail]))
+    return Interval(2 * point - high, 2 * point - low)
+
+
+def _log(x: JaxArray) -> JaxArray:
+    """Logarithm, and 0 at 0, where every use multiplies it by a count of 0."""
+    return jnp.log(jnp.where(x > 0, x, 1.0))
+
+
+def _entropic(x: JaxArray) -> JaxArray:
+    return x * _log(x)
+
+
+def _drop(x: JaxArray) -> JaxArray:
+    """Difference of x log x between a count x and x - 1."""
+    return _entropic(x) - _entropic(jnp.maximum(x - 1, 0.0))
+
+
+def _choose(n: JaxArray, k: JaxArray) -> JaxArray:
+    inside = (k >= 0) & (k <= n)
+    k = jnp.where(inside, k, 0.0)
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

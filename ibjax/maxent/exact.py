@@ -87,8 +87,7 @@ def correlation_terms(joint: Array, features: Array) -> tuple[Array, Array, Arra
     return given, correlation, divergence, -(joint * log_posterior).sum()
 
 
-@jax.jit
-def _decompose(features: Array, joint: Array, max_iterations: Array) -> Decomposition:
+def _decompose(features: Array, joint: Array, max_iterations: int) -> Decomposition:
     given, correlation, divergence, naive = correlation_terms(joint, features)
     entropy = alphabets.label_entropy(joint)
     fit = solve(features, joint, method="newton", max_iterations=max_iterations)
@@ -139,4 +138,4 @@ def decompose(features: Any, joint: Any, *, max_iterations: int = 200) -> Decomp
     """
     features = checks.matrix("features", features)
     joint = checks.law("joint", joint, features.shape[0]).astype(features.dtype)
-    return _decompose(features, joint, jnp.asarray(max_iterations))
+    return _decompose(features, joint, max_iterations)

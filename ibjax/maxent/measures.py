@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ibjax.maxent.residuals import Conditions, measure
+import jax.numpy as jnp
+
+from ibjax.maxent.options import settle
+from ibjax.maxent.residuals import Conditions, layer_losses, measure
 from ibjax.typing import Key
 
 
@@ -35,8 +38,8 @@ def conditions(
     Args:
         features: outputs of the layer, (n, d).
         labels: integers, (n,).
-        inputs: (n, dx), what sufficiency is measured against; without it `sufficiency_residual`
-            is the loss of the strong probe, an upper bound.
+        inputs: (n, dx), what sufficiency and the probe gain are measured against; without it
+            `sufficiency_residual` is the loss of the strong probe, an upper bound.
         head: weights (d, K) and bias (K,) of the network's own softmax; the moments and the
             duality gap are then those of this head. Otherwise a softmax is cross-fitted.
         num_classes: K, needed for traced labels.
@@ -64,8 +67,8 @@ def conditions(
         Zheng, Sang, Xu, "Understanding Deep Learning Generalization by Maximum Entropy", 2017,
         for the two conditions; the decomposition and the estimators are derived here.
     """
-    found, _ = measure(
-        features,
+    (found,) = layers(
+        [features],
         labels,
         inputs=inputs,
         head=head,
@@ -76,7 +79,6 @@ def conditions(
         folds=folds,
         width=width,
         key=key,
-        below=None,
     )
     return found
 
@@ -121,13 +123,14 @@ def layers(
     unknown = sorted(set(options) - set(defaults))
     if unknown:
         raise ValueError(f"options {unknown} are unknown; give some of {sorted(defaults)}")
-    shared = {**defaults, **options, "num_classes": num_classes}
-    below = None
-    if inputs is not None:
-        _, below = measure(inputs, labels, inputs=None, head=None, below=None, **shared)
-    found = []
-    for index, features in enumerate(features_list):
+    settings = settle(
+        labels, len(jnp.asarray(labels)), num_classes=num_classes, **{**defaults, **options}
+    )
+    source = None if inputs is None else layer_losses("inputs", inputs, settings)[1]
+    found, below = [], source
+    for index, layer in enumerate(features_list):
+        features, here = layer_losses("features", layer, settings)
         own = head if index == len(features_list) - 1 else None
-        one, below = measure(features, labels, inputs=inputs, head=own, below=below, **shared)
-        found.append(one)
+        found.append(measure(features, here, settings, source=source, below=below, head=own))
+        below = here
     return tuple(found)

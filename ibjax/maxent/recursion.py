@@ -1,7 +1,6 @@
 """The recursion: units as labels of the layer below, and exact telescoping along a chain."""
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -136,14 +135,21 @@ class Chain(NamedTuple):
     probe_gain: Estimate
 
 
-@partial(jax.jit, static_argnames="probed")
-def _chain(features: tuple[Array, ...], inputs: Array, joint: Array, probed: bool) -> Chain:
+@jax.jit
+def _entropies(stack: tuple[Array, ...], joint: Array) -> tuple[Array, Array]:
+    """H(Y|T_l) of every layer from the input on, and H(Y|T_{l-1}, T_l)."""
+
     def entropy(array: Array) -> Array:
         return alphabets.label_entropy(alphabets.pooled(joint, alphabets.cells(array)))
 
-    stack = (inputs, *features)
     alone = jnp.stack([entropy(array) for array in stack])
-    both = jnp.stack([entropy(jnp.concatenate(pair, axis=1)) for pair in pairwise(stack)])
+    pairs = [jnp.concatenate(pair, axis=1) for pair in pairwise(stack)]
+    return alone, jnp.stack([entropy(array) for array in pairs])
+
+
+def _chain(features: tuple[Array, ...], inputs: Array, joint: Array, probed: bool) -> Chain:
+    alone, both = _entropies((inputs, *features), joint)
+    # One compiled solver a shape, not one program a network.
     fits = [solve(array, joint, method="newton") for array in features]
     loss = jnp.stack([fit.cross_entropy for fit in fits])
     fine = jnp.stack([fit.converged for fit in fits])

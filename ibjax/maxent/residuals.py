@@ -12,8 +12,9 @@ from ibjax.maxent.correlation import binarise, total_correlation
 from ibjax.maxent.duality import solve
 from ibjax.maxent.exact import naive_bayes_terms
 from ibjax.maxent.identity import log_law
-from ibjax.maxent.probes import Probes, probe, standardise, table_losses
-from ibjax.typing import Array, BiasDirection, Float, Key
+from ibjax.maxent.options import Settings
+from ibjax.maxent.probes import probe, standardise, table_losses
+from ibjax.typing import Array, BiasDirection, Float
 
 
 class Conditions(NamedTuple):
@@ -79,7 +80,9 @@ def _moment(z: Array, errors: Array, name: str) -> Estimate:
     return Estimate(value, error, jnp.asarray(True), "up", name, "noise alone gives moment_null")
 
 
-class _Losses(NamedTuple):
+class Losses(NamedTuple):
+    """What a layer's probes leave behind: losses of each example, errors, and the fit."""
+
     linear: Array
     strong: Array
     naive: Array
@@ -89,8 +92,27 @@ class _Losses(NamedTuple):
     converged: Array
 
 
-def _held_out(probes: Probes) -> _Losses:
-    return _Losses(
+def layer_losses(name: str, features: Any, settings: Settings) -> tuple[Array, Losses]:
+    """The checked features of a layer and the losses of its probes."""
+    array = checks.matrix(name, features, 2)
+    if array.shape[0] != settings.labels.shape[0]:
+        raise ValueError(
+            f"{name} has {array.shape[0]} rows for {settings.labels.shape[0]} labels; "
+            "give one row an example"
+        )
+    if settings.table:
+        onehot = jax.nn.one_hot(settings.labels, settings.num_classes, dtype=array.dtype)
+        return array, _tabled(array, onehot, jnp.asarray(settings.l2, array.dtype))
+    probes = probe(
+        settings.key,
+        array,
+        settings.labels,
+        num_classes=settings.num_classes,
+        l2=settings.l2,
+        folds=settings.folds,
+        width=settings.width,
+    )
+    losses = Losses(
         probes.linear,
         probes.nonlinear,
         probes.naive_bayes,
@@ -99,16 +121,17 @@ def _held_out(probes: Probes) -> _Losses:
         probes.train_gap,
         probes.converged,
     )
+    return array, losses
 
 
-def _tabled(features: Array, onehot: Array, l2: Any) -> _Losses:
+def _tabled(features: Array, onehot: Array, l2: Array) -> Losses:
     """Everything on the empirical law itself: the table of a finite alphabet."""
     rows = features.shape[0]
     z = standardise(features, jnp.full((rows,), 1 / rows, features.dtype))
     fit = solve(z, onehot / rows, l2=l2)
     logits = log_law(z, fit.weights, fit.bias)
     strong = table_losses(features, onehot)
-    return _Losses(
+    return Losses(
         -(onehot * logits).sum(axis=1),
         strong,
         strong + (onehot * naive_bayes_terms(onehot / rows, features)).sum(axis=1),
@@ -120,90 +143,57 @@ def _tabled(features: Array, onehot: Array, l2: Any) -> _Losses:
 
 
 def measure(
-    features: Any,
-    labels: Any,
+    features: Array,
+    here: Losses,
+    settings: Settings,
     *,
-    inputs: Any,
+    source: Losses | None,
+    below: Losses | None,
     head: tuple[Any, Any] | None,
-    num_classes: int | None,
-    strong: str,
-    correlation: str,
-    l2: Any,
-    folds: int,
-    width: int,
-    key: Key | None,
-    below: Array | None,
-) -> tuple[Conditions, Array]:
-    """`Conditions` of one layer and the losses of its softmax, which pair it with the next."""
-    features = checks.matrix("features", features, 2)
+) -> Conditions:
+    """`Conditions` of one layer from its losses, those of the input and of the layer below."""
     rows, units = features.shape
-    labels, num_classes = checks.classes(labels, rows, num_classes)
-    if strong not in ("features", "table"):
-        raise ValueError(f"strong={strong!r} is unknown; give 'features' or 'table'")
-    if inputs is not None:
-        inputs = checks.matrix("inputs", inputs, 2).astype(features.dtype)
-        if inputs.shape[0] != rows:
-            raise ValueError(
-                f"inputs has {inputs.shape[0]} rows for {rows} rows of features; "
-                "give the input of every example"
-            )
+    classes = settings.num_classes
     if head is not None:
         weights = checks.matrix("head weights", head[0]).astype(features.dtype)
         bias = jnp.asarray(head[1], features.dtype)
-        if weights.shape != (units, num_classes) or bias.shape != (num_classes,):
+        if weights.shape != (units, classes) or bias.shape != (classes,):
             raise ValueError(
                 f"head has shapes {weights.shape} and {bias.shape}; "
-                f"give ({units}, {num_classes}) and ({num_classes},)"
+                f"give ({units}, {classes}) and ({classes},)"
             )
         head = weights, bias
-    if l2 is None:
-        l2 = 0.0 if strong == "table" else 1 / rows
-    checks.nonnegative("l2", l2)
-    auto = "binary" if units <= 20 and 5 * num_classes * 2**units <= rows else "gaussian"
-    return _measure(
+    auto = "binary" if units <= 20 and 5 * classes * 2**units <= rows else "gaussian"
+    return _summarise(
         features,
-        labels,
-        inputs,
-        head,
-        jnp.asarray(l2, features.dtype),
-        jax.random.key(0) if key is None else key,
+        settings.labels,
+        here,
+        source,
         below,
-        num_classes=num_classes,
-        table=strong == "table",
-        correlation=auto if correlation == "auto" else correlation,
-        folds=folds,
-        width=width,
+        head,
+        num_classes=classes,
+        table=settings.table,
+        correlation=auto if settings.correlation == "auto" else settings.correlation,
     )
 
 
-@partial(jax.jit, static_argnames=("num_classes", "table", "correlation", "folds", "width"))
-def _measure(
+@partial(jax.jit, static_argnames=("num_classes", "table", "correlation"))
+def _summarise(
     features: Array,
     labels: Array,
-    inputs: Array | None,
+    here: Losses,
+    source: Losses | None,
+    below: Losses | None,
     head: tuple[Array, Array] | None,
-    l2: Array,
-    key: Key,
-    below: Array | None,
     *,
     num_classes: int,
     table: bool,
     correlation: str,
-    folds: int,
-    width: int,
-) -> tuple[Conditions, Array]:
+) -> Conditions:
     rows = features.shape[0]
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
-
-    def losses(array: Array) -> _Losses:
-        if table:
-            return _tabled(array, onehot, l2)
-        options: dict[str, Any] = {"num_classes": num_classes, "l2": l2, "folds": folds}
-        return _held_out(probe(key, array, labels, width=width, **options))
-
-    here = losses(features)
     fit_reason = "a probe did not converge: raise l2 or drop constant units"
-    if inputs is None:
+    if source is None:
         sufficiency = _mean(
             here.strong,
             "H(Y|T), upper bound on I(X;Y|T)",
@@ -212,16 +202,11 @@ def _measure(
             "without inputs= this is H(Y|T), equal to I(X;Y|T) if X determines Y",
         )
     else:
-        if table:
-            source, source_ok = table_losses(inputs, onehot), jnp.asarray(True)
-        else:
-            at_input = losses(inputs)
-            source, source_ok = at_input.strong, at_input.converged
         sufficiency = _mean(
-            here.strong - source,
+            here.strong - source.strong,
             "I(X;Y|T), table" if table else "I(X;Y|T), usable-information gap of two probes",
             "up" if table else "unknown",
-            here.converged & source_ok,
+            here.converged & source.converged,
             "plug-in of a table" if table else "a difference of two upper bounds: any sign",
         )
     if head is None:
@@ -239,22 +224,30 @@ def _measure(
         errors = onehot - jnp.exp(logits)
         train = _missing(features, "CE - H_q on the data of the fit", "use moments on that data")
     # E[(1_Y - q) . log q] example by example: the two entropies differ by exactly this.
-    gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", here.converged, fit_reason)
+    fitted = here.converged if head is None else True
+    gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", fitted, fit_reason)
 
     dependence = total_correlation(features, labels, method=correlation, num_classes=num_classes)
     pairs = total_correlation(features, labels, method="pairwise", num_classes=num_classes)
-    if correlation == "gaussian" and not table:
+    if table:
+        naive = _mean(here.naive - here.strong, "naive Bayes - H(Y|T), plug-in", "up")
+    elif correlation == "gaussian":
         naive = _mean(here.naive - here.strong, "Gaussian naive Bayes - strong probe", "unknown")
     else:
-        bits = features if table else binarise(features)
-        terms = (onehot * naive_bayes_terms(onehot / rows, bits)).sum(axis=1)
-        naive = _mean(terms, "naive Bayes - H(Y|T), plug-in", "up")
+        terms = (onehot * naive_bayes_terms(onehot / rows, binarise(features))).sum(axis=1)
+        naive = _mean(terms, "naive Bayes - H(Y|T) of cut units, plug-in", "up")
     gain_name = "CE_softmax(below) - CE_softmax(T)"
     if below is None:
         gain = _missing(features, gain_name, "no layer below: give inputs= or use layers")
     else:
-        gain = _mean(below - here.linear, gain_name, "unknown", here.converged, fit_reason)
-    found = Conditions(
+        gain = _mean(
+            below.linear - here.linear,
+            gain_name,
+            "unknown",
+            here.converged & below.converged,
+            fit_reason,
+        )
+    return Conditions(
         moment_residual=_moment(features, errors, "rms corr(T, 1_Y - q)"),
         moment_null=1 / jnp.sqrt(jnp.asarray(rows, features.dtype)),
         duality_gap=gap,
@@ -275,4 +268,3 @@ def _measure(
         ),
         probe_gain=gain,
     )
-    return found, here.linear

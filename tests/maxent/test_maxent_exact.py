@@ -128,10 +128,20 @@ NAMES = (
 )
 
 
+def padded(features, joint):
+    """One shape for every case: constant units and letters without mass change no value."""
+    letters, units = features.shape
+    wide = np.zeros((8, 4))
+    wide[:letters, :units] = features
+    mass = np.zeros((8, joint.shape[1]))
+    mass[:letters] = joint
+    return wide, mass
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_toy_laws_to_all_digits(x64, case):
     features, joint, expected = CASES[case]
-    found = maxent.decompose(features.astype(float), joint)
+    found = maxent.decompose(*padded(features, joint))
     for name, value in zip(NAMES, expected):
         part = getattr(found, name)
         np.testing.assert_allclose(part.value, value, atol=1e-12, rtol=0, err_msg=name)
@@ -151,7 +161,8 @@ def test_strict_laws_return_the_true_conditional(x64):
     """Both conditions on binary units, or a common base measure: moment-ME = the Bayes law."""
     for case in ("A", "A3 copies x3", "B5 noisy xor and product", "C common coupling"):
         features, joint, _ = CASES[case]
-        found = maxent.decompose(features.astype(float), joint)
+        found = maxent.decompose(*padded(features, joint))
+        features = padded(features, joint)[0][: len(joint)]
         truth = joint / joint.sum(axis=1, keepdims=True)
         law = jax.nn.softmax(features @ found.weights + found.bias)
         np.testing.assert_allclose(law, truth, atol=1e-9)
@@ -167,7 +178,7 @@ def test_ordering_of_the_residuals(x64, joint, merged):
     """0 <= linear gap <= naive-Bayes gap = TC - KL_T <= TC, and the sum rule, for binary units."""
     features = CUBE.copy()
     features[merged, 2] = 1 - features[merged, 2]
-    found = maxent.decompose(features, joint)
+    found = maxent.decompose(*padded(features, joint))
     value = {name: float(getattr(found, name).value) for name in NAMES}
     assert value["sufficiency_residual"] >= -1e-12
     assert -1e-10 <= value["linear_gap"] <= value["naive_bayes_gap"] + 1e-10
@@ -181,10 +192,11 @@ def test_ordering_of_the_residuals(x64, joint, merged):
 
 
 def test_jit_and_vmap_agree_with_a_loop(x64):
+    wide, _ = padded(CUBE, COMMON)
     laws = np.random.default_rng(1).dirichlet(np.ones(16), size=3).reshape(3, 8, 2)
-    batch = jax.jit(jax.vmap(lambda joint: maxent.decompose(CUBE, joint)))(laws)
+    batch = jax.jit(jax.vmap(lambda joint: maxent.decompose(wide, joint)))(laws)
     for index, joint in enumerate(laws):
-        eager = maxent.decompose(CUBE, joint)
+        eager = maxent.decompose(wide, joint)
         for name in NAMES:
             one = getattr(eager, name).value
             np.testing.assert_allclose(getattr(batch, name).value[index], one, atol=1e-11)
@@ -192,10 +204,10 @@ def test_jit_and_vmap_agree_with_a_loop(x64):
 
 def test_counts_are_accepted_and_letters_without_mass_ignored(x64):
     joint = np.array([[3, 1], [0, 0], [2, 2], [1, 5]])
-    found = maxent.decompose(SQUARE, joint)
-    other = SQUARE.copy()
-    other[1] = [7.0, -2.0]
-    moved = maxent.decompose(other, joint / 14)
+    features, counts = padded(SQUARE, joint)
+    found = maxent.decompose(features, counts)
+    features[1] = [7, -2, 1, 1]
+    moved = maxent.decompose(features, counts / 14)
     for name in NAMES:
         one, two = getattr(found, name).value, getattr(moved, name).value
         np.testing.assert_allclose(one, two, atol=1e-11)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ibjax.maxent import alphabets, checks
 from ibjax.maxent.duality import Solution, solve
 from ibjax.maxent.identity import log_law
-from ibjax.typing import Array, Bool, Float, Key
+from ibjax.typing import Array, Bool, Float, Int, Key
 
 
 class Probes(NamedTuple):
@@ -25,6 +25,7 @@ class Probes(NamedTuple):
         train_nonlinear: of the nonlinear one.
         train_gap: mean training CE - H_q of the softmax.
         converged: whether every fit met its tolerance.
+        fold: the fold each example was held out in, (n,).
     """
 
     linear: Float[Array, " n"]
@@ -36,6 +37,7 @@ class Probes(NamedTuple):
     train_nonlinear: Float[Array, ""]
     train_gap: Float[Array, ""]
     converged: Bool[Array, ""]
+    fold: Int[Array, " n"]
 
 
 def standardise(features: Array, weights: Array) -> Array:
@@ -119,6 +121,7 @@ def _cross_fit(
         train_nonlinear=rich_ce.mean(),
         train_gap=gap.mean(),
         converged=solved.all(),
+        fold=fold,
     )
 
 

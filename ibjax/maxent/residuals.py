@@ -23,7 +23,8 @@ class Conditions(NamedTuple):
     Attributes:
         moment_residual: root mean square correlation of units with prediction errors; about
             `moment_null` when the moments match on fresh data.
-        moment_null: 1/sqrt(n), the root mean square that noise alone gives.
+        moment_null: the root mean square that noise alone gives: 1/sqrt(n) for a given head,
+            folds/sqrt(n (folds - 1)) for cross-fitted ones.
         duality_gap: CE - H_q on data the head was not fitted to; positive is overconfident.
         duality_gap_train: the same on the data of the fit, -l2 |W|^2 at the optimum.
         sufficiency_residual: first condition, I(X;Y|T), as a difference of strong probes.
@@ -62,22 +63,34 @@ def _missing(like: Array, name: str, reason: str) -> Estimate:
     return Estimate(nan, nan, jnp.asarray(False), "unknown", name, reason)
 
 
-def _moment(z: Array, errors: Array, name: str) -> Estimate:
-    """Root mean square of the normalised residual and its standard error."""
+def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate, Array]:
+    """Root mean square of the normalised residual, its standard error, and what noise gives.
+
+    Each fold has its own head, so residuals are taken by fold: pooled, the excess of one fold
+    over the other would cancel.
+    """
     rows, units = z.shape
-    centred = z - z.mean(axis=0)
+    own = jax.nn.one_hot(fold, folds, dtype=z.dtype)
+    share = own / own.sum(axis=0)
+    centred = z - own @ (share.T @ z)
     size = jnp.sqrt((centred**2).mean(axis=0))
     centred = jnp.where(size > 0, centred / jnp.where(size > 0, size, 1), 0)
     level = jnp.sqrt((errors**2).mean(axis=0))
     scaled = jnp.where(level > 0, errors / jnp.where(level > 0, level, 1), 0)
-    correlation = centred.T @ scaled / rows
+    correlation = jnp.einsum("nf,nd,nk->fdk", share, centred, scaled)
     count = units * errors.shape[1]
-    value = jnp.sqrt((correlation**2).sum() / count)
+    by_fold = (correlation**2).sum(axis=(1, 2)) / count
+    value = jnp.sqrt(by_fold.mean())
+    # A fitted head adds the noise of its own n (folds - 1) / folds examples.
+    null = jnp.sqrt(jnp.asarray((folds**2 / (folds - 1) if folds > 1 else 1) / rows, z.dtype))
     # First order around a nonzero residual, never below the scatter at zero.
-    influence = ((centred @ correlation) * scaled).sum(axis=1) / count
+    influence = jnp.einsum("nf,nd,fdk,nk->n", own, centred, correlation, scaled) / count
     slope = jnp.where(value > 0, 1 / jnp.where(value > 0, value, 1), 0)
-    error = jnp.maximum(slope * jnp.std(influence), (2 * count) ** -0.5) / jnp.sqrt(rows)
-    return Estimate(value, error, jnp.asarray(True), "up", name, "noise alone gives moment_null")
+    spread = slope * jnp.std(influence - own @ by_fold) / jnp.sqrt(rows)
+    error = jnp.maximum(spread, null / (2 * count) ** 0.5)
+    name = "rms corr(T, 1_Y - q)"
+    reason = "noise alone gives moment_null"
+    return Estimate(value, error, jnp.asarray(True), "up", name, reason), null
 
 
 class Losses(NamedTuple):
@@ -90,6 +103,7 @@ class Losses(NamedTuple):
     logits: Array
     train_gap: Array
     converged: Array
+    fold: Array
 
 
 def layer_losses(name: str, features: Any, settings: Settings) -> tuple[Array, Losses]:
@@ -120,6 +134,7 @@ def layer_losses(name: str, features: Any, settings: Settings) -> tuple[Array, L
         probes.logits,
         probes.train_gap,
         probes.converged,
+        probes.fold,
     )
     return array, losses
 
@@ -139,6 +154,7 @@ def _tabled(features: Array, onehot: Array, l2: Array) -> Losses:
         logits,
         fit.duality_gap,
         fit.converged,
+        jnp.zeros(rows, int),
     )
 
 
@@ -173,11 +189,12 @@ def measure(
         head,
         num_classes=classes,
         table=settings.table,
+        folds=settings.folds,
         correlation=auto if settings.correlation == "auto" else settings.correlation,
     )
 
 
-@partial(jax.jit, static_argnames=("num_classes", "table", "correlation"))
+@partial(jax.jit, static_argnames=("num_classes", "table", "correlation", "folds"))
 def _summarise(
     features: Array,
     labels: Array,
@@ -189,6 +206,7 @@ def _summarise(
     num_classes: int,
     table: bool,
     correlation: str,
+    folds: int,
 ) -> Conditions:
     rows = features.shape[0]
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
@@ -225,6 +243,8 @@ def _summarise(
         train = _missing(features, "CE - H_q on the data of the fit", "use moments on that data")
     # E[(1_Y - q) . log q] example by example: the two entropies differ by exactly this.
     fitted = here.converged if head is None else True
+    several = folds if head is None and not table else 1
+    residual, null = _moment(features, errors, here.fold % several, several)
     gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", fitted, fit_reason)
 
     dependence = total_correlation(features, labels, method=correlation, num_classes=num_classes)
@@ -248,8 +268,8 @@ def _summarise(
             fit_reason,
         )
     return Conditions(
-        moment_residual=_moment(features, errors, "rms corr(T, 1_Y - q)"),
-        moment_null=1 / jnp.sqrt(jnp.asarray(rows, features.dtype)),
+        moment_residual=residual,
+        moment_null=null,
         duality_gap=gap,
         duality_gap_train=train,
         sufficiency_residual=sufficiency,

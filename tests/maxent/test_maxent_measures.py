@@ -97,6 +97,19 @@ def test_duality_gap_of_a_given_head_is_its_overconfidence():
         assert not bool(one.duality_gap_train.ok)
 
 
+def test_moment_residual_of_cross_fitted_heads_is_the_noise_it_names():
+    """Labels that are noise: mean square over replicas = moment_null squared (2 free moments)."""
+    features, _, _ = logistic_task()
+    ratios = []
+    for seed in range(16):
+        labels = np.random.default_rng(100 + seed).integers(0, 2, 600)
+        found = maxent.conditions(features, labels, **FAST)
+        ratios.append(float(found.moment_residual.value / found.moment_null) ** 2)
+    assert float(found.moment_null) == pytest.approx(2 / 600**0.5, rel=1e-6)
+    # A chi-square of two degrees over two has variance 1.
+    assert abs(np.mean(ratios) - 1) < 3 / 16**0.5
+
+
 def test_cross_fitted_training_gap_is_minus_the_penalty():
     """D3 inside the cross-fit: the training gap is below zero and grows with the penalty."""
     features, labels, _ = logistic_task()

@@ -1,0 +1,98 @@
+"""Layers in a row, and copies side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from ibjax.contraction import checks
+from ibjax.interface import Contraction
+from ibjax.typing import CoefficientKind, Scope
+
+_KINDS: tuple[CoefficientKind, ...] = ("exact", "upper", "estimate", "lower")
+_SCOPES: tuple[Scope, ...] = ("channel", "input", "instance")
+
+
+def compose(coefficients: Sequence[Contraction]) -> Contraction:
+    """Bound the coefficient of layers in a row by the product of theirs.
+
+    ``eta(K_L ... K_1) <= prod_l eta(K_l)``
+
+    log(1 - product) is a sum of positive terms, 1 - ab = (1 - a) + a (1 - b), so it stays exact
+    where every factor rounds to 1. An empty list is the identity: 1.
+
+    Args:
+        coefficients: one a layer, first layer first; arrays broadcast.
+
+    Returns:
+        The product. Its kind and scope are the weakest among the factors; the product of two or
+        more exact ones is an upper bound.
+
+    Raises:
+        ValueError: if an entry is no Contraction.
+    """
+    layers = list(coefficients)
+    for c in layers:
+        if not isinstance(c, Contraction):
+            raise ValueError(f"coefficients holds {c!r}; give a list of Contraction")
+    if not layers:
+        none = jnp.zeros(())
+        return Contraction(none + 1, none - jnp.inf, "exact", "channel", "no layer")
+    if len(layers) == 1:
+        return layers[0]
+    log_eta = checks.log_value(layers[0])
+    log1m = jnp.asarray(layers[0].log1m)
+    for c in layers[1:]:
+        log1m = _logaddexp(log1m, log_eta + jnp.asarray(c.log1m))
+        log_eta = log_eta + checks.log_value(c)
+    kind, scope = weakest(layers)
+    kind = "upper" if kind == "exact" else kind
+    reason = "; then ".join(c.reason for c in layers)
+    return Contraction(jnp.exp(log_eta), log1m, kind, scope, f"product of {reason}")
+
+
+def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
+    """The kind and the scope a combination of these may claim."""
+    kinds = {c.kind for c in layers}
+    # Some errors up and some down: the product errs in no known direction.
+    mixed = "lower" in kinds and kinds & {"upper", "estimate"}
+    kind = "estimate" if mixed else max(kinds, key=_KINDS.index)
+    return kind, max((c.scope for c in layers), key=_SCOPES.index)
+
+
+def nfold(coefficient: Contraction, n: Any) -> Contraction:
+    """Bound the coefficient of n independent uses of a channel, for any joint input.
+
+    ``eta(K^n) <= 1 - (1 - eta(K))^n``, attained by erasures
+
+    For product input laws the coefficient of one use holds instead; hidden weights that depend
+    on the sample make the inputs dependent.
+
+    Args:
+        coefficient: of one use, channel scope.
+        n: number of uses, a number or an array.
+
+    Raises:
+        ValueError: for a coefficient of another scope, or n < 1.
+
+    Reference:
+        Polyanskiy, Wu 2017, "Strong data-processing inequalities for channels and Bayesian
+        networks"; re-derived here.
+    """
+    if coefficient.scope != "channel":
+        raise ValueError(
+            f"coefficient has scope {coefficient.scope!r}; one of scope 'channel' holds for the "
+            "dependent inputs of several uses"
+        )
+    uses = checks.real("n", n, 1.0, jnp.inf)
+    kind: CoefficientKind = "upper" if coefficient.kind == "exact" else coefficient.kind
+    kind = "estimate" if kind == "lower" else kind
+    log1m = uses * jnp.asarray(coefficient.log1m)
+    return checks.from_log1m(log1m, f"independent uses of {coefficient.reason}", kind)
+
+
+def _logaddexp(a, b):
+    """logaddexp with zero gradient where both are -inf."""
+    none = (a == -jnp.inf) & (b == -jnp.inf)
+    total = jnp.logaddexp(jnp.where(none, 0.0, a), jnp.where(none, 0.0, b))
+    return jnp.where(none, -jnp.inf, total)

@@ -1,0 +1,64 @@
+"""The coefficients of a network's hidden layers, each with its reason in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from ibjax.contraction.combine import compose
+from ibjax.contraction.masks import dropout
+from ibjax.contraction.noise import gaussian_noise
+from ibjax.interface import Contraction, LayerFacts, Network
+
+
+def network(
+    module: Network | Sequence[LayerFacts], params: Any = None, *, layer_noise: Any = None
+) -> tuple[Contraction, ...]:
+    """Give one contraction coefficient a hidden layer.
+
+    A layer contracts only by its noise. A deterministic one has eta = 1 exactly, whatever it
+    does: for V = f(A) the layer f keeps all of I(V; A). Dropout then Gaussian noise multiply.
+    The diameter comes from the range of the activation, so a coefficient holds for every weight
+    setting and no supremum over the weights is left to take.
+
+    Args:
+        module: a `Network`, or the facts of its hidden layers in order.
+        params: not used by coefficients that hold for all weights; accepted so that a call may
+            pass the network it has.
+        layer_noise: standard deviation to use in place of that of the noisy layers, a number or
+            an array, for sweeps; deterministic layers stay deterministic.
+
+    Returns:
+        A tuple, one `Contraction` a layer: kind exact for deterministic layers, else upper.
+
+    Raises:
+        ValueError: if `module` is neither, or a fact is out of range.
+    """
+    facts = module.layers if isinstance(module, Network) else module
+    if not isinstance(facts, (tuple, list)) or not all(isinstance(f, LayerFacts) for f in facts):
+        raise ValueError(
+            f"module is {type(module).__name__}; give a Network or a sequence of LayerFacts"
+        )
+    return tuple(_layer(f, layer_noise) for f in facts)
+
+
+def _layer(fact: LayerFacts, layer_noise: Any) -> Contraction:
+    stages, words = [], []
+    if fact.dropout != 0:
+        stages.append(dropout(fact.dropout, fact.width))
+        words.append(f"dropout {fact.dropout:g} of {fact.width} units")
+    if fact.noise != 0:
+        std = fact.noise if layer_noise is None else layer_noise
+        stages.append(gaussian_noise(fact.diameter, std))
+        size = (
+            "unbounded output" if fact.diameter == float("inf") else f"diameter {fact.diameter:g}"
+        )
+        amount = f"{fact.noise:g}" if layer_noise is None else "swept"
+        words.append(f"Gaussian noise {amount} on {size}")
+    if not stages:
+        one = jnp.ones(())
+        reason = f"{fact.name}: deterministic, keeps all of I(f(A); A), so eta = 1"
+        return Contraction(one, -jnp.inf * one, "exact", "channel", reason)
+    both = compose(stages)
+    reason = f"{fact.name}: {' and '.join(words)}"
+    return Contraction(both.value, both.log1m, "upper", "channel", reason)

@@ -1,0 +1,79 @@
+"""Coefficients of layers that hide part of their input at random."""
+
+import jax.numpy as jnp
+
+from ibjax.contraction import checks
+from ibjax.interface import Contraction
+from ibjax.typing import JaxArray, Scalar
+
+
+def dropout(rate: Scalar, units: int) -> Contraction:
+    """Bound the coefficient of dropping each unit independently.
+
+    ``eta <= 1 - rate^units``: the output is the same for all inputs if every unit is dropped
+
+    Attained by two inputs that differ, recognisably, in every unit. Units that are constant may
+    be left out of `units`; for independent units the coefficient is 1 - rate, but hidden units
+    are never independent. Channel dropout: count channels.
+
+    Args:
+        rate: probability that a unit is dropped.
+        units: number of units.
+
+    Returns:
+        The coefficient; kind upper, scope channel.
+
+    Raises:
+        ValueError: for a rate outside [0, 1] or units < 1.
+
+    Reference:
+        He, Yu, Goldfeld 2024, "Information-theoretic generalization bounds for deep neural
+        networks", uses a form of this type; derived here.
+    """
+    return _all_dropped(rate, units, "units", "dropout: all units are dropped with rate^units")
+
+
+def dropconnect(rate: Scalar, weights: int) -> Contraction:
+    """Bound the coefficient of dropping each weight of a linear map independently.
+
+    ``eta <= 1 - rate^weights``
+
+    Args:
+        rate: probability that a weight is dropped.
+        weights: number of nonzero weights.
+
+    Returns:
+        The coefficient; kind upper, scope channel. Practically 1.
+
+    Raises:
+        ValueError: for a rate outside [0, 1] or weights < 1.
+    """
+    return _all_dropped(rate, weights, "weights", "DropConnect: no weight is left with rate^nnz")
+
+
+def subsampling(nothing_kept: Scalar) -> Contraction:
+    """Compute the coefficient of revealing a random subset of the coordinates and which it is.
+
+    ``eta = 1 - P(the subset is empty)``
+
+    A subset of fixed size k >= 1 is never empty: eta = 1, however small k is.
+
+    Args:
+        nothing_kept: probability that no coordinate is revealed.
+
+    Returns:
+        The coefficient; exact where two inputs may differ in every coordinate.
+
+    Raises:
+        ValueError: for a number that is no probability.
+    """
+    empty = checks.real("nothing_kept", nothing_kept, 0.0, 1.0)
+    return checks.from_value(1 - empty, empty, "random subset: an erasure if it is empty")
+
+
+def _all_dropped(rate: Scalar, count: int, name: str, reason: str) -> Contraction:
+    p = checks.real("rate", rate, 0.0, 1.0)
+    if checks.concrete(count) and not (jnp.asarray(count) >= 1).all():
+        raise ValueError(f"{name}={count!r} must be at least 1")
+    number: JaxArray = jnp.asarray(count, p.dtype)
+    return checks.from_log1m(number * checks.log(p), reason, kind="upper")

@@ -224,7 +224,7 @@ def _multiply(value: JaxArray) -> JaxArray:
 
 
 def _times(eta: JaxArray, info: JaxArray) -> JaxArray:
-    """eta I, 0 where eta is 0 even if I is infinite: nothing passes such a layer."""
+    """Product eta I, 0 where eta is 0 even if I is infinite: nothing passes such a layer."""
     return eta * jnp.where((eta == 0) & jnp.isinf(info), 0.0, info)
 
 

@@ -92,7 +92,7 @@ def nfold(coefficient: Contraction, n: Any) -> Contraction:
 
 
 def _logaddexp(a, b):
-    """logaddexp with zero gradient where both are -inf."""
+    """Log-sum of two with zero gradient where both are -inf."""
     none = (a == -jnp.inf) & (b == -jnp.inf)
     total = jnp.logaddexp(jnp.where(none, 0.0, a), jnp.where(none, 0.0, b))
     return jnp.where(none, -jnp.inf, total)

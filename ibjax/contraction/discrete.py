@@ -39,8 +39,7 @@ def kl(channel: Float[Array, "k m"]) -> Contraction:
     """
     rows = checks.law("channel", channel, 2)
     reason = "largest over pairs of inputs of the maximal correlation, by bisection"
-    k, m = rows.shape
-    if k == 1:
+    if rows.shape[0] == 1:
         zero = jnp.where(jnp.isnan(rows[0, 0]), jnp.nan, jnp.zeros((), rows.dtype))
         return Contraction(zero, zero, "exact", "channel", "one input: nothing to tell apart")
     i, j, p = _best_pair(jax.lax.stop_gradient(rows))
@@ -149,7 +148,7 @@ def _best_pair(rows: JaxArray, steps: int = 64):
         first, second = rows[i], rows[j]
 
         def unsettled(state):
-            step, low, high, top, _, room = state
+            step, _, _, top, _, room = state
             return (step < steps) & jnp.any((room > rounding) & (top + room > best[0]))
 
         def halve(state):

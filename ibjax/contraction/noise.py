@@ -134,7 +134,7 @@ def jointly_gaussian(cov: Float[Array, "d d"], dim_x: int) -> Contraction:
 
 
 def _ratio(diameter: JaxArray, std: JaxArray) -> JaxArray:
-    """diameter / (2 std); 0 for a single point, inf for no noise or an unbounded set."""
+    """Ratio diameter / (2 std); 0 for a single point, inf for no noise or an unbounded set."""
     diameter, std = jnp.broadcast_arrays(diameter, std)
     noisy, several = std > 0, diameter > 0
     r = diameter / (2 * jnp.where(noisy, std, 1.0))
@@ -144,7 +144,7 @@ def _ratio(diameter: JaxArray, std: JaxArray) -> JaxArray:
 
 
 def _gaussian(r: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """eta and log(1 - eta); each integrand is analytic in a strip, so 0.1 is a fine step."""
+    """The pair eta and log(1 - eta); each integrand is analytic, so 0.1 is a fine step."""
     small = r < 1
     step = 0.1
     z = jnp.arange(-120, 121, dtype=r.dtype) * jnp.asarray(step, r.dtype)

@@ -1,0 +1,67 @@
+"""The bound from what the head knows of the last hidden layer's features."""
+
+import jax.numpy as jnp
+
+from ibjax.bounds import checks
+from ibjax.interface import BoundValue, Estimate
+from ibjax.typing import Array, Float, Scalar
+
+
+def last_layer(
+    head_information: Float[Array, "*batch"] | float | Estimate,
+    n: int,
+    sigma: Scalar,
+    *,
+    hidden_information: Float[Array, "*batch"] | float | None = None,
+    frozen: bool = False,
+) -> BoundValue:
+    """Bound the expected gap by the head's information about the features.
+
+    ``|gap| <= sqrt((2 sigma^2 / n) (I(S; U) + I(T_L^n; h | U)))``
+
+    U are the hidden weights, h the head, T_L^n the features of the training points with their
+    labels. The published form lacks I(S; U) and is violated by a network with a constant head
+    and trained hidden weights; it holds if U does not depend on the sample (`frozen`).
+
+    Args:
+        head_information: I(T_L^n; h | U) or an upper bound, in nats.
+        n: number of training examples.
+        sigma: sub-Gaussian parameter of the loss.
+        hidden_information: I(S; U) or an upper bound, in nats.
+        frozen: the hidden weights are random, fixed or trained on other data: I(S; U) = 0.
+
+    Returns:
+        The bound in loss units; `information` is the sum of the two.
+
+    Assumes:
+        Independent examples; features of training and test points drawn by the same rule.
+
+    Raises:
+        ValueError: if neither or both of `hidden_information` and `frozen` are given, or
+            numbers are out of range.
+
+    Reference:
+        Zhang, Liu, Tao 2024, "An information-theoretic view for deep learning"; corrected here
+        by the information of the hidden weights.
+    """
+    if (hidden_information is None) != bool(frozen):
+        raise ValueError(
+            f"hidden_information={hidden_information!r} with frozen={frozen}: hidden weights that "
+            "depend on the sample cost I(S; U); give it, or frozen=True where they do not"
+        )
+    info, error, kind = checks.information(head_information)
+    if hidden_information is not None:
+        info = info + checks.real("hidden_information", hidden_information, 0.0)
+    n = checks.whole("n", n)
+    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    value = jnp.sqrt(2 * info / n) * sigma
+    return checks.result(
+        value,
+        name="last_layer",
+        kind=kind,
+        limit=2 * sigma,
+        assumptions=("iid", "sub_gaussian"),
+        information=info,
+        std_error=checks.error_of_root(value, info, error),
+        note="frozen hidden weights" if frozen else "",
+    )

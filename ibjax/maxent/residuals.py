@@ -139,6 +139,7 @@ def layer_losses(name: str, features: Any, settings: Settings) -> tuple[Array, L
     return array, losses
 
 
+@jax.jit
 def _tabled(features: Array, onehot: Array, l2: Array) -> Losses:
     """Everything on the empirical law itself: the table of a finite alphabet."""
     rows = features.shape[0]

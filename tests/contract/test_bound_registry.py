@@ -54,7 +54,7 @@ EXAMPLE = example()
 
 def value(name, evidence, checkpoint=-1):
     with jax.enable_x64(True):
-        return bounds.evaluate(evidence, checkpoint)[name]
+        return bounds.evaluate(evidence, checkpoint, [name])[name]
 
 
 @pytest.fixture(params=list(ROWS))
@@ -172,6 +172,11 @@ def test_values_are_looked_up_by_name_not_by_position():
         found = bounds.evaluate(EXAMPLE)
     assert list(found) == list(ROWS)
     assert all(found[name].name == name for name in found)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="no_such_bound"):
+        bounds.evaluate(EXAMPLE, names=["no_such_bound"])
 
 
 def test_closed_forms():

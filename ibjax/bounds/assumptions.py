@@ -1,0 +1,67 @@
+"""The premises of the theorems, one sentence each, with how each is checked."""
+
+from ibjax.interface import Assumption
+
+_ALL = (
+    Assumption(
+        "iid",
+        "The examples are independent draws from one law.",
+        "by the user; a random subset of a benchmark data set is taken to be one",
+    ),
+    Assumption(
+        "bounded_loss",
+        "The loss lies in [0, 1], hence is 1/2-sub-Gaussian.",
+        "holds for the 0-1 loss",
+    ),
+    Assumption(
+        "data_independent_batches",
+        "Batches and the stopping time are chosen without looking at the data.",
+        "holds for every batching of the engine; evidence from elsewhere must say so",
+    ),
+    Assumption(
+        "clipped",
+        "The norm of every per-example gradient is at most `clip`.",
+        "enforced in training; refused where clip is infinite",
+    ),
+    Assumption(
+        "weight_noise",
+        "Every step adds isotropic Gaussian noise to the weights after clipping.",
+        "refused where a noise standard deviation is zero",
+    ),
+    Assumption(
+        "fresh_layer_noise",
+        "Both errors are those of the network with fresh layer noise at evaluation.",
+        "the engine averages over fresh draws",
+    ),
+    Assumption(
+        "channel_contraction",
+        "Each layer's coefficient holds for all inputs and all weights (exact or upper).",
+        "from the range of the activation; 1 for a deterministic layer",
+    ),
+    Assumption(
+        "supersample",
+        "The training member of each pair is chosen by an independent fair coin.",
+        "by construction of the masks",
+    ),
+    Assumption(
+        "plug_in",
+        "Mutual information is replaced by its plug-in estimate from the masks.",
+        "no certificate: the estimate is biased upwards near zero",
+    ),
+    Assumption(
+        "monte_carlo",
+        "An expectation over training runs is replaced by the mean over the replicas.",
+        "no certificate: see the standard error",
+    ),
+    Assumption(
+        "labels_contract",
+        "The labels lose information in the layers as the inputs do, and hidden weights are "
+        "independent of the sample.",
+        "false in general: the formula is shown as published, as a diagnostic",
+    ),
+)
+
+
+def assumptions() -> dict[str, Assumption]:
+    """Every premise by name."""
+    return {a.name: a for a in _ALL}

@@ -178,7 +178,7 @@ def _prepare(**arguments) -> tuple[JaxArray, ...]:
     return tuple(a.astype(dtype) for a in jnp.broadcast_arrays(*arrays))
 
 
-def _bregman(u: JaxArray) -> JaxArray:
+def bregman(u: JaxArray) -> JaxArray:
     """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
     inside = u > -1
     safe = jnp.where(inside, u, 0.0)
@@ -186,7 +186,7 @@ def _bregman(u: JaxArray) -> JaxArray:
 
 
 def _phi(g: JaxArray) -> JaxArray:
-    return (_bregman(g) + _bregman(-g)) / 2
+    return (bregman(g) + bregman(-g)) / 2
 
 
 def _pair(a: JaxArray, b: JaxArray) -> JaxArray:
@@ -203,7 +203,7 @@ def _kl(q: JaxArray, up: JaxArray, rest: JaxArray) -> JaxArray:
         positive = mass > 0
         ratio = difference / jnp.where(positive, mass, 1.0)
         nothing = jnp.where(numerator > 0, jnp.inf, 0.0)
-        return jnp.where(positive, mass * _bregman(jnp.maximum(ratio, -1.0)), nothing)
+        return jnp.where(positive, mass * bregman(jnp.maximum(ratio, -1.0)), nothing)
 
     return part(p, -up, q) + part(rest, up, 1 - q)
 

@@ -1,0 +1,211 @@
+"""PAC-Bayes bounds, and the divergence of Langevin and Gibbs posteriors from loss curves."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.bounds import checks, invert
+from ibjax.interface import BoundValue, Estimate
+from ibjax.typing import Array, Float, JaxArray, Scalar
+
+
+def pac_bayes_kl(
+    train_error: Float[Array, "*batch"] | float,
+    divergence: Float[Array, "*batch"] | float | Estimate,
+    n: int,
+    *,
+    delta: Scalar | None = None,
+) -> BoundValue:
+    """Bound the gap of a randomised predictor by the divergence from a fixed prior.
+
+    with delta: ``kl(L_S(Q) || L(Q)) <= (KL(Q || P) + log(2 sqrt(n)/delta)) / n`` for all Q at
+                once, with probability 1 - delta over the sample
+    without:    ``kl(E L_S || E L) <= E KL(Q || P) / n``, all in expectation
+
+    Args:
+        train_error: mean training loss in [0, 1] under Q.
+        divergence: KL(Q || P) in nats, its mean over samples without delta.
+        n: number of training examples.
+        delta: failure probability in (0, 1].
+
+    Returns:
+        The inverted bound less the training error; vacuous where it puts the loss at 1.
+
+    Raises:
+        ValueError: rates outside [0, 1], negative divergence, n < 1, delta outside (0, 1].
+
+    Reference:
+        Maurer 2004, "A note on the PAC Bayesian theorem". The form in expectation is the
+        divergence bound with a prior independent of the sample.
+    """
+    rate = checks.real("train_error", train_error, 0.0, 1.0)
+    info, error, kind = checks.information(divergence)
+    n = checks.whole("n", n)
+    confidence = 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / _delta(delta))
+
+    def gap(info: JaxArray) -> JaxArray:
+        return invert.kl(rate, (info + confidence) / n) - rate
+
+    value = gap(info)
+    return checks.result(
+        value,
+        name="pac_bayes_kl",
+        kind=kind,
+        limit=1.0 - rate,
+        assumptions=("iid", "bounded_loss", "fixed_prior"),
+        information=info,
+        std_error=jnp.where(error == 0, 0.0, value - gap(jnp.maximum(info - error, 0.0))),
+    )
+
+
+def gaussian_divergence(
+    mean: Float[Array, " d"],
+    std: Float[Array, " d"] | Scalar,
+    prior_mean: Float[Array, " d"] | Scalar,
+    prior_std: Scalar,
+) -> Estimate:
+    """KL in nats of N(mean, diag std^2) from N(prior_mean, prior_std^2 I).
+
+    ``sum_j (r_j^2 - 1 - log r_j^2)/2 + |mean - prior_mean|^2/(2 prior_std^2)``, r = std/prior_std
+
+    Args:
+        mean: posterior means, (d,).
+        std: posterior standard deviations; 0 gives inf.
+        prior_mean: chosen without the data, for instance the initial weights.
+        prior_std: prior standard deviation.
+    """
+    mean = checks.real("mean", mean)
+    std = checks.real("std", std, 0.0)
+    prior_mean = checks.real("prior_mean", prior_mean)
+    prior_std = checks.real("prior_std", prior_std, 0.0, open_low=True)
+    log_ratio = jnp.log(std) - jnp.log(prior_std)
+    spread = jnp.expm1(2 * log_ratio) - 2 * log_ratio
+    shift = ((mean - prior_mean) / prior_std) ** 2
+    value = jnp.sum(spread + shift) / 2
+    return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "gaussian")
+
+
+def free_energy_divergence(
+    initial_loss: Float[Array, "*batch"] | float,
+    loss: Float[Array, "*batch"] | float,
+    inverse_temperature: Scalar,
+) -> Estimate:
+    """Upper bound on KL(p_t || prior) of Langevin dynamics started at its prior.
+
+    ``KL(p_t || pi) <= beta (E L_S(W_0) - E L_S(W_t))`` at every time t
+
+    The stationary law nu has density e^(-beta L_S)/Z with respect to pi, so KL(p_t || nu) is
+    KL(p_t || pi) + beta E L_S(W_t) + log Z; it does not increase, and starts at p_0 = pi. A mean
+    over samples bounds I(W_t; S) likewise.
+
+    Args:
+        initial_loss: training loss (the surrogate being descended) at the prior draw.
+        loss: training loss now.
+        inverse_temperature: beta of the mean loss.
+
+    Assumes:
+        Continuous time, or a scheme reversible for nu (MALA); full gradients; the drift of the
+        prior is part of the dynamics; beta constant. For discrete steps this is an
+        approximation.
+
+    Reference:
+        Harel, Wolanowsky, Vardi, Srebro, Soudry 2025 (arXiv 2505.19087); sharpened here by the
+        present loss.
+    """
+    first, now = checks.real("initial_loss", initial_loss), checks.real("loss", loss)
+    beta = checks.real("inverse_temperature", inverse_temperature, 0.0)
+    value = beta * (first - now)
+    return Estimate(
+        value,
+        jnp.zeros_like(value),
+        value >= 0,
+        "up",
+        "free_energy_divergence",
+        "negative: the losses are noisy, or the run did not start at its prior",
+    )
+
+
+def free_energy(
+    initial_loss: Float[Array, "*batch"] | float,
+    loss: Float[Array, "*batch"] | float,
+    inverse_temperature: Scalar,
+    n: int,
+) -> BoundValue:
+    """Bound the gap of Langevin dynamics by its temperature and training-loss curve alone.
+
+    ``gap <= sqrt(beta (E L_S(W_0) - E L_S(W_t)) / (2 n))``
+
+    For a bound with probability 1 - delta, give `free_energy_divergence` to `pac_bayes_kl`.
+
+    Args:
+        initial_loss: mean training loss at the prior draw.
+        loss: mean training loss now.
+        inverse_temperature: beta of the mean loss.
+        n: number of training examples.
+
+    Returns:
+        Bound for any [0, 1] evaluation loss; NaN where the divergence comes out negative.
+
+    Assumes:
+        As `free_energy_divergence`.
+
+    Reference:
+        As `free_energy_divergence`.
+    """
+    divergence = free_energy_divergence(initial_loss, loss, inverse_temperature)
+    info = jnp.where(divergence.ok, divergence.value, jnp.nan)
+    return checks.result(
+        jnp.sqrt(info / (2 * checks.whole("n", n))),
+        name="free_energy",
+        kind="estimate",
+        limit=1.0,
+        assumptions=("iid", "bounded_loss", "prior_start", "continuous_time"),
+        information=info,
+        std_error=jnp.nan,
+        note="exact for continuous time or MALA with full gradients, else an approximation",
+    )
+
+
+def thermodynamic_divergence(
+    losses: Float[Array, " m"], inverse_temperatures: Float[Array, " m"]
+) -> Estimate:
+    """Upper bound on KL of a Gibbs posterior from its prior, from losses on a temperature grid.
+
+    ``KL(nu_beta || pi) = int_0^beta E_s L_S ds - beta E_beta L_S <= left Riemann sum``
+
+    d log Z / d beta = -E_beta L_S gives the identity; E_s L_S does not increase in s, since its
+    derivative is minus a variance, so the left sum lies above the integral.
+
+    Args:
+        losses: mean training loss under the Gibbs law at each inverse temperature, (m,).
+        inverse_temperatures: increasing grid from 0 to beta, (m,).
+
+    Raises:
+        ValueError: shapes that do not match, or a grid that does not increase from 0.
+
+    Reference:
+        Maurer, Mirzaei, Pontil 2025 (arXiv 2510.06028).
+    """
+    losses = checks.real("losses", losses)
+    betas = checks.real("inverse_temperatures", inverse_temperatures, 0.0)
+    if losses.ndim != 1 or losses.shape != betas.shape or losses.shape[0] < 2:
+        raise ValueError(
+            f"losses has shape {losses.shape} and inverse_temperatures {betas.shape}; "
+            "give one loss a temperature, at least two: (m,)"
+        )
+    increasing = (betas[0] == 0) & jnp.all(jnp.diff(betas) > 0)
+    if checks.concrete(betas) and not bool(np.asarray(increasing)):
+        raise ValueError("inverse_temperatures does not increase from 0; sort it and start at 0")
+    value = jnp.sum(jnp.diff(betas) * losses[:-1]) - betas[-1] * losses[-1]
+    value = jnp.where(increasing, value, jnp.nan)
+    return Estimate(
+        value,
+        jnp.zeros_like(value),
+        value >= 0,
+        "up",
+        "thermodynamic_divergence",
+        "negative: the losses are noisy or the chains had not mixed",
+    )
+
+
+def _delta(delta: Scalar) -> JaxArray:
+    return checks.real("delta", delta, 0.0, 1.0, open_low=True)

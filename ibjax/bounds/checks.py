@@ -3,9 +3,9 @@
 import operator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import BoundKind, JaxArray
@@ -13,7 +13,7 @@ from ibjax.typing import BoundKind, JaxArray
 
 def concrete(*arrays: Any) -> bool:
     """Whether every array holds numbers now, so that its values can be checked."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def real(

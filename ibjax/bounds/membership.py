@@ -132,15 +132,43 @@ def haghifam(
         "half": lambda v: jnp.full_like(v, 0.5),
     }
     estimate = _mean(jnp.sum(k * weights[theta](y) ** 2, axis=-1), "haghifam")
-    value = jnp.sqrt(2 * estimate.value)
+    info = jnp.asarray(estimate.value)
+    value = jnp.sqrt(2 * info)
     return checks.result(
         value,
         name="haghifam",
         kind="estimate",
         limit=1.0,
         assumptions=("supersample", "data_independent_batches", "weight_noise", "monte_carlo"),
-        information=estimate.value,
-        std_error=checks.error_of_root(value, estimate.value, estimate.std_error),
+        information=info,
+        std_error=checks.error_of_root(value, info, jnp.asarray(estimate.std_error)),
+    )
+
+
+def k_ghost(information: Float[Array, "*batch"] | float | Estimate, k: int) -> BoundValue:
+    """Bound the gap by the path information about which of k candidates was used.
+
+    ``gap <= (k/(k - 1)) sqrt(I/2)``
+
+    The loss at the used candidate minus the mean loss of all k is (k - 1)/k of the gap, and a
+    loss in [0, 1] at an independent index is 1/2-sub-Gaussian. k = 2 gives sqrt(2 I). With the
+    training error `invert.ghost` is tighter.
+
+    Args:
+        information: mean over slots, in nats; at most log k where it is exact.
+        k: number of candidates, at least 2.
+    """
+    k = checks.static_whole("k", k, 2)
+    info, error, kind = checks.information(information)
+    value = k / (k - 1) * jnp.sqrt(info / 2)
+    return checks.result(
+        value,
+        name="k_ghost",
+        kind=kind,
+        limit=1.0,
+        assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
+        information=info,
+        std_error=checks.error_of_root(value, info, error),
     )
 
 

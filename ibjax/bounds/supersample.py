@@ -6,29 +6,20 @@ error.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert, plugin
+from ibjax.bounds import checks, invert, plugin, replica_tables
 from ibjax.interface import BoundValue
-from ibjax.typing import Array, Float, Int, JaxArray
+from ibjax.typing import Array, Int, JaxArray
 
 _ASSUMPTIONS = ("supersample", "bounded_loss", "plug_in")
 _ROOTS = ("sqrt", "phi")
 _PAIR = (*_ROOTS, "pair", "kl_half")
 _SINGLE = (*_ROOTS, "js")
-
-
-class Data(NamedTuple):
-    """Checked arrays: values (k1, k2, n, 2), masks (k1, k2, n), valid (k1, k2), their number."""
-
-    values: JaxArray
-    masks: JaxArray
-    valid: JaxArray
-    legal: JaxArray
 
 
 def f_cmi(
@@ -69,7 +60,7 @@ def f_cmi(
         phi inversion is new here.
     """
     num_classes = checks.static_whole("num_classes", num_classes, 2)
-    data = prepare("predictions", predictions, masks, valid, num_classes)
+    data = replica_tables.prepare("predictions", predictions, masks, valid, num_classes)
     checks.choice("inversion", inversion, _ROOTS)
     codes = num_classes * data.values[..., 0] + data.values[..., 1]
     size, replicas = num_classes**2, codes.shape[1]
@@ -110,7 +101,7 @@ def e_cmi(
         Hellstrom, Durisi 2022, "A new family of generalization bounds using samplewise evaluated
         CMI".
     """
-    data = prepare("losses", losses, masks, valid, 2)
+    data = replica_tables.prepare("losses", losses, masks, valid, 2)
     codes = 2 * data.values[..., 0] + data.values[..., 1]
     return _loss_bound("e_cmi", (codes,), 4, data, correction, pooled, inversion, _PAIR)
 
@@ -144,7 +135,7 @@ def ld_cmi(
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples".
     """
-    data = prepare("losses", losses, masks, valid, 2)
+    data = replica_tables.prepare("losses", losses, masks, valid, 2)
     codes = data.values[..., 1] - data.values[..., 0] + 1
     return _loss_bound("ld_cmi", (codes,), 3, data, correction, pooled, inversion, _PAIR)
 
@@ -185,7 +176,7 @@ def single_loss(
         Wang, Mao 2023, as `ld_cmi`; the centred constant is an improvement of ours. Dong et al.
         2025 for the binary Jensen-Shannon comparison.
     """
-    data = prepare("losses", losses, masks, valid, 2)
+    data = replica_tables.prepare("losses", losses, masks, valid, 2)
     columns = (0, 1) if centred else (0,)
     codes = tuple(data.values[..., c] for c in columns)
     if not centred and inversion != "sqrt":
@@ -194,58 +185,6 @@ def single_loss(
     return _loss_bound(
         "single_loss", codes, 2, data, correction, pooled, inversion, _SINGLE, factor
     )
-
-
-def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
-    """Checked integer values in 0..size-1, masks and the replicas to use."""
-    values, masks = jnp.asarray(values), jnp.asarray(masks)
-    if values.ndim != 4 or values.shape[-1] != 2:
-        raise ValueError(f"{name} has shape {values.shape}; give (k1, k2, n, 2)")
-    if masks.shape != values.shape[:-1]:
-        raise ValueError(f"masks has shape {masks.shape}; give {values.shape[:-1]} to fit {name}")
-    if values.shape[1] < 2:
-        raise ValueError(f"{name} has shape {values.shape}; give k2 >= 2 masks a supersample")
-    use = jnp.ones(values.shape[:2], bool) if valid is None else jnp.asarray(valid, bool)
-    if use.shape != values.shape[:2]:
-        raise ValueError(f"valid has shape {use.shape}; give one flag a replica: {masks.shape[:2]}")
-    in_range = (values >= 0) & (values < size) & (values == jnp.round(values))
-    binary = (masks == 0) | (masks == 1)
-    good = jnp.all(in_range, (-2, -1)) & jnp.all(binary, -1) | ~use
-    if checks.concrete(values, masks, use) and not np.asarray(good).all():
-        wrong = "masks" if not np.asarray(binary | ~use[..., None]).all() else name
-        allowed = "0 and 1" if wrong == "masks" or size == 2 else f"integers 0..{size - 1}"
-        raise ValueError(
-            f"{wrong} holds other values than {allowed}; recode it, or mark diverged replicas "
-            "in valid"
-        )
-    whole = jnp.where(in_range, values, 0).astype(int)
-    return Data(whole, jnp.where(binary, masks, 0).astype(int), use, jnp.all(good))
-
-
-def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n 2 m"]:
-    """One table of counts a pair and supersample."""
-    codes, masks = jnp.swapaxes(codes, 0, 1), jnp.swapaxes(data.masks, 0, 1)
-    return plugin.counts(codes, masks, size, data.valid.T)
-
-
-def usable(data: Data) -> JaxArray:
-    """Supersamples with at least two valid replicas, (k1,)."""
-    return (jnp.sum(data.valid, 1) >= 2) & data.legal
-
-
-def mean_and_error(values: JaxArray, use: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """Mean over the supersamples in use and its standard error; NaN where there are too few."""
-    units = jnp.sum(use)
-    mean = jnp.sum(jnp.where(use, values, 0.0)) / units
-    spread = jnp.sum(jnp.where(use, (values - mean) ** 2, 0.0)) / (units - 1)
-    return mean, jnp.where(units > 1, jnp.sqrt(spread / units), jnp.nan)
-
-
-def train_error(data: Data) -> tuple[JaxArray, JaxArray]:
-    """Wrong training members and trained members of each supersample, (k1,) each."""
-    picked = jnp.take_along_axis(data.values, data.masks[..., None], -1)[..., 0]
-    weight = data.valid[..., None]
-    return jnp.sum(picked * weight, (1, 2)), jnp.sum(weight, (1, 2)) * picked.shape[-1]
 
 
 def _apply(info: JaxArray, inversion: str) -> JaxArray:
@@ -257,7 +196,7 @@ def _loss_bound(
     name: str,
     codes: tuple[JaxArray, ...],
     size: int,
-    data: Data,
+    data: replica_tables.Data,
     correction: str | None,
     pooled: bool,
     inversion: str,
@@ -278,7 +217,7 @@ class _Numbers(NamedTuple):
 
 @partial(jax.jit, static_argnames=("size", "correction", "pooled", "inversion", "factor"))
 def _evaluate(
-    data: Data,
+    data: replica_tables.Data,
     codes: tuple[JaxArray, ...],
     size: int,
     correction: str | None,
@@ -288,26 +227,26 @@ def _evaluate(
 ) -> _Numbers:
     """Value, information, error and (where the inversion reads it) the training error."""
     checks.choice("correction", correction, plugin.CORRECTIONS)
-    use = usable(data)
-    tables = jnp.stack([cell_tables(c, data, size) for c in codes], 1)
+    use = replica_tables.usable(data)
+    tables = jnp.stack([replica_tables.cell_tables(c, data, size) for c in codes], 1)
     draws = int(np.prod(data.masks.shape)) if pooled else data.masks.shape[1]
     if not pooled:
         info = plugin.mutual_information(tables, correction, draws)
         info = jnp.where(use[:, None, None], info, 0.0)
         if inversion in _ROOTS:
             each = factor * jnp.mean(_apply(info, inversion), (1, 2))
-            value, error = mean_and_error(each, use)
-            information, _ = mean_and_error(jnp.mean(info, (1, 2)), use)
+            value, error = replica_tables.mean_and_error(each, use)
+            information, _ = replica_tables.mean_and_error(jnp.mean(info, (1, 2)), use)
             return _Numbers(value, information, error, jnp.zeros_like(value))
         each = jnp.mean(info, (1, 2))
-    wrong, trained = train_error(data)
+    wrong, trained = replica_tables.train_error(data)
 
     def evaluate(use):
         if pooled:
             joint = jnp.sum(jnp.where(use[:, None, None, None], tables.sum(2), 0.0), 0)
             mean = jnp.mean(plugin.mutual_information(joint, correction, draws))
         else:
-            mean, _ = mean_and_error(each, use)
+            mean, _ = replica_tables.mean_and_error(each, use)
         rate = jnp.sum(wrong * use) / jnp.sum(trained * use)
         if inversion in _ROOTS:
             return factor * _apply(mean, inversion), mean, jnp.zeros_like(mean)
@@ -318,7 +257,7 @@ def _evaluate(
     if units < 2:
         return _Numbers(value, information, jnp.full_like(value, jnp.nan), rate)
     left = jax.vmap(lambda s: evaluate(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-    _, spread = mean_and_error(left, use)
+    _, spread = replica_tables.mean_and_error(left, use)
     return _Numbers(value, information, spread * (jnp.sum(use) - 1), rate)
 
 

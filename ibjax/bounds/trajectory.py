@@ -7,17 +7,15 @@ replicas belongs inside the root (`reduction="sqrt_of_mean"`); averaging the roo
 ("mean_of_sqrt") is how published figures were drawn and is biased low.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.stats import norm
 
 from ibjax.bounds import checks
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
 _REDUCTIONS = ("sqrt_of_mean", "mean_of_sqrt")
-_ASSUMPTIONS = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
+ASSUMPTIONS = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 
 
 def negrea(
@@ -55,7 +53,7 @@ def negrea(
     """
     n, b = checks.static_whole("n", n, 2), _batch(batch_size, n)
     weight = n / (b * (n - 1) ** 2) * (1 + (b - 1) / n if replacement else 1.0)
-    terms = _energy(step_sizes, noise_stds, variance, "variance") * weight
+    terms = energy(step_sizes, noise_stds, variance, "variance") * weight
     return _root("negrea", terms, sigma, reduction)
 
 
@@ -86,7 +84,7 @@ def null_gradient(
     """
     n, b = checks.static_whole("n", n, 2), _batch(batch_size, n)
     weight = (1 + (b - 1) / n if replacement else 1.0) / (n * b)
-    terms = _energy(step_sizes, noise_stds, second_moment, "second_moment") * weight
+    terms = energy(step_sizes, noise_stds, second_moment, "second_moment") * weight
     return _root("null_gradient", terms, sigma, reduction)
 
 
@@ -119,95 +117,8 @@ def li_luo_qiao(
     """
     n = checks.static_whole("n", n)
     scale = checks.real("loss_range", loss_range, 0.0, open_low=True)
-    terms = _energy(step_sizes, noise_stds, second_moment, "second_moment")
+    terms = energy(step_sizes, noise_stds, second_moment, "second_moment")
     return _root("li_luo_qiao", terms, 2 * scale / n, reduction, limit=scale)
-
-
-def wang_gao_calmon(
-    step_sizes: Float[Array, " T"],
-    noise_stds: Float[Array, " T"],
-    variance: Float[Array, " T"],
-    batch: Array,
-    num_batches: int,
-    batch_size: int,
-    *,
-    sigma: Scalar = 0.5,
-    contraction: Float[Array, " T"] | None = None,
-) -> BoundValue:
-    """Bound for fixed disjoint batches, with the decay of information in later steps.
-
-    ``gap <= (1/M) sum_j sqrt(2 sigma^2 I_j / b)``, M batches of b examples, with
-    ``I_j = sum_{t uses j} (eta_t^2 V_t / (2 s_t^2)) prod_{u > t, u not using j} q_u``
-
-    A step that does not use batch j is a fixed channel given the others, which shrinks what the
-    weights hold on j by its coefficient q_u; for drift outputs of diameter D and noise s it is
-    `gaussian_contraction`. A batch of b independent examples has a mean loss with parameter
-    sigma/sqrt(b).
-
-    Args:
-        step_sizes: eta_t.
-        noise_stds: s_t.
-        variance: V_t = E|g_B(W_t) - c(W_t)|^2 of the batch-mean gradient, for any centre c that
-            depends on the weights alone.
-        batch: index of the batch used at each step, (T,), in 0..M-1.
-        num_batches: M.
-        batch_size: b.
-        sigma: sub-Gaussian parameter of the loss.
-        contraction: q_t in [0, 1] of the step as a channel on the weights; 1 by default.
-
-    Reference:
-        Wang, Gao, Calmon 2021, "Analyzing the generalization capability of SGLD using properties
-        of Gaussian channels"; constants re-derived.
-    """
-    batches = checks.static_whole("num_batches", num_batches)
-    b = checks.static_whole("batch_size", batch_size)
-    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    terms = _energy(step_sizes, noise_stds, variance, "variance")
-    batch = jnp.asarray(batch)
-    if terms.ndim != 1 or batch.shape != terms.shape:
-        raise ValueError(
-            f"variance has shape {terms.shape} and batch {batch.shape}; give one a step: (T,)"
-        )
-    shrink = jnp.ones_like(terms)
-    if contraction is not None:
-        shrink = checks.real("contraction", contraction, 0.0, 1.0) * shrink
-
-    def step(held, now):
-        used, term, factor = now
-        mine = jnp.arange(batches) == used
-        # The step of the batch itself adds a term and is not counted as decay.
-        return jnp.where(mine, held + term, held * factor), None
-
-    held, _ = jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (batch, terms, shrink))
-    return checks.result(
-        jnp.mean(jnp.sqrt(2 * held / b)) * sigma,
-        name="wang_gao_calmon",
-        kind="estimate",
-        limit=2 * sigma,
-        assumptions=(*_ASSUMPTIONS, "disjoint_batches"),
-        information=jnp.mean(held),
-        std_error=jnp.nan,
-        note="variances are Monte-Carlo means over training runs",
-    )
-
-
-def gaussian_contraction(diameter: Array | Scalar, noise_std: Array | Scalar) -> JaxArray:
-    """Total-variation contraction of x -> x + N(0, s^2 I) on a set of diameter D.
-
-    ``1 - 2 Q(D/(2 s)) = erf(D/(2 sqrt(2) s))``; an upper bound on the contraction of KL.
-
-    For a step on weights in a set of diameter D_W with gradient norms up to K the diameter is
-    D_W + 2 eta K.
-
-    Args:
-        diameter: Euclidean diameter of the inputs of the noise.
-        noise_std: s; 0 gives 1.
-    """
-    diameter = checks.real("diameter", diameter, 0.0)
-    std = checks.real("noise_std", noise_std, 0.0)
-    noisy = std > 0
-    half = diameter / (2 * jnp.where(noisy, std, 1.0))
-    return jnp.where(noisy, 2 * norm.cdf(half) - 1, 1.0)
 
 
 def virtual_noise(
@@ -241,12 +152,12 @@ def virtual_noise(
     flat = jnp.abs(checks.real("flatness_gap", flatness_gap))
     bound = _root(
         "virtual_noise",
-        _energy(step_sizes, virtual_stds, dispersion, "dispersion"),
+        energy(step_sizes, virtual_stds, dispersion, "dispersion"),
         checks.real("sigma", sigma, 0.0, open_low=True) / np.sqrt(n),
         "sqrt_of_mean",
     )
     return checks.result(
-        bound.value + flat,
+        jnp.asarray(bound.value) + flat,
         name="virtual_noise",
         kind="estimate",
         limit=2 * sigma,
@@ -264,7 +175,7 @@ def _batch(batch_size: int, n: int) -> int:
     return b
 
 
-def _energy(step_sizes, noise_stds, squares, name: str) -> JaxArray:
+def energy(step_sizes, noise_stds, squares, name: str) -> JaxArray:
     """eta^2 v / (2 s^2) for each step; a step of size zero costs nothing."""
     steps = checks.real("step_sizes", step_sizes, 0.0)
     noise = checks.real("noise_stds", noise_stds, 0.0)
@@ -302,7 +213,7 @@ def _root(name: str, terms: JaxArray, sigma, reduction: str, limit=None) -> Boun
         name=name,
         kind=kind,
         limit=2 * sigma if limit is None else limit,
-        assumptions=_ASSUMPTIONS,
+        assumptions=ASSUMPTIONS,
         information=info,
         std_error=error,
         note=note,

@@ -76,6 +76,17 @@ def test_more_ghosts_saturate_at_log_k(x64):
     assert np.isnan(membership.membership_information(np.zeros(1)).std_error)
 
 
+def test_k_ghost_constants(x64):
+    two = membership.k_ghost(0.1, 2)
+    assert float(two.value) == pytest.approx(np.sqrt(0.2))
+    assert float(membership.k_ghost(0.1, 10**6).value) == pytest.approx(np.sqrt(0.05), rel=1e-5)
+    for k in (2, 3, 8):
+        tight = float(invert.ghost(0.2, 0.1, k)) - 0.2
+        assert tight <= float(membership.k_ghost(0.1, k).value)
+    with pytest.raises(ValueError, match="k=1"):
+        membership.k_ghost(0.1, 1)
+
+
 def test_jit_vmap_and_refusals(dtype):
     energy, product = (a.astype(dtype) for a in paths(3, 6, 4))
     ratios = membership.log_likelihood_ratios(energy, product)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from ibjax.bounds import trajectory
+from ibjax.bounds import disjoint, trajectory
 
 STEPS, NOISE = np.array([0.1, 0.2, 0.1]), np.array([0.5, 0.4, 0.3])
 
@@ -74,22 +74,22 @@ def test_disjoint_batches_and_their_decay(x64):
     batch = np.array([0, 1, 0])
     variance = np.array([1.0, 2.0, 3.0])
     energy = STEPS**2 * variance / (2 * NOISE**2)
-    plain = trajectory.wang_gao_calmon(STEPS, NOISE, variance, batch, 2, 5)
+    plain = disjoint.wang_gao_calmon(STEPS, NOISE, variance, batch, 2, 5)
     held = np.array([energy[0] + energy[2], energy[1]])
     assert float(plain.value) == pytest.approx(np.mean(np.sqrt(held / (2 * 5))), rel=1e-12)
     # The published prefactor, sqrt(2 b) sigma/(2 n) sum_j sqrt(sum eta beta V).
     published = np.sqrt(2 * 5) * 0.5 / 20 * np.sum(np.sqrt(4 * held))
     assert float(plain.value) == pytest.approx(published, rel=1e-12)
     q = np.array([0.9, 0.5, 0.7])
-    decayed = trajectory.wang_gao_calmon(STEPS, NOISE, variance, batch, 2, 5, contraction=q)
+    decayed = disjoint.wang_gao_calmon(STEPS, NOISE, variance, batch, 2, 5, contraction=q)
     held = np.array([energy[0] * 0.5 + energy[2], energy[1] * 0.7])
     assert float(decayed.value) == pytest.approx(np.mean(np.sqrt(held / 10)), rel=1e-12)
     # Total variation between the two farthest Gaussians.
     x = np.linspace(-20, 20, 400001)
     pdf = np.exp(-0.5 * np.stack([x, x - 1.7]) ** 2 / 0.8**2) / (0.8 * np.sqrt(2 * np.pi))
     tv = 0.5 * np.sum(np.abs(pdf[0] - pdf[1])) * (x[1] - x[0])
-    assert float(trajectory.gaussian_contraction(1.7, 0.8)) == pytest.approx(tv, abs=1e-7)
-    assert float(trajectory.gaussian_contraction(1.7, 0.0)) == 1.0
+    assert float(disjoint.gaussian_contraction(1.7, 0.8)) == pytest.approx(tv, abs=1e-7)
+    assert float(disjoint.gaussian_contraction(1.7, 0.0)) == 1.0
 
 
 def test_virtual_noise_optimum(x64):

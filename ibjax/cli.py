@@ -240,7 +240,7 @@ def _prepare_devices(cache: bool) -> None:
             jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
         except RuntimeError:
             pass  # JAX has started (the command line called as a function): keep its devices
-    if cache and jax.config.jax_compilation_cache_dir is None:
+    if cache and getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(base / "ibjax" / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -71,6 +71,13 @@ def test_mi_prints_every_estimate_with_its_bias(tmp_path):
     assert "ksg" in done.stdout and "bias" in done.stdout and "n = 300" in done.stdout
 
 
+def test_mnist_runs_the_main_job(tfds_dir, tmp_path):
+    options = ["--dataset", "mnist", "--data-dir", tfds_dir, "--classes", "3", "8", "5"]
+    done = ibjax("run", *SMALL, *options, "--depths", "1", "--out", tmp_path / "m.nc")
+    assert done.returncode == 0, done.stderr
+    assert "mnist, 3 versus 8 versus 5: n = 10" in done.stdout and "individual" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

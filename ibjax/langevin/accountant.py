@@ -15,11 +15,13 @@ for batches chosen independently of the data, whose indices are conditioned on.
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.typing import Array, Float
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
 
 NODES = 40
 """Gauss-Hermite nodes of the Rao-Blackwell increment; enough up to k = 50."""
@@ -66,6 +68,7 @@ def update(
         difference_noise: <D, xi> of each.
         scale: eta / (s b), so that k = scale^2 |D|^2 / 2.
     """
+    chex.assert_equal_shape([slots, difference_sq, difference_noise])
     y = account.llr[slots]
     k = 0.5 * scale**2 * difference_sq
     p = jax.nn.sigmoid(y)

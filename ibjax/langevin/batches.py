@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.langevin.config import Batching
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 def size(n: int, batch_size: int | None, batching: Batching) -> int:

@@ -8,12 +8,14 @@ weighted sum of per-example gradients is one matrix product. Other networks fall
 
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
 
 from ibjax.interface import Hyper, Network
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 class PerExample(NamedTuple):
@@ -74,6 +76,7 @@ def step_gradient(
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
         clipping: whether to clip.
     """
+    chex.assert_equal_shape_prefix([x, y], 1)
     w = jnp.ones(x.shape[0]) if weights is None else weights
     if network.taps is not None:
         return _tapped(network, params, x, y, w, b, key, hyper, clipping)

@@ -16,7 +16,8 @@ from ibjax.langevin.config import Config, hyper, schedules, static
 from ibjax.langevin.run import Run, make_run
 from ibjax.langevin.transform import noise_std, schedule_value
 from ibjax.networks import MLP, build
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 Progress = Callable[[int, int], None]
 """Called with (replica-steps done, replica-steps in all)."""
@@ -142,9 +143,9 @@ def _evidence(config, network, dataset, index, mask, m, stops, b) -> Evidence:
         checkpoints=np.asarray(stops),
         step_sizes=etas,
         noise_stds=stds,
-        clip=np.float64(hyper(config).clip),
-        batch_size=np.float64(b),
-        dim=np.float64(dim(config, network, dataset)),
+        clip=np.asarray(hyper(config).clip, np.float64),
+        batch_size=np.asarray(b, np.float64),
+        dim=np.asarray(dim(config, network, dataset), np.float64),
         gradient_information=information[..., 0],
         sample_information=information[..., 1],
         incoherence_information=information[..., 2],
@@ -155,8 +156,8 @@ def _evidence(config, network, dataset, index, mask, m, stops, b) -> Evidence:
         layer_diameter=np.array([f.diameter for f in layers], np.float64),
         layer_noise=np.array([f.noise for f in layers], np.float64),
         layer_log1m=np.array([float(c.log1m) for c in coefficients], np.float64),
-        num_classes=np.float64(dataset.num_classes),
-        exchangeable=np.float64(1.0),
+        num_classes=np.asarray(dataset.num_classes, np.float64),
+        exchangeable=np.asarray(1.0, np.float64),
     )
 
 

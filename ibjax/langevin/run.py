@@ -11,7 +11,9 @@ from ibjax.interface import Hyper, Network
 from ibjax.langevin import accountant, batches
 from ibjax.langevin.config import Config, optimizer, schedules
 from ibjax.langevin.gradients import StepGradient, cross_entropy, differences, step_gradient
-from ibjax.typing import Array, Key
+from ibjax.langevin.transform import schedule_value
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 INIT, BATCH, NOISE, LAYER, EVALUATION = range(5)
 """Streams of randomness of a run, folded into its key."""
@@ -102,24 +104,22 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         got = gradient(chosen)
         flat, _ = ravel_pytree(got.gradient)
         noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
-        update, opt = optimizer(config, hyper).update(
+        change, opt = optimizer(config, hyper).update(
             flat, state.optimizer, state.weights, key=noise_key
         )
         in_use = used(state.weights, hyper)
-        update = update if in_use is None else update * in_use
-        eta, beta = (s(t) if callable(s) else s for s in schedules(config, hyper))
+        update: Any = change if in_use is None else change * in_use  # pyright: ignore
+        eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
         beta = beta if config.optimizer == "sgld" else jnp.inf
         terms = eta * beta / 4 * _statistics(got, flat, w, n, b)
         sums, lost = _compensated(state.sums, state.lost, terms)
         account = state.account
-        if account is not None:
+        if account is not None and got.examples is not None:
             # The ghosts see the layer noise of the slots they would have taken.
-            ghost = gradient(index[member, 1 - mask[member]])
+            ghost: Any = gradient(index[member, 1 - mask[member]]).examples
             noise = jax.random.normal(noise_key, flat.shape, flat.dtype)
             noise = noise if in_use is None else noise * in_use
-            square, along = differences(
-                network, params, got.examples, ghost.examples, unravel(noise)
-            )
+            square, along = differences(network, params, got.examples, ghost, unravel(noise))
             scale = jnp.sqrt(eta * beta / 2) / b
             account = accountant.update(account, member, square, along, scale)
         return TrainState(state.weights + update, opt, order, sums, lost, account)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 class SgldState(NamedTuple):
@@ -62,7 +63,7 @@ def sgld(
             start += leaf.size
         return jax.tree.unflatten(tree, updates), SgldState(state.count + 1)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 def schedule_value(value: Any, count: Array) -> Any:

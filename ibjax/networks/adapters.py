@@ -6,7 +6,8 @@ from typing import Any
 import jax
 
 from ibjax.interface import Hyper, LayerFacts, Network
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 def from_linen(module: Any, layers: Sequence[LayerFacts] = ()) -> Network:

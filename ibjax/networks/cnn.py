@@ -13,7 +13,8 @@ import jax.numpy as jnp
 
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
-from ibjax.typing import Array, Key
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
 
 
 @dataclass(frozen=True)
@@ -147,12 +148,12 @@ def build(config: MLP, num_classes: int) -> Network:
         return module.init(key, x, None, zero)["params"]
 
     def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
-        logits, features, _ = module.apply({"params": params}, x, key, hyper)  # pyright: ignore
-        return logits, features
+        out: Any = module.apply({"params": params}, x, key, hyper)
+        return out[0], out[1]
 
     def taps(params: Any, x: Array, key: Key | None, hyper: Hyper, offsets: Any):
-        logits, _, inputs = module.apply({"params": params}, x, key, hyper, offsets)  # pyright: ignore
-        return logits, inputs
+        out: Any = module.apply({"params": params}, x, key, hyper, offsets)
+        return out[0], out[2]
 
     def tap_shapes(params: Any, batch: int) -> tuple[Array, ...]:
         hidden = (jnp.zeros((batch, config.width)),) * config.slots

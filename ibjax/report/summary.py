@@ -31,7 +31,18 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Errors, gap and bounds against depth at one checkpoint."""
+    """Errors, gap and bounds against depth at one checkpoint.
+
+    Attributes:
+        depths: numbers of hidden layers.
+        step: updates done.
+        rows: the quantities.
+        diverged: replicas left out, one count a depth.
+        replicas: replicas a depth.
+        supersamples: independent units of the intervals.
+        contracted: 1 - eta^(L/2), the share of the bound that the layers take away; kept as a
+            difference from 1 because it is often far below the rounding of 1.
+    """
 
     depths: list[int]
     step: int
@@ -39,7 +50,7 @@ class Summary(NamedTuple):
     diverged: np.ndarray
     replicas: int
     supersamples: int
-    factor: np.ndarray
+    contracted: np.ndarray
 
     def row(self, name: str) -> Row:
         """The row called `name`."""
@@ -87,9 +98,8 @@ def summarise(dataset: "xarray.Dataset", checkpoint: int = -1) -> Summary:
                 one["bound_vacuous"].values.astype(bool),
             )
         )
-    log1m = dataset["layer_log1m"].values
-    with np.errstate(divide="ignore"):
-        log_eta = np.log(-np.expm1(log1m))
+    # log eta = log(1 - e^log1m) keeps what lies far below the rounding of 1
+    log_eta = np.log1p(-np.exp(dataset["layer_log1m"].values))
     return Summary(
         depths=dataset["depth"].values.tolist(),
         step=int(now["checkpoints"].values),
@@ -97,7 +107,7 @@ def summarise(dataset: "xarray.Dataset", checkpoint: int = -1) -> Summary:
         diverged=dataset["diverged"].values.reshape(len(never), -1).sum(axis=1),
         replicas=now.sizes["supersample"] * now.sizes["mask_id"],
         supersamples=units,
-        factor=np.exp(0.5 * np.nansum(log_eta, axis=1)),
+        contracted=-np.expm1(0.5 * np.nansum(log_eta, axis=1)),
     )
 
 

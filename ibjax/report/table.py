@@ -49,7 +49,7 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
         if row.name == "gap":
             out.add_section()
     out.add_section()
-    out.add_row("eta^(L/2)", "exact", *(_factor(f) for f in summary.factor))
+    out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
     return Group(out, *_notes(summary))
 
 
@@ -64,8 +64,10 @@ def _cell(row: Row, i: int) -> str:
     return f"{value:.3f}{interval}"
 
 
-def _factor(value: float) -> str:
-    return f"{value:.4f}" if value < 0.99995 else f"1 - {1 - value:.0e}" if value < 1 else "1"
+def _factor(contracted: float) -> str:
+    if contracted >= 5e-5:
+        return f"{1 - contracted:.4f}"
+    return f"1 - {contracted:.0e}" if contracted > 0 else "1"
 
 
 def _notes(summary: Summary) -> list[str]:

@@ -51,7 +51,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
             table.add_row(
                 f"{noise:g}",
                 str(depth),
-                f"{s.factor[i]:.4f}",
+                f"{1 - s.contracted[i]:.4f}",
                 f"{train[i]:.3f}",
                 f"{gap[i]:.4f}±{s.row('gap').errors[i]:.4f}",
                 f"{bound[i]:.3f}",
@@ -71,7 +71,7 @@ def _figure(found: "dict[float, Summary]"):
     titles = ("contraction factor eta^(L/2)", "training error", "training error + depth bound")
     colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
     for i, depth in enumerate(depths):
-        factor = np.array([s.factor[i] for s in found.values()])
+        factor = np.array([1 - s.contracted[i] for s in found.values()])
         train = np.array([s.row("train error").values[i] for s in found.values()])
         bound = np.array([s.row("depth").values[i] for s in found.values()])
         for ax, values in zip(axes, (factor, train, train + bound)):

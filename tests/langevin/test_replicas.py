@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import flax.linen as nn
 import jax
@@ -68,6 +70,32 @@ def test_little_memory_means_small_chunks_and_the_same_numbers(whole):
     _compile.cache_clear()
     same(whole, run_replicas(KEY, dataclasses.replace(CONFIG, memory=1), POOL, PAIRS))
     assert _compile.cache_info().misses >= 2  # the first, for all replicas, did not fit
+
+
+def test_several_devices_give_the_numbers_of_one(tmp_path):
+    script = """
+import sys, dataclasses, jax, numpy as np
+devices = int(sys.argv[1])
+jax.config.update("jax_num_cpu_devices", devices)
+from ibjax.interface import Dataset, Supersample
+from ibjax.langevin import Config, run_replicas
+from ibjax.networks import MLP
+assert jax.local_device_count() == devices
+rng = np.random.default_rng(0)
+pool = Dataset(rng.normal(size=(40, 3)).astype("f"), np.arange(40) % 2, 2, "toy")
+index = np.stack([rng.permutation(40)[:20].reshape(10, 2) for _ in range(1)])
+pairs = Supersample(index, rng.integers(0, 2, (1, 5, 10)))
+config = Config(MLP(depth=2, width=4, noise=0.3), steps=8, batch_size=4, account=True)
+evidence = run_replicas(jax.random.key(0), config, pool, pairs)
+np.savez(sys.argv[2], **evidence._asdict())
+"""
+    found = []
+    for devices in (1, 3):
+        place = tmp_path / f"{devices}.npz"
+        subprocess.run([sys.executable, "-c", script, str(devices), str(place)], check=True)
+        found.append(np.load(place))
+    for name in found[0].files:
+        np.testing.assert_array_equal(found[0][name], found[1][name], err_msg=name)
 
 
 def test_swept_scalars_do_not_compile_again(whole):

@@ -143,7 +143,11 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
         raise ValueError(f"std={std}, mean_norm={mean_norm}; give std > 0 and mean_norm >= 0")
     node, weight = roots_legendre(400)
     step = std / math.sqrt(n)
-    z, wz = 9 * node, 9 * weight * norm.pdf(9 * node)
+    # The sign of w is a jump in one dimension: integrate up to it and from it on.
+    jump = float(np.clip(-mean_norm / step, -9, 9))
+    left, right = (jump + 9) / 2, (9 - jump) / 2
+    z = np.concatenate([jump + left * (node - 1), jump + right * (node + 1)])
+    wz = np.concatenate([left * weight, right * weight]) * norm.pdf(z)
     along = (mean_norm + step * z)[:, None]
     if dim == 1:
         rest, wr = np.zeros(1), np.ones(1)

@@ -1,4 +1,4 @@
-"""Binary classification: a finite cover from one half of the data, the hypothesis from the other."""
+"""Binary classification: a finite cover from one half of the data, the choice from the other."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,12 @@
 """Strong data-processing coefficients: how much information a noisy layer must lose."""
 
+from ibjax.contraction.catalogue import binary as binary
+from ibjax.contraction.catalogue import erasure as erasure
+from ibjax.contraction.catalogue import poisson as poisson
+from ibjax.contraction.catalogue import randomized_response as randomized_response
+from ibjax.contraction.catalogue import stochastic_unit as stochastic_unit
+from ibjax.contraction.catalogue import symmetric as symmetric
+from ibjax.contraction.catalogue import z_channel as z_channel
 from ibjax.contraction.combine import compose as compose
 from ibjax.contraction.combine import nfold as nfold
 from ibjax.contraction.discrete import chi2 as chi2

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ibjax.interface import Contraction
 from ibjax.typing import CoefficientKind, JaxArray, Scope
@@ -12,7 +12,7 @@ from ibjax.typing import CoefficientKind, JaxArray, Scope
 
 def concrete(*arrays: Any) -> bool:
     """Whether every array holds numbers now, so that its values can be checked."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def real(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> JaxArray:

@@ -56,8 +56,9 @@ def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
     kinds = {c.kind for c in layers}
     # Some errors up and some down: the product errs in no known direction.
     mixed = "lower" in kinds and kinds & {"upper", "estimate"}
-    kind = "estimate" if mixed else max(kinds, key=_KINDS.index)
-    return kind, max((c.scope for c in layers), key=_SCOPES.index)
+    kind: CoefficientKind = "estimate" if mixed else max(kinds, key=_KINDS.index)
+    scope: Scope = max((c.scope for c in layers), key=_SCOPES.index)
+    return kind, scope
 
 
 def nfold(coefficient: Contraction, n: Any) -> Contraction:

@@ -143,6 +143,7 @@ def _ratio(diameter: JaxArray, std: JaxArray) -> JaxArray:
     return jnp.where(noisy & ~bad, jnp.where(several, r, 0.0), ends)
 
 
+@jax.jit
 def _gaussian(r: JaxArray) -> tuple[JaxArray, JaxArray]:
     """The pair eta and log(1 - eta); each integrand is analytic, so 0.1 is a fine step."""
     small = r < 1
@@ -153,12 +154,13 @@ def _gaussian(r: JaxArray) -> tuple[JaxArray, JaxArray]:
     little = jnp.sum(weight * jnp.tanh(low * (low + z)) ** 2, -1)
     u = jnp.arange(-400, 401, dtype=r.dtype) * jnp.asarray(step, r.dtype)
     high = jnp.where(small, 1.0, r)
-    shape = -((u / high[..., None]) ** 2) / 2 + _log_sech(u)
+    shape = -((u / high[..., None]) ** 2) / 2 + log_sech(u)
     tail = jax.nn.logsumexp(shape, axis=-1) + math.log(step / math.sqrt(2 * math.pi))
     large = -(high**2) / 2 - jnp.log(high) + tail
     value = jnp.where(small, little, -jnp.expm1(large))
     return value, jnp.where(small, jnp.log1p(-little), large)
 
 
-def _log_sech(x: JaxArray) -> JaxArray:
+def log_sech(x: JaxArray) -> JaxArray:
+    """log(1 / cosh x) without overflow."""
     return math.log(2) - jnp.abs(x) - jnp.log1p(jnp.exp(-2 * jnp.abs(x)))

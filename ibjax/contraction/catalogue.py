@@ -1,0 +1,152 @@
+"""Coefficients of named channels in closed form."""
+
+import math
+
+import jax.numpy as jnp
+
+from ibjax.contraction import checks
+from ibjax.contraction.noise import log_sech
+from ibjax.interface import Contraction
+from ibjax.typing import JaxArray, Scalar
+
+
+def binary(first: Scalar, second: Scalar) -> Contraction:
+    """Compute the coefficient of a channel of two inputs and two outputs.
+
+    ``eta = 1 - (sqrt(a (1 - b)) + sqrt(b (1 - a)))^2`` for crossovers a and b
+
+    Args:
+        first: probability a that input 0 gives output 1.
+        second: probability b that input 1 gives output 0.
+
+    Raises:
+        ValueError: for numbers that are no probabilities.
+    """
+    a = checks.real("first", first, 0.0, 1.0)
+    b = checks.real("second", second, 0.0, 1.0)
+    rest = (_root(a * (1 - b)) + _root(b * (1 - a))) ** 2
+    return checks.from_value(1 - rest, rest, "two inputs, two outputs")
+
+
+def symmetric(error: Scalar, categories: int = 2) -> Contraction:
+    """Compute the coefficient of the k-ary symmetric channel.
+
+    ``eta = (a - b)^2 / (a + b)`` with ``a = 1 - error``, ``b = error / (k - 1)``;
+    (1 - 2 error)^2 for two categories
+
+    Args:
+        error: probability of another symbol, each as likely.
+        categories: number k of symbols, at least 2.
+
+    Raises:
+        ValueError: for an error outside [0, 1] or fewer than two categories.
+    """
+    e, k = checks.real("error", error, 0.0, 1.0), _categories(categories)
+    a, b = 1 - e, e / (k - 1)
+    total = a + b
+    return checks.from_value(
+        (a - b) ** 2 / total, 4 * a * b / total + (k - 2) * b, f"{k}-ary symmetric channel"
+    )
+
+
+def erasure(rate: Scalar) -> Contraction:
+    """Compute the coefficient of a channel that hides its input with this probability: 1 - rate.
+
+    Args:
+        rate: probability of erasure; the output shows that it happened.
+
+    Raises:
+        ValueError: for a rate outside [0, 1].
+    """
+    p = checks.real("rate", rate, 0.0, 1.0)
+    return checks.from_value(1 - p, p, "erasure")
+
+
+def z_channel(rate: Scalar) -> Contraction:
+    """Compute the coefficient of the channel that turns 1 into 0 with this probability: 1 - rate.
+
+    Approached as the input law concentrates on 0.
+
+    Args:
+        rate: probability that a 1 is read as a 0.
+
+    Raises:
+        ValueError: for a rate outside [0, 1].
+    """
+    p = checks.real("rate", rate, 0.0, 1.0)
+    return checks.from_value(1 - p, p, "Z channel")
+
+
+def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
+    """Compute the coefficient of randomized response at privacy level eps.
+
+    ``eta = tanh^2(eps / 2)`` for two categories; for k, (a - b)^2 / (a + b) with
+    ``b = 1 / (e^eps + k - 1)``, ``a = e^eps b``
+
+    With two categories it bounds every eps-locally-private channel from above.
+
+    Args:
+        eps: the logarithm of the largest ratio of two probabilities of an answer.
+        categories: number k of answers, at least 2.
+
+    Raises:
+        ValueError: for eps < 0 or fewer than two categories.
+    """
+    e, k = checks.real("eps", eps, 0.0, math.inf), _categories(categories)
+    if k == 2:
+        value, log1m = jnp.tanh(e / 2) ** 2, 2 * log_sech(e / 2)
+        return Contraction(value, log1m, "exact", "channel", "randomized response")
+    b = jnp.exp(-e) / (1 + (k - 1) * jnp.exp(-e))
+    a = 1 / (1 + (k - 1) * jnp.exp(-e))
+    rest = 4 * a * b / (a + b) + (k - 2) * b
+    return checks.from_value((a - b) ** 2 / (a + b), rest, f"{k}-ary randomized response")
+
+
+def stochastic_unit(bound: Scalar, units: int = 1) -> Contraction:
+    """Compute the coefficient of binary units that fire with probability sigmoid(u).
+
+    ``eta = tanh^2(B / 2)`` for one unit with |u| <= B; ``eta <= 1 - sech(B / 2)^{2 m}`` for m
+
+    Args:
+        bound: largest |u|.
+        units: number m of units that fire independently given their inputs.
+
+    Returns:
+        The coefficient; exact for one unit, an upper bound for more.
+
+    Raises:
+        ValueError: for a negative bound or units < 1.
+    """
+    b = checks.real("bound", bound, 0.0, math.inf)
+    if units < 1:
+        raise ValueError(f"units={units} must be at least 1")
+    log1m = 2 * units * log_sech(b / 2)
+    kind = "exact" if units == 1 else "upper"
+    return checks.from_log1m(log1m, f"{units} stochastic binary units", kind)
+
+
+def poisson(low: Scalar, high: Scalar) -> Contraction:
+    """Bound the coefficient of a Poisson count whose rate lies in [low, high].
+
+    ``eta <= 1 - e^{-(sqrt high - sqrt low)^2}``
+
+    Args:
+        low: smallest rate.
+        high: largest rate.
+
+    Raises:
+        ValueError: for negative rates.
+    """
+    a = checks.real("low", low, 0.0, math.inf)
+    b = checks.real("high", high, 0.0, math.inf)
+    return checks.from_log1m(-((_root(b) - _root(a)) ** 2), "Poisson counts", "upper")
+
+
+def _categories(count: int) -> int:
+    if count < 2:
+        raise ValueError(f"categories={count} must be at least 2")
+    return count
+
+
+def _root(x: JaxArray) -> JaxArray:
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0 * x)

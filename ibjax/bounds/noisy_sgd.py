@@ -1,5 +1,8 @@
 """Information a noisy-SGD trajectory can carry, from step sizes, noise and gradient norms."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
@@ -55,7 +58,7 @@ def noisy_sgd_information(
         raise ValueError(
             f"gradient_norm has shape {norm.shape}; give a number or one a step: {steps.shape}"
         )
-    value = jnp.sum(_channel(steps, norm, noise, dim, form))
+    value = _path(steps, norm, noise, _dimension(dim, form), form)
     return _upper(value, "noisy_sgd_information")
 
 
@@ -109,7 +112,7 @@ def sample_information(
         raise ValueError(f"batch_size={batch_size} exceeds n={n}; give batch_size <= n")
     share = jnp.asarray(batch_size / n, steps.dtype)
     share = jnp.where(share > 1, jnp.nan, share)
-    value = share * jnp.sum(_channel(steps, clip / batch_size, noise, dim, form))
+    value = share * _path(steps, clip / batch_size, noise, _dimension(dim, form), form)
     return _upper(value, "sample_information")
 
 
@@ -124,16 +127,20 @@ def _schedule(step_sizes, noise_stds) -> tuple[JaxArray, JaxArray]:
     return steps, noise
 
 
-def _channel(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> JaxArray:
-    """Capacity in nats of each step; a step of size zero carries nothing."""
+def _dimension(dim, form: str):
     checks.choice("form", form, _FORMS)
-    dim = checks.whole("dim", dim)
+    return checks.whole("dim", dim)
+
+
+@partial(jax.jit, static_argnames="form")
+def _path(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> JaxArray:
+    """Summed capacity in nats of the steps; a step of size zero carries nothing."""
     still = (steps == 0) | (norm == 0)
     silent = noise == 0
     # Inner wheres keep 0 * inf and 0 / 0 out of values and gradients.
     power = (steps * jnp.where(still, 0.0, norm) / jnp.where(silent, 1.0, noise)) ** 2
     capacity = 0.5 * dim * jnp.log1p(power / dim) if form == "log" else 0.5 * power
-    return jnp.where(silent & ~still, jnp.inf, capacity)
+    return jnp.sum(jnp.where(silent & ~still, jnp.inf, capacity))
 
 
 def _upper(value: JaxArray, name: str) -> Estimate:

@@ -89,7 +89,13 @@ def mutual_information(
         Miller 1955 (bias); Vinh, Epps, Bailey 2010 (expected information of permuted labels).
     """
     checks.choice("correction", correction, CORRECTIONS)
-    table = jnp.asarray(table)
+    if correction == "permutation":
+        max_count = checks.static_whole("max_count", max_count)
+    return _information(checks.real("table", table, 0.0), correction, max_count)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _information(table: JaxArray, correction: str | None, max_count: int) -> JaxArray:
     rows, columns = jnp.sum(table, -1), jnp.sum(table, -2)
     total = jnp.sum(rows, -1)
     safe = jnp.where(total > 0, total, jnp.nan)

@@ -21,3 +21,6 @@ from ibjax.contraction.noise import gaussian_noise_tv as gaussian_noise_tv
 from ibjax.contraction.noise import jointly_gaussian as jointly_gaussian
 from ibjax.contraction.noise import laplace_noise as laplace_noise
 from ibjax.contraction.noise import uniform_noise as uniform_noise
+from ibjax.contraction.norms import conv_norm as conv_norm
+from ibjax.contraction.norms import dense_norm as dense_norm
+from ibjax.contraction.norms import mapped_diameter as mapped_diameter

@@ -62,6 +62,20 @@ def test_n_uses_of_a_channel(x64):
         contraction.nfold(contraction.chi2([0.5, 0.5], np.eye(2)), 2)
 
 
+def test_information_down_a_cascade_stays_below_the_product(x64):
+    """Binary symmetric channels in a row, fed by a fair bit."""
+    kept = [0.3680642072, 0.2217536937, 0.1375002289, 0.0864049343, 0.0546916686]
+    product = [0.4436141956, 0.2839130852, 0.1817043745, 0.1162907997, 0.0744261118]
+    one = contraction.symmetric(0.1)
+    for layers, (info, bound) in enumerate(zip(kept, product), 1):
+        flip = (1 - 0.8**layers) / 2
+        exact = np.log(2) + flip * np.log(flip) + (1 - flip) * np.log(1 - flip)
+        assert exact == pytest.approx(info, abs=6e-11)
+        eta = contraction.compose([one] * layers).value
+        assert eta * np.log(2) == pytest.approx(bound, abs=6e-11)
+        assert exact < bound
+
+
 def test_a_network_gets_one_coefficient_a_layer(x64):
     facts = (
         LayerFacts("plain", 4, 4.0),

@@ -1,0 +1,89 @@
+"""Operator norms of linear maps and the diameter they leave, upper bounds where not exact."""
+
+import math
+
+import jax.numpy as jnp
+
+from ibjax.contraction import checks
+from ibjax.typing import Array, Float, JaxArray, Scalar
+
+
+def dense_norm(matrix: Float[Array, "din dout"]) -> JaxArray:
+    """Compute the Euclidean operator norm of a matrix, its largest singular value.
+
+    Args:
+        matrix: kernel of a dense layer.
+
+    Raises:
+        ValueError: for another number of axes.
+    """
+    w = checks.real("matrix", matrix, -math.inf, math.inf)
+    if w.ndim != 2:
+        raise ValueError(f"matrix has shape {w.shape}; give (din, dout)")
+    return jnp.linalg.svd(w, compute_uv=False)[0]
+
+
+def conv_norm(
+    kernel: Float[Array, "*window cin cout"],
+    size: tuple[int, ...],
+    *,
+    padding: str = "circular",
+) -> JaxArray:
+    """Compute the operator norm of a convolution, or an upper bound on it.
+
+    Circular padding: the largest singular value of the transfer matrices over all frequencies,
+    which is exact at stride 1. Zero padding: the circular value on the grid enlarged by the
+    window, of which the convolution is a restriction; strides restrict further. Power iteration
+    would approach the norm from below and is no certificate.
+
+    Args:
+        kernel: one axis a spatial direction, then input and output channels.
+        size: height, width, ... of the input.
+        padding: "circular" or "zero".
+
+    Returns:
+        The norm; exact for circular padding and stride 1, else an upper bound.
+
+    Raises:
+        ValueError: for shapes that do not fit or an unknown padding.
+
+    Reference:
+        Sedghi, Gupta, Long 2019, "The singular values of convolutional layers".
+    """
+    w = checks.real("kernel", kernel, -math.inf, math.inf)
+    window = w.shape[:-2]
+    if padding not in ("circular", "zero"):
+        raise ValueError(f'padding={padding!r} is unknown; choose "circular" or "zero"')
+    if not window or len(window) != len(size) or any(s < k for s, k in zip(size, window)):
+        raise ValueError(f"kernel of shape {w.shape} for inputs of size {size}; give fitting ones")
+    grid = tuple(s + k - 1 if padding == "zero" else s for s, k in zip(size, window))
+    axes = tuple(range(len(grid)))
+    transfer = jnp.fft.fftn(w, s=grid, axes=axes)
+    return jnp.max(jnp.linalg.svd(transfer, compute_uv=False))
+
+
+def mapped_diameter(
+    matrix: Float[Array, "din dout"], diameter: Scalar, half_width: Scalar = math.inf
+) -> JaxArray:
+    """Bound the diameter of a linear image of a bounded set.
+
+    ``min(|W|_op diameter, 2 h sqrt(sum_j |W_j|_1^2))``, the second for inputs in [-h, h]^d
+
+    This is what goes into the coefficient of noise added after the map: pooling or a small
+    matrix before the noise helps through the diameter, not through a coefficient of its own.
+
+    Args:
+        matrix: kernel of a dense layer; column j holds the weights W_j of output j.
+        diameter: Euclidean diameter of the inputs.
+        half_width: h; inf where inputs are not bounded one by one.
+
+    Raises:
+        ValueError: for a negative diameter or half_width.
+    """
+    w = checks.real("matrix", matrix, -math.inf, math.inf)
+    size = checks.real("diameter", diameter, 0.0, math.inf)
+    h = checks.real("half_width", half_width, 0.0, math.inf)
+    norm, box = dense_norm(w), jnp.linalg.norm(jnp.sum(jnp.abs(w), axis=0))
+    nothing = norm == 0  # 0 * inf: a zero map leaves one point
+    both = jnp.minimum(jnp.where(nothing, 1.0, norm) * size, jnp.where(nothing, 1.0, box) * 2 * h)
+    return jnp.where(nothing, 0.0, both)

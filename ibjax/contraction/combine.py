@@ -53,13 +53,44 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
 
 def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
     """The kind and the scope a combination of these may claim."""
-    kinds = {c.kind for c in layers}
-    scopes = {c.scope for c in layers}
-    scope = next(s for s in reversed(_SCOPES) if s in scopes)
+    kinds: set[CoefficientKind] = {c.kind for c in layers}
+    scopes: set[Scope] = {c.scope for c in layers}
+    scope: Scope = next(s for s in _SCOPES[::-1] if s in scopes)
     if "lower" in kinds and kinds & {"upper", "estimate"}:
         # Some errors up and some down: the product errs in no known direction.
         return "estimate", scope
-    return next(k for k in reversed(_KINDS) if k in kinds), scope
+    return next(k for k in _KINDS[::-1] if k in kinds), scope
+
+
+def nfold(coefficient: Contraction, n: Any) -> Contraction:
+    """Bound the coefficient of n independent uses of a channel, for any joint input.
+
+    ``eta(K^n) <= 1 - (1 - eta(K))^n``, attained by erasures
+
+    For product input laws the coefficient of one use holds instead; hidden weights that depend
+    on the sample make the inputs dependent.
+
+    Args:
+        coefficient: of one use, channel scope.
+        n: number of uses, a number or an array.
+
+    Raises:
+        ValueError: for a coefficient of another scope, or n < 1.
+
+    Reference:
+        Polyanskiy, Wu 2017, "Strong data-processing inequalities for channels and Bayesian
+        networks"; re-derived here.
+    """
+    if coefficient.scope != "channel":
+        raise ValueError(
+            f"coefficient has scope {coefficient.scope!r}; one of scope 'channel' holds for the "
+            "dependent inputs of several uses"
+        )
+    uses = checks.real("n", n, 1.0, jnp.inf)
+    kind: CoefficientKind = "upper" if coefficient.kind == "exact" else coefficient.kind
+    kind = "estimate" if kind == "lower" else kind
+    log1m = uses * jnp.asarray(coefficient.log1m)
+    return checks.from_log1m(log1m, f"independent uses of {coefficient.reason}", kind)
 
 
 def _logaddexp(a, b):

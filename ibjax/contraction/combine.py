@@ -52,12 +52,12 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
 
 
 def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
-    """The kind and the scope a combination of these may claim."""
+    """The kind and the scope that the product of several may claim."""
     kinds: set[CoefficientKind] = {c.kind for c in layers}
     scopes: set[Scope] = {c.scope for c in layers}
     scope: Scope = next(s for s in _SCOPES[::-1] if s in scopes)
-    if "lower" in kinds and kinds & {"upper", "estimate"}:
-        # Some errors up and some down: the product errs in no known direction.
+    if "lower" in kinds:
+        # The product lies above the coefficient of the whole, this factor below its own.
         return "estimate", scope
     return next(k for k in _KINDS[::-1] if k in kinds), scope
 

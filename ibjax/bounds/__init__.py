@@ -15,6 +15,10 @@ from ibjax.bounds.fast_rates import fast_rate as fast_rate
 from ibjax.bounds.fast_rates import interpolation as interpolation
 from ibjax.bounds.fast_rates import leave_one_out as leave_one_out
 from ibjax.bounds.fast_rates import steinke_zakynthinou as steinke_zakynthinou
+from ibjax.bounds.hierarchical import binary_gaussian as binary_gaussian
+from ibjax.bounds.hierarchical import finite_weights as finite_weights
+from ibjax.bounds.hierarchical import gibbs as gibbs
+from ibjax.bounds.last_layer import last_layer as last_layer
 from ibjax.bounds.layered import depth as depth
 from ibjax.bounds.layered import sample_complexity as sample_complexity
 from ibjax.bounds.membership import haghifam as haghifam
@@ -40,3 +44,4 @@ from ibjax.bounds.trajectory import li_luo_qiao as li_luo_qiao
 from ibjax.bounds.trajectory import negrea as negrea
 from ibjax.bounds.trajectory import null_gradient as null_gradient
 from ibjax.bounds.trajectory import virtual_noise as virtual_noise
+from ibjax.bounds.two_stage import two_stage as two_stage

@@ -10,8 +10,13 @@ _ALL = (
     ),
     Assumption(
         "bounded_loss",
-        "The loss lies in [0, 1], hence is 1/2-sub-Gaussian.",
+        "The loss lies in [0, 1], hence is sub-Gaussian with parameter one half.",
         "holds for the 0-1 loss",
+    ),
+    Assumption(
+        "sub_gaussian",
+        "The loss of a fresh example is sigma-sub-Gaussian for every weight setting.",
+        "holds for a loss bounded in an interval of length 2 sigma",
     ),
     Assumption(
         "data_independent_batches",
@@ -52,6 +57,31 @@ _ALL = (
         "monte_carlo",
         "An expectation over training runs is replaced by the mean over the replicas.",
         "no certificate: see the standard error",
+    ),
+    Assumption(
+        "fixed_prior",
+        "The prior over weights is chosen without looking at the sample.",
+        "by the user",
+    ),
+    Assumption(
+        "prior_start",
+        "Training starts from a draw of the prior, and its drift includes the prior's.",
+        "by the user",
+    ),
+    Assumption(
+        "continuous_time",
+        "Langevin dynamics in continuous time, or corrected for its discretisation.",
+        "false for plain SGLD with finite steps: the value is then an approximation",
+    ),
+    Assumption(
+        "interpolation",
+        "The training error is zero.",
+        "the bound is missing where it is not",
+    ),
+    Assumption(
+        "disjoint_batches",
+        "The batches are a fixed partition of the sample.",
+        "by the user",
     ),
     Assumption(
         "labels_contract",

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -109,9 +110,14 @@ def _parse(names: dict[str, type], argv: list[str] | None) -> Any:
     except SystemExit as stopped:
         if stopped.code in (0, None):
             raise
-        lines = [line.strip(" │") for line in said.getvalue().splitlines()]
-        lines = [line for line in lines if line and line[0] not in "╭╰─"]
-        raise ValueError(f"{lines[0] if lines else 'unknown option'}; see ibjax --help") from None
+        raise ValueError(f"{_message(said.getvalue())}; see ibjax --help") from None
+
+
+def _message(framed: str) -> str:
+    """The text between the title and the next rule of a framed report, on one line."""
+    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
+    texts = itertools.dropwhile(lambda line: not line, lines[1:])
+    return " ".join(itertools.takewhile(bool, texts)) or "unknown option"
 
 
 def _run(command: Run) -> None:

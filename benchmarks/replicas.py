@@ -44,12 +44,12 @@ def ours(pool, pairs, args):
     return min(times), first - min(times), float(evidence.train_error.mean())
 
 
-def torch_loop(pool, pairs, args):
+def torch_loop(pool, pairs, args, threads):
     """One network after the other, as the published programs do; evaluation included."""
     import numpy as np
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(threads)
     x = torch.tensor(np.asarray(pool.x).reshape(len(pool.y), -1))
     y = torch.tensor(np.asarray(pool.y), dtype=torch.long)
     index, mask = np.asarray(pairs.index), np.asarray(pairs.mask)
@@ -106,7 +106,10 @@ def main() -> None:
     pool = data.load("digits", classes=(4, 9))
     pairs = data.supersample(jax.random.key(1), len(pool.y), args.train_size, 2, args.replicas // 2)
     seconds, compilation, error = ours(pool, pairs, args)
-    peer, peer_error = torch_loop(pool, pairs, args)
+    counts = sorted({1, os.cpu_count() or 1})
+    loops = {threads: torch_loop(pool, pairs, args, threads) for threads in counts}
+    threads = min(counts, key=lambda c: loops[c][0])
+    peer, peer_error = loops[threads]
     work = args.replicas * args.steps
     result = {
         "what": "replica x steps per second, ibjax against a Python loop over PyTorch networks",
@@ -119,6 +122,7 @@ def main() -> None:
         "torch_loop": {
             "replica_steps_per_second": round(work / peer),
             "train_error": round(peer_error, 4),
+            "threads": f"{threads}, the faster of {counts}",
         },
         "ratio": round(peer / seconds, 2),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine()},

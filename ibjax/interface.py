@@ -230,6 +230,8 @@ class Evidence(NamedTuple):
         step_sizes: eta_t, (T,).
         noise_stds: standard deviation of the noise added to the weights, (T,).
         clip: per-example gradient norm bound enforced in training; inf if none.
+        gradient_norm: bound on the norm of a step's gradient, root mean square over the choice
+            of the batch: `clip`, and more under Poisson sampling, where batches vary in size.
         batch_size: b, a float scalar.
         dim: number of trained parameters d.
         gradient_information: cumulative sum of eta^2 |g_B|^2 / (2 s^2), (k1, k2, E).
@@ -260,6 +262,7 @@ class Evidence(NamedTuple):
     step_sizes: Array
     noise_stds: Array
     clip: Array
+    gradient_norm: Array
     batch_size: Array
     dim: Array
     gradient_information: Array

@@ -37,6 +37,7 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "step_sizes": ("step",),
     "noise_stds": ("step",),
     "clip": (),
+    "gradient_norm": (),
     "batch_size": (),
     "dim": (),
     "gradient_information": ("supersample", "mask_id", "checkpoint"),
@@ -53,7 +54,16 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "exchangeable": (),
 }
 _STORED = {"index": "int32", "mask": "int8", "labels": "int16", "predictions": "int16"}
-_SHARED = ("index", "mask", "labels", "checkpoints", "num_classes", "exchangeable", "clip")
+_SHARED = (
+    "index",
+    "mask",
+    "labels",
+    "checkpoints",
+    "num_classes",
+    "exchangeable",
+    "clip",
+    "gradient_norm",
+)
 _SHARED += ("batch_size", "step_sizes", "noise_stds")
 _UNITS = {
     "train_error": "probability",

@@ -1,5 +1,6 @@
 """The replica engine: many training runs at once, in chunks, on every local device."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -144,6 +145,7 @@ def _evidence(config, network, dataset, index, mask, m, stops, b) -> Evidence:
         step_sizes=etas,
         noise_stds=stds,
         clip=np.asarray(hyper(config).clip, np.float64),
+        gradient_norm=np.asarray(gradient_norm(config, b, mask.shape[-1]), np.float64),
         batch_size=np.asarray(b, np.float64),
         dim=np.asarray(dim(config, network, dataset), np.float64),
         gradient_information=information[..., 0],
@@ -172,6 +174,16 @@ def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
     etas, stds = jax.vmap(at, out_axes=0)(jnp.arange(config.steps))
     return np.asarray(etas, np.float64), np.asarray(stds, np.float64)
+
+
+def gradient_norm(config: Config, b: int, n: int) -> float:
+    """Root mean square, over batches, of the largest norm a clipped step can have.
+
+    A batch of b clipped gradients averages to at most the clip. A Poisson batch has a random
+    size B and is still divided by b: E B^2 / b^2 = 1 + (1 - b/n) / b.
+    """
+    spread = (1 - b / n) / b if config.batching == "poisson" else 0.0
+    return hyper(config).clip * math.sqrt(1 + spread)
 
 
 def dim(config: Config, network: Network, dataset: Dataset) -> int:

@@ -1,0 +1,69 @@
+"""Refusals at the public entries of the package: one sentence that names the remedy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.typing import JaxArray
+
+
+def concrete(value: Any) -> bool:
+    """Whether every leaf of `value` is a number now rather than a tracer."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
+def inexact(value: Any, name: str) -> JaxArray:
+    """`value` as a floating-point array, refused where it holds a concrete NaN or infinity."""
+    array = jnp.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        array = array.astype(jnp.result_type(float))
+    if concrete(array) and not np.all(np.isfinite(np.asarray(array))):
+        raise ValueError(f"{name} holds NaN or infinite entries; remove or impute them first")
+    return array
+
+
+def inputs(x: Any, name: str) -> JaxArray:
+    """A batch of vectors (n, d) or of images (n, h, w, c)."""
+    array = inexact(x, name)
+    if array.ndim not in (2, 4) or 0 in array.shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}; give (n, d) vectors or (n, height, width, channels)"
+        )
+    return array
+
+
+def non_negative(value: Any, name: str) -> None:
+    """Refuse a concrete negative or NaN entry."""
+    if concrete(value) and not np.all(np.asarray(value) >= 0):
+        raise ValueError(f"{name} = {value} must be non-negative; pass a standard deviation >= 0")
+
+
+def square(kernel: Any, name: str) -> JaxArray:
+    """A square matrix of finite numbers."""
+    array = inexact(kernel, name)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise ValueError(f"{name} has shape {array.shape}; give a square matrix (n, n)")
+    return array
+
+
+def targets(y: Any, n: int, name: str) -> JaxArray:
+    """Targets (n, k); a vector (n,) becomes one column."""
+    array = inexact(y, name)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[0] != n:
+        raise ValueError(f"{name} has shape {array.shape}; give ({n},) or ({n}, k) targets")
+    return array
+
+
+def time_grid(times: Any) -> JaxArray:
+    """A vector of gradient-flow times; infinity is allowed, negative numbers and NaN are not."""
+    grid = jnp.atleast_1d(jnp.asarray(times))
+    if not jnp.issubdtype(grid.dtype, jnp.inexact):
+        grid = grid.astype(jnp.result_type(float))
+    if grid.ndim != 1:
+        raise ValueError(f"times has shape {grid.shape}; give one number or a vector")
+    if concrete(grid) and not np.all(np.asarray(grid) >= 0):
+        raise ValueError(f"times = {times} must be non-negative (infinity is allowed)")
+    return grid

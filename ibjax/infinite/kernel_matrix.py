@@ -1,0 +1,175 @@
+"""Kernel matrices of infinitely wide networks: any network of the vocabulary, and the MLP."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.infinite import checks
+from ibjax.infinite.layers import Layer, activation, dense, serial, start
+from ibjax.infinite.nonlinearity import resolve
+from ibjax.typing import Array, Float, JaxArray
+
+
+class Kernels(NamedTuple):
+    """Covariance at initialisation and tangent kernel between two sets of inputs.
+
+    Attributes:
+        nngp: E[z(x) z(x')] of one output unit over initialisations, (n1, n2).
+        ntk: <dz(x)/dtheta, dz(x')/dtheta> of one output unit, (n1, n2).
+    """
+
+    nngp: Float[Array, "n1 n2"]
+    ntk: Float[Array, "n1 n2"]
+
+
+def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
+    r"""NNGP and NTK matrices of a network of the vocabulary at infinite width.
+
+    Args:
+        network: a Layer, usually `serial(...)`.
+        x1: (n1, d) vectors or (n1, height, width, channels) images.
+        x2: (n2, ...); None for x1 against itself.
+
+    Returns:
+        Kernels(nngp, ntk), each (n1, n2), in the precision of the inputs. The working memory is
+        about 8 arrays of n1 n2 numbers for dense networks and flattened convolutions times the
+        positions P, and times P^2 wherever pooling follows; `stream` bounds it.
+
+    Assumes: NTK parametrisation with every parameter N(0, 1) and trained.
+
+    Raises:
+        ValueError: wrong shapes, NaN, images left unflattened, layers in an order that has no
+            closed form.
+
+    Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; Arora et al. (2019).
+    """
+    first = checks.inputs(x1, "x1")
+    second = None if x2 is None else checks.inputs(x2, "x2")
+    if second is not None and second.shape[1:] != first.shape[1:]:
+        raise ValueError(
+            f"x2 has shape {second.shape}; its examples must look like x1's {first.shape[1:]}"
+        )
+    out = network.kernel(start(first, second, network.pairs), False)
+    if out.layout != "features":
+        raise ValueError("the network ends in images; append flatten() or global_avg_pool()")
+    return Kernels(out.nngp, out.ntk)
+
+
+def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs: int = 1) -> Layer:
+    """A fully connected network of `depth` weight layers, ready for `kernels` or training.
+
+    Args:
+        depth: number of weight layers; 2 is one hidden layer.
+        phi: the activation, as in `activation`.
+        w_std: one number or one for each layer.
+        b_std: the same for the biases.
+        width: hidden units of the finite network.
+        outputs: output units of the finite network.
+
+    Returns:
+        A Layer.
+
+    Raises:
+        ValueError: depth < 1, or as many deviations as neither 1 nor depth.
+    """
+    if not isinstance(depth, int) or depth < 1:
+        raise ValueError(f"depth = {depth} must be a positive integer (2 is one hidden layer)")
+    weights, biases = _per_layer(w_std, depth, "w_std"), _per_layer(b_std, depth, "b_std")
+    layers = [dense(width if depth > 1 else outputs, weights[0], biases[0])]
+    for index in range(1, depth):
+        size = width if index < depth - 1 else outputs
+        layers += [activation(phi), dense(size, weights[index], biases[index])]
+    return serial(*layers)
+
+
+def _per_layer(value: Any, depth: int, name: str) -> list[Any]:
+    if jnp.ndim(value) == 0:
+        return [value] * depth
+    if jnp.shape(value) != (depth,):
+        raise ValueError(f"{name} has shape {jnp.shape(value)}; give one number or {depth}")
+    return [value[index] for index in range(depth)]
+
+
+@partial(jax.jit, static_argnames=("depth", "phi"))
+def _mlp_kernels(x1, x2, w_std, b_std, *, depth, phi) -> Kernels:
+    return kernels(mlp(depth, phi, w_std, b_std), x1, x2)
+
+
+def _prepared(x1, x2, depth, phi, w_std, b_std):
+    first = checks.inputs(x1, "x1")
+    second = None if x2 is None else checks.inputs(x2, "x2")
+    for name, x in (("x1", first), ("x2", second)):
+        if x is not None and x.ndim != 2:
+            raise ValueError(f"{name} has shape {x.shape}; give (n, d), or flatten the images")
+    mlp(depth, phi, w_std, b_std)  # refuses what it does not understand, before tracing
+    dtype = jnp.result_type(first)
+    return first, second, jnp.asarray(w_std, dtype), jnp.asarray(b_std, dtype)
+
+
+def mlp_kernels(
+    x1: Any, x2: Any = None, *, depth: int, activation: Any, w_std: Any, b_std: Any
+) -> Kernels:
+    r"""NNGP and NTK matrices of a fully connected network at infinite width.
+
+    K = w^2 x . x' / d + b^2 and NTK = K after the first layer; then for each hidden layer
+    K <- w^2 E[phi phi] + b^2 and NTK <- K + w^2 E[phi' phi'] NTK.
+
+    Args:
+        x1: (n1, d).
+        x2: (n2, d); None for x1 against itself.
+        depth: number of weight layers; 2 is one hidden layer.
+        activation: name, Activation or elementwise function (Gauss-Hermite quadrature). Pass the
+            same function object again to reuse the compiled program.
+        w_std: weights are N(0, w_std^2 / fan_in); one number or (depth,). Traced: sweeping it
+            does not recompile, and it can be differentiated.
+        b_std: biases are N(0, b_std^2); one number or (depth,). Traced.
+
+    Returns:
+        Kernels(nngp, ntk), each (n1, n2), in the precision of x1; relative error about 1e-15
+        a layer in float64, 1e-8 between almost parallel inputs under a kink.
+
+    Assumes: NTK parametrisation, all layers trained.
+
+    Raises:
+        ValueError: wrong shapes, NaN, an unknown activation, depth < 1, negative deviations.
+
+    Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; Lee et al. (2018), Deep
+    neural networks as Gaussian processes; as published.
+    """
+    prepared = _prepared(x1, x2, depth, activation, w_std, b_std)
+    phi = resolve(activation) if isinstance(activation, str) else activation
+    return _mlp_kernels(*prepared, depth=depth, phi=phi)
+
+
+def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: Any) -> JaxArray:
+    r"""How the NNGP grows when all parameters are scaled: d K_alpha / d alpha at alpha = 1.
+
+    K_alpha has every w_std and b_std times alpha. Half of it is the covariance of the output
+    with its linearisation at the initial parameters, E[(J theta_0) z_0]; for the rectifier
+    without biases it is 2 depth K.
+
+    Args:
+        x1: (n, d).
+        depth: as in `mlp_kernels`.
+        activation: as in `mlp_kernels`.
+        w_std: as in `mlp_kernels`.
+        b_std: as in `mlp_kernels`.
+
+    Returns:
+        (n, n), for `ensemble_information(nngp_rate=...)`.
+
+    Raises:
+        ValueError: as `mlp_kernels`.
+
+    Reference: new here (Euler's identity along the scaling of the parameters).
+    """
+    first, _, w, b = _prepared(x1, None, depth, activation, w_std, b_std)
+    phi = resolve(activation) if isinstance(activation, str) else activation
+
+    def nngp(scale):
+        return _mlp_kernels(first, None, scale * w, scale * b, depth=depth, phi=phi).nngp
+
+    one = jnp.ones((), first.dtype)
+    return jax.jvp(nngp, (one,), (one,))[1]

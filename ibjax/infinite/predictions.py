@@ -1,0 +1,157 @@
+"""What an ensemble of infinitely wide networks predicts, at any time of its training."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.infinite import checks
+from ibjax.infinite.kernel_matrix import Kernels
+from ibjax.infinite.spectrum import Spectrum, decay, decompose, memory, progress
+from ibjax.typing import Float, JaxArray
+
+_matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+class Prediction(NamedTuple):
+    """A Gaussian law of the outputs; every output unit has the same covariance.
+
+    Attributes:
+        mean: (times, m, k), or (m, k) for a regression.
+        cov: (times, m, m) or (m, m).
+    """
+
+    mean: Float[JaxArray, "*times m k"]
+    cov: Float[JaxArray, "*times m m"]
+
+
+def moments(
+    spectrum: Spectrum, nngp: JaxArray, cross: Kernels, prior: JaxArray, y: JaxArray, time: JaxArray
+) -> Prediction:
+    """Mean and covariance at one time, from the spectrum; the core of the two functions below."""
+    vectors = spectrum.vectors
+    gain = _matmul(cross.ntk, vectors) * memory(spectrum.values, time)
+    mean = _matmul(gain, _matmul(vectors.T, y))
+    inner = _matmul(_matmul(vectors.T, nngp), vectors)
+    mixed = _matmul(gain, _matmul(cross.nngp, vectors).T)
+    cov = prior + _matmul(_matmul(gain, inner), gain.T) - mixed - mixed.T
+    return Prediction(mean, (cov + cov.T) / 2)
+
+
+def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: Any = None):
+    r"""Law of the outputs of an infinitely wide ensemble trained by gradient flow on squared loss.
+
+    mean = Theta_* M Y,   cov = K_** + Theta_* M K M Theta_*^T - Theta_* M K_*^T - K_* M Theta_*^T,
+    M = Theta^-1 (1 - exp(-tau Theta)); on the training inputs mean = (1 - exp(-tau Theta)) Y and
+    cov = exp(-tau Theta) K exp(-tau Theta).
+
+    Args:
+        train: Kernels of the training inputs, (n, n).
+        y: targets (n,) or (n, k).
+        times: gradient-flow times for the loss 1/2 |z - Y|^2 *summed* over everything; infinity
+            allowed. `flow_time` converts learning rates and steps.
+        test_train: Kernels between test and training inputs, (m, n); None for the law on the
+            training inputs.
+        test: Kernels of the test inputs, or their NNGP matrix, (m, m); needed with test_train.
+
+    Returns:
+        Prediction(mean (times, m, k), cov (times, m, m)).
+
+    Assumes: infinite width in the NTK parametrisation, or a network linear in its parameters.
+
+    Raises:
+        ValueError: shapes that do not fit, negative times, test without test_train.
+
+    Reference: Lee et al. (2019), Wide neural networks of any depth evolve as linear models; as
+    published.
+    """
+    nngp, grid = checks.square(train.nngp, "train.nngp"), checks.time_grid(times)
+    targets = checks.targets(y, nngp.shape[0], "y")
+    spectrum = decompose(train.ntk)
+    if (test_train is None) != (test is None):
+        raise ValueError("give test_train and test together, or neither")
+    if test_train is None:
+        values, vectors = spectrum
+        inner, rotated = _matmul(_matmul(vectors.T, nngp), vectors), _matmul(vectors.T, targets)
+
+        def on_train(time):
+            left = decay(values, time)
+            mean = _matmul(vectors, progress(values, time)[:, None] * rotated)
+            cov = _matmul(_matmul(vectors, left[:, None] * inner * left), vectors.T)
+            return Prediction(mean, (cov + cov.T) / 2)
+
+        return jax.lax.map(on_train, grid.astype(nngp.dtype))
+    prior = checks.square(test.nngp if isinstance(test, Kernels) else test, "test")
+    expected = (prior.shape[0], nngp.shape[0])
+    if test_train.nngp.shape != expected or test_train.ntk.shape != expected:
+        raise ValueError(f"test_train must hold kernels of shape {expected} (test, train)")
+
+    def on_test(time):
+        return moments(spectrum, nngp, test_train, prior, targets, time)
+
+    return jax.lax.map(on_test, grid.astype(nngp.dtype))
+
+
+def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any = 0.0) -> Prediction:
+    r"""The Bayesian posterior of the infinitely wide network, mean K_* (K + noise)^-1 Y.
+
+    A different law from gradient flow of all layers (which is not a posterior).
+
+    Args:
+        train: NNGP matrix (n, n).
+        y: targets (n,) or (n, k).
+        test_train: (m, n).
+        test: (m, m).
+        noise: variance of the observations.
+
+    Returns:
+        Prediction(mean (m, k), cov (m, m)) of the noiseless outputs.
+
+    Raises:
+        ValueError: shapes that do not fit, negative noise.
+
+    Reference: Lee et al. (2018), Deep neural networks as Gaussian processes; as published.
+    """
+    kernel, prior = checks.square(train, "train"), checks.square(test, "test")
+    cross = checks.inexact(test_train, "test_train")
+    targets = checks.targets(y, kernel.shape[0], "y")
+    checks.non_negative(noise, "noise")
+    _cross_shape(cross, prior.shape[0], kernel.shape[0])
+    chol = jnp.linalg.cholesky(kernel + noise * jnp.eye(kernel.shape[0], dtype=kernel.dtype))
+    half = jax.scipy.linalg.solve_triangular(chol, cross.T, lower=True)
+    white = jax.scipy.linalg.solve_triangular(chol, targets, lower=True)
+    return Prediction(_matmul(half.T, white), prior - _matmul(half.T, half))
+
+
+def ntk_regression(train: Any, y: Any, test_train: Any, ridge: Any = 0.0) -> JaxArray:
+    r"""Kernel regression with the tangent kernel, Theta_* (Theta + ridge)^-1 Y.
+
+    Without ridge this is the mean of the ensemble after infinite training.
+
+    Args:
+        train: NTK matrix (n, n).
+        y: targets (n,) or (n, k).
+        test_train: (m, n).
+        ridge: added to the diagonal.
+
+    Returns:
+        (m, k).
+
+    Raises:
+        ValueError: shapes that do not fit, negative ridge.
+
+    Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; as published.
+    """
+    kernel = checks.square(train, "train")
+    cross = checks.inexact(test_train, "test_train")
+    targets = checks.targets(y, kernel.shape[0], "y")
+    checks.non_negative(ridge, "ridge")
+    _cross_shape(cross, cross.shape[0], kernel.shape[0])
+    chol = jnp.linalg.cholesky(kernel + ridge * jnp.eye(kernel.shape[0], dtype=kernel.dtype))
+    return _matmul(cross, jax.scipy.linalg.cho_solve((chol, True), targets))
+
+
+def _cross_shape(cross: JaxArray, m: int, n: int) -> None:
+    if cross.ndim != 2 or cross.shape != (m, n):
+        raise ValueError(f"test_train has shape {cross.shape}; give (test, train) = ({m}, {n})")

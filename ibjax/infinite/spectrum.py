@@ -1,0 +1,91 @@
+"""One eigendecomposition of the tangent kernel serves every time of the gradient flow.
+
+Time tau is that of theta' = -grad of the loss 1/2 |z - Y|^2 summed over examples and outputs.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.infinite import checks
+from ibjax.typing import Float, JaxArray
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues (n,), ascending, and eigenvectors (n, n) of a tangent kernel.
+
+    Eigenvalues within n roundings of zero are stored as zero: a direction in which the network
+    cannot move carries no test-train covariance either.
+    """
+
+    values: Float[JaxArray, " n"]
+    vectors: Float[JaxArray, "n n"]
+
+
+def decompose(ntk: Any) -> Spectrum:
+    """The spectrum of a symmetric positive semi-definite kernel, rounding noise removed."""
+    kernel = checks.square(ntk, "ntk")
+    values, vectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
+    floor = kernel.shape[0] * jnp.finfo(kernel.dtype).eps * jnp.max(jnp.abs(values))
+    return Spectrum(jnp.where(values > floor, values, 0.0), vectors)
+
+
+def decay(values: JaxArray, time: JaxArray) -> JaxArray:
+    """exp(-tau lambda), 1 in the directions that never move, also at infinite time."""
+    moves = values > 0
+    return jnp.where(moves, jnp.exp(-time * jnp.where(moves, values, 1.0)), 1.0)
+
+
+def progress(values: JaxArray, time: JaxArray) -> JaxArray:
+    """1 - exp(-tau lambda) without cancellation."""
+    moves = values > 0
+    return jnp.where(moves, -jnp.expm1(-time * jnp.where(moves, values, 1.0)), 0.0)
+
+
+def memory(values: JaxArray, time: JaxArray) -> JaxArray:
+    """M_tau: (1 - exp(-tau lambda)) / lambda, 0 in the directions that never move."""
+    moves = values > 0
+    return progress(values, time) / jnp.where(moves, values, 1.0)
+
+
+def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
+    """The gradient-flow time of full-batch gradient descent: learning_rate steps / entries.
+
+    Args:
+        learning_rate: step size of gradient descent in the NTK parametrisation.
+        steps: number of steps.
+        entries: what the loss 1/2 |z - Y|^2 was divided by: 1 for the sum, n for the mean over
+            examples, n k for the mean over all entries of Y.
+
+    Returns:
+        tau, in units of one over an eigenvalue of the NTK.
+
+    Assumes: learning_rate times the largest eigenvalue / entries well below 2.
+    """
+    return jnp.asarray(learning_rate) * steps / entries
+
+
+def flow_steps(time: Any, learning_rate: Any, entries: Any = 1) -> JaxArray:
+    """The number of gradient steps of a gradient-flow time; the inverse of `flow_time`."""
+    return jnp.asarray(time) * entries / learning_rate
+
+
+def largest_learning_rate(ntk: Any, entries: Any = 1) -> JaxArray:
+    """2 entries / lambda_max: above it, full-batch gradient descent on a linearised net diverges.
+
+    Args:
+        ntk: (n, n) tangent kernel of the training inputs.
+        entries: as in `flow_time`.
+
+    Returns:
+        A scalar step size.
+    """
+    return 2 * jnp.asarray(entries) / decompose(ntk).values[-1]
+
+
+def in_basis(spectrum: Spectrum, matrix: JaxArray) -> JaxArray:
+    """V^T matrix V."""
+    high = jax.lax.Precision.HIGHEST
+    half = jnp.matmul(spectrum.vectors.T, matrix, precision=high)
+    return jnp.matmul(half, spectrum.vectors, precision=high)

@@ -176,6 +176,15 @@ class Small(nn.Module):
         return nn.Dense(2)(nn.tanh(nn.Dense(4)(x)))
 
 
+def test_the_norm_of_poisson_batches_counts_their_size(whole):
+    assert whole.gradient_norm == whole.clip == 1.0
+    config = dataclasses.replace(CONFIG, batching="poisson")
+    got = run_replicas(KEY, config, POOL, PAIRS)
+    sizes = np.random.default_rng(0).binomial(10, 0.4, 200_000) / 4
+    spread = np.std(sizes**2) / np.sqrt(200_000)
+    assert abs(got.gradient_norm**2 - np.mean(sizes**2)) < 4 * spread
+
+
 @pytest.mark.parametrize("clip", [None, 1.0])
 def test_a_users_module_trains_in_the_same_engine(clip):
     config = dataclasses.replace(CONFIG, network=from_linen(Small()), clip=clip)

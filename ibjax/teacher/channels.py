@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtr
 
 from ibjax.teacher.quadrature import grid, mean_of_scaled, normal_pdf
-from ibjax.typing import Array, Float
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
 
 Readout = str | Callable[[Any], Any]
 READOUTS: tuple[str, ...] = ("identity", "sign", "abs")
@@ -96,10 +97,10 @@ def channel_rates(
     if readout == "abs":
         slope = rho * _root(q / s)
         below, above = jnp.minimum(slope, 1.0), jnp.maximum(slope, 1.0)
-        fisher = jnp.where(
+        fisher = jax.lax.cond(
             slope < 1,
-            mean_of_scaled(lambda u: _folded(u)[0], below, step=FINE),
-            1 - mean_of_scaled(lambda u: _folded(u)[1], above, step=FINE),
+            lambda: mean_of_scaled(lambda u: _folded(u)[0], below, step=FINE),
+            lambda: 1 - mean_of_scaled(lambda u: _folded(u)[1], above, step=FINE),
         )
         lost = mean_of_scaled(lambda u: _folded(u)[2], slope, step=FINE)
         return ChannelRates(rho**2 / s * fisher, gaussian_entropy(s) - lost)
@@ -159,7 +160,8 @@ def prediction_errors(
 def _root(x):
     """Square root with a finite derivative at 0 (the means are even in it)."""
     positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), jnp.where(x < 0, jnp.nan, 0))
+    root = jnp.sqrt(jnp.where(positive, x, 1.0))
+    return jnp.where(positive, root, jnp.where(x == 0, 0.0, jnp.nan))
 
 
 def _angle(fraction):

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -> jax.Array:
@@ -22,7 +23,7 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
     Raises:
         ValueError: if a concrete value is not finite or lies outside the range.
     """
-    if not isinstance(value, jax.core.Tracer):
+    if not isinstance(value, Tracer):
         host = np.asarray(value)
         if host.dtype.kind not in "fiub":
             raise ValueError(f"{name} must be real numbers, got dtype {host.dtype}.")

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.teacher.quadrature import legendre_normal
-from ibjax.typing import Array, Float
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
 
 _FUNCTIONS: dict[str, Callable] = {
     "identity": lambda x: x,

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from ibjax.teacher.channels import Readout, Teacher, channel_rates
 from ibjax.teacher.priors import PriorName, scalar_problem
 from ibjax.teacher.roots import bracketed_peak, bracketed_root
-from ibjax.typing import Array, Float
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
 
 FOLDS = 6
 
@@ -153,7 +154,7 @@ def _implicit(root, log_alpha, readout, prior, teacher, nodes):
 
     @attach.defjvp
     def _(primals, tangents):
-        teacher, log_alpha, root = primals
+        teacher, _, root = primals
         d_teacher, d_log_alpha, _ = tangents
         slope = jax.jvp(
             lambda z: log_alpha_at(z, readout, prior, teacher, nodes),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ibjax.teacher.channels import (
     READOUTS,
@@ -20,7 +21,8 @@ from ibjax.teacher.checks import choice, real
 from ibjax.teacher.constants import activation_constants
 from ibjax.teacher.curve import crossings, log_r_range, solve_cell, trace_curve
 from ibjax.teacher.priors import PRIORS, PriorName, scalar_problem
-from ibjax.typing import Array, Bool, Float
+from ibjax.typing import Bool, Float
+from ibjax.typing import JaxArray as Array
 
 
 class BayesLimits(NamedTuple):
@@ -138,8 +140,8 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
     )
     if any(x.ndim for x in teacher):
         raise ValueError("rho, eps and noise must be scalars: map over them with jax.vmap.")
-    concrete = not any(isinstance(x, jax.core.Tracer) for x in teacher)
-    if readout == "abs" and (isinstance(teacher.noise, jax.core.Tracer) or teacher.noise > 0):
+    concrete = not any(isinstance(x, Tracer) for x in teacher)
+    if readout == "abs" and (isinstance(teacher.noise, Tracer) or teacher.noise > 0):
         raise ValueError(f"the abs readout is solved without noise, got noise {noise}; use 0.")
     if callable(readout) and concrete and float(teacher.noise) <= 0:
         raise ValueError(f"a smooth readout needs noise > 0, got {noise}.")
@@ -158,14 +160,29 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
 @partial(jax.jit, static_argnames=("readout", "prior", "nodes"))
 def _solve_all(alpha, teacher, *, readout, prior, nodes):
     curve = jax.lax.stop_gradient(trace_curve(readout, prior, teacher, nodes))
+    own = noise_entropy(readout, teacher)
+    full, none = jnp.ones_like(teacher.rho), jnp.zeros_like(teacher.rho)
+    linear = channel_rates(readout, full, none, teacher, nodes).entropy
+    if readout == "sign":
+        linear = jnp.where(teacher.eps + teacher.noise > 0, linear, 0.0)
     one = partial(
-        _solve_one, curve=curve, teacher=teacher, readout=readout, prior=prior, nodes=nodes
+        _solve_one,
+        curve=curve,
+        entropies=(own, linear),
+        teacher=teacher,
+        readout=readout,
+        prior=prior,
+        nodes=nodes,
     )
-    flat = jax.vmap(one)(alpha.ravel())
+    # A dear channel is solved one alpha at a time, so that no point waits for the slowest one
+    # and the second branch is solved only where there is one.
+    dear = readout == "abs" or callable(readout)
+    flat = jax.lax.map(one, alpha.ravel()) if dear else jax.vmap(one)(alpha.ravel())
     return jax.tree.map(lambda x: x.reshape(alpha.shape), flat)
 
 
-def _solve_one(alpha, *, curve, teacher, readout, prior, nodes):
+def _solve_one(alpha, *, curve, entropies, teacher, readout, prior, nodes):
+    own, linear = entropies
     log_alpha = jnp.log(alpha)
     rising, _ = crossings(curve, jax.lax.stop_gradient(log_alpha))
     some = jnp.any(rising)
@@ -182,7 +199,8 @@ def _solve_one(alpha, *, curve, teacher, readout, prior, nodes):
     bottom = jnp.full_like(log_alpha, low)
     top = jnp.full_like(log_alpha, high)
     z_first = jnp.where(some, solve(first), top)
-    z_last = jnp.where(some, solve(last), z_first)
+    z_last = jax.lax.cond(last != first, lambda: solve(last), lambda: z_first)
+    z_last = jnp.where(some, z_last, z_first)
     z_algorithmic = jnp.where(trivial, bottom, z_first)
     candidates = jnp.stack([z_algorithmic, z_last, jnp.where(perfect, top, z_algorithmic)])
 
@@ -191,7 +209,12 @@ def _solve_one(alpha, *, curve, teacher, readout, prior, nodes):
         rates = channel_rates(readout, problem.q, problem.mmse, teacher, nodes)
         return problem.potential / alpha - rates.entropy, problem, rates
 
-    scores = jax.vmap(lambda z: score(z)[0])(jax.lax.stop_gradient(candidates))
+    scores = jax.lax.cond(
+        jnp.ptp(jax.lax.stop_gradient(candidates)) > 0,
+        lambda z: jax.lax.map(lambda x: score(x)[0], z),
+        jnp.zeros_like,
+        jax.lax.stop_gradient(candidates),
+    )
     if prior == "gaussian":
         # Beyond the end of the curve the free entropy grows without bound as E -> 0.
         scores = scores.at[2].set(jnp.where(perfect, jnp.inf, scores[2]))
@@ -200,15 +223,7 @@ def _solve_one(alpha, *, curve, teacher, readout, prior, nodes):
     best = jnp.where(valid, best, jnp.nan)
     z_algorithmic = jnp.where(valid, z_algorithmic, jnp.nan)
 
-    _, problem, rates = score(best)
-    # The free entropy is stationary in r: this keeps its derivative exact and cheap.
-    free_entropy = score(jax.lax.stop_gradient(best))[0]
-    own = noise_entropy(readout, teacher)
-    linear = channel_rates(
-        readout, jnp.ones_like(alpha), jnp.zeros_like(alpha), teacher, nodes
-    ).entropy
-    if readout == "sign":
-        linear = jnp.where(teacher.eps + teacher.noise > 0, linear, 0.0)
+    free_entropy, problem, rates = score(best)
     errors = prediction_errors(readout, problem.q, problem.mmse, teacher, nodes)
     slow = scalar_problem(jnp.exp(z_algorithmic), prior)
     slow_errors = prediction_errors(readout, slow.q, slow.mmse, teacher, nodes)

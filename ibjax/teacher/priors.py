@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.teacher.quadrature import mean_of_scaled
-from ibjax.typing import Array, Float
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
 
 PriorName = Literal["gaussian", "rademacher"]
 PRIORS: tuple[str, ...] = ("gaussian", "rademacher")
@@ -62,6 +63,5 @@ def _sech(g):
 
 
 def _tilted_softplus(g):
-    """exp(g) log(1 + exp(-2 g)) without overflow."""
-    positive = jnp.exp(-jnp.abs(g))
-    return positive * (jax.nn.softplus(-2 * jnp.abs(g)) + jnp.where(g < 0, -2 * g, 0.0))
+    """exp(g) log(1 + exp(-2 g)), which decays on both sides."""
+    return jnp.exp(g) * jax.nn.softplus(-2 * g)

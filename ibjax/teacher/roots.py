@@ -29,7 +29,7 @@ def bracketed_root(function: Callable, low, high, f_low, f_high, *, steps: int =
         step, a, b, _, fa, fb, _, _, _ = state
         best = jnp.where(jnp.abs(fa) < jnp.abs(fb), a, b)
         wide = jnp.abs(b - a) > 4 * eps * jnp.maximum(jnp.abs(best), 1.0)
-        return (step < steps) & wide & (jnp.minimum(jnp.abs(fa), jnp.abs(fb)) > 0)
+        return (step < steps) & wide & (jnp.minimum(jnp.abs(fa), jnp.abs(fb)) > 4 * eps)
 
     def advance(state):
         step, a, b, _, fa, fb, _, t, _ = state

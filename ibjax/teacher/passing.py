@@ -1,0 +1,207 @@
+"""Generalized approximate message passing and the state evolution that describes it."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import log_ndtr
+
+from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
+from ibjax.teacher.checks import real
+from ibjax.teacher.limits import settle
+from ibjax.teacher.priors import PriorName, scalar_problem
+from ibjax.teacher.quadrature import normal_pdf
+from ibjax.typing import Array, Float
+
+
+class GampResult(NamedTuple):
+    """Posterior means and variances of the linear vector, with the path of the overlap.
+
+    Attributes:
+        mean: (d,).
+        variance: (d,).
+        overlap: 1 - mean variance after each step, (steps,); the algorithm's own estimate of q.
+        change: largest change of a mean in the last step.
+    """
+
+    mean: Float[Array, " d"]
+    variance: Float[Array, " d"]
+    overlap: Float[Array, " steps"]
+    change: Float[Array, ""]
+
+
+class StateEvolution(NamedTuple):
+    """Overlap and error after each step of message passing as d grows.
+
+    Attributes:
+        q: (steps,).
+        generalization_error: against a noisy output, (steps,).
+    """
+
+    q: Float[Array, " steps"]
+    generalization_error: Float[Array, " steps"]
+
+
+def gamp(
+    x: Array,
+    y: Array,
+    readout: Readout,
+    *,
+    activation: Any = None,
+    rho: Any = None,
+    eps: Any = None,
+    noise: Any = 0.0,
+    prior: PriorName = "gaussian",
+    steps: int = 50,
+    damping: float = 0.0,
+    start: Array | None = None,
+) -> GampResult:
+    """Run generalized approximate message passing with the teacher's own channel and prior.
+
+    Args:
+        x: inputs of unit variance, (n, d).
+        y: outputs, (n,).
+        readout: as in `bayes_limits`; a smooth function is averaged on 141 nodes.
+        activation: a name or a function.
+        rho: linear coefficient.
+        eps: noise-like variance.
+        noise: variance of the noise.
+        prior: law of the weights.
+        steps: number of steps.
+        damping: share of the previous step kept, in [0, 1).
+        start: first means, (d,); zeros by default. An even readout needs a start off zero.
+
+    Returns:
+        GampResult.
+
+    Assumes:
+        inputs independent with zero mean and unit variance.
+
+    Raises:
+        ValueError: for wrong shapes or arguments, as `bayes_limits`.
+
+    Reference:
+        Rangan (2011), Generalized approximate message passing for estimation with random linear
+        mixing.
+    """
+    teacher, _ = settle(readout, activation, rho, eps, noise, prior, (1, 1, 1))
+    x, y = real("x", x, low=-np.inf), real("y", y, low=-np.inf)
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"x must be (n, d) and y (n,), got {x.shape} and {y.shape}.")
+    if not 0 <= damping < 1 or steps < 1:
+        raise ValueError(f"damping must lie in [0, 1), steps >= 1; got {damping}, {steps}.")
+    teacher = Teacher(*(t.astype(x.dtype) for t in teacher))
+    first = jnp.zeros(x.shape[1], x.dtype) if start is None else jnp.asarray(start, x.dtype)
+    return _gamp(x, y, teacher, first, damping, readout=readout, prior=prior, steps=steps)
+
+
+@partial(jax.jit, static_argnames=("readout", "prior", "steps"))
+def _gamp(x, y, teacher, first, damping, *, readout, prior, steps):
+    a = teacher.rho * x / jnp.sqrt(x.shape[1])
+    squares = a * a
+
+    def step(carry, _):
+        mean, variance, g, precision_old, signal_old = carry
+        v = squares @ variance
+        omega = a @ mean - v * g
+        g, slope = _score(readout, y, omega, v, teacher)
+        precision = -(squares.T @ slope)
+        signal = a.T @ g + precision * mean
+        precision = (1 - damping) * precision + damping * precision_old
+        signal = (1 - damping) * signal + damping * signal_old
+        if prior == "gaussian":
+            new, variance = signal / (1 + precision), 1 / (1 + precision)
+        else:
+            new = jnp.tanh(signal)
+            variance = 1 - new**2
+        change = jnp.max(jnp.abs(new - mean))
+        return (new, variance, g, precision, signal), (1 - jnp.mean(variance), change)
+
+    zero = jnp.zeros_like(first)
+    start = (first, jnp.ones_like(first), jnp.zeros_like(y), zero, zero)
+    (mean, variance, *_), (overlap, change) = jax.lax.scan(step, start, length=steps)
+    return GampResult(mean, variance, overlap, change[-1])
+
+
+def _score(readout, y, omega, v, teacher):
+    """d/domega of ln Z(y; omega, v + eps) and its derivative."""
+    _, eps, noise = teacher
+    s = v + eps
+    if readout == "identity":
+        return (y - omega) / (s + noise), -1 / (s + noise)
+    if readout == "sign":
+        root = jnp.sqrt(s + noise)
+        m = y * omega / root
+        ratio = jnp.exp(-0.5 * m * m - 0.5 * jnp.log(2 * jnp.pi) - log_ndtr(m))
+        return y * ratio / root, -ratio * (ratio + m) / (s + noise)
+    if readout == "abs":
+        tanh = jnp.tanh(y * omega / s)
+        return (y * tanh - omega) / s, (y**2 * (1 - tanh**2) / s - 1) / s
+    t = jnp.linspace(-8.5, 8.5, 141, dtype=y.dtype)
+    f = readout(omega[:, None] + jnp.sqrt(s)[:, None] * t)
+    log_weight = -((y[:, None] - f) ** 2) / (2 * noise) + jnp.log(normal_pdf(t))
+    weight = jax.nn.softmax(log_weight, axis=1)
+    g = weight @ t / jnp.sqrt(s)
+    return g, (weight @ t**2 - 1) / s - g**2
+
+
+def state_evolution(
+    readout: Readout,
+    alpha: Any,
+    *,
+    activation: Any = None,
+    rho: Any = None,
+    eps: Any = None,
+    noise: Any = 0.0,
+    prior: PriorName = "gaussian",
+    steps: int = 50,
+    start: float = 0.0,
+    nodes: tuple[int, int, int] | None = None,
+) -> StateEvolution:
+    """Iterate ``r = alpha snr(E)``, ``E = E(r)``: what message passing does at large d.
+
+    Args:
+        readout: as in `bayes_limits`.
+        alpha: samples per dimension, scalar.
+        activation: a name or a function.
+        rho: linear coefficient.
+        eps: noise-like variance.
+        noise: variance of the noise.
+        prior: law of the weights.
+        steps: number of steps.
+        start: first overlap; an even readout needs one off zero.
+        nodes: quadrature nodes of a smooth readout.
+
+    Returns:
+        StateEvolution.
+
+    Raises:
+        ValueError: as `bayes_limits`.
+
+    Reference:
+        Bayati and Montanari (2011), The dynamics of message passing on dense graphs.
+    """
+    teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
+    alpha = real("alpha", alpha, low=0.0, strict=True)
+    if alpha.ndim:
+        raise ValueError("alpha must be a scalar: map over it with jax.vmap.")
+    dtype = jnp.result_type(alpha, *teacher)
+    teacher = Teacher(*(x.astype(dtype) for x in teacher))
+    q0 = real("start", start).astype(dtype)
+    return _evolve(
+        alpha.astype(dtype), teacher, q0, readout=readout, prior=prior, steps=steps, nodes=nodes
+    )
+
+
+@partial(jax.jit, static_argnames=("readout", "prior", "steps", "nodes"))
+def _evolve(alpha, teacher, q0, *, readout, prior, steps, nodes):
+    def step(carry, _):
+        q, mmse = carry
+        rates = channel_rates(readout, q, mmse, teacher, nodes)
+        problem = scalar_problem(alpha * rates.snr, prior)
+        errors = prediction_errors(readout, problem.q, problem.mmse, teacher, nodes)
+        return (problem.q, problem.mmse), StateEvolution(problem.q, errors.bayes)
+
+    return jax.lax.scan(step, (q0, 1 - q0), length=steps)[1]

@@ -1,0 +1,89 @@
+"""Several fixed points: thresholds, branches and hard phases."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from ibjax import teacher
+from ibjax.teacher.priors import scalar_problem
+
+
+def test_rademacher_sign_thresholds(x64):
+    found = teacher.thresholds("sign", prior="rademacher")
+    assert float(found.algorithmic) == pytest.approx(1.492631818, abs=1e-9)
+    assert float(found.spinodal_mmse[0]) == pytest.approx(0.106338579, abs=1e-8)
+    assert float(found.information_theoretic) == pytest.approx(1.244683990, abs=1e-9)
+    assert float(found.weak_recovery) == 0
+
+
+def test_rademacher_sign_branches(x64):
+    alpha = np.array([0.5, 1.0, 1.2, 1.24468, 1.24469, 1.3, 1.45, 1.4926, 1.4927])
+    limits = teacher.bayes_limits("sign", alpha, prior="rademacher")
+    slow = [0.293089030054, 0.560714737095, 0.668661379867]
+    np.testing.assert_allclose(limits.q[:3], slow, atol=6e-13)
+    np.testing.assert_allclose(
+        limits.q_algorithmic[5:7], [0.725870692947, 0.828757178743], atol=6e-13
+    )
+    np.testing.assert_allclose(limits.q[4:], 1.0)
+    np.testing.assert_array_equal(limits.hard, [0, 0, 0, 0, 1, 1, 1, 1, 0])
+    # All ln 2 nats a weight are known beyond the jump.
+    np.testing.assert_allclose((alpha * limits.mi_per_sample)[4:], np.log(2), rtol=1e-12)
+    assert float(limits.generalization_error[3]) == pytest.approx(0.186665829, abs=2e-5)
+
+
+def test_noisy_identity_has_two_folds(x64):
+    found = teacher.thresholds("identity", prior="rademacher", noise=0.1)
+    low, jump, high = (
+        float(x) for x in (found.spinodals[1], found.information_theoretic, found.spinodals[0])
+    )
+    assert low < jump < high == pytest.approx(float(found.algorithmic))
+    below = teacher.bayes_limits("identity", jump - 1e-7, noise=0.1, prior="rademacher")
+    above = teacher.bayes_limits("identity", jump + 1e-7, noise=0.1, prior="rademacher")
+    assert not below.hard and above.hard
+    assert float(above.q) - float(below.q) > 0.05
+    assert float(above.free_entropy) == pytest.approx(float(below.free_entropy), abs=1e-6)
+    points = teacher.fixed_points("identity", jump, noise=0.1, prior="rademacher")
+    np.testing.assert_array_equal(points.stable[:4], [True, False, True, False])
+    assert np.isfinite(points.q[2]) and np.isnan(points.q[3])
+    f = np.asarray(points.free_entropy)
+    assert f[0] == pytest.approx(f[2], abs=1e-9) and f[1] < f[0]
+
+
+def test_absolute_value(x64):
+    found = teacher.thresholds("abs")
+    assert float(found.weak_recovery) == pytest.approx(0.5, abs=1e-9)
+    assert float(found.information_theoretic) == pytest.approx(1.0, abs=1e-6)
+    assert float(found.algorithmic) == pytest.approx(1.128471407, abs=1e-9)
+    assert float(found.spinodal_mmse[0]) == pytest.approx(0.153354, abs=1e-5)
+    alpha = np.array([0.4, 0.6, 0.8, 1.0, 1.1, 1.128, 1.129])
+    limits = teacher.bayes_limits("abs", alpha)
+    slow = [0.0, 0.0518202721, 0.2162274903, 0.4762635835, 0.6907887769]
+    np.testing.assert_allclose(limits.q_algorithmic[:5], slow, atol=6e-11)
+    np.testing.assert_allclose(limits.q[4:], 1.0)
+    np.testing.assert_array_equal(limits.hard, [0, 0, 0, 0, 1, 1, 0])
+    # Without any overlap the best guess of |z| is its mean.
+    assert float(limits.generalization_error[0]) == pytest.approx(1 - 2 / np.pi, abs=1e-12)
+
+
+def test_no_jump_without_a_fold(x64):
+    found = teacher.thresholds("sign")
+    assert np.isnan(found.information_theoretic) and np.isnan(found.algorithmic)
+    points = teacher.fixed_points("sign", 1.0)
+    assert np.sum(np.isfinite(points.q)) == 1
+    assert float(points.q[0]) == pytest.approx(0.48626363701611649, abs=1e-14)
+
+
+@pytest.mark.parametrize("r", [1e-3, 0.3, 0.99, 1.01, 6.0, 40.0])
+def test_rademacher_scalar_problem_by_quadrature(x64, r):
+    def mean(function):
+        def integrand(z):
+            return function(r + np.sqrt(r) * z) * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+
+        return quad(integrand, -12, 12, epsabs=1e-14, epsrel=1e-13, limit=400, points=[-np.sqrt(r)])
+
+    problem = scalar_problem(np.float64(r), "rademacher")
+    mmse, overlap = mean(lambda h: 1 - np.tanh(h))[0], mean(np.tanh)[0]
+    assert float(problem.mmse) == pytest.approx(mmse, abs=1e-13)
+    assert float(problem.q) == pytest.approx(overlap, abs=1e-13)
+    psi = mean(lambda h: np.logaddexp(h, -h) - np.log(2))[0] - r / 2
+    assert float(problem.potential) == pytest.approx(psi - r * overlap / 2, abs=1e-12)

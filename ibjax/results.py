@@ -54,17 +54,14 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "exchangeable": (),
 }
 _STORED = {"index": "int32", "mask": "int8", "labels": "int16", "predictions": "int16"}
-_SHARED = (
-    "index",
-    "mask",
-    "labels",
-    "checkpoints",
-    "num_classes",
-    "exchangeable",
-    "clip",
+_SHARED = {"index", "mask", "labels", "checkpoints", "num_classes", "exchangeable", "clip"} | {
     "gradient_norm",
-)
-_SHARED += ("batch_size", "step_sizes", "noise_stds")
+    "batch_size",
+    "step_sizes",
+    "noise_stds",
+}
+"""What the depths of a sweep have in common, stored once."""
+
 _UNITS = {
     "train_error": "probability",
     "test_error": "probability",

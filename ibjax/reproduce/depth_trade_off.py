@@ -42,9 +42,9 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
         title=f"digits 4 versus 9, n = {base.train_size}, width {base.width}, tanh",
         title_justify="left",
     )
-    columns = ("noise", "depth", "eta^(L/2)", "train error", "gap", "depth bound", "train + bound")
+    columns = ("noise", "depth", "eta^(L/2)", "train", "gap", "bound", "train + bound")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for noise, s in found.items():
         train, gap, bound = (s.row(r).values for r in ("train error", "gap", "depth"))
         for i, depth in enumerate(s.depths):
@@ -53,7 +53,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
                 str(depth),
                 f"{1 - s.contracted[i]:.4f}",
                 f"{train[i]:.3f}",
-                f"{gap[i]:.4f}±{s.row('gap').errors[i]:.4f}",
+                f"{gap[i]:.3f}±{s.row('gap').errors[i]:.3f}",
                 f"{bound[i]:.3f}",
                 f"{train[i] + bound[i]:.3f}",
             )

@@ -28,6 +28,6 @@ def test_noise_lowers_the_factor_and_raises_the_training_error(tmp_path):
     outcome = reproductions()["depth-trade-off"].run(tmp_path, True, lambda _: None)
     cells = {c.header: list(c.cells) for c in outcome.table.columns}
     factor = np.array(cells["eta^(L/2)"], float)
-    train = np.array(cells["train error"], float)
+    train = np.array(cells["train"], float)
     assert factor[2] < factor[0] and factor[3] < factor[2]
     assert train[3] > train[1]

@@ -41,28 +41,29 @@ def test_quadrature_agrees_with_closed_forms(x64, function, name):
     ("tanh", 3, (0.385409930570, 0.018115539220, 0.0)),
     ("erf", 2, (0.529261230742, 0.039791559314, 0.0)),
     ("erf", 3, (0.466366465441, 0.037674160387, 0.0)),
-    ("relu", 2, (0.27457131, 0.05117782, 0.12343277**0.5)),
-    ("relu", 3, (0.15825021, 0.02435366, 0.07560322**0.5)),
 ])  # fmt: skip
 def test_depth_recursion(x64, name, depth, expected):
-    tolerance = 6e-9 if name == "relu" else 6e-13
     constants = teacher.activation_constants(name, depth=depth)
-    np.testing.assert_allclose(constants, expected, atol=tolerance, rtol=0)
+    np.testing.assert_allclose(constants, expected, atol=6e-13, rtol=0)
 
 
-def test_relu_depth_from_the_arccosine_kernel(x64):
-    def layer(c):
-        return (np.sqrt(1 - c * c) + (np.pi - np.arccos(c)) * c) / (2 * np.pi)
-
+@pytest.mark.parametrize("depth, table", [
+    (2, (0.27457131, 0.05117782, 0.12343277)),
+    (3, (0.15825021, 0.02435366, 0.07560322)),
+])  # fmt: skip
+def test_relu_depth_from_the_arccosine_kernel(x64, depth, table):
     def kernel(c):
-        return 0.5 * layer(2 * layer(c))
+        for _ in range(depth):
+            c = (np.sqrt(1 - c * c) + (np.pi - np.arccos(c)) * c) / np.pi
+        return c / 2**depth
 
-    rho, eps, bias = teacher.activation_constants("relu", depth=2)
+    rho, eps, bias = teacher.activation_constants("relu", depth=depth)
     h = 1e-5
     slope = (kernel(h) - kernel(-h)) / (2 * h)
     assert float(bias) == pytest.approx(np.sqrt(kernel(0.0)), abs=1e-13)
     assert float(rho) ** 2 == pytest.approx(slope, abs=1e-9)
     assert float(eps) == pytest.approx(kernel(1.0) - kernel(0.0) - slope, abs=1e-9)
+    np.testing.assert_allclose([rho, eps, bias**2], table, atol=1.1e-8, rtol=0)
 
 
 def test_hermite_coefficients_sum_to_the_second_moment(x64):

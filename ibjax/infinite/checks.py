@@ -5,13 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ibjax.typing import JaxArray
 
 
 def concrete(value: Any) -> bool:
     """Whether every leaf of `value` is a number now rather than a tracer."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
 
 
 def inexact(value: Any, name: str) -> JaxArray:

@@ -13,7 +13,7 @@ from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
 from ibjax.infinite.spectrum import decompose, in_basis
 from ibjax.interface import Estimate
-from ibjax.typing import Float, JaxArray, Key
+from ibjax.typing import BiasDirection, Float, JaxArray, Key
 
 Status = Literal["exact", "linearised"]
 
@@ -225,7 +225,7 @@ def _report(grid, ntk, k, on_train: Energies, on_test, test, linear) -> Ensemble
     def exact(
         value,
         reason="not computed: its inputs were not given, or a kernel is singular",
-        bias="none",
+        bias: BiasDirection = "none",
     ):
         return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), bias, "", reason)
 

@@ -158,5 +158,5 @@ def gaussian_frontier(information: Any, correlations: Any) -> Float[JaxArray, "*
     wet = positive & (level >= threshold)
     active = jnp.maximum(jnp.sum(wet, -1), 1)
     chosen = jnp.take_along_axis(level, active[..., None] - 1, -1)
-    rates = jnp.where(positive, jnp.maximum(chosen - finite, 0.0) / 2, 0.0)
+    rates = jnp.where(positive & (chosen >= threshold), (chosen - finite) / 2, 0.0)
     return -0.5 * jnp.sum(jnp.log1p(square * jnp.expm1(-2 * rates)), -1)

@@ -86,7 +86,7 @@ def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int 
         the two matrices on the host.
 
     Raises:
-        ValueError: as `stream`.
+        ValueError: as `stream`; a backend without memory analysis.
     """
     size = _block_size(block)
     shapes = [np.shape(x1), np.shape(x1 if x2 is None else x2)]
@@ -94,5 +94,7 @@ def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int 
     dtype = checks.inexact(x1, "x1").dtype
     specs = [jax.ShapeDtypeStruct((size, *shape[1:]), dtype) for shape in shapes]
     use = jax.jit(kernel).lower(*specs).compile().memory_analysis()
+    if use is None:
+        raise ValueError("this backend states no memory; measure one block instead")
     device = use.argument_size_in_bytes + use.output_size_in_bytes + use.temp_size_in_bytes
     return device, 2 * shapes[0][0] * shapes[1][0] * jnp.dtype(dtype).itemsize

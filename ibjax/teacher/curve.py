@@ -5,6 +5,7 @@ curve ``alpha = r / snr(E(r))`` is single valued in ln r; its rising parts are s
 extrema are the spinodals.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -51,6 +52,7 @@ def log_alpha_at(
     return log_r - jnp.log(rates.snr)
 
 
+@partial(jax.jit, static_argnames=("readout", "prior", "nodes"))
 def trace_curve(
     readout: Readout, prior: PriorName, teacher: Teacher, nodes: tuple[int, int, int]
 ) -> Curve:

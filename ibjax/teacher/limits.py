@@ -117,7 +117,11 @@ def bayes_limits(
     alpha = real("alpha", alpha, low=0.0, strict=True)
     dtype = jnp.result_type(alpha, *teacher)
     teacher = Teacher(*(x.astype(dtype) for x in teacher))
-    return _solve_all(alpha.astype(dtype), teacher, readout=readout, prior=prior, nodes=nodes)
+    # Traced apart, so that a new shape of alpha compiles half as much.
+    curve = trace_curve(readout, prior, jax.lax.stop_gradient(teacher), nodes)
+    return _solve_all(
+        alpha.astype(dtype), curve, teacher, readout=readout, prior=prior, nodes=nodes
+    )
 
 
 def settle(readout, activation, rho, eps, noise, prior, nodes):
@@ -158,8 +162,8 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
 
 
 @partial(jax.jit, static_argnames=("readout", "prior", "nodes"))
-def _solve_all(alpha, teacher, *, readout, prior, nodes):
-    curve = jax.lax.stop_gradient(trace_curve(readout, prior, teacher, nodes))
+def _solve_all(alpha, curve, teacher, *, readout, prior, nodes):
+    curve = jax.lax.stop_gradient(curve)
     own = noise_entropy(readout, teacher)
     full, none = jnp.ones_like(teacher.rho), jnp.zeros_like(teacher.rho)
     linear = channel_rates(readout, full, none, teacher, nodes).entropy

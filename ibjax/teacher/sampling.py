@@ -116,7 +116,7 @@ def _check_sizes(**sizes):
 def _read(readout, field, noise, key):
     z = jnp.sqrt(noise) * jax.random.normal(key, field.shape, field.dtype)
     if callable(readout):
-        clean: Array = readout(field)
+        clean = jnp.asarray(readout(field))
         return clean, clean + z
     choice("readout", readout, (*READOUTS, "a function"))
     if readout == "sign":

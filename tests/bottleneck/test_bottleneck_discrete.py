@@ -1,0 +1,158 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibjax import bottleneck
+from ibjax.bottleneck import discrete
+
+P_X = np.array([0.15, 0.25, 0.20, 0.25, 0.15])
+ROWS = np.array(
+    [[0.8, 0.15, 0.05], [0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.6], [0.05, 0.15, 0.8]]
+)
+JOINT = P_X[:, None] * ROWS
+BSC = np.array([[0.45, 0.05], [0.05, 0.45]])
+
+IB_TABLE = np.array(
+    [
+        [2.490858, 0.1573354503, 0.0665437321, 0.6719271376],
+        [3.396624, 0.4164353953, 0.1582115502, 0.8067902241],
+        [4.528832, 0.5198651014, 0.1851039752, 0.9185469326],
+        [6.793248, 0.7800209749, 0.2308661790, 1.0671697243],
+        [11.322080, 1.0000101898, 0.2573811732, 1.1783865559],
+        [226.4416, 1.5808051255, 0.2731229520, 1.5837388924],
+    ]
+)
+DUAL_TABLE = np.array(
+    [
+        [1.632985, 0.0727701504, 0.0314821010, 0.5449440265],
+        [2.226797, 0.2787343524, 0.1126489197, 0.6795843572],
+        [2.969063, 0.4192614287, 0.1588565323, 0.7894902558],
+        [7.422657, 0.8606410164, 0.2419068011, 1.0991922765],
+        [148.453, 1.5614020997, 0.2730078917, 1.5802218077],
+    ]
+)
+DESCEND = jax.jit(discrete._descend, static_argnums=0)
+TABLES = {"ib": IB_TABLE, "dual": DUAL_TABLE}
+
+
+@pytest.mark.parametrize("form", ["ib", "dual"])
+def test_known_solutions_of_a_five_by_three_joint(form, x64):
+    table = TABLES[form]
+    got = bottleneck.curve(JOINT, table[:, 0], form=form, restarts=8, max_iterations=20_000)
+    np.testing.assert_allclose(got.functional, table[:, 3], atol=5e-7)  # beta has 7 digits
+    np.testing.assert_allclose(got.i_tx, table[:, 1], atol=1e-5)
+    np.testing.assert_allclose(got.i_ty, table[:, 2], atol=1e-5)
+    assert bool(got.converged.all())
+
+
+def test_critical_values(x64):
+    np.testing.assert_allclose(bottleneck.critical_beta(JOINT), 2.264415982510197, rtol=1e-12)
+    got = bottleneck.critical_beta(JOINT, form="dual")
+    np.testing.assert_allclose(got, 1.4845313994, rtol=1e-10)
+    np.testing.assert_allclose(bottleneck.critical_beta(BSC), 1.5625, rtol=1e-12)
+    got = bottleneck.critical_beta(BSC, form="dual")
+    np.testing.assert_allclose(got, 0.828535449690, rtol=1e-11)
+
+
+@pytest.mark.parametrize("form", ["ib", "dual"])
+def test_the_trivial_solution_splits_at_the_critical_value(form, x64):
+    critical = bottleneck.critical_beta(JOINT, form=form)
+    below, above = bottleneck.curve(
+        JOINT, critical * jnp.array([0.97, 1.05]), form=form, max_iterations=20_000
+    ).i_tx
+    assert below < 1e-7 and above > 1e-2
+
+
+def test_binary_symmetric_channel_lies_on_its_curve(x64):
+    def curve(i_x):
+        """I_Y = log 2 - h(a * p) with h(a) = log 2 - I_X."""
+
+        def h(a):
+            return -a * np.log(a) - (1 - a) * np.log(1 - a)
+
+        low, high = 0.0, 0.5
+        for _ in range(80):
+            a = 0.5 * (low + high)
+            low, high = (a, high) if h(a) < np.log(2) - i_x else (low, a)
+        return np.log(2) - h(a * 0.9 + (1 - a) * 0.1)
+
+    got = bottleneck.curve(BSC, [2.0, 3.0], cardinality=2)
+    np.testing.assert_allclose(got.i_tx, [0.4827303826, 0.6577625913], atol=1e-7)
+    np.testing.assert_allclose(got.i_ty, [0.2822729836, 0.3580764777], atol=1e-7)
+    dual = bottleneck.curve(BSC, [2.0, 1.6], cardinality=2, form="dual")
+    np.testing.assert_allclose(dual.i_tx, [0.5501210641, 0.4407641717], atol=1e-7)
+    for i_x, i_y in zip(dual.i_tx, dual.i_ty):
+        np.testing.assert_allclose(i_y, curve(float(i_x)), atol=1e-8)
+
+
+def test_deterministic_labels_have_one_corner(x64):
+    joint = np.array([[0.2, 0.0], [0.3, 0.0], [0.0, 0.5]])
+    got = bottleneck.curve(joint, [1.5, 3.0, 20.0])
+    np.testing.assert_allclose(got.i_tx, np.log(2), atol=1e-6)
+    np.testing.assert_allclose(got.i_ty, np.log(2), atol=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), beta=st.floats(0.1, 30.0), form=st.sampled_from(["ib", "dual"]))
+def test_no_sweep_raises_the_functional_and_processing_loses_information(seed, beta, form):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(15)).reshape(5, 3) + 1e-6
+    with jax.enable_x64(True):
+        p = jnp.asarray(p / p.sum())
+        p_x = p.sum(1)
+        start = jax.nn.log_softmax(jnp.asarray(rng.normal(size=(5, 4))), axis=1)
+        values = []
+        for sweeps in (0, 1, 2, 3, 5, 9, 20):
+            s = DESCEND(form, p, beta, start, sweeps, 0.0)
+            values.append(float(s.functional))
+            assert s.i_ty <= s.i_tx + 1e-12
+            assert s.i_ty <= float(jnp.sum(p * jnp.log(p / p_x[:, None] / p.sum(0)))) + 1e-12
+        assert (np.diff(values) <= 1e-12).all()
+
+
+@given(seed=st.integers(0, 10_000))
+def test_dual_decoders_stay_in_the_exponential_family(seed):
+    rng = np.random.default_rng(seed)
+    statistics, natural = rng.normal(size=(7, 2)), rng.normal(size=(5, 2))
+    with jax.enable_x64(True):
+        rows = jax.nn.softmax(jnp.asarray(statistics @ natural.T), axis=1)
+        got = bottleneck.dual_ib(rows / 7, 4.0, max_iterations=300)
+        basis = np.column_stack([natural, np.ones(5)])
+        for mass, row in zip(got.encoder.mean(0), np.log(got.decoder)):
+            if mass > 1e-6:
+                fit = basis @ np.linalg.lstsq(basis, row, rcond=None)[0]
+                np.testing.assert_allclose(fit, row, atol=1e-9)
+
+
+def test_one_beta_is_its_entry_of_the_curve_and_counts_are_normalised(x64):
+    key = jax.random.key(3)
+    many = bottleneck.curve(JOINT, [3.0, 5.0], key=key)
+    one = bottleneck.ib(1000 * JOINT, 5.0, 5, key=key)
+    np.testing.assert_allclose(one.i_tx, many.i_tx[1], rtol=1e-9)
+    np.testing.assert_allclose(one.i_ty_decoder, one.i_ty, rtol=1e-9)
+    assert one.encoder.shape == (5, 5)
+    np.testing.assert_allclose(one.encoder.sum(1), 1.0, rtol=1e-12)
+
+
+def test_an_unfinished_run_says_so():
+    got = bottleneck.ib(JOINT, 2.3, max_iterations=3)
+    assert not bool(got.converged) and int(got.iterations) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: bottleneck.ib(-JOINT, 2.0), "nonnegative"),
+        (lambda: bottleneck.ib(JOINT[0], 2.0), "table"),
+        (lambda: bottleneck.ib(JOINT, -2.0), "beta=-2"),
+        (lambda: bottleneck.ib(JOINT, 2.0, 0), "cardinality=0"),
+        (lambda: bottleneck.dual_ib(np.eye(2), 2.0), "label noise"),
+        (lambda: bottleneck.curve(JOINT, [1.0], form="triple"), "triple"),
+        (lambda: bottleneck.critical_beta(JOINT, form="triple"), "triple"),
+    ],
+)
+def test_bad_input_is_refused_by_name(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()

@@ -88,9 +88,9 @@ def test_constants_of_convolutional_kernels(x64, case):
 
 def test_dropping_position_pairs_changes_nothing(x64):
     """A pooling window of one keeps all pairs of positions and must not change the kernel."""
-    plain = serial(c(), activation("relu"), c(strides=2), activation("relu"), flatten(), dense())
+    plain = serial(c(), activation("erf"), c(strides=2), activation("relu"), flatten(), dense())
     paired = serial(
-        c(), activation("relu"), c(strides=2), activation("relu"), avg_pool(1), flatten(), dense()
+        c(), activation("erf"), c(strides=2), activation("relu"), avg_pool(1), flatten(), dense()
     )
     a, b = compiled(plain, IMAGES), compiled(paired, IMAGES)
     np.testing.assert_allclose(a.nngp, b.nngp, rtol=1e-13)
@@ -110,34 +110,36 @@ def test_two_input_sets_are_blocks_of_one(x64):
 
 def wide(name, width):
     """Small networks of every word of the vocabulary, for Monte Carlo at finite width."""
-    block = serial(activation("relu"), dense(width, 1.2, 0.2))
+    branch = serial(activation("gelu"), dense(width, 1.2, 0.2))
     cases = {
-        "mlp": serial(dense(width, 1.3, 0.2), activation("erf"), dense(1, 1.3, 0.2)),
-        "gelu": serial(dense(width, 1.3, 0.2), activation("gelu"), dense(1, 1.1, 0.1)),
-        "residual": serial(
-            dense(width, 1.1, 0.1), residual(block), activation("relu"), dense(1, 1.0, 0.3)
+        "vectors": serial(
+            dense(width, 1.1, 0.4),
+            layer_norm(),
+            residual(branch),
+            activation("relu"),
+            dense(1, 1.0, 0.3),
         ),
-        "norm": serial(dense(width, 1.1, 0.4), layer_norm(), activation("relu"), dense(1, 1.0)),
-        "strided": serial(c(strides=2, width=width), activation("relu"), flatten(), dense(1, 1.2)),
-        "circular": serial(
-            c("CIRCULAR", width=width), activation("relu"), avg_pool(2), flatten(), dense(1, 1.2)
-        ),
-        "valid": serial(
-            c("VALID", width=width), activation("sin"), global_avg_pool(), dense(1, 1.2, 0.2)
+        "strided": serial(c(strides=2, width=width), activation("erf"), flatten(), dense(1, 1.2)),
+        "pooled": serial(
+            c("CIRCULAR", width=width),
+            activation("relu"),
+            avg_pool((1, 2)),
+            conv(width, (2, 1), 1, "VALID", 1.1, 0.2),
+            activation("sin"),
+            global_avg_pool(),
+            dense(1, 1.2, 0.2),
         ),
     }
     return cases[name]
 
 
-@pytest.mark.parametrize(
-    "name", ["mlp", "gelu", "residual", "norm", "strided", "circular", "valid"]
-)
+@pytest.mark.parametrize("name", ["vectors", "strided", "pooled"])
 def test_finite_networks_converge_to_the_kernels(name):
     """Mean over 300 random networks of width 128, within five standard deviations.
 
     The bias of order 1/width stays below the standard error for these networks.
     """
-    images = name in ("strided", "circular", "valid")
+    images = name != "vectors"
     x = jnp.asarray(IMAGES if images else [[1.0, 0.0, 0.5], [0.3, -0.2, 0.8]], jnp.float32)
     net = wide(name, 128)
 
@@ -182,4 +184,4 @@ def test_layer_norm_gives_unit_variance(x64):
 )
 def test_orders_without_a_closed_form_are_refused(build, x, word):
     with pytest.raises(ValueError, match=word):
-        infinite.kernels(build(), x)
+        jax.eval_shape(lambda z: infinite.kernels(build(), z), x)

@@ -14,15 +14,21 @@ def concrete(*values: Any) -> bool:
     return not any(isinstance(v, jax.core.Tracer) for v in values)  # pyright: ignore
 
 
+def floating(value: Any) -> JaxArray:
+    """An array of the precision given, or of the default one for integers."""
+    array = jnp.asarray(value)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    return array.astype(jnp.result_type(float))
+
+
 def samples(name: str, value: Any) -> JaxArray:
     """Samples as a floating (n, d) array.
 
     Raises:
         ValueError: for other shapes, fewer than two samples, or values that are not finite.
     """
-    array = jnp.asarray(value)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        array = array.astype(jnp.result_type(float))
+    array = floating(value)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:

@@ -1,14 +1,13 @@
 """Mutual information of known laws."""
 
-from typing import Any
-
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.mi.checks import concrete, floating
+from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
 def discrete(joint: Float[Array, "k m"]) -> Estimate:
@@ -26,7 +25,7 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
     Raises:
         ValueError: for a table that is no matrix, has negative entries, or sums to zero.
     """
-    table = _floating(joint)
+    table = floating(joint)
     if table.ndim != 2:
         raise ValueError(f"joint has shape {table.shape}; it must be a table (k, m)")
     if concrete(table):
@@ -58,7 +57,7 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
     Raises:
         ValueError: for a matrix that is not square, symmetric, or has no room for Y.
     """
-    cov = _floating(cov)
+    cov = floating(cov)
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
         raise ValueError(f"cov has shape {cov.shape}; it must be square")
     if not 0 < dim_x < cov.shape[0]:
@@ -69,19 +68,106 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
             raise ValueError("cov is not symmetric; give a covariance")
         if np.linalg.eigvalsh(host).min() < -1e-6 * np.abs(host).max():
             raise ValueError("cov has a negative eigenvalue; give a covariance")
-    a = jnp.linalg.cholesky(cov[:dim_x, :dim_x])
-    b = jnp.linalg.cholesky(cov[dim_x:, dim_x:])
-    whitened = jnp.linalg.solve(a, cov[:dim_x, dim_x:])
-    whitened = jnp.linalg.solve(b, whitened.T)
-    rho = jnp.linalg.svd(whitened, compute_uv=False)
-    value = -0.5 * jnp.sum(jnp.log1p(-(jnp.minimum(rho, 1.0) ** 2)))
+    value = _information(cov, dim_x)
     reason = "one vector determines part of the other: the information is infinite"
     ok = jnp.isfinite(value)
     return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian", reason)
 
 
-def _floating(value: Any) -> JaxArray:
-    array = jnp.asarray(value)
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return array
-    return array.astype(jnp.result_type(float))
+def canonical_correlations(cov: JaxArray, dim_x: int) -> JaxArray:
+    """Canonical correlations of a covariance, without checks."""
+    a = jnp.linalg.cholesky(cov[:dim_x, :dim_x])
+    b = jnp.linalg.cholesky(cov[dim_x:, dim_x:])
+    whitened = jnp.linalg.solve(a, cov[:dim_x, dim_x:])
+    whitened = jnp.linalg.solve(b, whitened.T)
+    return jnp.minimum(jnp.linalg.svd(whitened, compute_uv=False), 1.0)
+
+
+def canonical_information(cov: JaxArray, dim_x: int) -> JaxArray:
+    """Gaussian information of a covariance, without checks; infinite at a correlation of 1."""
+    return -0.5 * jnp.sum(jnp.log1p(-(canonical_correlations(cov, dim_x) ** 2)))
+
+
+def log_determinant(cov: JaxArray) -> JaxArray:
+    """Of a positive definite matrix; NaN for others."""
+    return 2 * jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(cov))))
+
+
+_information = jax.jit(canonical_information, static_argnums=1)
+
+
+def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Estimate:
+    r"""Conditional information I(X;Y|Z) of a Gaussian (X, Y, Z) from its covariance, exactly.
+
+    The information of the conditional covariance, the Schur complement of that of Z.
+
+    Args:
+        cov: joint covariance of (X, Y, Z), (d, d).
+        dim_x: dimension of X.
+        dim_y: dimension of Y; the rest is Z.
+
+    Returns:
+        Nats with error 0; infinite or NaN and not ok for a singular covariance.
+
+    Raises:
+        ValueError: for a matrix that is not square or has no room for Z.
+    """
+    cov = floating(cov)
+    both = dim_x + dim_y
+    if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
+        raise ValueError(f"cov has shape {cov.shape}; it must be square")
+    if dim_x < 1 or dim_y < 1 or both >= cov.shape[0]:
+        raise ValueError(f"dim_x={dim_x}, dim_y={dim_y}: give at least 1 each and leave some to Z")
+    cross = cov[:both, both:]
+    given = cov[:both, :both] - cross @ jnp.linalg.solve(cov[both:, both:], cross.T)
+    value = _information(given, dim_x)
+    reason = "a variable is determined by the others"
+    zero = jnp.zeros_like(value)
+    return Estimate(value, zero, jnp.isfinite(value), "none", "gaussian_conditional", reason)
+
+
+def gaussian_mixture(
+    means: Float[Array, " m"],
+    std: Scalar,
+    weights: Float[Array, " m"] | None = None,
+    *,
+    nodes: int = 1001,
+) -> Estimate:
+    r"""I(C;T) for T = m_C + N(0, std^2) on the line, by quadrature.
+
+    .. math:: I = -\sum_c w_c\,E_z \log\sum_j w_j e^{-((m_c - m_j + sz)^2 - s^2z^2)/2s^2}
+
+    Args:
+        means: the components' means, (m,).
+        std: standard deviation of the noise, > 0.
+        weights: probabilities of the components, (m,); equal if None.
+        nodes: of the trapezoidal rule over 10 std, which converges exponentially here.
+
+    Returns:
+        Nats, error 0; not ok without noise.
+
+    Raises:
+        ValueError: for means that are no vector, weights of another shape, or a negative std.
+    """
+    m = floating(means)
+    if m.ndim != 1:
+        raise ValueError(f"means has shape {m.shape}; give (m,), on the line")
+    w = jnp.full(m.shape, 1 / m.shape[0], m.dtype) if weights is None else floating(weights)
+    if w.shape != m.shape:
+        raise ValueError(f"weights has shape {w.shape}; give one weight for each of {m.shape[0]}")
+    if concrete(std) and not np.all(np.asarray(std) >= 0):
+        raise ValueError(f"std={std} must not be negative or NaN")
+    if nodes < 2:
+        raise ValueError(f"nodes={nodes} must be at least 2")
+    z = jnp.linspace(-10.0, 10.0, nodes, dtype=m.dtype)
+    mass = jnp.exp(-0.5 * z**2)
+    mass = mass / jnp.sum(mass)
+    w = w / jnp.sum(w)
+    s = jnp.asarray(std, m.dtype)
+    gaps = (m[:, None] - m[None]) / jnp.where(s > 0, s, 1.0)
+    exponent = -0.5 * gaps[:, :, None] ** 2 - gaps[:, :, None] * z
+    logs = jax.nn.logsumexp(exponent, axis=1, b=w[None, :, None])
+    value = -jnp.sum(jnp.where(w > 0, w, 0.0) * (logs @ mass))
+    ok = jnp.isfinite(value) & (s > 0)
+    reason = "no noise: give a positive std"
+    return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian_mixture", reason)

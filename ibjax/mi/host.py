@@ -16,11 +16,11 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
     Returns:
         Counts in x and in y, (n,) each, and the distance of the k-th neighbour, (n,).
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     joint = np.hstack([x, y])
-    distance, index = cKDTree(joint).query(joint, k + 1, p=np.inf, workers=-1)
-    radius = distance[:, -1]
+    distance, index = KDTree(joint).query(joint, k + 1, p=np.inf, workers=-1)
+    radius, index = np.asarray(distance)[:, -1], np.asarray(index)
     counts = []
     for z in (x, y):
         if algorithm == 1:
@@ -40,10 +40,10 @@ def twins(z: np.ndarray) -> float:
 def _within(z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
     if z.shape[1] == 1:
         return _within_on_a_line(z[:, 0], radius, strict)
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     reach = np.nextafter(radius, -np.inf) if strict else radius
-    return cKDTree(z).query_ball_point(z, reach, p=np.inf, return_length=True, workers=-1)
+    return KDTree(z).query_ball_point(z, reach, p=np.inf, return_length=True, workers=-1)
 
 
 def _within_on_a_line(z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:

@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ibjax.interface import Estimate
+from ibjax.mi.copula import cca, gaussian_copula
+from ibjax.mi.histogram import binned, plug_in
 from ibjax.mi.knn import ksg
-from ibjax.mi.parametric import binned, gaussian_copula, plug_in
+from ibjax.mi.mixed_samples import mixed, ross
+from ibjax.mi.slices import max_sliced, sliced
+from ibjax.mi.variational import neural
 from ibjax.typing import BiasDirection
+
+Samples: TypeAlias = Literal["continuous", "mixed", "discrete"]
+"""Two continuous variables, one continuous and one of classes, or two of classes."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +26,21 @@ class Estimator:
 
     Attributes:
         name: key in tables.
-        function: ``(x, y) -> Estimate``.
-        applies_to: "continuous" samples or "discrete" classes.
+        function: ``(x, y) -> Estimate``, or ``(key, x, y)`` where `random`.
+        applies_to: "continuous" samples, "discrete" classes, or "mixed": continuous x, classes y.
         bias: direction in which it errs on average.
         reference: where it comes from.
         summary: one line for people.
+        random: whether it draws random numbers.
     """
 
     name: str
-    function: Callable[[Any, Any], Estimate]
-    applies_to: Literal["continuous", "discrete"]
+    function: Callable[..., Estimate]
+    applies_to: Samples
     bias: BiasDirection
     reference: str
     summary: str
+    random: bool = False
 
 
 def estimators() -> tuple[Estimator, ...]:
@@ -42,7 +51,7 @@ def estimators() -> tuple[Estimator, ...]:
             ksg,
             "continuous",
             "down",
-            "kraskov2004",
+            "Kraskov, Stoegbauer, Grassberger (2004)",
             "nearest neighbours, algorithm 1, k = 3; the first choice in few dimensions",
         ),
         Estimator(
@@ -50,7 +59,7 @@ def estimators() -> tuple[Estimator, ...]:
             partial(ksg, algorithm=2),
             "continuous",
             "down",
-            "kraskov2004",
+            "Kraskov, Stoegbauer, Grassberger (2004)",
             "nearest neighbours, algorithm 2, k = 3",
         ),
         Estimator(
@@ -58,8 +67,16 @@ def estimators() -> tuple[Estimator, ...]:
             gaussian_copula,
             "continuous",
             "unknown",
-            "ince2017",
+            "Ince et al. (2017)",
             "Gaussian dependence of the ranks; misses what correlation does not show",
+        ),
+        Estimator(
+            "cca",
+            cca,
+            "continuous",
+            "unknown",
+            "Gaussian law with exact correction",
+            "canonical correlations; exact on average for Gaussian samples of any dimension",
         ),
         Estimator(
             "binned_10",
@@ -70,6 +87,66 @@ def estimators() -> tuple[Estimator, ...]:
             "plug-in over 10 equal bins a coordinate: a measure of clustering",
         ),
         Estimator(
+            "binned_10_mass",
+            partial(binned, bins=10, cells="mass"),
+            "continuous",
+            "up",
+            "",
+            "plug-in over 10 bins of equal mass a coordinate: a measure of clustering",
+        ),
+        Estimator(
+            "sliced",
+            sliced,
+            "continuous",
+            "down",
+            "Goldfeld, Greenewald (2021)",
+            "mean over random one-dimensional projections; a smaller quantity than I",
+            random=True,
+        ),
+        Estimator(
+            "max_sliced",
+            max_sliced,
+            "continuous",
+            "down",
+            "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
+            "the best of such projections, measured on the other half of the samples",
+            random=True,
+        ),
+        Estimator(
+            "neural_infonce",
+            neural,
+            "continuous",
+            "down",
+            "van den Oord et al. (2018)",
+            "trained critic, held out; at most the logarithm of the samples measured at once",
+            random=True,
+        ),
+        Estimator(
+            "neural_nwj",
+            partial(neural, objective="nwj"),
+            "continuous",
+            "down",
+            "Nguyen, Wainwright, Jordan (2010)",
+            "trained critic, held out; no cap, variance grows like exp(I)",
+            random=True,
+        ),
+        Estimator(
+            "ross",
+            ross,
+            "mixed",
+            "down",
+            "Ross (2014)",
+            "nearest neighbours within and across classes",
+        ),
+        Estimator(
+            "mixed",
+            mixed,
+            "mixed",
+            "unknown",
+            "Gao, Kannan, Oh, Viswanath (2017)",
+            "nearest neighbours with atoms; takes the numbers of the classes for places",
+        ),
+        Estimator(
             "plug_in",
             plug_in,
             "discrete",
@@ -77,24 +154,37 @@ def estimators() -> tuple[Estimator, ...]:
             "",
             "table of counts",
         ),
+        Estimator(
+            "plug_in_corrected",
+            partial(plug_in, corrected=True),
+            "discrete",
+            "unknown",
+            "Panzeri, Treves (1996)",
+            "table of counts less the leading bias",
+        ),
     )
 
 
 def all_applicable(x: Any, y: Any, *, key: Any = None) -> dict[str, Estimate]:
     """Every estimate that applies to two samples, by name.
 
-    Two integer vectors are classes and get the plug-in value; anything else is continuous.
+    A vector of integers is a variable of classes; anything else is continuous.
 
     Args:
         x: samples, (n,) or (n, d).
         y: samples of the same length.
-        key: for estimators that draw random numbers; none here does.
+        key: for estimators that draw random numbers, which are left out without one.
+
+    Returns:
+        One `Estimate` a row of `estimators` that applies, in their order.
 
     Raises:
         ValueError: for samples that do not pair up or are not finite.
     """
-    del key
     a, b = np.asarray(x), np.asarray(y)
-    classes = all(np.issubdtype(v.dtype, np.integer) and v.ndim == 1 for v in (a, b))
-    kind = "discrete" if classes else "continuous"
-    return {e.name: e.function(a, b) for e in estimators() if e.applies_to == kind}
+    classes = [v.ndim == 1 and np.issubdtype(v.dtype, np.integer) for v in (a, b)]
+    kind = ("continuous", "mixed", "discrete")[sum(classes)]
+    if kind == "mixed" and classes[0]:
+        a, b = b, a
+    rows = [e for e in estimators() if e.applies_to == kind and (key is not None or not e.random)]
+    return {e.name: e.function(key, a, b) if e.random else e.function(a, b) for e in rows}

@@ -1,0 +1,103 @@
+"""Critics: parameters and scores of every pair (x_i, y_j), as pure functions."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.typing import JaxArray, Key
+
+
+class Critic(NamedTuple):
+    """A parametrised score.
+
+    Attributes:
+        init: ``key -> params``.
+        scores: ``(params, x (n, dx), y (m, dy)) -> (n, m)``.
+    """
+
+    init: Callable[[Key], Any]
+    scores: Callable[[Any, JaxArray, JaxArray], JaxArray]
+
+
+def critic(kind: str, dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
+    """A critic by name: "separable", "joint" or "conditional".
+
+    Raises:
+        ValueError: for an unknown name or a width below 1.
+    """
+    makers = {"separable": _separable, "joint": _joint, "conditional": _conditional}
+    if kind not in makers:
+        raise ValueError(f"critic={kind!r} is unknown; give 'separable' or 'joint'")
+    if not widths or min(widths) < 1:
+        raise ValueError(f"widths={widths} must name at least one width, each at least 1")
+    return makers[kind](dx, dy, widths, dtype)
+
+
+def _separable(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
+    """g(x) . h(y) + a(x) + b(y): two networks and one matrix product a batch."""
+    size = widths[-1]
+
+    def init(key):
+        kx, ky = jax.random.split(key)
+        return {
+            "x": _mlp(kx, (dx, *widths, size + 1), dtype),
+            "y": _mlp(ky, (dy, *widths, size + 1), dtype),
+        }
+
+    def scores(params, x, y):
+        g, h = _apply(params["x"], x), _apply(params["y"], y)
+        inner = jnp.matmul(g[:, :-1], h[:, :-1].T, precision=jax.lax.Precision.HIGHEST)
+        return inner / math.sqrt(size) + g[:, -1:] + h[:, -1]
+
+    return Critic(init, scores)
+
+
+def _joint(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
+    """One network of (x, y), applied to every pair: dearer, and free of product form."""
+
+    def init(key):
+        kx, ky, kr = jax.random.split(key, 3)
+        return {
+            "x": _mlp(kx, (dx, widths[0]), dtype),
+            "y": _mlp(ky, (dy, widths[0]), dtype),
+            "rest": _mlp(kr, (*widths, 1), dtype),
+        }
+
+    def scores(params, x, y):
+        # the first layer is a sum of a part of x and a part of y: it costs n + m, not n m
+        g, h = _apply(params["x"], x), _apply(params["y"], y)
+        return _apply(params["rest"], jax.nn.relu(g[:, None] + h[None]))[..., 0]
+
+    return Critic(init, scores)
+
+
+def _conditional(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
+    """Log-density q(y|x) of a Gaussian with independent coordinates, from a network of x."""
+
+    def init(key):
+        return {"x": _mlp(key, (dx, *widths, 2 * dy), dtype)}
+
+    def scores(params, x, y):
+        mean, raw = jnp.split(_apply(params["x"], x), 2, axis=-1)
+        log_std = 5 * jnp.tanh(raw / 5)  # scales between e^-5 and e^5 of standardised data
+        z = (y[None] - mean[:, None]) * jnp.exp(-log_std)[:, None]
+        return -jnp.sum(0.5 * z**2 + log_std[:, None] + 0.5 * math.log(2 * math.pi), axis=-1)
+
+    return Critic(init, scores)
+
+
+def _mlp(key: Key, sizes: tuple[int, ...], dtype: Any) -> list[tuple[JaxArray, JaxArray]]:
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [
+        (jax.random.normal(k, (a, b), dtype) * math.sqrt(2 / (a + b)), jnp.zeros(b, dtype))
+        for k, a, b in zip(keys, sizes[:-1], sizes[1:])
+    ]
+
+
+def _apply(layers: list[tuple[JaxArray, JaxArray]], x: JaxArray) -> JaxArray:
+    for i, (w, b) in enumerate(layers):
+        x = (jax.nn.relu(x) if i else x) @ w + b
+    return x

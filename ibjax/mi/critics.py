@@ -16,10 +16,12 @@ class Critic(NamedTuple):
     Attributes:
         init: ``key -> params``.
         scores: ``(params, x (n, dx), y (m, dy)) -> (n, m)``.
+        at_once: the most samples whose pairs may be scored together.
     """
 
     init: Callable[[Key], Any]
     scores: Callable[[Any, JaxArray, JaxArray], JaxArray]
+    at_once: int = 1024
 
 
 def critic(kind: str, dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
@@ -71,7 +73,7 @@ def _joint(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
         g, h = _apply(params["x"], x), _apply(params["y"], y)
         return _apply(params["rest"], jax.nn.relu(g[:, None] + h[None]))[..., 0]
 
-    return Critic(init, scores)
+    return Critic(init, scores, at_once=512)
 
 
 def _conditional(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:

@@ -12,7 +12,7 @@ from jax.scipy.special import digamma, gammaln, xlogy
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating, samples
 from ibjax.mi.exact import log_determinant
-from ibjax.mi.neighbours import chebyshev, kth_smallest, rows_at_once
+from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, rows_at_once
 from ibjax.typing import Array, Float, JaxArray
 
 
@@ -29,7 +29,7 @@ def entropy(law: Float[Array, "..."]) -> Estimate:
         ValueError: for negative entries or a sum of zero.
     """
     p = _law("law", law)
-    return _exact(-jnp.sum(xlogy(p, p)), "entropy")
+    return _exact(-_sum_plogp(p), "entropy")
 
 
 def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
@@ -47,8 +47,7 @@ def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
     p = _law("joint", joint)
     if p.ndim != 2:
         raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m)")
-    row = jnp.sum(p, axis=1)
-    return _exact(jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(p, p)), "conditional_entropy")
+    return _exact(_sum_plogp(jnp.sum(p, axis=1)) - _sum_plogp(p), "conditional_entropy")
 
 
 def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
@@ -67,8 +66,8 @@ def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
     if p.ndim != 3:
         raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m, l)")
     xz, yz, z = jnp.sum(p, axis=1), jnp.sum(p, axis=0), jnp.sum(p, axis=(0, 1))
-    value = jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(xz, xz)) - jnp.sum(xlogy(yz, yz))
-    return _exact(value + jnp.sum(xlogy(z, z)), "conditional_discrete")
+    value = _sum_plogp(p) - _sum_plogp(xz) - _sum_plogp(yz) + _sum_plogp(z)
+    return _exact(value, "conditional_discrete")
 
 
 def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
@@ -143,7 +142,7 @@ def _kozachenko(x: JaxArray, k: int, norm: str, rows: int):
             distance = jnp.sqrt(jnp.sum((x - x[i]) ** 2, axis=1))
         return kth_smallest(jnp.where(jnp.arange(n) == i, jnp.inf, distance), k)
 
-    logs = d * jnp.log(jax.lax.map(one, jnp.arange(n), batch_size=rows))
+    logs = d * jnp.log(map_rows(one, n, rows))
     half = jnp.asarray(d / 2, x.dtype)
     ball = half * math.log(math.pi) - gammaln(half + 1)
     volume = d * math.log(2) if norm == "chebyshev" else ball
@@ -159,6 +158,11 @@ def _law(name: str, value: Array) -> JaxArray:
         if not (host >= 0).all() or not host.sum() > 0:
             raise ValueError(f"{name} must be nonnegative and not all zero; give counts or a law")
     return p / jnp.sum(p)
+
+
+@jax.jit
+def _sum_plogp(p: JaxArray) -> JaxArray:
+    return jnp.sum(xlogy(p, p))
 
 
 def _exact(value: JaxArray, name: str, reason: str = "") -> Estimate:

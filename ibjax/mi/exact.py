@@ -1,5 +1,7 @@
 """Mutual information of known laws."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,9 +34,7 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
         host = np.asarray(table)
         if not (host >= 0).all() or not host.sum() > 0:
             raise ValueError("joint must be nonnegative and not all zero; give counts or a law")
-    p = table / jnp.sum(table)
-    row, column = jnp.sum(p, axis=1), jnp.sum(p, axis=0)
-    value = jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(column, column))
+    value = _table_information(table)
     return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "discrete")
 
 
@@ -72,6 +72,13 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
     reason = "one vector determines part of the other: the information is infinite"
     ok = jnp.isfinite(value)
     return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian", reason)
+
+
+@jax.jit
+def _table_information(table: JaxArray) -> JaxArray:
+    p = table / jnp.sum(table)
+    row, column = jnp.sum(p, axis=1), jnp.sum(p, axis=0)
+    return jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(column, column))
 
 
 def canonical_correlations(cov: JaxArray, dim_x: int) -> JaxArray:
@@ -159,15 +166,20 @@ def gaussian_mixture(
         raise ValueError(f"std={std} must not be negative or NaN")
     if nodes < 2:
         raise ValueError(f"nodes={nodes} must be at least 2")
+    s = jnp.asarray(std, m.dtype)
+    value = _mixture_information(m, s, w, nodes)
+    ok = jnp.isfinite(value) & (s > 0)
+    reason = "no noise: give a positive std"
+    return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian_mixture", reason)
+
+
+@partial(jax.jit, static_argnums=3)
+def _mixture_information(m: JaxArray, s: JaxArray, w: JaxArray, nodes: int) -> JaxArray:
     z = jnp.linspace(-10.0, 10.0, nodes, dtype=m.dtype)
     mass = jnp.exp(-0.5 * z**2)
     mass = mass / jnp.sum(mass)
     w = w / jnp.sum(w)
-    s = jnp.asarray(std, m.dtype)
     gaps = (m[:, None] - m[None]) / jnp.where(s > 0, s, 1.0)
     exponent = -0.5 * gaps[:, :, None] ** 2 - gaps[:, :, None] * z
     logs = jax.nn.logsumexp(exponent, axis=1, b=w[None, :, None])
-    value = -jnp.sum(jnp.where(w > 0, w, 0.0) * (logs @ mass))
-    ok = jnp.isfinite(value) & (s > 0)
-    reason = "no noise: give a positive std"
-    return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian_mixture", reason)
+    return -jnp.sum(jnp.where(w > 0, w, 0.0) * (logs @ mass))

@@ -119,7 +119,7 @@ def _equal_width(v: JaxArray, bins: int) -> JaxArray:
 def _equal_mass(v: JaxArray, bins: int) -> JaxArray:
     def column(c):
         below = jnp.searchsorted(jnp.sort(c), c, side="left")
-        return (below * (bins / v.shape[0])).astype(jnp.int32)
+        return (below * bins // v.shape[0]).astype(jnp.int32)
 
     return jnp.clip(jax.vmap(column, 1, 1)(v), 0, bins - 1)
 
@@ -155,7 +155,7 @@ def _local_ratios(a: JaxArray, b: JaxArray, joint: JaxArray, dtype, corrected: b
     value = jnp.mean(local)
     if corrected:
         cells_a, cells_b, cells = (jnp.max(v) + 1 for v in (a, b, joint))
-        value = value - (cells - cells_a - cells_b + 1) / (2 * n)
+        value = value - (cells - cells_a - cells_b + 1).astype(dtype) / (2 * n)
     error = jnp.std(local, ddof=1) / math.sqrt(n)
     ok = jnp.any(a != a[0]) & jnp.any(b != b[0])
     return value.astype(dtype), error.astype(dtype), ok

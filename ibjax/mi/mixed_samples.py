@@ -9,7 +9,7 @@ from jax.scipy.special import digamma
 
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair, samples
-from ibjax.mi.neighbours import chebyshev, count, kth_smallest, rows_at_once
+from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, rows_at_once
 from ibjax.typing import Array, Float, Int, JaxArray
 
 
@@ -113,7 +113,7 @@ def _ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
         terms = digamma(jnp.minimum(k, size - 1.0)) - digamma(size * 1.0)
         return terms - digamma(jnp.maximum(inside, 1.0)), radius
 
-    terms, radius = jax.lax.map(local, jnp.arange(n), batch_size=rows)
+    terms, radius = map_rows(local, n, rows)
     number = jnp.maximum(jnp.sum(kept), 1) * 1.0
     terms = jnp.where(kept, terms, 0.0)
     mean = jnp.sum(terms) / number
@@ -137,7 +137,7 @@ def _mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
         ny = jnp.where(atom, count(dy == 0), count(dy < radius))
         return digamma(neighbours) - digamma(nx) - digamma(ny)
 
-    local = jnp.log(float(n)) + jax.lax.map(one, jnp.arange(n), batch_size=rows)
+    local = jnp.log(float(n)) + map_rows(one, n, rows)
     error = jnp.std(local, ddof=1) / np.sqrt(n)
     value = jnp.mean(local)
     varied = jnp.any(x != x[:1]) & jnp.any(y != y[:1])

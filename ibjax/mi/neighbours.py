@@ -1,9 +1,12 @@
 """Distances to neighbours in the largest coordinate, in blocks of bounded memory."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.typing import Array, JaxArray
 
@@ -20,6 +23,19 @@ def rows_at_once(n: int, block: int | None) -> int:
         cells = 2**20 if jax.default_backend() == "cpu" else 2**26
         block = max(1, cells // n)
     return min(block, n)
+
+
+def map_rows(function: Callable[[JaxArray], Any], n: int, rows: int) -> Any:
+    """A function of each index 0..n-1, `rows` at once: `vmap` in a loop of two rounds at least.
+
+    A loop, because neighbours are counted by comparing distances for equality: inlined, the
+    compiler may fuse them with the arithmetic that made the samples and round them in two ways.
+    """
+    rounds = max(2, -(-n // rows))
+    rows = -(-n // rounds)
+    index = np.minimum(np.arange(rounds * rows), n - 1).reshape(rounds, rows)
+    found = jax.lax.map(jax.vmap(function), jnp.asarray(index))
+    return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:n], found)
 
 
 def chebyshev(points: Array, centre: Array) -> JaxArray:

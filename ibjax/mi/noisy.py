@@ -10,7 +10,7 @@ import numpy as np
 
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating, samples
-from ibjax.mi.neighbours import rows_at_once
+from ibjax.mi.neighbours import map_rows, rows_at_once
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key, Scalar
 
 
@@ -143,11 +143,11 @@ def sample_propagation(
 def _pairwise(m: JaxArray, std: JaxArray, rows: int):
     n = m.shape[0]
 
-    def one(row):
-        d = jnp.sum((m - row) ** 2, axis=1) / std**2
+    def one(i):
+        d = jnp.sum((m - m[i]) ** 2, axis=1) / std**2
         return jax.nn.logsumexp(-d / 8), jax.nn.logsumexp(-d / 2)
 
-    lower, upper = jax.lax.map(one, m, batch_size=rows)
+    lower, upper = map_rows(one, n, rows)
     return math.log(n) - jnp.mean(lower), math.log(n) - jnp.mean(upper)
 
 
@@ -156,18 +156,17 @@ def _component_information(key: Any, s: JaxArray, beta: JaxArray, draws: int, wh
     n, d = s.shape
     z = jax.random.normal(key, (n, draws, d), s.dtype)
 
-    def one(centre_and_draws):
-        centre, zs = centre_and_draws
-        gap = (centre - s) / beta
+    def one(i):
+        gap = (s[i] - s) / beta
         near = -0.5 * jnp.sum(gap**2, axis=1)
 
         def term(draw):
             # |z|^2 cancels between the mixture and its component: far centres lose no digits
             return math.log(n) - jax.nn.logsumexp(near - gap @ draw)
 
-        return jax.lax.map(term, zs)
+        return jax.lax.map(term, z[i])
 
-    terms = jax.lax.map(one, (s, z), batch_size=rows)
+    terms = map_rows(one, n, rows)
     within = jnp.mean(jnp.var(terms, axis=1, ddof=1)) / draws if whole else jnp.zeros((), s.dtype)
     between = jnp.var(jnp.mean(terms, axis=1), ddof=1)
     return jnp.mean(terms), (within if whole else between) / n

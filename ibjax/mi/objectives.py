@@ -1,5 +1,6 @@
 """Variational objectives: functions of a matrix of scores, each with the direction it errs in."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -120,23 +121,24 @@ def interpolated(scores: JaxArray, weights: JaxArray, options: Any) -> JaxArray:
     """
     alpha = options["alpha"]
     n = scores.shape[0]
-    tiny = jnp.finfo(scores.dtype).tiny
-    top = jax.lax.stop_gradient(jnp.max(scores, axis=0))
-    e = jnp.exp(scores - top)
-    # all but the matched x (a row's own) and one other, for each choice of that one
-    own = jnp.diagonal(e)
-    rest = jnp.maximum(jnp.sum(e, axis=0) - own - e, 0.0)
+    off = _off(scores, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.max(off, axis=0))
+    e = jnp.exp(off - top)
+    # sums over all rows but one from both sides: a difference would lose all digits
+    none = jnp.zeros_like(e[:1])
+    above = jnp.concatenate([none, jnp.cumsum(e, axis=0)[:-1]])
+    below = jnp.concatenate([jnp.cumsum(e[::-1], axis=0)[-2::-1], none])
+    own = jnp.diagonal(scores)
+    with_own = jnp.logaddexp(own, _log(above + below) + top)
+    without = logsumexp(off, axis=0)
 
-    def log_mixed(first):
-        mean = jnp.log(jnp.maximum(first + rest, tiny) / (n - 1)) + top
-        return jnp.logaddexp(_log(alpha) + mean, _log(1 - alpha))
+    def mixed(log_sum):
+        return jnp.logaddexp(_log(alpha) + log_sum - math.log(n - 1), _log(1 - alpha))
 
     pairs = _off_diagonal(weights)
-    matched = jnp.diagonal(scores) - jnp.sum(pairs * _off(log_mixed(own)), axis=0) / jnp.sum(
-        pairs, axis=0
-    )
-    unmatched = jnp.sum(pairs * jnp.exp(_off(scores - log_mixed(e), -jnp.inf))) / jnp.sum(pairs)
-    return 1 + weights @ matched - unmatched
+    penalty = jnp.sum(pairs * _off(mixed(with_own)), axis=0) / jnp.sum(pairs, axis=0)
+    unmatched = jnp.sum(pairs * jnp.exp(off - mixed(without))) / jnp.sum(pairs)
+    return 1 + weights @ (own - penalty) - unmatched
 
 
 def club(scores: JaxArray, weights: JaxArray, options: Any = None) -> JaxArray:

@@ -12,8 +12,6 @@ from ibjax.mi.critics import Critic, critic
 from ibjax.mi.objectives import Objective, objectives, weighted_error
 from ibjax.typing import Array, Float, JaxArray, Key
 
-_EVALUATED_AT_ONCE = 1024
-
 
 class _State(NamedTuple):
     key: Any
@@ -69,8 +67,8 @@ def neural(
     Returns:
         Nats, unclamped. The bias is "down" for bounds that hold on held-out samples in
         expectation: nwj, js, infonce (at most the logarithm of the samples measured at once,
-        1024 or fewer), interpolated; "unknown" for the rest. Not ok where training left the
-        finite numbers or an input is constant.
+        1024 or fewer, 512 for a joint critic), interpolated; "unknown" for the rest. Not ok where
+        training left the finite numbers or an input is constant.
 
     Raises:
         ValueError: for unknown names, fewer than 20 samples, or settings below 1.
@@ -122,9 +120,8 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
         value, average = objective.train(model.scores(params, xs, ys), average, options)
         return -value, average
 
-    def step(carry, key):
+    def step(carry, chosen):
         params, moments, average = carry
-        chosen = jax.random.choice(key, train.shape[0], (batch,), replace=False)
         gradient, average = jax.grad(loss, has_aux=True)(
             params, average, x_train[chosen], y_train[chosen]
         )
@@ -135,7 +132,11 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
     def look(state: _State) -> _State:
         key, now = jax.random.split(state.key)
         carry = (state.params, state.moments, state.average)
-        (params, moments, average), _ = jax.lax.scan(step, carry, jax.random.split(now, every))
+        # passes through the samples in one new order a round; no batch holds a sample twice
+        size = train.shape[0]
+        places = (jnp.arange(every)[:, None] * batch + jnp.arange(batch)) % size
+        batches = jax.random.permutation(now, size)[places]
+        (params, moments, average), _ = jax.lax.scan(step, carry, batches)
         seen = _validate(objective, model, params, x[stop], y[stop], options)
         better = seen > state.best  # False for NaN
         best_params = jax.tree.map(lambda a, b: jnp.where(better, a, b), params, state.best_params)
@@ -170,34 +171,32 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
 
 def _validate(objective: Objective, model: Critic, params, x, y, options) -> JaxArray:
     """What early stopping increases: the likelihood of q, or the objective itself."""
-    if objective.critic == "ratio":
-        return _evaluate(objective, model, params, x, y, options)[0]
-
-    def one(a, b):
-        return model.scores(params, a[None], b[None])[0, 0]
-
-    return jnp.mean(jax.vmap(one)(x, y))
+    if objective.critic == "conditional":
+        return jnp.mean(jax.vmap(lambda a, b: model.scores(params, a[None], b[None]))(x, y))
+    return jnp.mean(_by_blocks(objective.value, model, params, x, y, options))
 
 
 def _evaluate(objective: Objective, model: Critic, params, x, y, options):
-    """Mean over blocks of samples, so that no matrix is larger than a block squared."""
-    size = min(_EVALUATED_AT_ONCE, x.shape[0])
+    def both(scores, uniform, options):
+        value = objective.value(scores, uniform, options)
+        return value, weighted_error(objective.value, scores, options)
+
+    values, variances = _by_blocks(both, model, params, x, y, options)
+    return jnp.mean(values), jnp.sqrt(jnp.mean(variances) / values.shape[0])
+
+
+def _by_blocks(function, model: Critic, params, x, y, options):
+    """A function of the scores of each block of samples: no matrix is larger than one squared."""
+    size = min(model.at_once, x.shape[0])
     blocks = x.shape[0] // size
     xs = x[: blocks * size].reshape(blocks, size, -1)
     ys = y[: blocks * size].reshape(blocks, size, -1)
     uniform = jnp.full(size, 1 / size, x.dtype)
 
     def one(samples):
-        a, b = samples
-        # row by row for critics that build an array for each pair
-        scores = jax.lax.map(
-            lambda r: model.scores(params, r[None], b)[0], a, batch_size=min(64, size)
-        )
-        value = objective.value(scores, uniform, options)
-        return value, weighted_error(objective.value, scores, options)
+        return function(model.scores(params, *samples), uniform, options)
 
-    values, variances = jax.lax.map(one, (xs, ys))
-    return jnp.mean(values), jnp.sqrt(jnp.mean(variances) / blocks)
+    return jax.lax.map(one, (xs, ys))
 
 
 def _standardise(v: JaxArray, seen: JaxArray) -> JaxArray:

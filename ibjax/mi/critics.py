@@ -1,11 +1,14 @@
 """Critics: parameters and scores of every pair (x_i, y_j), as pure functions."""
 
+import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.typing import JaxArray, Key
 
@@ -42,45 +45,31 @@ def _separable(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
     """g(x) . h(y) + a(x) + b(y): two networks and one matrix product a batch."""
     size = widths[-1]
 
-    def init(key):
-        kx, ky = jax.random.split(key)
-        return {
-            "x": _mlp(kx, (dx, *widths, size + 1), dtype),
-            "y": _mlp(ky, (dy, *widths, size + 1), dtype),
-        }
+    shapes = {"x": (dx, *widths, size + 1), "y": (dy, *widths, size + 1)}
 
     def scores(params, x, y):
         g, h = _apply(params["x"], x), _apply(params["y"], y)
         inner = jnp.matmul(g[:, :-1], h[:, :-1].T, precision=jax.lax.Precision.HIGHEST)
         return inner / math.sqrt(size) + g[:, -1:] + h[:, -1]
 
-    return Critic(init, scores)
+    return Critic(partial(_init, shapes, dtype), scores)
 
 
 def _joint(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
     """One network of (x, y), applied to every pair: dearer, and free of product form."""
-
-    def init(key):
-        kx, ky, kr = jax.random.split(key, 3)
-        return {
-            "x": _mlp(kx, (dx, widths[0]), dtype),
-            "y": _mlp(ky, (dy, widths[0]), dtype),
-            "rest": _mlp(kr, (*widths, 1), dtype),
-        }
+    shapes = {"x": (dx, widths[0]), "y": (dy, widths[0]), "rest": (*widths, 1)}
 
     def scores(params, x, y):
         # the first layer is a sum of a part of x and a part of y: it costs n + m, not n m
         g, h = _apply(params["x"], x), _apply(params["y"], y)
         return _apply(params["rest"], jax.nn.relu(g[:, None] + h[None]))[..., 0]
 
-    return Critic(init, scores, at_once=512)
+    return Critic(partial(_init, shapes, dtype), scores, at_once=512)
 
 
 def _conditional(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
     """Log-density q(y|x) of a Gaussian with independent coordinates, from a network of x."""
-
-    def init(key):
-        return {"x": _mlp(key, (dx, *widths, 2 * dy), dtype)}
+    shapes = {"x": (dx, *widths, 2 * dy)}
 
     def scores(params, x, y):
         mean, raw = jnp.split(_apply(params["x"], x), 2, axis=-1)
@@ -88,15 +77,20 @@ def _conditional(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Criti
         z = (y[None] - mean[:, None]) * jnp.exp(-log_std)[:, None]
         return -jnp.sum(0.5 * z**2 + log_std[:, None] + 0.5 * math.log(2 * math.pi), axis=-1)
 
-    return Critic(init, scores)
+    return Critic(partial(_init, shapes, dtype), scores)
 
 
-def _mlp(key: Key, sizes: tuple[int, ...], dtype: Any) -> list[tuple[JaxArray, JaxArray]]:
-    keys = jax.random.split(key, len(sizes) - 1)
-    return [
-        (jax.random.normal(k, (a, b), dtype) * math.sqrt(2 / (a + b)), jnp.zeros(b, dtype))
-        for k, a, b in zip(keys, sizes[:-1], sizes[1:])
-    ]
+def _init(shapes: dict[str, tuple[int, ...]], dtype: Any, key: Key) -> Any:
+    """Glorot weights and zero biases, all sliced from one draw: several would compile slowly."""
+    sizes = [a * b for shape in shapes.values() for a, b in itertools.pairwise(shape)]
+    draws = iter(jnp.split(jax.random.normal(key, (sum(sizes),), dtype), np.cumsum(sizes)[:-1]))
+    return {
+        name: [
+            (next(draws).reshape(a, b) * math.sqrt(2 / (a + b)), jnp.zeros(b, dtype))
+            for a, b in itertools.pairwise(shape)
+        ]
+        for name, shape in shapes.items()
+    }
 
 
 def _apply(layers: list[tuple[JaxArray, JaxArray]], x: JaxArray) -> JaxArray:

@@ -108,7 +108,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
     objective = objectives()[name]
     n = x.shape[0]
     key_split, key_init, key_batches = jax.random.split(key, 3)
-    order = jax.random.permutation(key_split, n)
+    order = _shuffled(key_split, n)
     train, stop, measure = order[: n // 2], order[n // 2 : (7 * n) // 10], order[(7 * n) // 10 :]
     varied = jnp.any(x != x[:1]) & jnp.any(y != y[:1])
     x, y = _standardise(x, x[train]), _standardise(y, y[train])
@@ -135,7 +135,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
         # passes through the samples in one new order a round; no batch holds a sample twice
         size = train.shape[0]
         places = (jnp.arange(every)[:, None] * batch + jnp.arange(batch)) % size
-        batches = jax.random.permutation(now, size)[places]
+        batches = _shuffled(now, size)[places]
         (params, moments, average), _ = jax.lax.scan(step, carry, batches)
         seen = _validate(objective, model, params, x[stop], y[stop], options)
         better = seen > state.best  # False for NaN
@@ -197,6 +197,11 @@ def _by_blocks(function, model: Critic, params, x, y, options):
         return function(model.scores(params, *samples), uniform, options)
 
     return jax.lax.map(one, (xs, ys))
+
+
+def _shuffled(key: Key, n: int) -> JaxArray:
+    # one sort; jax.random.permutation sorts several times and compiles longer
+    return jnp.argsort(jax.random.uniform(key, (n,)))
 
 
 def _standardise(v: JaxArray, seen: JaxArray) -> JaxArray:

@@ -141,15 +141,15 @@ def test_a_known_channel_is_bounded_from_both_sides(x64):
     # y = x + noise of variance 1/4 in two dimensions: I = log 5
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(200):
+    for _ in range(100):
         x = rng.normal(size=(128, 2))
         y = x + 0.5 * rng.normal(size=(128, 2))
         d = ((y[None] - x[:, None]) ** 2).sum(-1)
         found.append(-2 * d - np.log(2 * np.pi / 4))
     bounds = jax.jit(jax.vmap(mi.known_conditional))(np.stack(found))
     means = [float(jnp.mean(b.value)) for b in bounds]
-    np.testing.assert_allclose(means[:2], [1.562, 1.659], atol=0.02)
-    np.testing.assert_allclose(means[2], 8.0, atol=0.15)  # d times the signal-to-noise ratio
+    np.testing.assert_allclose(means[:2], [1.562, 1.659], atol=0.03)
+    np.testing.assert_allclose(means[2], 8.0, atol=0.2)  # d times the signal-to-noise ratio
     assert means[0] < np.log(5) < means[1]
     assert [b.bias for b in bounds] == ["down", "up", "up"]
     one = mi.known_conditional(found[0])

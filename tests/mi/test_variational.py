@@ -16,14 +16,14 @@ def correlated(n, rho, seed, dim=1):
     return x, y.astype(np.float32)
 
 
-@pytest.mark.parametrize("name", list(mi.objectives()))
+# each way of training once (infonce below); what is measured has its own tests
+@pytest.mark.parametrize("name", ["mine", "nwj", "interpolated", "smile", "club"])
 def test_a_gaussian_pair_is_learnt(name):
     x, y = correlated(2000, 0.8, 0)
     truth = -0.5 * np.log1p(-0.64)
     got = mi.neural(jax.random.key(0), x, y, name, **FAST)
     value, error = float(got.value), float(got.std_error)
     assert bool(got.ok) and got.name == f"neural_{name}" and 0.01 < error < 0.3
-    # the exponential of nwj has heavy tails where its critic was trained as a classifier
     if name == "club":  # exact q: I plus the reverse divergence, rho^2 / (1 - rho^2) in all
         assert abs(value - 0.64 / 0.36) < 4 * error
     else:
@@ -37,6 +37,8 @@ def test_one_program_for_many_layers_and_keys():
     got = jax.jit(jax.vmap(lambda k, a, b: mi.neural(k, a, b, **fast)))(keys, x, y)
     want = [float(mi.neural(k, a, b, **fast).value) for k, a, b in zip(keys, x, y)]
     np.testing.assert_allclose(got.value, want, atol=2e-3)
+    truth = -0.5 * np.log1p(-(np.array([0.0, 0.5, 0.95]) ** 2))
+    assert np.all(np.abs(got.value - truth) < 4 * got.std_error + 0.1)
     assert got.value[2] > 0.6 > 0.3 > got.value[0] and got.ok.all()
 
 
@@ -68,15 +70,15 @@ def test_scores_of_all_pairs_are_scores_of_each(kind, x64):
     params = model.init(jax.random.key(0))
     rng = np.random.default_rng(0)
     x, y = jnp.array(rng.normal(size=(4, 3))), jnp.array(rng.normal(size=(6, 2)))
-    scores = jax.jit(model.scores)
-    table = scores(params, x, y)
-    each = [[scores(params, a[None], b[None])[0, 0] for b in y] for a in x]
+    table = jax.jit(model.scores)(params, x, y)
+    one = jax.vmap(lambda a, b: model.scores(params, a[None], b[None])[0, 0], (None, 0))
+    each = jax.jit(jax.vmap(one, (0, None)))(x, y)
     np.testing.assert_allclose(table, each, rtol=1e-12)
     if kind == "conditional":  # a density: integrates to one over y
         grid = jnp.linspace(-40, 40, 801)
         a, b = jnp.meshgrid(grid, grid)
         points = jnp.stack([a.ravel(), b.ravel()], axis=1)
-        mass = jnp.sum(jnp.exp(model.scores(params, x[:1], points))) * 0.1**2
+        mass = jnp.sum(jnp.exp(jax.jit(model.scores)(params, x[:1], points))) * 0.1**2
         np.testing.assert_allclose(mass, 1.0, rtol=1e-6)
 
 

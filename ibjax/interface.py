@@ -183,6 +183,21 @@ class Hyper(NamedTuple):
     depth: Any = 0
 
 
+class BatchStatistics(NamedTuple):
+    """A network that normalises by statistics of the batch and keeps running ones for later.
+
+    Attributes:
+        init: ``() -> running statistics`` before the first step.
+        train: ``(params, statistics, x, weights, key, hyper) -> (logits, statistics)``, normalised
+            by the batch; `weights` says how much each example counts, None for equally.
+        evaluate: ``(params, statistics, x, key, hyper) -> logits`` with the running statistics.
+    """
+
+    init: Callable[..., Any]
+    train: Callable[..., tuple[Any, Any]]
+    evaluate: Callable[..., Any]
+
+
 class Network(NamedTuple):
     """A network as pure functions; the mathematics never sees a framework.
 
@@ -199,6 +214,8 @@ class Network(NamedTuple):
         trainable: ``(params, hyper) -> pytree of 0/1`` marking the parameters in use, or None
             when all are (padded depth masks the rest).
         stochastic: whether `apply` draws noise, so that evaluation averages over draws.
+        batch_statistics: for batch normalisation, else None. Training and evaluation then go
+            through it instead of `apply`. Trajectory bounds refuse such a network.
     """
 
     init: Callable[..., Any]
@@ -209,6 +226,7 @@ class Network(NamedTuple):
     assemble: Callable[..., Any] | None = None
     trainable: Callable[..., Any] | None = None
     stochastic: bool = False
+    batch_statistics: BatchStatistics | None = None
 
 
 class Evidence(NamedTuple):

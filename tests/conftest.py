@@ -1,5 +1,6 @@
 """Settings every test shares: hypothesis profile, the float64 fixture, the shared data."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("ibjax")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_memory_maps():
+    """Drop compiled programs before their memory maps reach Linux's limit of 65,530 a process.
+
+    Every program XLA compiles for the CPU holds about fourteen maps; past the limit the next
+    compilation ends in a segmentation fault.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        from ibjax.langevin import replicas
+
+        replicas._compile.cache_clear()
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

@@ -22,12 +22,14 @@ class Reproduction:
     Attributes:
         name: what `ibjax reproduce` calls it.
         summary: one line for people.
-        run: ``(folder, quick, log) -> Outcome``.
+        run: ``(folder, quick, log) -> Outcome``; where it has options, they come fourth.
+        options: a frozen dataclass of its own options, all with defaults, or None.
     """
 
     name: str
     summary: str
-    run: Callable[[Path, bool, Log], Outcome]
+    run: Callable[..., Outcome]
+    options: type | None = None
 
 
 def save(figure: Any, path: Path) -> Path:

@@ -14,7 +14,7 @@ SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --ste
 
 def ibjax(*arguments, cwd=None, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "ibjax.cli", *map(str, arguments)],
+        [sys.executable, "-m", "ibjax", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -94,7 +94,7 @@ def test_mnist_runs_the_main_job(tfds_dir, tmp_path):
         (["run", "--steps", "many"], "--steps"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["walk"], "walk"),
-        ([], "run, show, list, mi, reproduce"),
+        ([], "run, show, list, mi"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_status_two(arguments, named, capsys, tmp_path, monkeypatch):

@@ -1,0 +1,76 @@
+"""The command line: one file a command, each a frozen dataclass of options and `execute`."""
+
+import contextlib
+import io
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ibjax.cli import listing, mi, reproduce, run, show
+
+
+class Command(NamedTuple):
+    """The options of a command, and what it does with them."""
+
+    options: type
+    execute: Callable[[Any], None]
+
+
+COMMANDS = {
+    "run": Command(run.Run, run.execute),
+    "show": Command(show.Show, show.execute),
+    "list": Command(listing.List, listing.execute),
+    "mi": Command(mi.Mi, mi.execute),
+    "reproduce": Command(reproduce.Reproduce, reproduce.execute),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0 only on success.
+
+    A mistake of the user's ends in one line on standard error that says what to change, and
+    status 2; an interruption in status 130.
+    """
+    try:
+        execute, options = _parse(sys.argv[1:] if argv is None else argv)
+        execute(options)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"ibjax: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ibjax: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(words: list[str]) -> tuple[Callable[[Any], None], Any]:
+    """What to do, with its options."""
+    if words[:1] == ["reproduce"]:
+        return reproduce.execute, _options(reproduce.parsers(), words[1:], "ibjax reproduce")
+    options = _options({name: c.options for name, c in COMMANDS.items()}, words, "ibjax")
+    return {c.options: c.execute for c in COMMANDS.values()}[type(options)], options
+
+
+def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
+    """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
+    import tyro
+
+    said = io.StringIO()
+    about = "How well will this network generalize, and which bound says so?"
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                choices, args=words, prog=prog, description=about
+            )
+    except SystemExit as stopped:
+        if stopped.code in (0, None):
+            raise
+        raise ValueError(f"{_message(said.getvalue())}; see {prog} --help") from None
+
+
+def _message(framed: str) -> str:
+    """The text between the title and the next rule of a framed report, on one line."""
+    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
+    texts = itertools.dropwhile(lambda line: not line, lines[1:])
+    return " ".join(itertools.takewhile(bool, texts)) or "unknown option"

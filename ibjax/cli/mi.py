@@ -1,0 +1,52 @@
+"""`ibjax mi`: the mutual information of two arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ibjax.cli.terminal import console
+
+
+@dataclass(frozen=True)
+class Mi:
+    """Estimate the mutual information of two arrays with every estimator that applies."""
+
+    x: Annotated[Path, tyro.conf.Positional]
+    """First variable, .npy: (n,) or (n, d); integers are taken as classes."""
+    y: Annotated[Path, tyro.conf.Positional]
+    """Second variable, .npy, of the same length."""
+    seed: int = 0
+    """Seed of the estimators that draw random numbers."""
+
+
+def execute(command: Mi) -> None:
+    """Print one row an estimator."""
+    import jax
+    from rich.table import Table
+
+    from ibjax import mi
+
+    x, y = _load(command.x), _load(command.y)
+    with jax.enable_x64(True):
+        found = mi.all_applicable(x, y, key=jax.random.key(command.seed))
+    table = Table(title=f"I(X; Y) in nats, n = {len(x)}", title_justify="left")
+    for column in ("estimator", "value", "standard error", "bias", "remark"):
+        table.add_column(column)
+    for name, e in found.items():
+        remark = "" if bool(e.ok) else f"do not use: {e.reason}"
+        table.add_row(name, f"{float(e.value):.4f}", f"{float(e.std_error):.4f}", e.bias, remark)
+    console().print(table)
+
+
+def _load(path: Path) -> Any:
+    import numpy as np
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; give a .npy array")
+    array = np.load(path, allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):
+        shape = getattr(array, "shape", "an archive")
+        raise ValueError(f"{path}: holds {shape}; give one .npy array of shape (n,) or (n, d)")
+    return array

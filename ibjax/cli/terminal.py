@@ -1,0 +1,51 @@
+"""What the commands share: the console, the devices of this process, how a result is shown."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray
+    from rich.console import Console
+
+
+def console(stderr: bool = False) -> "Console":
+    """A console without highlighting; the width is the terminal's."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def prepare_devices(cache: bool) -> None:
+    """One XLA device a core on a CPU, and compiled programs kept on disk.
+
+    Both are settings of this process, made before JAX starts; a setting of the user's stays.
+    """
+    import jax
+
+    if "XLA_FLAGS" not in os.environ and not os.environ.get("JAX_NUM_CPU_DEVICES"):
+        try:
+            jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
+        except RuntimeError:
+            pass  # JAX has started (the command line called as a function): keep its devices
+    if cache and getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(base / "ibjax" / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def present(dataset: "xarray.Dataset", path: Path, checkpoint: int = -1) -> None:
+    """Print the table of a results file and redraw its picture, whole or not at all."""
+    from ibjax import report
+
+    out = console()
+    out.print(report.table(dataset, checkpoint))
+    picture = path.with_suffix(".png")
+    partial = picture.with_suffix(".part.png")
+    try:
+        report.figure(dataset, checkpoint).savefig(partial, dpi=150)
+        os.replace(partial, picture)
+    finally:
+        partial.unlink(missing_ok=True)
+    out.print(f"results: {path}", soft_wrap=True)
+    out.print(f"picture: {picture}", soft_wrap=True)

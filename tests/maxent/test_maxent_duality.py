@@ -83,6 +83,35 @@ def test_box_figures_and_an_independent_solver(x64, l1, objective):
     assert (np.asarray(fit.weights)[inactive] == 0).all()
 
 
+@pytest.mark.parametrize(("l2", "l1"), [(0.0, 0.02), (0.01, 0.02)])
+def test_proximal_steps_reach_what_newton_reaches(x64, l2, l1):
+    """Thousands of weights take proximal steps: the same optimum, the same zeros, no gap."""
+    rng = np.random.default_rng(9)
+    features = rng.normal(size=(60, 12)) @ (np.eye(12) + 0.3)
+    labels = np.argmax(features[:, :3] + rng.normal(size=(60, 3)), axis=1)
+    one = maxent.solve(features, labels, l2=l2, l1=l1, method="newton")
+    two = maxent.solve(features, labels, l2=l2, l1=l1, method="proximal")
+    assert bool(two.converged)
+    np.testing.assert_allclose(two.primal, one.primal, atol=1e-11)
+    # An absolute penalty alone leaves some weights free to move along with their class mates.
+    np.testing.assert_allclose(maxent.law(features, two), maxent.law(features, one), atol=1e-7)
+    assert (np.asarray(two.weights) == 0).sum() >= 6
+    assert abs(float(two.objective_gap)) < 1e-7
+    assert np.abs(two.residual).max() < l1 + l2 * np.abs(two.weights).max() + 1e-8
+
+
+def test_many_weights_with_an_absolute_penalty():
+    """600 units times 3 classes: beyond Newton, chosen by itself, mostly exact zeros."""
+    rng = np.random.default_rng(10)
+    features = rng.normal(size=(90, 600)).astype(np.float32)
+    labels = np.argmax(features[:, :3], axis=1)
+    fit = maxent.solve(features, labels, l1=0.05, num_classes=3)
+    assert bool(fit.converged)
+    live = np.abs(np.asarray(fit.weights)).sum(axis=1) > 0
+    assert live[:3].all() and live.sum() < 120
+    assert abs(float(fit.objective_gap)) < 1e-3 and float(fit.violation) < 1e-4
+
+
 def test_box_wide_enough_leaves_the_constant_law(x64):
     """|R| <= l1 already at q = P(Y): every weight is exactly zero."""
     fit = maxent.solve(CUBE, ISING, l1=0.3)

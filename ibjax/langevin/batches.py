@@ -39,7 +39,7 @@ def order(key: Key, step: Array, previous: Array, n: int, b: int, batching: Batc
         return previous
     if batching == "without_replacement":
         return jax.random.permutation(jax.random.fold_in(key, step), n)
-    per_epoch = n // b
+    per_epoch = -(-n // b) if batching == "whole_epochs" else n // b
 
     def fresh():
         return jax.random.permutation(jax.random.fold_in(key, step // per_epoch), n)
@@ -62,5 +62,12 @@ def draw(
         return order, chosen.astype(jnp.float32)
     if b == n:
         return order, None
+    if batching == "whole_epochs" and n % b:
+        first = (step % -(-n // b)) * b
+        # Beyond the end other examples fill the batch up, with weight zero.
+        places = first + jnp.arange(b)
+        members = jnp.minimum(n - first, b)
+        weights = jnp.where(places < n, b / members, 0.0)
+        return order[places % n], weights.astype(jnp.float32)
     start = 0 if batching == "without_replacement" else (step % (n // b)) * b
     return jax.lax.dynamic_slice(order, (start,), (b,)), None

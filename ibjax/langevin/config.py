@@ -10,7 +10,7 @@ import optax
 from ibjax.interface import Hyper, Network
 from ibjax.networks import CNN, MLP
 
-Batching = Literal["full", "epochs", "without_replacement", "poisson"]
+Batching = Literal["full", "epochs", "whole_epochs", "without_replacement", "poisson"]
 OPTIMIZERS = ("sgld", "sgd", "momentum", "adam")
 
 
@@ -22,7 +22,8 @@ class Config:
         network: an `MLP` or `CNN` description, or a ready `Network`.
         steps: number of updates T.
         batch_size: examples a step; None for the full batch.
-        batching: full; epochs (reshuffled, incomplete last batch dropped); without_replacement
+        batching: full; epochs (reshuffled, incomplete last batch dropped); whole_epochs (the
+            last batch kept, however small, and averaged over its own size; not for sgld); without_replacement
             (a fresh subset each step); poisson (each example with probability b/n, normalised
             by b). Never dependent on the data, which the theorems need.
         learning_rate: eta, a number or an optax schedule.
@@ -78,6 +79,11 @@ class Config:
             raise ValueError(
                 f"account=True with optimizer={self.optimizer!r}: the trajectory account needs the "
                 "weight noise of sgld"
+            )
+        if self.batching == "whole_epochs" and self.optimizer == "sgld":
+            raise ValueError(
+                "batching='whole_epochs' averages the last batch over fewer examples, which the "
+                "trajectory bounds of sgld do not count: use 'epochs' or another optimizer"
             )
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")

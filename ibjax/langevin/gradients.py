@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ibjax.interface import Hyper, Network
+from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -39,12 +39,14 @@ class StepGradient(NamedTuple):
             weights, (batch,); NaN where the network does not give them.
         loss: weighted mean of the losses before the step.
         examples: the per-example gradients, or None where the network does not give them.
+        statistics: running batch statistics after the step, if the network keeps them.
     """
 
     gradient: Any
     norms_sq: Array
     loss: Array
     examples: PerExample | None = None
+    statistics: Any = None
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
@@ -89,6 +91,42 @@ def step_gradient(
 
     loss, gradient = jax.value_and_grad(mean_loss)(params)
     return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), loss)
+
+
+def normalised_gradient(
+    network: BatchStatistics,
+    params: Any,
+    statistics: Any,
+    x: Array,
+    y: Array,
+    weights: Array | None,
+    b: int,
+    key: Key,
+    hyper: Hyper,
+) -> StepGradient:
+    """Gradient of the mean cross-entropy of a batch that is normalised by its own statistics.
+
+    The examples of the batch share their statistics, so none has a gradient of its own.
+
+    Args:
+        network: the batch-normalised network.
+        params: its parameters.
+        statistics: its running statistics before the step.
+        x: inputs (batch, ...).
+        y: labels (batch,).
+        weights: how often each example counts, (batch,), or None for once each.
+        b: the normaliser of the sum.
+        key: draws the layer noise.
+        hyper: scalars of the run.
+    """
+
+    def mean_loss(p):
+        logits, after = network.train(p, statistics, x, weights, key, hyper)
+        losses = cross_entropy(logits, y)
+        return jnp.sum(losses if weights is None else weights * losses) / b, after
+
+    (loss, after), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), loss, None, after)
 
 
 def _tapped(network, params, x, y, w, b, key, hyper, clipping) -> StepGradient:

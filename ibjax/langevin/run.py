@@ -10,7 +10,13 @@ from jax.flatten_util import ravel_pytree
 from ibjax.interface import Hyper, Network
 from ibjax.langevin import accountant, batches
 from ibjax.langevin.config import Config, optimizer, schedules
-from ibjax.langevin.gradients import StepGradient, cross_entropy, differences, step_gradient
+from ibjax.langevin.gradients import (
+    StepGradient,
+    cross_entropy,
+    differences,
+    normalised_gradient,
+    step_gradient,
+)
 from ibjax.langevin.transform import schedule_value
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -29,6 +35,7 @@ class TrainState(NamedTuple):
         sums: running sums of the gradient statistics, (3,).
         lost: what rounding has cost them so far (compensated summation), (3,).
         account: the trajectory account, if one is kept.
+        statistics: running batch statistics, if the network keeps them.
     """
 
     weights: Array
@@ -37,6 +44,7 @@ class TrainState(NamedTuple):
     sums: Array
     lost: Array
     account: accountant.Account | None
+    statistics: Any = None
 
 
 class Measurement(NamedTuple):
@@ -69,6 +77,13 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         n: number of training examples.
     """
     b = batches.size(n, config.batch_size, config.batching)
+    normalised = network.batch_statistics
+    if normalised is not None and (config.account or config.clip is not None):
+        raise ValueError(
+            "a network with batch statistics has no per-example gradients, and its running "
+            "statistics leave through no noise: set account=False and clip=None, or use "
+            "GroupNorm, LayerNorm or no normalisation"
+        )
     if config.account and network.taps is None:
         raise ValueError("account=True needs a network of dense layers, which gives `taps`")
     example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
@@ -81,7 +96,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         state = optimizer(config, hyper).init(weights)
         zeros = jnp.zeros(3)
         account = accountant.start(n) if config.account else None
-        return TrainState(weights, state, jnp.arange(n), zeros, zeros, account)
+        statistics = None if normalised is None else normalised.init()
+        return TrainState(weights, state, jnp.arange(n), zeros, zeros, account, statistics)
 
     def used(weights: Array, hyper: Hyper) -> Array | None:
         if network.trainable is None:
@@ -97,6 +113,9 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         params, clipping = unravel(state.weights), config.clip is not None
 
         def gradient(rows):
+            if normalised is not None:
+                inputs = (x[rows], y[rows], w, b, layer_key, hyper)
+                return normalised_gradient(normalised, params, state.statistics, *inputs)
             return step_gradient(
                 network, params, x[rows], y[rows], w, b, layer_key, hyper, clipping
             )
@@ -122,7 +141,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             square, along = differences(network, params, got.examples, ghost, unravel(noise))
             scale = jnp.sqrt(eta * beta / 2) / b
             account = accountant.update(account, member, square, along, scale)
-        return TrainState(state.weights + update, opt, order, sums, lost, account)
+        statistics = got.statistics
+        return TrainState(state.weights + update, opt, order, sums, lost, account, statistics)
 
     def advance(state, start, stop, key, hyper, index, mask, x, y) -> TrainState:
         def body(t, s):
@@ -137,7 +157,10 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         key = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), step)
 
         def draw(k):
-            logits, _ = network.apply(params, inputs, k, hyper)
+            if normalised is not None:
+                logits = normalised.evaluate(params, state.statistics, inputs, k, hyper)
+            else:
+                logits, _ = network.apply(params, inputs, k, hyper)
             loss = cross_entropy(logits, labels.reshape(-1)).reshape(n, 2)
             return jnp.argmax(logits, axis=-1).reshape(n, 2), loss
 

@@ -3,6 +3,7 @@
 from ibjax.interface import Network
 from ibjax.networks import cnn as cnn
 from ibjax.networks import mlp as mlp
+from ibjax.networks import normalised as normalised
 from ibjax.networks.activations import activation as activation
 from ibjax.networks.activations import diameter as diameter
 from ibjax.networks.adapters import from_linen as from_linen
@@ -10,13 +11,16 @@ from ibjax.networks.adapters import from_nnx as from_nnx
 from ibjax.networks.cnn import CNN as CNN
 from ibjax.networks.cnn import patches as patches
 from ibjax.networks.mlp import MLP as MLP
+from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
 
 
-def build(config: MLP | CNN | Network, num_classes: int, input_shape: tuple[int, ...]) -> Network:
+def build(
+    config: MLP | CNN | NormalisedCNN | Network, num_classes: int, input_shape: tuple[int, ...]
+) -> Network:
     """The network of a description; a `Network` is returned as it is.
 
     Args:
-        config: an `MLP`, a `CNN`, or a ready `Network`.
+        config: an `MLP`, a `CNN`, a `NormalisedCNN`, or a ready `Network`.
         num_classes: number of logits.
         input_shape: shape of one input.
     """
@@ -26,4 +30,6 @@ def build(config: MLP | CNN | Network, num_classes: int, input_shape: tuple[int,
         return mlp.build(config, num_classes)
     if isinstance(config, CNN):
         return cnn.build(config, num_classes, input_shape)
-    raise ValueError(f"network={config!r} is not an MLP, a CNN or a Network")
+    if isinstance(config, NormalisedCNN):
+        return normalised.build(config, num_classes, input_shape)
+    raise ValueError(f"network={config!r} is not an MLP, a CNN, a NormalisedCNN or a Network")

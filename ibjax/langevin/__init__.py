@@ -5,5 +5,7 @@ from ibjax.langevin.gradients import cross_entropy as cross_entropy
 from ibjax.langevin.gradients import step_gradient as step_gradient
 from ibjax.langevin.replicas import run_replicas as run_replicas
 from ibjax.langevin.run import make_run as make_run
+from ibjax.langevin.tracker import Track as Track
+from ibjax.langevin.tracker import track as track
 from ibjax.langevin.transform import noise_std as noise_std
 from ibjax.langevin.transform import sgld as sgld

@@ -14,7 +14,7 @@ def size(n: int, batch_size: int | None, batching: Batching) -> int:
     Raises:
         ValueError: if the batch is larger than the sample.
     """
-    if batch_size is None or batching == "full":
+    if batching == "full" or batch_size is None:
         return n
     if batch_size > n:
         raise ValueError(f"batch_size={batch_size} exceeds the {n} training examples; lower it")
@@ -35,7 +35,7 @@ def order(key: Key, step: Array, previous: Array, n: int, b: int, batching: Batc
     Returns:
         A permutation, (n,).
     """
-    if b == n or batching in ("full", "poisson"):
+    if b == n or batching in ("full", "poisson", "fixed", "with_replacement"):
         return previous
     if batching == "without_replacement":
         return jax.random.permutation(jax.random.fold_in(key, step), n)
@@ -60,6 +60,8 @@ def draw(
     if batching == "poisson" and b < n:
         chosen = jax.random.bernoulli(jax.random.fold_in(key, step), b / n, (n,))
         return order, chosen.astype(jnp.float32)
+    if batching == "with_replacement":
+        return jax.random.randint(jax.random.fold_in(key, step), (b,), 0, n), None
     if b == n:
         return order, None
     if batching == "whole_epochs" and n % b:

@@ -10,7 +10,9 @@ import optax
 from ibjax.interface import Hyper, Network
 from ibjax.networks import CNN, MLP
 
-Batching = Literal["full", "epochs", "whole_epochs", "without_replacement", "poisson"]
+Batching = Literal[
+    "full", "epochs", "whole_epochs", "without_replacement", "poisson", "fixed", "with_replacement"
+]
 OPTIMIZERS = ("sgld", "sgd", "momentum", "adam")
 
 
@@ -23,9 +25,12 @@ class Config:
         steps: number of updates T.
         batch_size: examples a step; None for the full batch.
         batching: full; epochs (reshuffled, incomplete last batch dropped); whole_epochs (the
-            last batch kept, however small, and averaged over its own size; not for sgld); without_replacement
-            (a fresh subset each step); poisson (each example with probability b/n, normalised
-            by b). Never dependent on the data, which the theorems need.
+            last batch kept, however small, and averaged over its own size; not for sgld);
+            without_replacement (a fresh subset each step); poisson (each example with
+            probability b/n, normalised by b); fixed (the same disjoint batches every epoch);
+            with_replacement (independent draws: for `track` only, since the replica engine
+            counts each example of a batch once). Never dependent on the data, which the
+            theorems need.
         learning_rate: eta, a number or an optax schedule.
         inverse_temperature: beta of the mean loss, a number or a schedule; ignored by
             optimisers other than sgld.
@@ -89,7 +94,10 @@ class Config:
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
         ways = get_args(Batching)
         if self.batching not in ways:
-            raise ValueError(f"batching={self.batching!r} is unknown; choose one of {ways}")
+            raise ValueError(
+                f"batching={self.batching!r} is unknown; choose one of {ways}: batches that "
+                "depend on the data would void the trajectory bounds"
+            )
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip={self.clip} must be positive, or None for no clipping")
         for name in ("learning_rate", "inverse_temperature"):

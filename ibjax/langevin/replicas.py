@@ -215,7 +215,7 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
     network = build(config.network, shape.num_classes, shape.x[1:])
     pool = jax.ShapeDtypeStruct(shape.x, jnp.float32)
     run: Run = make_run(config, network, pool, shape.n)
-    over = _vectorised(config.mapping)
+    over = vectorised(config.mapping)
 
     def init(keys, values):
         return over(lambda k: run.init(k, values), keys)
@@ -273,7 +273,7 @@ def _bytes(compiled: Any) -> int:
     return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 
 
-def _vectorised(mapping: str) -> Callable[..., Any]:
+def vectorised(mapping: str) -> Callable[..., Any]:
     if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
         return lambda f, *xs: jax.vmap(f)(*xs)
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)

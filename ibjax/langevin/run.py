@@ -77,6 +77,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         n: number of training examples.
     """
     b = batches.size(n, config.batch_size, config.batching)
+    if config.batching == "with_replacement":
+        raise ValueError("batching='with_replacement' may repeat an example; use langevin.track")
     normalised = network.batch_statistics
     if normalised is not None and (config.account or config.clip is not None):
         raise ValueError(

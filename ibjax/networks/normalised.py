@@ -129,9 +129,8 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
 
     def init(key: Key, x: Array) -> Any:
         del x
-        sizes = [
-            out * (fan_in + (name in ("dense", "head"))) for name, (out, fan_in) in shapes.items()
-        ]
+        biased = ("dense", "head")
+        sizes = [out * (fan_in + (name in biased)) for name, (out, fan_in) in shapes.items()]
         draw = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
         params, start = {}, 0
         for size, (name, (out, fan_in)) in zip(sizes, shapes.items()):

@@ -1,5 +1,7 @@
 """Data sets by name, synthetic laws that carry their truth, and supersamples."""
 
+from ibjax.data.benchmark_tasks import BenchmarkLaw as BenchmarkLaw
+from ibjax.data.benchmark_tasks import benchmark_laws as benchmark_laws
 from ibjax.data.catalogue import load as load
 from ibjax.data.catalogue import names as names
 from ibjax.data.originals import download as download

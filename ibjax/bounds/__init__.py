@@ -36,6 +36,7 @@ from ibjax.bounds.pac_bayes import thermodynamic_divergence as thermodynamic_div
 from ibjax.bounds.registry import Bound as Bound
 from ibjax.bounds.registry import evaluate as evaluate
 from ibjax.bounds.registry import registry as registry
+from ibjax.bounds.saved import from_arrays as from_arrays
 from ibjax.bounds.supersample import e_cmi as e_cmi
 from ibjax.bounds.supersample import f_cmi as f_cmi
 from ibjax.bounds.supersample import ld_cmi as ld_cmi

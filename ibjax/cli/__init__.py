@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ibjax.cli import listing, mi, reproduce, run, show
+from ibjax.cli import bounds, listing, mi, reproduce, run, show
 
 
 class Command(NamedTuple):
@@ -21,6 +21,7 @@ COMMANDS = {
     "run": Command(run.Run, run.execute),
     "show": Command(show.Show, show.execute),
     "list": Command(listing.List, listing.execute),
+    "bounds": Command(bounds.Bounds, bounds.execute),
     "mi": Command(mi.Mi, mi.execute),
     "reproduce": Command(reproduce.Reproduce, reproduce.execute),
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from ibjax.cli import reading
 from ibjax.cli.terminal import console
 
 
@@ -28,7 +29,7 @@ def execute(command: Mi) -> None:
 
     from ibjax import mi
 
-    x, y = _load(command.x), _load(command.y)
+    x, y = _variable(command.x), _variable(command.y)
     with jax.enable_x64(True):
         found = mi.all_applicable(x, y, key=jax.random.key(command.seed))
     table = Table(title=f"I(X; Y) in nats, n = {len(x)}", title_justify="left")
@@ -40,13 +41,8 @@ def execute(command: Mi) -> None:
     console().print(table)
 
 
-def _load(path: Path) -> Any:
-    import numpy as np
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give a .npy array")
-    array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):
-        shape = getattr(array, "shape", "an archive")
-        raise ValueError(f"{path}: holds {shape}; give one .npy array of shape (n,) or (n, d)")
-    return array
+def _variable(path: Path) -> Any:
+    found = reading.array(path)
+    if found.ndim not in (1, 2):
+        raise ValueError(f"{path}: has shape {found.shape}; give (n,) or (n, d)")
+    return found

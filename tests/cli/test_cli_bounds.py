@@ -1,0 +1,68 @@
+"""Bounds on saved arrays, and files that are not what they say."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from ibjax import cli
+
+
+def save(path, **changes):
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, (3, 8, 10))
+    losses = (rng.random((3, 8, 10, 2)) < 0.2).astype(int)
+    np.savez(path, **{"mask": mask, "losses": losses, **changes})
+    return str(path)
+
+
+def test_a_table_of_what_applies(tmp_path, capsys):
+    assert cli.main(["bounds", save(tmp_path / "saved.npz")]) == 0
+    out = capsys.readouterr().out
+    for word in ("saved.npz: n = 10, 3 supersamples x 8 masks", "gap", "ld_cmi", "estimate"):
+        assert word in out, word
+    assert "Not applicable with these arrays: individual" in out
+
+
+def header(shape, dtype="<f8"):
+    stream = io.BytesIO()
+    fields = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, fields)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 10, 200, 900])
+def test_a_truncated_archive_is_one_error(tmp_path, capsys, keep):
+    path = tmp_path / "cut.npz"
+    whole = (tmp_path / "whole.npz").with_suffix(".npz")
+    save(whole)
+    path.write_bytes(whole.read_bytes()[:keep])
+    assert cli.main(["bounds", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "cut.npz: not a .npz archive" in error
+
+
+def test_a_huge_array_is_refused_before_it_is_allocated(tmp_path, capsys):
+    path = tmp_path / "huge.npz"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("mask.npy", header((10**6, 10**6, 10**3)))
+    assert cli.main(["bounds", str(path)]) == 2
+    assert "GiB, more than 8" in capsys.readouterr().err
+    single = tmp_path / "huge.npy"
+    single.write_bytes(header((10**9, 10**9)))
+    assert cli.main(["mi", str(single), str(single)]) == 2
+    assert "GiB, more than 8" in capsys.readouterr().err
+
+
+def test_python_objects_are_never_loaded(tmp_path, capsys):
+    path = tmp_path / "objects.npz"
+    np.savez(path, mask=np.array([{"a": 1}], object))
+    assert cli.main(["bounds", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "Python objects" in error and error.count("\n") == 1
+
+
+def test_an_array_that_does_not_fit_is_named(tmp_path, capsys):
+    assert cli.main(["bounds", save(tmp_path / "a.npz", extra=np.ones(2))]) == 2
+    assert "'extra' is not a known array" in capsys.readouterr().err

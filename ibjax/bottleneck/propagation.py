@@ -1,0 +1,53 @@
+"""Information of layers with physical noise, for every replica and checkpoint."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax import mi
+from ibjax.typing import JaxArray, Key
+
+
+def propagate(
+    key: Key, t: JaxArray, labels: np.ndarray, classes: int, std: Any, conditional: Any, draws: int
+) -> dict[str, JaxArray]:
+    """I(X;T) and I(T;Y) of one noisy layer from its noiseless outputs, (..., n, d).
+
+    I(T;Y) is the information of all components of the mixture less that within the classes.
+    """
+    batch = t.shape[:-2]
+    flat = t.reshape(-1, *t.shape[-2:])
+    extra = None
+    if conditional is not None:
+        extra = jnp.asarray(conditional, t.dtype)
+        if extra.shape[: len(batch)] != batch or extra.ndim != len(batch) + 3:
+            raise ValueError(
+                f"conditional has shape {extra.shape}; give (*{batch}, m, r, {t.shape[-1]})"
+            )
+        extra = extra.reshape(-1, *extra.shape[len(batch) :])
+    members = [np.flatnonzero(labels == c) for c in range(classes)]
+    members = [m for m in members if len(m) > 1]
+
+    def one(args):
+        k, s, inner = args
+        whole_key, key_x = jax.random.split(k)
+        whole = mi.sample_propagation(whole_key, s, std, draws=draws)
+        x = whole
+        if inner is not None:
+            x = mi.sample_propagation(key_x, s, std, conditional=inner, draws=draws)
+        within = jnp.zeros_like(whole.value)
+        for c, m in enumerate(members):
+            part = mi.sample_propagation(jax.random.fold_in(k, c), s[m], std, draws=draws)
+            within = within + len(m) / len(labels) * part.value
+        return {
+            "i_tx": x.value,
+            "i_ty": whole.value - within,
+            "std_error": x.std_error,
+            "resolution": jnp.asarray(std, s.dtype),
+        }
+
+    keys = jax.random.split(key, flat.shape[0])
+    found = jax.lax.map(one, (keys, flat, extra))
+    return jax.tree.map(lambda v: v.reshape(batch), found)

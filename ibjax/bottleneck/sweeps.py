@@ -1,0 +1,90 @@
+r"""One sweep of alternating minimisation, for every discrete form of the bottleneck.
+
+A state is (log p(t), log p(y|t)); the encoder is a function of it and is never carried. The free
+energy :math:`-\alpha\sum_x p(x) \log\sum_t e^{(\log p(t) - \beta d(x,t))/\alpha}` of a
+state is the functional with the best encoder: it falls with every sweep and costs nothing.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from ibjax.typing import JaxArray
+
+Form = Literal["ib", "dual"]
+DEAD = -1e30  # log p(t) of an empty cluster: finite, so that differences of states stay numbers
+
+
+class State(NamedTuple):
+    """Logarithms of the marginal of T and of the decoder."""
+
+    log_t: JaxArray
+    log_decoder: JaxArray
+
+
+class Rows(NamedTuple):
+    """What is fixed of a joint: p(x), p(y|x), its logarithm and its negative entropies."""
+
+    p_x: JaxArray
+    conditional: JaxArray
+    logs: JaxArray
+    own: JaxArray
+
+
+def rows(p: JaxArray) -> Rows:
+    """Split a normalised joint table."""
+    p_x = jnp.sum(p, axis=1)
+    conditional = p / p_x[:, None]
+    logs = jnp.log(jnp.maximum(conditional, jnp.finfo(p.dtype).tiny))
+    return Rows(p_x, conditional, logs, jnp.sum(xlogy(conditional, conditional), axis=1))
+
+
+def distortion(form: Form, fixed: Rows, log_decoder: JaxArray) -> JaxArray:
+    """D[p(y|x) || p(y|t)] for the IB, D[p(y|t) || p(y|x)] for its dual; (k, clusters)."""
+    if form == "ib":
+        return fixed.own[:, None] - fixed.conditional @ log_decoder.T
+    decoder = jnp.exp(log_decoder)
+    return jnp.sum(decoder * log_decoder, axis=1) - fixed.logs @ decoder.T
+
+
+def update(form: Form, fixed: Rows, q: JaxArray) -> State:
+    """Marginal and best decoder of an encoder; empty clusters keep a uniform decoder, no mass."""
+    tiny = jnp.finfo(q.dtype).tiny
+    p_t = fixed.p_x @ q
+    alive = p_t > tiny
+    x_given_t = (q * fixed.p_x[:, None]).T / jnp.where(alive, p_t, 1.0)[:, None]
+    if form == "ib":
+        log_decoder = jnp.log(jnp.maximum(x_given_t @ fixed.conditional, tiny))
+    else:
+        log_decoder = jax.nn.log_softmax(x_given_t @ fixed.logs, axis=1)
+    uniform = -jnp.log(jnp.asarray(log_decoder.shape[1], q.dtype))
+    log_t = jnp.where(alive, jnp.log(jnp.where(alive, p_t, 1.0)), DEAD)
+    return State(log_t, jnp.where(alive[:, None], log_decoder, uniform))
+
+
+def encode(form: Form, fixed: Rows, beta: Any, alpha: Any, state: State):
+    """The best encoder of a state, and its free energy."""
+    logits = state.log_t - beta * distortion(form, fixed, state.log_decoder)
+    best = jnp.max(logits, axis=1, keepdims=True)
+    weight = jnp.exp((logits - best) * (1 / alpha))
+    total = jnp.sum(weight, axis=1, keepdims=True)
+    return weight * (1 / total), -fixed.p_x @ (best + alpha * jnp.log(total))[:, 0]
+
+
+def normalise(state: State) -> State:
+    """A state of probability laws, after an extrapolation of logarithms."""
+    return State(jax.nn.log_softmax(state.log_t), jax.nn.log_softmax(state.log_decoder, axis=1))
+
+
+def weights(state: State) -> State:
+    """The Fisher metric: what a change of a logarithm means as a change of p(t) and p(t, y)."""
+    p_t = jnp.exp(state.log_t)
+    return State(p_t, p_t[:, None] * jnp.exp(state.log_decoder))
+
+
+def relevance(p_t: JaxArray, channel: JaxArray) -> JaxArray:
+    """I(T;Y') for Y' drawn from a channel of T."""
+    p_y = p_t @ channel
+    return p_t @ jnp.sum(xlogy(channel, channel), axis=1) - jnp.sum(xlogy(p_y, p_y))

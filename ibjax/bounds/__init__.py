@@ -33,6 +33,9 @@ from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_diverge
 from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence
 from ibjax.bounds.pac_bayes import pac_bayes_kl as pac_bayes_kl
 from ibjax.bounds.pac_bayes import thermodynamic_divergence as thermodynamic_divergence
+from ibjax.bounds.path import membership_upper as membership_upper
+from ibjax.bounds.path import path_membership as path_membership
+from ibjax.bounds.path import path_prior as path_prior
 from ibjax.bounds.registry import Bound as Bound
 from ibjax.bounds.registry import evaluate as evaluate
 from ibjax.bounds.registry import registry as registry

@@ -68,7 +68,7 @@ def start(slots: int, candidates: int) -> Ledger:
 
 def read(ledger: Ledger) -> Sums:
     """The sums with their lost digits."""
-    return jax.tree.map(lambda s, l: s - l, ledger.sums, ledger.lost)
+    return jax.tree.map(lambda total, lost: total - lost, ledger.sums, ledger.lost)
 
 
 def add(ledger: Ledger, terms: Sums) -> Ledger:

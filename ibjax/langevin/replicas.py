@@ -274,6 +274,7 @@ def _bytes(compiled: Any) -> int:
 
 
 def vectorised(mapping: str) -> Callable[..., Any]:
+    """Apply a function of one replica to many: batched, or one after the other."""
     if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
         return lambda f, *xs: jax.vmap(f)(*xs)
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)

@@ -140,10 +140,10 @@ def track(
         if list(stops) != sorted(set(stops)) or stops[0] < 0 or stops[-1] > config.steps:
             raise ValueError(f"checkpoints={stops} must increase within 0..steps={config.steps}")
         x = np.asarray(dataset.x, np.float32)
-        root = _root(preconditioner, network, x)
+        root: Any = _root(preconditioner, network, x)
         if prior_std is not None and not prior_std > 0:
             raise ValueError(f"prior_std={prior_std} must be positive, or None")
-        extra = _Extra(*(jnp.float32(momentum), root, jnp.float32(prior_std or 0.0)))
+        extra = _Extra(jnp.float32(momentum), root, jnp.float32(prior_std or 0.0))
         shape = _Shape(
             train.shape,
             ghosts.shape,
@@ -161,7 +161,8 @@ def _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progres
     runs = train.shape[0]
     chunk = min(config.replicas_per_chunk or runs, runs)
     shape = shape._replace(train=(chunk, train.shape[1]), ghosts=(chunk, *ghosts.shape[1:]))
-    init, advance, evaluate = _compile(static(config), shape)
+    programs: Any = _compile(static(config), shape)
+    init, advance, evaluate = programs
     values = jax.tree.map(jnp.float32, hyper(config))
     x, y = jnp.asarray(dataset.x, jnp.float32), jnp.asarray(dataset.y, jnp.int32)
     each = jnp.zeros(runs, jnp.int32) if config.shared_randomness else jnp.arange(runs)
@@ -182,11 +183,12 @@ def _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progres
                     progress(done, runs * stops[-1])
             measured.append(jax.device_get(evaluate(state, *some)))
         together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
-        kept = jax.tree.map(
-            lambda a: np.asarray(a)[: runs - first], (together, np.asarray(state.weights))
-        )
+        keep = min(chunk, runs - first)
+        pair = (together, np.asarray(state.weights))
+        kept = jax.tree.map(lambda a, keep=keep: np.asarray(a)[:keep], pair)
         parts.append(kept)
-    (losses, sums), weights = jax.tree.map(lambda *a: np.concatenate(a), *parts)
+    joined: Any = jax.tree.map(lambda *a: np.concatenate(a), *parts)
+    (losses, sums), weights = joined
     if config.optimizer == "sgd":
         nothing = jax.tree.map(lambda a: np.full_like(a, np.nan), sums)
         sums = nothing._replace(dispersion=sums.dispersion)
@@ -195,7 +197,8 @@ def _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progres
     if shape.momentum:
         sums = sums._replace(variance=np.full_like(sums.variance, np.nan))
     finite = np.isfinite(weights).all(1) & np.isfinite(losses).all((1, 2))
-    return Track(np.asarray(stops), *np.moveaxis(losses, 2, 0), sums, weights, ~finite)
+    curves = (losses[..., i] for i in range(4))
+    return Track(np.asarray(stops), *curves, sums=sums, weights=weights, diverged=~finite)
 
 
 @lru_cache(maxsize=32)
@@ -209,7 +212,7 @@ def _compile(config: Config, shape: _Shape):
     dim, unravel = ravel_pytree(zeros)[0].shape[0], ravel_pytree(zeros)[1]
     clipping, noisy = config.clip is not None, config.optimizer == "sgld"
 
-    def init(key, values, extra, *_) -> _State:
+    def init(key, values, extra, *_: Any) -> _State:
         weights, _ = ravel_pytree(network.init(jax.random.fold_in(key, INIT), example))
         if shape.prior:
             draw = jax.random.normal(jax.random.fold_in(key, INIT), weights.shape)
@@ -242,7 +245,8 @@ def _compile(config: Config, shape: _Shape):
         size = jnp.sum(counts)
         a = jnp.sqrt(eta * beta / 2) if noisy else jnp.zeros(())  # eta / s, also at eta = 0
         scale = extra.root if shape.scaled else None
-        found = candidates(network, params, *theirs, values, clipping, scale, formed=shape.momentum)
+        xs, ys = theirs
+        found = candidates(network, params, xs, ys, values, clipping, scale, formed=shape.momentum)
         terms, buffers, second, spread = spend(
             s, found, gradient, velocity, xi, a, present, size, extra.momentum
         )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import present
+from ibjax.cli.terminal import PICTURES, present
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,26 @@ class Show:
     """Results file written by `ibjax run`."""
     checkpoint: int = -1
     """Which evaluation along training, from 0; the last by default."""
+    format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
+    """How to print: the table for people or documents, every number as CSV, or the papers the
+    bounds are from as BibTeX. Only "terminal" draws the picture."""
+    picture: Path | None = None
+    """Where to draw the picture: .png, .pdf or .svg; beside the results file by default."""
 
 
 def execute(command: Show) -> None:
     """Read a results file and show it."""
-    from ibjax import results
+    from ibjax import report, results
 
+    if command.picture is not None and command.picture.suffix not in PICTURES:
+        raise ValueError(f"picture={command.picture} must end in {', '.join(PICTURES)}")
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
-    present(dataset, command.file, command.checkpoint)
+    if command.format == "terminal":
+        present(dataset, command.file, command.checkpoint, command.picture)
+    elif command.format == "bibtex":
+        print(report.bibliography(dataset), end="")
+    else:
+        print(getattr(report, command.format)(dataset, command.checkpoint), end="")

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     import xarray
     from rich.console import Console
 
+PICTURES = (".png", ".pdf", ".svg")
+"""What pictures can be drawn as."""
+
 
 def console(stderr: bool = False) -> "Console":
     """A console without highlighting; the width is the terminal's."""
@@ -34,14 +37,20 @@ def prepare_devices(cache: bool) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def present(dataset: "xarray.Dataset", path: Path, checkpoint: int = -1) -> None:
+def present(
+    dataset: "xarray.Dataset", path: Path, checkpoint: int = -1, picture: Path | None = None
+) -> None:
     """Print the table of a results file and redraw its picture, whole or not at all."""
     from ibjax import report
 
     out = console()
     out.print(report.table(dataset, checkpoint))
-    picture = path.with_suffix(".png")
-    partial = picture.with_suffix(".part.png")
+    picture = picture or path.with_suffix(".png")
+    if not picture.parent.is_dir():
+        raise OSError(
+            f"{picture.parent}: no such folder for the picture; make it or choose another"
+        )
+    partial = picture.with_suffix(f".part{picture.suffix}")
     try:
         report.figure(dataset, checkpoint).savefig(partial, dpi=150)
         os.replace(partial, picture)

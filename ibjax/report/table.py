@@ -44,7 +44,7 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
     for depth in summary.depths:
         out.add_column(f"depth {depth}", justify="right", no_wrap=len(summary.depths) <= 4)
     for row in summary.rows:
-        cells = [_cell(row, i) for i in range(len(summary.depths))]
+        cells = [cell(row, i) for i in range(len(summary.depths))]
         out.add_row(row.name, row.kind, *cells, style=_STYLE[row.kind])
         if row.name == "gap":
             out.add_section()
@@ -53,7 +53,8 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
     return Group(out, *_notes(summary))
 
 
-def _cell(row: Row, i: int) -> str:
+def cell(row: Row, i: int) -> str:
+    """One number as people read it: with its interval, "vacuous" where it is, "-" if missing."""
     value, error = float(row.values[i]), float(row.errors[i])
     if not math.isfinite(value):
         return "-"

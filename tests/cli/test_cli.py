@@ -1,10 +1,12 @@
 """The command line as a person uses it: in a process of its own."""
 
+import io
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pandas
 import pytest
 
 from ibjax import cli
@@ -54,6 +56,44 @@ def test_show_prints_the_same_table_and_redraws_the_picture(finished):
     assert "2 steps" in early.stdout and early.stdout != done.stdout
 
 
+def test_show_writes_for_documents_and_programs(finished, capsys):
+    folder, done = finished
+    file = str(folder / "small.nc")
+
+    def shown(form):
+        assert cli.main(["show", file, "--format", form]) == 0
+        return capsys.readouterr().out
+
+    names = ("train error", "individual", "depth_published")
+    for row in shown("markdown").splitlines()[2:]:
+        assert row.count("|") == 5
+    assert all(f"| {name} " in shown("markdown") for name in names)
+    assert r"depth\_published" in shown("latex") and r"\bottomrule" in shown("latex")
+    table = pandas.read_csv(io.StringIO(shown("csv")))
+    assert set(names) <= set(table.name) and set(table.depth) == {1, 2}
+    value = table[(table.name == "individual") & (table.depth == 2)].value.item()
+    assert f"{value:.3f}"[:4] in done.stdout
+    papers = shown("bibtex")
+    assert "@article{bu2020," in papers and papers.count("{") == papers.count("}")
+    assert (folder / "small.png").exists()
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_a_picture_as_vectors(finished, suffix, start, capsys):
+    folder, _ = finished
+    place = folder / f"vector.{suffix}"
+    assert cli.main(["show", str(folder / "small.nc"), "--picture", str(place)]) == 0
+    assert place.read_bytes().startswith(start)
+    assert f"picture: {place}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("place", "named"), [("x.bmp", ".png, .pdf, .svg"), ("no/x.png", "no")])
+def test_a_picture_that_cannot_be_drawn(finished, place, named, capsys):
+    folder, _ = finished
+    assert cli.main(["show", str(folder / "small.nc"), "--picture", str(folder / place)]) == 2
+    assert named in capsys.readouterr().err
+
+
 def test_list_names_every_bound_estimator_and_data_set():
     done = ibjax("list")
     assert done.returncode == 0
@@ -94,7 +134,7 @@ def test_mnist_runs_the_main_job(tfds_dir, tmp_path):
         (["run", "--steps", "many"], "--steps"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["walk"], "walk"),
-        ([], "run, show, list, mi"),
+        ([], "run, show, list, bounds, mi"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_status_two(arguments, named, capsys, tmp_path, monkeypatch):

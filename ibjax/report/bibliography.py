@@ -1,0 +1,34 @@
+"""The papers a results file stands on, as BibTeX."""
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def entries() -> dict[str, str]:
+    """Every BibTeX entry of the library by key."""
+    text = (resources.files("ibjax.report") / "references.bib").read_text()
+    return {key: entry.strip() for entry, key in re.findall(r"(?ms)^(@\w+\{([^,]+),.*?^\})", text)}
+
+
+def bibliography(dataset: "xarray.Dataset") -> str:
+    """BibTeX entries of the bounds a results file holds values of.
+
+    Args:
+        dataset: a results file, see `results.read`.
+    """
+    import numpy as np
+
+    from ibjax.bounds import registry
+
+    shown = [
+        name
+        for name in dataset["bound_name"].values.tolist()
+        if np.isfinite(dataset["bound_value"].sel(bound_name=name)).any()
+    ]
+    keys = {row.reference for name, row in registry().items() if name in shown}
+    known = entries()
+    return "\n\n".join(known[key] for key in sorted(keys)) + "\n"

@@ -32,6 +32,7 @@ from ibjax.bounds.pac_bayes import free_energy as free_energy
 from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_divergence
 from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence
 from ibjax.bounds.pac_bayes import pac_bayes_kl as pac_bayes_kl
+from ibjax.bounds.pac_bayes import thermodynamic as thermodynamic
 from ibjax.bounds.pac_bayes import thermodynamic_divergence as thermodynamic_divergence
 from ibjax.bounds.path import membership_upper as membership_upper
 from ibjax.bounds.path import path_membership as path_membership
@@ -49,3 +50,4 @@ from ibjax.bounds.trajectory import negrea as negrea
 from ibjax.bounds.trajectory import null_gradient as null_gradient
 from ibjax.bounds.trajectory import virtual_noise as virtual_noise
 from ibjax.bounds.two_stage import two_stage as two_stage
+from ibjax.bounds.weight_posterior import gaussian_posterior as gaussian_posterior

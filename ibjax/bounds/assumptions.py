@@ -74,6 +74,11 @@ _ALL = (
         "false for plain SGLD with finite steps: the value is then an approximation",
     ),
     Assumption(
+        "equilibrium",
+        "The chains have reached their stationary law at every temperature.",
+        "by the user; longer chains that change nothing speak for it",
+    ),
+    Assumption(
         "interpolation",
         "The training error is zero.",
         "the bound is missing where it is not",

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import invert
@@ -138,6 +139,42 @@ def test_prior(evidence: Evidence) -> BoundValue:
     value = jnp.sqrt(2 * mean.value)
     error = mean.std_error / value
     return BoundValue(value, mean.value, error, value >= 1, _noisy(evidence) & mean.ok)
+
+
+def _with_training_error(information, inversion, evidence: Evidence) -> BoundValue:
+    """A bound on the test error from the mean training error and information, less the former.
+
+    Both inversions are concave in the pair, hence applied to the means. The error of the value
+    counts the two means as perfectly correlated, the worst case.
+    """
+    info = mean_over_replicas(jnp.asarray(information), evidence.diverged)
+    rate = mean_over_replicas(jnp.asarray(evidence.train_error), evidence.diverged)
+
+    def gap(rate, info):
+        return inversion(rate, info) - rate
+
+    r, i = jnp.asarray(rate.value), jnp.asarray(info.value)
+    slopes = jax.grad(gap, argnums=(0, 1))(r, i)
+    error = jnp.abs(slopes[0]) * rate.std_error + jnp.abs(slopes[1]) * info.std_error
+    value = gap(r, i)
+    vacuous = value >= (1 - r) * (1 - 8 * jnp.finfo(value.dtype).eps)
+    return BoundValue(value, i, error, vacuous, _noisy(evidence) & info.ok & rate.ok)
+
+
+def trajectory_pair(evidence: Evidence) -> BoundValue:
+    """The path information with the training error: pair inversion, for the 0-1 loss."""
+    return _with_training_error(evidence.trajectory_cmi, invert.pair, evidence)
+
+
+def incoherence_kl(evidence: Evidence) -> BoundValue:
+    """Gradient incoherence with the training error: ``kl(E e_S || E e) <= I``."""
+    return _with_training_error(evidence.incoherence_information, invert.kl, evidence)
+
+
+def batch_gradient_kl(evidence: Evidence) -> BoundValue:
+    """Measured batch gradients with the training error: ``kl(E e_S || E e) <= I/n``."""
+    each = jnp.asarray(evidence.gradient_information) / _size(evidence)
+    return _with_training_error(each, invert.kl, evidence)
 
 
 def _losses(evidence: Evidence):

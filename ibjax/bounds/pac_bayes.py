@@ -40,7 +40,7 @@ def pac_bayes_kl(
     rate = checks.real("train_error", train_error, 0.0, 1.0)
     info, error, kind = checks.information(divergence)
     n = checks.whole("n", n)
-    confidence = 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / _delta(delta))
+    confidence = 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
 
     def gap(info: JaxArray) -> JaxArray:
         return invert.kl(rate, (info + confidence) / n) - rate
@@ -129,18 +129,25 @@ def free_energy(
     loss: Float[Array, "*batch"] | float,
     inverse_temperature: Scalar,
     n: int,
+    *,
+    train_error: Float[Array, "*batch"] | float | None = None,
+    delta: Scalar | None = None,
 ) -> BoundValue:
     """Bound the gap of Langevin dynamics by its temperature and training-loss curve alone.
 
-    ``gap <= sqrt(beta (E L_S(W_0) - E L_S(W_t)) / (2 n))``
+    without train_error: ``gap <= sqrt((beta (E L_S(W_0) - E L_S(W_t)) + c) / (2 n))``
+    with it:             ``kl(E e_S || E e) <= (beta (E L_S(W_0) - E L_S(W_t)) + c) / n``
 
-    For a bound with probability 1 - delta, give `free_energy_divergence` to `pac_bayes_kl`.
+    c = 0 in expectation over the sample; with `delta`, c = log(2 sqrt(n)/delta), the means are
+    those given the sample, and the bound holds with probability 1 - delta over it.
 
     Args:
         initial_loss: mean training loss at the prior draw.
         loss: mean training loss now.
         inverse_temperature: beta of the mean loss.
         n: number of training examples.
+        train_error: mean of the [0, 1] evaluation loss on the training set.
+        delta: failure probability in (0, 1], or None for the bound in expectation.
 
     Returns:
         Bound for any [0, 1] evaluation loss; NaN where the divergence comes out negative.
@@ -152,16 +159,65 @@ def free_energy(
         As `free_energy_divergence`.
     """
     divergence = free_energy_divergence(initial_loss, loss, inverse_temperature)
+    note = "exact for continuous time or MALA with full gradients, else an approximation"
+    premises = ("iid", "bounded_loss", "prior_start", "continuous_time")
+    return _from_divergence("free_energy", divergence, n, train_error, delta, premises, note)
+
+
+def thermodynamic(
+    losses: Float[Array, " m"],
+    inverse_temperatures: Float[Array, " m"],
+    n: int,
+    *,
+    train_error: Float[Array, ""] | float | None = None,
+    delta: Scalar | None = None,
+) -> BoundValue:
+    """Bound the gap of a Gibbs posterior by its training losses on a temperature grid.
+
+    The form of `free_energy` with the sum of `thermodynamic_divergence` in place of
+    beta (L_0 - L_beta), which is that sum on a grid of one step; a finer grid lowers it.
+
+    Args:
+        losses: mean training loss under the Gibbs law at each inverse temperature, (m,).
+        inverse_temperatures: increasing grid from 0 to beta, (m,).
+        n: number of training examples.
+        train_error: mean of the [0, 1] evaluation loss on the training set at beta; with it the
+            binary relative entropy is inverted.
+        delta: failure probability in (0, 1], or None for the bound in expectation.
+
+    Assumes:
+        Chains at equilibrium at every temperature (Langevin dynamics run long enough with small
+        steps, or corrected): their finite length is not accounted for.
+
+    Reference:
+        Maurer, Mirzaei, Pontil 2025 (arXiv 2510.06028).
+    """
+    divergence = thermodynamic_divergence(losses, inverse_temperatures)
+    premises = ("iid", "bounded_loss", "fixed_prior", "equilibrium")
+    note = "chains at equilibrium are assumed"
+    return _from_divergence("thermodynamic", divergence, n, train_error, delta, premises, note)
+
+
+def _from_divergence(name, divergence, n, train_error, delta, premises, note) -> BoundValue:
+    n = checks.whole("n", n)
     info = jnp.where(divergence.ok, divergence.value, jnp.nan)
+    budget = (
+        info if delta is None else info + jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
+    ) / n
+    if train_error is None:
+        value, limit = jnp.sqrt(budget / 2), 1.0
+    else:
+        rate = checks.real("train_error", train_error, 0.0, 1.0)
+        value, limit = invert.kl(rate, budget) - rate, 1.0 - rate
     return checks.result(
-        jnp.sqrt(info / (2 * checks.whole("n", n))),
-        name="free_energy",
+        value,
+        name=name,
         kind="estimate",
-        limit=1.0,
-        assumptions=("iid", "bounded_loss", "prior_start", "continuous_time"),
+        limit=limit,
+        assumptions=premises,
         information=info,
         std_error=jnp.nan,
-        note="exact for continuous time or MALA with full gradients, else an approximation",
+        note=note,
     )
 
 
@@ -207,5 +263,6 @@ def thermodynamic_divergence(
     )
 
 
-def _delta(delta: Scalar) -> JaxArray:
+def confidence_level(delta: Scalar) -> JaxArray:
+    """A failure probability, checked to lie in (0, 1]."""
     return checks.real("delta", delta, 0.0, 1.0, open_low=True)

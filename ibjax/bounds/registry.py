@@ -121,6 +121,15 @@ _ROWS = (
         "exact information of the path about the masks, by likelihood ratios; never vacuous",
     ),
     Bound(
+        "trajectory_pair",
+        measures.trajectory_pair,
+        "estimate",
+        (*_STEPS, "trajectory_cmi", "train_error", "diverged"),
+        (*_PATH, "supersample"),
+        "haghifam2020",
+        "the same with the training error, loss differences of 0-1 losses; below phi's inverse",
+    ),
+    Bound(
         "test_prior",
         measures.test_prior,
         "estimate",
@@ -148,6 +157,15 @@ _ROWS = (
         "measured gradient incoherence along the trajectory",
     ),
     Bound(
+        "incoherence_kl",
+        measures.incoherence_kl,
+        "estimate",
+        (*_STEPS, "incoherence_information", "train_error", "diverged"),
+        _PATH,
+        "negrea2019",
+        "gradient incoherence with the training error, binary relative entropy inverted",
+    ),
+    Bound(
         "noisy_sgd",
         measures.batch_gradient,
         "estimate",
@@ -155,6 +173,15 @@ _ROWS = (
         _PATH,
         "pensia2018",
         "measured batch-gradient norms along the trajectory, I(S;W) bound",
+    ),
+    Bound(
+        "noisy_sgd_kl",
+        measures.batch_gradient_kl,
+        "estimate",
+        (*_STEPS, "gradient_information", "train_error", "diverged", "mask"),
+        _PATH,
+        "pensia2018",
+        "batch-gradient norms with the training error, binary relative entropy inverted",
     ),
     Bound(
         "f_cmi",

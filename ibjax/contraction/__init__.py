@@ -1,5 +1,6 @@
 """Strong data-processing coefficients: how much information a noisy layer must lose."""
 
+from ibjax.contraction import diagnostics as diagnostics
 from ibjax.contraction.catalogue import binary as binary
 from ibjax.contraction.catalogue import erasure as erasure
 from ibjax.contraction.catalogue import poisson as poisson
@@ -12,6 +13,8 @@ from ibjax.contraction.combine import nfold as nfold
 from ibjax.contraction.discrete import chi2 as chi2
 from ibjax.contraction.discrete import kl as kl
 from ibjax.contraction.discrete import tv as tv
+from ibjax.contraction.effective import EffectiveDepth as EffectiveDepth
+from ibjax.contraction.effective import effective_depth as effective_depth
 from ibjax.contraction.layers import network as network
 from ibjax.contraction.masks import dropconnect as dropconnect
 from ibjax.contraction.masks import dropout as dropout
@@ -24,3 +27,6 @@ from ibjax.contraction.noise import uniform_noise as uniform_noise
 from ibjax.contraction.norms import conv_norm as conv_norm
 from ibjax.contraction.norms import dense_norm as dense_norm
 from ibjax.contraction.norms import mapped_diameter as mapped_diameter
+from ibjax.contraction.norms import pool_norm as pool_norm
+from ibjax.contraction.one_input import kl_for_input as kl_for_input
+from ibjax.contraction.one_input import kl_for_input_upper as kl_for_input_upper

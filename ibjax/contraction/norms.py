@@ -33,8 +33,9 @@ def conv_norm(
 
     Circular padding: the largest singular value of the transfer matrices over all frequencies,
     which is exact at stride 1. Zero padding: the circular value on the grid enlarged by the
-    window, of which the convolution is a restriction; strides restrict further. Power iteration
-    would approach the norm from below and is no certificate.
+    window, of which the convolution is a restriction, or sqrt(|W|_1 |W|_inf) from absolute sums
+    of the kernel if that is smaller; strides restrict further. Power iteration would approach
+    the norm from below and is no certificate.
 
     Args:
         kernel: one axis a spatial direction, then input and output channels.
@@ -59,7 +60,34 @@ def conv_norm(
     grid = tuple(s + k - 1 if padding == "zero" else s for s, k in zip(size, window))
     axes = tuple(range(len(grid)))
     transfer = jnp.fft.fftn(w, s=grid, axes=axes)
-    return jnp.max(jnp.linalg.svd(transfer, compute_uv=False))
+    exact = jnp.max(jnp.linalg.svd(transfer, compute_uv=False))
+    if padding == "circular":
+        return exact
+    # Largest absolute row and column sums of the whole matrix, whatever the padding.
+    absolute = jnp.sum(jnp.abs(w), axes)
+    sums = jnp.sqrt(jnp.max(jnp.sum(absolute, 0)) * jnp.max(jnp.sum(absolute, 1)))
+    return jnp.minimum(exact, sums)
+
+
+def pool_norm(window: tuple[int, ...], stride: tuple[int, ...] | None = None) -> float:
+    """Bound the operator norm of average pooling, which shrinks the diameter before noise.
+
+    ``prod_i sqrt(ceil(w_i / s_i) / w_i)``; exactly 1/sqrt(k) for windows of k points that do
+    not overlap. By sqrt(|A|_1 |A|_inf): rows sum to 1, columns to the windows a point is in over
+    k. Pooling by itself is deterministic and has eta = 1; so has max pooling, whose norm is not
+    below 1.
+
+    Args:
+        window: size of the window in each direction.
+        stride: distance of neighbouring windows; the window itself by default.
+
+    Raises:
+        ValueError: for sizes or strides below 1, or of different number.
+    """
+    step = window if stride is None else stride
+    if len(step) != len(window) or not window or min(*window, *step) < 1:
+        raise ValueError(f"window={window}, stride={stride}; give sizes >= 1, one a direction")
+    return math.prod(math.sqrt(-(-w // s) / w) for w, s in zip(window, step))
 
 
 def mapped_diameter(

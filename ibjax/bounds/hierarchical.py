@@ -98,6 +98,11 @@ class BinaryGaussian(NamedTuple):
         output_bound: sigma sqrt(2 output_divergence), sigma = 1/2.
         input_bound: the same with input_information.
         wasserstein: expected 2-Wasserstein bound of a layer, per Frobenius norm and std.
+        linear_gap: expected gap of the loss -y w.x, which is d std^2 / n.
+        output_wasserstein: expected 1-Wasserstein distance of the two output laws given w, a
+            bound on linear_gap.
+        input_wasserstein: expected |w| times the 2-Wasserstein distance of the two input laws
+            given w, a larger one: for the linear loss the funnel is the output.
     """
 
     test: float
@@ -108,6 +113,9 @@ class BinaryGaussian(NamedTuple):
     output_bound: float
     input_bound: float
     wasserstein: float
+    linear_gap: float
+    output_wasserstein: float
+    input_wasserstein: float
 
 
 def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGaussian:
@@ -117,7 +125,9 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
     w . x, the prediction its sign. Given w a test output times its label is
     N(w . mu, std^2 |w|^2), a training output times its label N(|w|^2, (1 - 1/n) std^2 |w|^2);
     the divergence of these two, averaged over w, is what is left of (d/2) log(n/(n-1)) at the
-    output. Hidden layers fixed beforehand, of rank r, keep (r/2) log(n/(n-1)).
+    output. Hidden layers fixed beforehand, of rank r, keep (r/2) log(n/(n-1)): the head then
+    learns the mean of the features, and with orthonormal rows everything below is that of
+    dimension r and of the part of mu which the layers keep.
 
     Args:
         n: number of training examples, at least 2.
@@ -135,12 +145,34 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
         He, Yu, Goldfeld 2024, "Information-theoretic generalization bounds for deep neural
         networks", for the model; the expressions are derived here.
     """
-    from scipy.special import ndtr, roots_legendre
-    from scipy.stats import chi, norm
+    from scipy.special import ndtr
 
     n, dim = checks.static_whole("n", n, 2), checks.static_whole("dim", dim)
     if not std > 0 or not mean_norm >= 0:
         raise ValueError(f"std={std}, mean_norm={mean_norm}; give std > 0 and mean_norm >= 0")
+    along, rest, joint = _weights_law(n, dim, std, mean_norm)
+    size = np.sqrt(along**2 + rest**2)
+    shift = along * mean_norm / size
+    test = np.sum(joint * ndtr(-shift / std))
+    train = np.sum(joint * ndtr(-size / (std * math.sqrt(1 - 1 / n))))
+    ratio = -math.log1p(-1 / n)
+    square = np.sum(joint * (size - shift) ** 2)
+    divergence = 0.5 * (ratio - 1 / n + square / std**2)
+    information = dim / 2 * ratio
+    values = (test, train, test - train, divergence, information)
+    narrower = 1 - math.sqrt(1 - 1 / n)
+    bounds = (math.sqrt(divergence / 2), math.sqrt(information / 2), math.sqrt(2 * narrower))
+    output = np.sum(joint * _folded_mean(size * (size - shift), narrower * std * size))
+    moved = (along - mean_norm) ** 2 + rest**2 + dim * (std * narrower) ** 2
+    linear = (dim * std**2 / n, output, np.sum(joint * size * np.sqrt(moved)))
+    return BinaryGaussian(*(float(v) for v in (*values, *bounds, *linear)))
+
+
+def _weights_law(n: int, dim: int, std: float, mean_norm: float):
+    """Nodes for the component of w along mu and the norm of the rest, with their weights."""
+    from scipy.special import roots_legendre
+    from scipy.stats import chi, norm
+
     node, weight = roots_legendre(400)
     step = std / math.sqrt(n)
     # The sign of w is a jump in one dimension: integrate up to it and from it on.
@@ -150,21 +182,17 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
     wz = np.concatenate([left * weight, right * weight]) * norm.pdf(z)
     along = (mean_norm + step * z)[:, None]
     if dim == 1:
-        rest, wr = np.zeros(1), np.ones(1)
-    else:
-        low, high = chi.ppf([1e-18, 0.5], dim - 1)[0], chi.isf(1e-18, dim - 1)
-        t = low + (high - low) * (node + 1) / 2
-        rest, wr = step * t, chi.pdf(t, dim - 1) * weight * (high - low) / 2
-    size = np.sqrt(along**2 + rest**2)
-    joint = wz[:, None] * wr
-    shift = along * mean_norm / size
-    test = np.sum(joint * ndtr(-shift / std))
-    train = np.sum(joint * ndtr(-size / (std * math.sqrt(1 - 1 / n))))
-    ratio = -math.log1p(-1 / n)
-    square = np.sum(joint * (size - shift) ** 2)
-    divergence = 0.5 * (ratio - 1 / n + square / std**2)
-    information = dim / 2 * ratio
-    values = (test, train, test - train, divergence, information)
-    shrink = math.sqrt(2 * (1 - math.sqrt(1 - 1 / n)))
-    bounds = (math.sqrt(divergence / 2), math.sqrt(information / 2), shrink)
-    return BinaryGaussian(*(float(v) for v in (*values, *bounds)))
+        return along, np.zeros(1), wz[:, None]
+    low, high = chi.ppf([1e-18, 0.5], dim - 1)[0], chi.isf(1e-18, dim - 1)
+    t = low + (high - low) * (node + 1) / 2
+    wr = chi.pdf(t, dim - 1) * weight * (high - low) / 2
+    return along, step * t, wz[:, None] * wr
+
+
+def _folded_mean(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """E |mean + std Z|, the distance of two Gaussians on the line."""
+    from scipy.special import erf
+
+    safe = np.where(std > 0, std, 1.0)
+    value = safe * math.sqrt(2 / math.pi) * np.exp(-((mean / safe) ** 2) / 2)
+    return np.where(std > 0, value + mean * erf(mean / (safe * math.sqrt(2))), np.abs(mean))

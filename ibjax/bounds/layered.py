@@ -25,6 +25,7 @@ def depth(
     label_information: Float[Array, "*batch"] | float | None = None,
     num_classes: Any = None,
     loss_range: Scalar | None = None,
+    label_deviation: Scalar | None = None,
 ) -> BoundValue:
     r"""Bound the expected gap of a network whose layers contract information.
 
@@ -37,8 +38,9 @@ def depth(
     - ``variant="certified"`` with `label_information`:
       ``sqrt((2 sigma^2 / n) (I(Y^n; W) + eta I(S; W)))``.
     - ``variant="certified"`` with `num_classes` K:
-      ``sqrt(2 sigma^2 eta I(S; W) / n) + (range / 2) sqrt((K - 1) / n)``.
-    - with both, the smaller of the two.
+      ``sqrt(2 sigma^2 eta I(S; W) / n) + (range / 2) sqrt((K - 1) / n)``; with
+      `label_deviation` in its place the last term is range times that.
+    - with several, the smallest.
 
     Proof of the certified forms: fix W = w and compare example by example the law of
     (T_L,i, Y_i) with that of a fresh (T_L, Y). The chain rule splits the labels off; the rest
@@ -60,6 +62,8 @@ def depth(
         label_information: I(Y^n; W) or sum_i I(Y_i; W) or an upper bound, in nats.
         num_classes: number K of classes.
         loss_range: largest minus smallest loss; 2 sigma by default.
+        label_deviation: expected total variation between the empirical and the true label law,
+            see `bounds.label_deviation`; 0 where the label counts are fixed in proportion.
 
     Returns:
         The bound in loss units; certificate for the certified variant, diagnostic for the
@@ -100,7 +104,7 @@ def depth(
             std_error=slope,
             note=_PUBLISHED,
         )
-    if label_information is None and num_classes is None:
+    if label_information is None and num_classes is None and label_deviation is None:
         raise ValueError(
             "label_information=None: labels bypass the layers; give I(Y^n; W), or num_classes "
             'for a label term without it, or variant="published" for the diagnostic'
@@ -116,12 +120,12 @@ def depth(
         classes = checks.whole("num_classes", num_classes)
         values.append(root + limit / 2 * jnp.sqrt(jnp.asarray(classes - 1) / n))
         errors.append(slope)
+    if label_deviation is not None:
+        values.append(root + limit * checks.real("label_deviation", label_deviation, 0.0, 1.0))
+        errors.append(slope)
     value, spread = values[0], errors[0]
-    if len(values) == 2:
-        value, spread = (
-            jnp.minimum(*values),
-            jnp.where(values[0] <= values[1], errors[0], errors[1]),
-        )
+    for other, its in zip(values[1:], errors[1:]):
+        value, spread = jnp.minimum(value, other), jnp.where(value <= other, spread, its)
     return checks.result(
         value,
         name="depth",
@@ -182,10 +186,22 @@ def product(etas: Any, *, certified: bool) -> JaxArray:
     Raises:
         ValueError: if a certificate is asked for and a coefficient does not support one.
     """
+    if isinstance(etas, Estimate):
+        if certified:
+            raise ValueError(
+                f"etas is an Estimate ({etas.name}): a diagnostic lies below the coefficient a "
+                'certificate needs; use that of the channel, or variant="published"'
+            )
+        etas = checks.real("etas", etas.value)
     if isinstance(etas, Contraction):
         value = _checked(etas, certified)
         return _multiply(value) if value.ndim else value
     if isinstance(etas, (list, tuple)):
+        if any(isinstance(c, Estimate) for c in etas):
+            if not all(isinstance(c, Estimate) for c in etas):
+                raise ValueError("etas mixes Estimate and others; give one or the other")
+            values = jnp.broadcast_arrays(*[product(c, certified=certified) for c in etas])
+            return _multiply(jnp.stack(values, axis=-1))
         some = [isinstance(c, Contraction) for c in etas]
         if any(some) and not all(some):
             raise ValueError("etas mixes Contraction and numbers; give one or the other")

@@ -1,0 +1,131 @@
+"""Bounds through weights that are noisy, quantised or confined to a random subspace."""
+
+import jax.numpy as jnp
+
+from ibjax.bounds import checks
+from ibjax.interface import BoundValue, Estimate
+from ibjax.typing import Array, Float, JaxArray, Scalar
+
+
+def rate_distortion(
+    rate: Float[Array, "*batch"] | float | Estimate,
+    n: int,
+    sigma: Scalar,
+    distortion: Float[Array, "*batch"] | float,
+) -> BoundValue:
+    """Bound the expected gap of weights through a coarser version of them.
+
+    ``|gap(W)| <= sqrt(2 sigma^2 R / n) + eps``
+
+    R = I(S; V) for any V computed from W whose expected gap differs from that of W by at most
+    eps. Finite where I(S; W) is not: noise or rounding makes a deterministic learner's W lossy.
+
+    Args:
+        rate: I(S; V) in nats, or an upper bound.
+        n: number of training examples.
+        sigma: sub-Gaussian parameter of the loss.
+        distortion: eps, in loss units.
+
+    Raises:
+        ValueError: for numbers out of range.
+
+    Reference:
+        Sefidgaran, Gohari, Richard, Simsekli 2022, "Rate-distortion theoretic generalization
+        bounds for stochastic learning algorithms"; this form is derived here.
+    """
+    info, error, kind = checks.information(rate)
+    n = checks.whole("n", n)
+    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    root = jnp.sqrt(2 * info / n) * sigma
+    return checks.result(
+        root + checks.real("distortion", distortion, 0.0),
+        name="rate_distortion",
+        kind=kind,
+        limit=2 * sigma,
+        assumptions=("iid", "sub_gaussian"),
+        information=info,
+        std_error=checks.error_of_root(root, info, error),
+    )
+
+
+def sliced_weights(
+    information: Float[Array, " slices"] | float | Estimate,
+    n: int,
+    sigma: Scalar,
+    *,
+    distance: Float[Array, " slices"] | float = 0.0,
+    lipschitz: Scalar = 0.0,
+) -> BoundValue:
+    """Bound the expected gap of weights in, or near, a random subspace.
+
+    ``|gap| <= E_Theta [sqrt(2 sigma^2 I(S; V | Theta) / n) + 2 rho E|W - Theta V|]``
+
+    W = Theta V with a random matrix Theta drawn before training: the information is that of the
+    few coordinates V. Weights only near the subspace cost twice the Lipschitz constant of the
+    loss times their distance from it, once for each of the two risks.
+
+    Args:
+        information: I(S; V) for each drawn Theta, in nats; a number if it is the same for all.
+        n: number of training examples.
+        sigma: sub-Gaussian parameter of the loss.
+        distance: expected Euclidean distance of W from its subspace, for each Theta.
+        lipschitz: Lipschitz constant rho of the loss in the weights.
+
+    Returns:
+        The bound; certificate for one number, an estimate for the mean over drawn slices.
+
+    Raises:
+        ValueError: for numbers out of range.
+
+    Reference:
+        Nadjahi, Greenewald, Brüel Gabrielsson, Solomon 2024, "Slicing mutual information
+        generalization bounds for neural networks"; the constant of the distance derived here.
+    """
+    info, error, kind = checks.information(information)
+    n = checks.whole("n", n)
+    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    root = jnp.sqrt(2 * info / n) * sigma
+    away = 2 * checks.real("lipschitz", lipschitz, 0.0) * checks.real("distance", distance, 0.0)
+    each, slope = root + away, checks.error_of_root(root, info, error)
+    if each.ndim == 0:
+        value, spread = each, slope
+    else:
+        kind, slices = "estimate", each.shape[-1]
+        value = jnp.mean(each, -1)
+        variance = jnp.sum((each - value[..., None]) ** 2, -1) / max(slices - 1, 1)
+        spread = jnp.where(slices > 1, jnp.sqrt(variance / slices), jnp.nan)
+    return checks.result(
+        value,
+        name="sliced_weights",
+        kind=kind,
+        limit=2 * sigma,
+        assumptions=("iid", "sub_gaussian"),
+        information=jnp.mean(info),
+        std_error=spread,
+    )
+
+
+def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) -> JaxArray:
+    """Bound I(S; V + std N) by the covariance of V: that of a Gaussian is the largest.
+
+    ``(1/2) log det(I + Cov(V) / std^2)``, attained by Gaussian V
+
+    Serves for weights to which noise is added, for heads read out with noise, and, with `std`
+    free, for `rate_distortion` of a deterministic learner.
+
+    Args:
+        covariance: of V over samples, (d, d), or a variance.
+        std: standard deviation of the noise; 0 gives inf.
+
+    Raises:
+        ValueError: if `covariance` is not square or `std` negative.
+    """
+    c = checks.real("covariance", covariance)
+    c = c[None, None] if c.ndim == 0 else c
+    if c.ndim != 2 or c.shape[0] != c.shape[1]:
+        raise ValueError(f"covariance has shape {c.shape}; give (d, d) or a number")
+    s = checks.real("std", std, 0.0)
+    values = jnp.maximum(jnp.linalg.eigvalsh(c), 0.0)
+    noisy = s > 0
+    rates = 0.5 * jnp.sum(jnp.log1p(values / jnp.where(noisy, s, 1.0) ** 2))
+    return jnp.where(noisy, rates, jnp.where(jnp.any(values > 0), jnp.inf, 0.0))

@@ -179,7 +179,7 @@ def _entropic(x: JaxArray, y: JaxArray, epsilon: float | None) -> JaxArray:
     return jnp.sum(with_margins(plan) * cost)
 
 
-def with_margins(plan: Float[Array, "n m"]) -> JaxArray:
+def with_margins(plan: Float[JaxArray, "n m"]) -> JaxArray:
     """The plan made feasible for uniform margins: shrunk where too heavy, then filled up."""
     n, m = plan.shape
     plan = plan * jnp.minimum(1.0, (1 / n) / jnp.sum(plan, 1))[:, None]

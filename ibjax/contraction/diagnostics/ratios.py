@@ -76,9 +76,9 @@ def replicate_ratio(
     count = a.shape[-1]
     da, db = a - jnp.mean(a, -1, keepdims=True), b - jnp.mean(b, -1, keepdims=True)
     scale = count * (count - 1)
-    covariance = [jnp.sum(x * y, -1) / scale for x, y in ((da, da), (db, db), (da, db))]
+    va, vb, cov = (jnp.sum(x * y, -1) / scale for x, y in ((da, da), (db, db), (da, db)))
     return _fieller(
-        jnp.mean(a, -1), jnp.mean(b, -1), *covariance, _quantile(level, count - 1), True
+        jnp.mean(a, -1), jnp.mean(b, -1), va, vb, cov, _quantile(level, count - 1), True
     )
 
 

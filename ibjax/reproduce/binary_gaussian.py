@@ -1,0 +1,177 @@
+"""The linear network on two Gaussian classes: every layered bound beside the exact truth.
+
+``X | Y ~ N(Y mu, std^2 I)`` in d dimensions; hidden layers fixed beforehand project onto
+``rank`` coordinates that hold mu; the head is the mean of Y_i T_i over n examples. Given the
+weights every layer's training and test laws are Gaussian, so the divergence bounds of the hidden
+layers and of the output, the Wasserstein bounds and the gap are integrals of two variables.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ibjax.bounds.hierarchical import BinaryGaussian, binary_gaussian
+from ibjax.reproduce.outcome import Log, Outcome, save
+
+
+class Setting(NamedTuple):
+    """One model: sample size, input dimension, rank of the hidden layers, noise, size of mu."""
+
+    n: int
+    dim: int
+    rank: int
+    std: float
+    mean: float
+
+
+class Row(NamedTuple):
+    """Exact quantities of one model, and the gaps simulated with their standard errors."""
+
+    setting: Setting
+    exact: BinaryGaussian
+    gap: float
+    gap_error: float
+    linear_gap: float
+    linear_error: float
+
+
+SETTINGS = (
+    Setting(50, 10, 10, 1.0, 1.0),
+    Setting(50, 10, 5, 1.0, 1.0),
+    Setting(50, 10, 2, 1.0, 1.0),
+    Setting(50, 10, 1, 1.0, 1.0),
+    Setting(50, 10, 10, 1.0, 0.0),
+    Setting(200, 10, 10, 1.0, 1.0),
+    Setting(200, 20, 20, 1.0, 0.5),
+    Setting(20, 1, 1, 1.0, 1.0),
+)
+
+
+def simulate(setting: Setting, runs: int, seed: int = 0) -> tuple[float, float, float, float]:
+    """Gap of the 0-1 loss and of the loss -y t with standard errors, by training networks.
+
+    Every run draws a sample, sends it through the fixed hidden layers, learns the head and
+    measures its training error; the error on new points is known given the head.
+    """
+    from scipy.special import ndtr
+
+    rng = np.random.default_rng(seed)
+    n, dim, rank, std, mean = setting
+    first = np.linalg.qr(rng.normal(size=(dim, dim)))[0][:rank]
+    mu = mean * first[0]
+    zero_one, linear = [], []
+    for _ in range(-(-runs // 500)):
+        x = mu + std * rng.normal(size=(500, n, dim))  # y_i x_i, all the network depends on
+        features = x @ first.T
+        head = features.mean(1)
+        size = np.linalg.norm(head, axis=1)
+        margin = np.einsum("rnk,rk->rn", features, head)
+        shift = head @ (first @ mu)
+        zero_one.append(ndtr(-shift / (std * size)) - np.mean(margin < 0, 1))
+        linear.append(margin.mean(1) - shift)
+    out = []
+    for values in (np.concatenate(zero_one), np.concatenate(linear)):
+        out += [float(values.mean()), float(values.std() / math.sqrt(len(values)))]
+    return out[0], out[1], out[2], out[3]
+
+
+def row(setting: Setting, runs: int) -> Row:
+    """One line of the table: with orthonormal layers all is as in `rank` dimensions."""
+    exact = binary_gaussian(setting.n, setting.rank, setting.std, setting.mean)
+    return Row(setting, exact, *simulate(setting, runs))
+
+
+def run(folder: Path, quick: bool, log: Log) -> Outcome:
+    """The table of exact and simulated quantities, a results file and the picture."""
+    from rich import box
+    from rich.table import Table
+
+    settings = SETTINGS[:4] if quick else SETTINGS
+    runs = 2_000 if quick else 20_000
+    log(f"linear network on two Gaussian classes: {len(settings)} models, {runs} runs each")
+    rows = [row(s, runs) for s in settings]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="0-1 loss: gap <= output <= hidden = input; loss -yt: gap <= W1 output <= W2 input",
+        title_justify="left",
+    )
+    columns = ("n", "d", "rank", "mu", "gap", "simulated", "KL output", "KL hidden")
+    for column in (*columns, "linear gap", "simulated", "W1 output", "W2 input"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for r in rows:
+        s, e = r.setting, r.exact
+        table.add_row(
+            str(s.n),
+            str(s.dim),
+            str(s.rank),
+            f"{s.mean:g}",
+            f"{e.gap:.7f}",
+            f"{r.gap:.4f}±{1.96 * r.gap_error:.4f}",
+            f"{e.output_bound:.7f}",
+            f"{e.input_bound:.7f}",
+            f"{e.linear_gap:.4f}",
+            f"{r.linear_gap:.4f}±{1.96 * r.linear_error:.4f}",
+            f"{e.output_wasserstein:.4f}",
+            f"{e.input_wasserstein:.4f}",
+        )
+    stored = _write(rows, folder / "binary-gaussian.nc")
+    picture = save(figure(quick), folder / "binary-gaussian.png")
+    return Outcome(table, (stored, picture))
+
+
+def figure(quick: bool = False):
+    """Gap and bounds against the sample size and against the rank of the hidden layers."""
+    from matplotlib.figure import Figure
+
+    sizes = np.array([10, 20, 50, 100] if quick else [5, 10, 20, 50, 100, 200, 500])
+    ranks = np.array([2, 5, 10] if quick else [2, 3, 5, 7, 10, 15, 20])
+    by_size = [binary_gaussian(int(n), 10, 1.0, 1.0) for n in sizes]
+    by_rank = [binary_gaussian(50, int(r), 1.0, 1.0) for r in ranks]
+    out = Figure(figsize=(11, 3.6), layout="constrained")
+    left, middle, right = out.subplots(1, 3)
+    for ax, at, found in ((left, sizes, by_size), (middle, ranks, by_rank)):
+        bounds = (
+            ("input_bound", "#E69F00", "hidden layers"),
+            ("output_bound", "#D55E00", "output"),
+        )
+        for name, colour, label in bounds:
+            values = [getattr(f, name) for f in found]
+            ax.loglog(at, values, "s-", color=colour, label=f"divergence bound, {label}")
+        ax.loglog(at, [f.gap for f in found], "kD-", label="exact gap")
+        ax.set_ylabel("0-1 loss")
+    for name, colour, label in (
+        ("input_wasserstein", "#56B4E9", "Wasserstein bound, input"),
+        ("output_wasserstein", "#0072B2", "Wasserstein bound, output"),
+    ):
+        right.loglog(ranks, [getattr(f, name) for f in by_rank], "s-", color=colour, label=label)
+    right.loglog(ranks, [f.linear_gap for f in by_rank], "kD-", label="exact gap")
+    right.set_ylabel("loss -y t")
+    for ax in (middle, right):
+        ax.set_xticks(ranks, [str(r) for r in ranks])
+        ax.minorticks_off()
+    left.set_xlabel("examples n (rank 10)")
+    middle.set_xlabel("rank of the hidden layers (n = 50)")
+    right.set_xlabel("rank of the hidden layers (n = 50)")
+    middle.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8)
+    return out
+
+
+def _write(rows: list[Row], path: Path) -> Path:
+    import xarray
+
+    from ibjax import results
+
+    exact = BinaryGaussian._fields
+    values = {f"exact_{name}": [getattr(r.exact, name) for r in rows] for name in exact}
+    for name in ("gap", "gap_error", "linear_gap", "linear_error"):
+        values[f"simulated_{name}"] = [getattr(r, name) for r in rows]
+    for name in Setting._fields:
+        values[name] = [getattr(r.setting, name) for r in rows]
+    dataset = xarray.Dataset({k: ("setting", np.asarray(v, float)) for k, v in values.items()})
+    dataset.attrs["units"] = "losses; divergence and information in nats"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results.write(dataset, path)
+    return path

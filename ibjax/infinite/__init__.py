@@ -10,6 +10,8 @@ from ibjax.infinite.empirical import linearise as linearise
 from ibjax.infinite.empirical import linearised_flow as linearised_flow
 from ibjax.infinite.ensemble import EnsembleInformation as EnsembleInformation
 from ibjax.infinite.ensemble import ensemble_information as ensemble_information
+from ibjax.infinite.errors import error_probability as error_probability
+from ibjax.infinite.errors import pair_errors as pair_errors
 from ibjax.infinite.kernel_matrix import Kernels as Kernels
 from ibjax.infinite.kernel_matrix import kernels as kernels
 from ibjax.infinite.kernel_matrix import mlp as mlp

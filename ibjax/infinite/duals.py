@@ -33,7 +33,8 @@ def angle(a: JaxArray, b: JaxArray, c: JaxArray) -> tuple[JaxArray, JaxArray]:
     parallel = scale - jnp.abs(c) <= tolerance * scale
     room = jnp.where(parallel, 1.0, (scale - c) * (scale + c))
     height = jnp.sqrt(room)
-    theta = jnp.arctan2(height, jnp.where(parallel, 1.0, c))
+    # tan(theta / 2) needs one arctan of one argument, half the cost of arctan2(height, c).
+    theta = 2 * jnp.arctan(height / jnp.where(parallel, 1.0, scale + c))
     flat = jnp.where(c < 0, np.pi, 0.0)
     return jnp.where(parallel, flat, theta), jnp.where(parallel, 0.0, height)
 

@@ -5,19 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ibjax.infinite import checks
 from ibjax.infinite.spectrum import decompose, memory
+from ibjax.infinite.tiles import tiled
 from ibjax.typing import Float, JaxArray
 
 Apply = Callable[[Any, Any], JaxArray]
-
-
-def _blocks(x: JaxArray, chunk: int) -> JaxArray:
-    short = -x.shape[0] % chunk
-    full = jnp.concatenate([x, jnp.repeat(x[-1:], short, 0)])
-    return full.reshape(-1, chunk, *x.shape[1:])
 
 
 def empirical_ntk(
@@ -57,32 +51,22 @@ def empirical_ntk(
         one = jax.vmap(jax.jacrev(lambda p, e: apply(p, e[None])[0]), in_axes=(None, 0))
         return [leaf.reshape(*leaf.shape[:2], -1) for leaf in jax.tree.leaves(one(params, x))]
 
-    def product(pair):
+    def product(a, b):
         form = "akp,bkp->ab" if outputs == "mean" else "akp,blp->abkl"
-        left, right = jacobian(pair[0]), jacobian(pair[1])
+        left, right = jacobian(a), jacobian(b)
         total = sum(
-            jnp.einsum(form, a, b, precision=jax.lax.Precision.HIGHEST)
-            for a, b in zip(left, right, strict=True)
+            jnp.einsum(form, u, v, precision=jax.lax.Precision.HIGHEST)
+            for u, v in zip(left, right, strict=True)
         )
         return total / out.shape[1] if outputs == "mean" else total
 
     size = min(chunk, max(first.shape[0], second.shape[0]))
-    rows = _blocks(first, size)
-    columns = rows if x2 is None else _blocks(second, size)
-    if x2 is None:
-        i, j = np.triu_indices(len(rows))
-    else:
-        i, j = np.divmod(np.arange(len(rows) * len(columns)), len(columns))
-    parts = jax.lax.map(lambda ij: product((rows[ij[0]], columns[ij[1]])), (i, j))
-    table = jnp.zeros((len(rows), len(columns), *parts.shape[1:]), parts.dtype)
-    table = table.at[i, j].set(parts)
-    if x2 is None:
-        mirrored = jnp.swapaxes(parts, 1, 2)
-        table = table.at[j, i].set(mirrored if outputs == "mean" else jnp.swapaxes(mirrored, 3, 4))
-    whole = jnp.swapaxes(table, 1, 2).reshape(
-        len(rows) * size, len(columns) * size, *parts.shape[3:]
-    )
-    return whole[: first.shape[0], : second.shape[0]]
+
+    def mirror(part):
+        part = jnp.swapaxes(part, 1, 2)
+        return part if outputs == "mean" else jnp.swapaxes(part, 3, 4)
+
+    return tiled(product, first, None if x2 is None else second, size, mirror)
 
 
 def linearise(apply: Apply, params: Any) -> Apply:

@@ -25,6 +25,7 @@ class EnsembleInformation(NamedTuple):
         times: gradient-flow times, (T,).
         train_loss: E 1/2 |z - Y|^2 summed over the training set, squared target units.
         test_loss: the same on the test set.
+        mean_test_loss: 1/2 |E z - Y|^2 on the test set, the loss of the averaged ensemble.
         gibbs: E log N(y; z, 1) of the test targets, summed: the average member.
         bayes: log N(y; mean, cov + 1) of the test targets jointly: the ensemble; >= gibbs.
         input_lower: I(X; Z | D) from below.
@@ -50,6 +51,7 @@ class EnsembleInformation(NamedTuple):
     times: Float[JaxArray, " t"]
     train_loss: Estimate
     test_loss: Estimate
+    mean_test_loss: Estimate
     gibbs: Estimate
     bayes: Estimate
     input_lower: Estimate
@@ -70,6 +72,7 @@ class EnsembleInformation(NamedTuple):
 
 class _Test(NamedTuple):
     test_loss: JaxArray
+    mean_test_loss: JaxArray
     gibbs: JaxArray
     bayes: JaxArray
     input_lower: Estimate
@@ -90,7 +93,8 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
     law = moments(spectrum, train.nngp, cross, test.nngp, y, time)
     m, k = y_test.shape
     variance, error = jnp.diagonal(law.cov), y_test - law.mean
-    loss = 0.5 * jnp.sum(error**2) + 0.5 * k * jnp.sum(variance)
+    mean_loss = 0.5 * jnp.sum(error**2)
+    loss = mean_loss + 0.5 * k * jnp.sum(variance)
     constant = 0.5 * m * k * jnp.log(2 * jnp.pi)
     noisy = jnp.linalg.cholesky(law.cov + jnp.eye(m, dtype=law.cov.dtype))
     bayes = -0.5 * jnp.sum(_solve(noisy, error) ** 2) - k * _halved_logdet(noisy) - constant
@@ -108,7 +112,7 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
         white = _solve(posterior, response)
         exact = 0.5 * k * jnp.linalg.slogdet(jnp.eye(white.shape[1]) + white.T @ white)[1]
     label = label_information(law.mean, variance, y_test)
-    return _Test(loss, -loss - constant, bayes, *between, label, kl, exact)
+    return _Test(loss, mean_loss, -loss - constant, bayes, *between, label, kl, exact)
 
 
 @partial(jax.jit, static_argnames="linear")
@@ -240,6 +244,7 @@ def _report(grid, ntk, k, on_train: Energies, on_test, test, linear) -> Ensemble
         times=grid,
         train_loss=exact(on_train.loss),
         test_loss=from_test("test_loss"),
+        mean_test_loss=from_test("mean_test_loss"),
         gibbs=from_test("gibbs"),
         bayes=from_test("bayes"),
         input_lower=bounds[0],

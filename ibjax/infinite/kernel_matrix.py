@@ -1,5 +1,6 @@
 """Kernel matrices of infinitely wide networks: any network of the vocabulary, and the MLP."""
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,11 @@ import jax.numpy as jnp
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
 from ibjax.infinite.nonlinearity import resolve
+from ibjax.infinite.tiles import tiled
 from ibjax.typing import Array, Float, JaxArray
+
+_ENTRIES = 2**15
+"""Covariances of one tile."""
 
 
 class Kernels(NamedTuple):
@@ -33,9 +38,11 @@ def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
         x2: (n2, ...); None for x1 against itself.
 
     Returns:
-        Kernels(nngp, ntk), each (n1, n2), in the precision of the inputs. The working memory is
-        about 8 arrays of n1 n2 numbers for dense networks and flattened convolutions times the
-        positions P, and times P^2 wherever pooling follows; `stream` bounds it.
+        Kernels(nngp, ntk), each (n1, n2), in the precision of the inputs. Large matrices are
+        computed in tiles of at most 2^15 covariances (or one pair of examples, P^2 covariances
+        of P positions where pooling follows), those below the diagonal of x1 against itself by
+        symmetry; the memory beside the results is about their size again. `stream` keeps the
+        results off the device.
 
     Assumes: NTK parametrisation with every parameter N(0, 1) and trained.
 
@@ -51,10 +58,21 @@ def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
         raise ValueError(
             f"x2 has shape {second.shape}; its examples must look like x1's {first.shape[1:]}"
         )
-    out = network.kernel(start(first, second, network.pairs), False)
-    if out.layout != "features":
-        raise ValueError("the network ends in images; append flatten() or global_avg_pool()")
-    return Kernels(out.nngp, out.ntk)
+
+    def block(a, b=None):
+        out = network.kernel(start(a, b, network.pairs), False)
+        if out.layout != "features":
+            raise ValueError("the network ends in images; append flatten() or global_avg_pool()")
+        return Kernels(out.nngp, jnp.broadcast_to(out.ntk, out.nngp.shape))
+
+    n1, n2 = first.shape[0], (first if second is None else second).shape[0]
+    positions = math.prod(first.shape[1:-1])
+    room = max(_ENTRIES // (positions**2 if network.pairs else positions), 1)
+    wide = min(math.isqrt(room), n2)
+    high = wide if second is None else min(room // wide, n1)
+    if n1 * n2 < 4 * high * wide:
+        return block(first, second)
+    return tiled(block, first, second, (high, wide))
 
 
 def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs: int = 1) -> Layer:

@@ -22,7 +22,8 @@ class Covariance(NamedTuple):
 
     Attributes:
         nngp: covariance between the inputs of two batches, (n1, n2, *positions).
-        ntk: tangent kernel of the layers so far, the same shape.
+        ntk: tangent kernel of the layers so far, the same shape; a scalar 0 before any layer
+            with parameters.
         self1: covariance of each input of the first batch with itself, (n1, *positions).
         self2: the same for the second batch.
         layout: "features" (no positions), "diagonal" (h, w) for equal positions only, or
@@ -57,11 +58,16 @@ class Layer(NamedTuple):
     affine: bool = False
 
 
+def each(function: Callable[[JaxArray], JaxArray], k: Covariance) -> list[JaxArray]:
+    """`function` of the four arrays; a scalar tangent kernel stays 0."""
+    return [function(part) if part.ndim else part for part in k[:4]]
+
+
 def position_diagonal(k: Covariance) -> Covariance:
     """Keep the covariances of equal positions only."""
     if k.layout != "pairs":
         return k
-    parts = [jnp.einsum("...hwhw->...hw", part) for part in k[:4]]
+    parts = each(lambda part: jnp.einsum("...hwhw->...hw", part), k)
     return Covariance(*parts, layout="diagonal", gaussian=k.gaussian)
 
 
@@ -291,4 +297,4 @@ def start(x1: Array, x2: Array | None, pairs: bool) -> Covariance:
     nngp = inner(cross, first, second)
     self1 = inner(own, first, first)
     self2 = self1 if x2 is None else inner(own, second, second)
-    return Covariance(nngp, jnp.zeros_like(nngp), self1, self2, layout, False)
+    return Covariance(nngp, jnp.zeros((), nngp.dtype), self1, self2, layout, False)

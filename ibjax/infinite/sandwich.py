@@ -71,8 +71,8 @@ def input_information(
         distance = sum((z[:, None, d] - centres[None, :, d]) ** 2 for d in range(k))
         score = -0.5 * distance / spread - 0.5 * k * jnp.log(spread)
         self_score = -0.5 * jnp.sum(white**2, -1) - 0.5 * k * jnp.log(spread)
-        everyone = jax.nn.logsumexp(jnp.where(own, self_score[:, None], score), axis=1)
         others = jax.nn.logsumexp(jnp.where(own, -jnp.inf, score), axis=1)
+        everyone = jnp.logaddexp(others, self_score)
         return self_score - everyone + jnp.log(n), self_score - others + jnp.log(n - 1)
 
     lower, upper = jax.lax.map(terms, noise)

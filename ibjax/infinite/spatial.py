@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.infinite import checks
-from ibjax.infinite.layers import Covariance, Layer, position_diagonal
+from ibjax.infinite.layers import Covariance, Layer, each, position_diagonal
 from ibjax.typing import JaxArray, Key
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
@@ -30,7 +30,8 @@ def _shifted_mean(
     x: JaxArray, axes: tuple[int, ...], window: int, stride: int, padding: str
 ) -> JaxArray:
     """The mean over one shift common to all `axes`: a convolution seen by a covariance."""
-    x = _pad(x, axes, window, stride, padding)
+    # Without the barrier the compiler computes what x is made of once for each shift.
+    x = _pad(jax.lax.optimization_barrier(x), axes, window, stride, padding)
     count = (x.shape[axes[0]] - window) // stride + 1
     total = 0.0
     for shift in range(window):
@@ -135,7 +136,8 @@ def conv(
         nngp, self1, self2 = (
             w_std**2 * mean(part) + b_std**2 for part in (k.nngp, k.self1, k.self2)
         )
-        return Covariance(nngp, nngp + w_std**2 * mean(k.ntk), self1, self2, k.layout, True)
+        ntk = nngp + w_std**2 * mean(k.ntk) if k.ntk.ndim else nngp
+        return Covariance(nngp, ntk, self1, self2, k.layout, True)
 
     return Layer(init, apply, kernel, affine=True)
 
@@ -173,7 +175,7 @@ def avg_pool(window: int | tuple[int, int] = 2, strides: int | tuple[int, int] |
     def kernel(k: Covariance, keep: bool) -> Covariance:
         del keep
         _need_positions(k, "avg_pool")
-        parts = [mean(mean(part, (-4, -3)), (-2, -1)) for part in k[:4]]
+        parts = each(lambda part: mean(mean(part, (-4, -3)), (-2, -1)), k)
         return Covariance(*parts, layout="pairs", gaussian=k.gaussian)
 
     return Layer(init, lambda params, x: mean(x, (1, 2)), kernel, pairs=True)
@@ -192,7 +194,7 @@ def flatten() -> Layer:
         del keep
         if k.layout == "features":
             return k
-        parts = [part.mean((-2, -1)) for part in position_diagonal(k)[:4]]
+        parts = each(lambda part: part.mean((-2, -1)), position_diagonal(k))
         return Covariance(*parts, layout="features", gaussian=False)
 
     return Layer(init, lambda params, x: x.reshape(x.shape[0], -1), kernel)
@@ -204,7 +206,7 @@ def global_avg_pool() -> Layer:
     def kernel(k: Covariance, keep: bool) -> Covariance:
         del keep
         _need_positions(k, "global_avg_pool")
-        parts = [part.mean((-4, -3, -2, -1)) for part in k[:4]]
+        parts = each(lambda part: part.mean((-4, -3, -2, -1)), k)
         return Covariance(*parts, layout="features", gaussian=k.gaussian)
 
     return Layer(

@@ -168,6 +168,7 @@ def test_output_divergences_and_likelihoods_by_definition(x64):
         np.testing.assert_allclose(
             out.test_loss.value[index], 0.5 * (error @ error + np.trace(cov)), rtol=1e-10
         )
+        np.testing.assert_allclose(out.mean_test_loss.value[index], error @ error / 2, rtol=1e-10)
 
 
 @given(seed=st.integers(0, 2**31))

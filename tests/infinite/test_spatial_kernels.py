@@ -108,6 +108,35 @@ def test_two_input_sets_are_blocks_of_one(x64):
     np.testing.assert_allclose(cross.ntk, whole.ntk[:2, 2:], rtol=1e-12)
 
 
+@pytest.mark.parametrize("images", [False, True])
+def test_tiles_make_up_the_whole(x64, monkeypatch, images):
+    """Sides that tiles do not divide, two sets of different size, and the derivative."""
+    from ibjax.infinite import kernel_matrix
+
+    if images:
+        x = np.concatenate([IMAGES, 0.5 - IMAGES, IMAGES[:, ::-1]])
+        net, entries = serial(c(), activation("erf"), global_avg_pool(), dense()), 16**2 * 4
+    else:
+        x = np.random.default_rng(0).normal(size=(11, 3))
+        net, entries = serial(dense(1, 1.2, 0.3), activation("relu"), dense()), 9
+
+    def both(w, x):
+        scaled = serial(net, activation("sin"), dense(1, w))
+        own, cross = infinite.kernels(scaled, x), infinite.kernels(scaled, x[:5], x[3:])
+        return (*own, *cross), jnp.sum(own.ntk**2)
+
+    def slope(w):
+        return jax.jit(jax.jacfwd(lambda v: both(v, x)[1]))(w)
+
+    whole, rate = jax.jit(both)(1.1, x)[0], slope(1.1)
+    monkeypatch.setattr(kernel_matrix, "_ENTRIES", entries)
+    tiles = jax.jit(lambda w, x: both(w, x))(1.1, x)[0]
+    for a, b in zip(whole, tiles, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(tiles[1], tiles[1].T)
+    np.testing.assert_allclose(slope(1.1), rate, rtol=1e-10)
+
+
 def wide(name, width):
     """Small networks of every word of the vocabulary, for Monte Carlo at finite width."""
     branch = serial(activation("gelu"), dense(width, 1.2, 0.2))

@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtr
 
-from ibjax.teacher.quadrature import grid, mean_of_scaled, normal_pdf
+from ibjax.teacher.folded import absolute_gain, folded_means
+from ibjax.teacher.quadrature import mean_of_scaled, normal_pdf
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
 Readout = str | Callable[[Any], Any]
 READOUTS: tuple[str, ...] = ("identity", "sign", "abs")
-FINE = 0.06  # the folded normal has singularities nearer to the real line
 
 
 class Teacher(NamedTuple):
@@ -76,7 +76,7 @@ def channel_rates(
     """Compute the rates of a channel at overlap q = 1 - e, each given to full precision.
 
     Args:
-        readout: "identity", "sign", "abs" (without noise) or a bounded smooth function.
+        readout: "identity", "sign", "abs" or a bounded smooth function.
         q: overlap, scalar.
         e: error of the weights, scalar.
         teacher: constants.
@@ -95,15 +95,12 @@ def channel_rates(
         snr = rho**2 / (s + noise) * mean_of_scaled(_sign_fisher, slope)
         return ChannelRates(snr, mean_of_scaled(_sign_entropy, slope))
     if readout == "abs":
-        slope = rho * _root(q / s)
-        below, above = jnp.minimum(slope, 1.0), jnp.maximum(slope, 1.0)
-        fisher = jax.lax.cond(
-            slope < 1,
-            lambda: mean_of_scaled(lambda u: _folded(u)[0], below, step=FINE),
-            lambda: 1 - mean_of_scaled(lambda u: _folded(u)[1], above, step=FINE),
-        )
-        lost = mean_of_scaled(lambda u: _folded(u)[2], slope, step=FINE)
-        return ChannelRates(rho**2 / s * fisher, gaussian_entropy(s) - lost)
+        # Where nothing is left unknown of a noisy field, kappa is infinite.
+        known = s <= 0
+        safe = jnp.where(known, 1.0, s)
+        kappa = jnp.where(known & (noise > 0), jnp.inf, noise / safe)
+        fisher, lost = folded_means(rho * _root(q / jnp.where(known & (noise > 0), 1.0, s)), kappa)
+        return ChannelRates(rho**2 / (s + noise) * fisher, gaussian_entropy(s + noise) - lost)
     return _smooth_rates(readout, q, s, teacher, nodes)
 
 
@@ -145,8 +142,8 @@ def prediction_errors(
         below, above = jnp.minimum(slope, 1.0), jnp.maximum(slope, 1.0)
         clean = s * jnp.where(
             slope < 1,
-            1 - mean_of_scaled(_abs_gain, below),
-            1 - mean_of_scaled(_abs_gain, above),
+            1 - mean_of_scaled(absolute_gain, below),
+            1 - mean_of_scaled(absolute_gain, above),
         )
     else:
         assert callable(readout)
@@ -175,27 +172,6 @@ def _sign_fisher(u):
 
 def _sign_entropy(u):
     return -2 * ndtr(u) * log_ndtr(u)
-
-
-def _folded(u):
-    """Three means over t of the folded normal |u + t|: information, its loss, lost bit."""
-    t, h = grid(9.0, 0.05, u.dtype)
-    y = u[:, None] + t
-    weight = h * normal_pdf(t)
-    tanh = jnp.tanh(u[:, None] * y)
-    # 1 - tanh(x) = 2 / (1 + exp(2x)), exact also where tanh rounds to 1.
-    rest = y * 2 * jax.nn.sigmoid(-2 * u[:, None] * y)
-    fisher = ((y * tanh - u[:, None]) ** 2) @ weight
-    loss = (rest * (2 * t - rest)) @ weight
-    bit = jax.nn.softplus(-2 * u[:, None] * y) @ weight
-    return fisher, loss, bit
-
-
-def _abs_gain(u):
-    """(E|u+t|)^2 - u^2, which decays."""
-    a = jnp.abs(u)
-    excess = 2 * (normal_pdf(a) - a * ndtr(-a))
-    return excess * (excess + 2 * a)
 
 
 def _normal_nodes(nv, nt, dtype):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from ibjax.teacher.channels import Readout, Teacher, channel_rates
 from ibjax.teacher.priors import PriorName, scalar_problem
-from ibjax.teacher.roots import bracketed_peak, bracketed_root
+from ibjax.teacher.roots import bracketed_peak, guided_root, interpolated_root
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
@@ -136,12 +136,22 @@ def solve_cell(
     """
     frozen, target = jax.lax.stop_gradient((teacher, log_alpha))
     curve = jax.lax.stop_gradient(curve)
-    root = bracketed_root(
+    low, high = curve.log_r[index], curve.log_r[index + 1]
+    at_low, at_high = curve.log_alpha[index], curve.log_alpha[index + 1]
+    # Six points of the table give a guess good to about 1e-7 and its slope.
+    first = jnp.clip(index - 2, 0, curve.log_r.size - 6)
+    near = (jax.lax.dynamic_slice(x, (first,), (6,)) for x in (curve.log_r, curve.log_alpha))
+    guess, slope = interpolated_root(*near, low, high, target)
+    chord = (at_high - at_low) / (high - low)
+    sound = jnp.isfinite(slope) & (jnp.sign(slope) == jnp.sign(chord))
+    root = guided_root(
         lambda z: log_alpha_at(z, readout, prior, frozen, nodes) - target,
-        curve.log_r[index],
-        curve.log_r[index + 1],
-        curve.log_alpha[index] - target,
-        curve.log_alpha[index + 1] - target,
+        jnp.where(sound, guess, low + (target - at_low) / chord),
+        jnp.where(sound, slope, chord),
+        low,
+        high,
+        at_low - target,
+        at_high - target,
     )
     root = jax.lax.stop_gradient(root)
     return _implicit(root, log_alpha, readout, prior, teacher, nodes)

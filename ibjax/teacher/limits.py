@@ -82,7 +82,7 @@ def bayes_limits(
 
     Args:
         readout: f: "identity" (noise = variance added to the output), "sign" (noise = variance
-            inside the sign), "abs" (noise 0 only), or a bounded smooth function of JAX arrays
+            inside the sign), "abs" (noise added), or a bounded smooth function of JAX arrays
             (noise > 0).
         alpha: samples per input dimension, any shape.
         activation: phi, a name or a function of JAX arrays; gives rho and eps. An activation
@@ -145,8 +145,6 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
     if any(x.ndim for x in teacher):
         raise ValueError("rho, eps and noise must be scalars: map over them with jax.vmap.")
     concrete = not any(isinstance(x, Tracer) for x in teacher)
-    if readout == "abs" and (isinstance(teacher.noise, Tracer) or teacher.noise > 0):
-        raise ValueError(f"the abs readout is solved without noise, got noise {noise}; use 0.")
     if callable(readout) and concrete and float(teacher.noise) <= 0:
         raise ValueError(f"a smooth readout needs noise > 0, got {noise}.")
     if nodes is None:

@@ -137,14 +137,27 @@ def _score(readout, y, omega, v, teacher):
         ratio = jnp.exp(-0.5 * m * m - 0.5 * jnp.log(2 * jnp.pi) - log_ndtr(m))
         return y * ratio / root, -ratio * (ratio + m) / (s + noise)
     if readout == "abs":
-        tanh = jnp.tanh(y * omega / s)
-        return (y * tanh - omega) / s, (y**2 * (1 - tanh**2) / s - 1) / s
+        first = jax.grad(_log_folded, argnums=1)
+        both = jax.vmap(jax.value_and_grad(first, argnums=1), (0, 0, 0, None))
+        return both(y, omega, s, noise)
     t = jnp.linspace(-8.5, 8.5, 141, dtype=y.dtype)
     f = readout(omega[:, None] + jnp.sqrt(s)[:, None] * t)
     log_weight = -((y[:, None] - f) ** 2) / (2 * noise) + jnp.log(normal_pdf(t))
     weight = jax.nn.softmax(log_weight, axis=1)
     g = weight @ t / jnp.sqrt(s)
     return g, (weight @ t**2 - 1) / s - g**2
+
+
+def _log_folded(y, omega, s, noise):
+    """Ln of the density of |w + sqrt(s) t| + noise at y, up to a constant in w."""
+    total = s + noise
+    safe = jnp.where(noise > 0, s * noise * total, 1.0) ** 0.5
+
+    def side(w):
+        share = jnp.where(noise > 0, log_ndtr((w * noise + y * s) / safe), 0.0)
+        return -((y - w) ** 2) / (2 * total) + share
+
+    return jnp.logaddexp(side(omega), side(-omega))
 
 
 def state_evolution(

@@ -48,6 +48,31 @@ def mean_of_scaled(
     return h * jnp.sum(normal_pdf(x / s) / s * function(slope * (x / s)))
 
 
+def even_mean_of_scaled(
+    function: Callable[[jax.Array], jax.Array],
+    slope: jax.Array,
+    *,
+    half_width: float = 9.0,
+    step: float = 0.25,
+) -> jax.Array:
+    """Compute `mean_of_scaled` of an even function from half of the nodes.
+
+    Args:
+        function: g, even, with the nodes u >= 0 as its last axis.
+        slope: a, a scalar.
+        half_width: the last node.
+        step: spacing of the nodes.
+
+    Returns:
+        The mean, or the means of several functions (k,) from values (k, nodes).
+    """
+    count = int(np.ceil(half_width / step))
+    x = jnp.asarray(np.arange(count + 1) * step, jnp.result_type(slope))
+    weight = jnp.asarray(np.where(np.arange(count + 1) > 0, 2.0, 1.0) * step, x.dtype)
+    s = jnp.maximum(1.0, slope)
+    return function(slope * (x / s)) @ (weight * normal_pdf(x / s) / s)
+
+
 def legendre_normal(panels: int = 60, order: int = 20, edge: float = 14.0):
     """Nodes and weights of E f(z), z standard normal, by composite Gauss-Legendre on [-14, 14].
 

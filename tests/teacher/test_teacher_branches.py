@@ -1,10 +1,14 @@
 """Several fixed points: thresholds, branches and hard phases."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.stats import norm
 
 from ibjax import teacher
+from ibjax.teacher.folded import _clean, _noisy
 from ibjax.teacher.priors import scalar_problem
 
 
@@ -66,6 +70,53 @@ def test_absolute_value(x64):
     np.testing.assert_array_equal(limits.hard, [0, 0, 0, 0, 1, 1, 0])
     # Without any overlap the best guess of |z| is its mean.
     assert float(limits.generalization_error[0]) == pytest.approx(1 - 2 / np.pi, abs=1e-12)
+
+
+def test_absolute_value_with_noise(x64):
+    # Weak recovery: S^2 over the chi-square of the second Hermite mode, by adaptive quadrature.
+    start, top = 0.60428768138677, 4.0
+    t, w = np.polynomial.legendre.leggauss(40)
+    alpha = np.append(start + (top - start) * (t + 1) / 2, [start - 1e-9, top])
+    limits = teacher.bayes_limits("abs", alpha, noise=0.1)
+    q, rate, total = (np.asarray(x) for x in (limits.q, limits.next_sample_mi, limits[1]))
+    assert q[-2] < 1e-12 < q[0] and q[-1] == pytest.approx(0.9596091181705, abs=1e-12)
+    # Area theorem: before recovery every sample says the same.
+    area = (top - start) / 2 * w @ rate[:-2]
+    assert area + start * total[-2] == pytest.approx(top * total[-1], abs=1e-9)
+    assert rate[-2] == pytest.approx(total[-2], abs=1e-12)
+    assert not np.any(limits.hard)
+
+
+@pytest.mark.parametrize(
+    "kappa, u", [(0.0, 1.0), (1e-2, 0.005), (0.3, 1.0), (0.3, 3.0), (5.0, 1.0)]
+)
+def test_folded_normal_by_quadrature(x64, kappa, u):
+    def density(y, u):
+        if kappa == 0:
+            return (norm.pdf(y - u) + norm.pdf(y + u)) * (y >= 0)
+        b = np.sqrt(kappa * (1 + kappa))
+        sides = (
+            norm.pdf(y, v, np.sqrt(1 + kappa)) * norm.cdf((v * kappa + y) / b) for v in (u, -u)
+        )
+        return sum(sides)
+
+    def score_squared(y):
+        h = 1e-3
+        ends = (density(y, u + k * h) for k in (-2, -1, 1, 2))
+        slope = np.dot([1, -8, 8, -1], list(ends)) / (12 * h)
+        return slope**2 / density(y, u)
+
+    low, high = -8 * np.sqrt(kappa), u + 8 * np.sqrt(1 + kappa)
+    points = sorted({0.0, 5 * np.sqrt(kappa), u})
+    options = {"epsabs": 1e-12, "limit": 300, "points": points}
+    fisher = (1 + kappa) * quad(score_squared, low, high, **options)[0]
+    entropy = quad(lambda y: -np.log(density(y, u)) * density(y, u), low, high, **options)[0]
+    channel = partial(_noisy, kappa, fine=u < 0.01) if kappa else _clean
+    got = channel(np.array([u]))[:, 0]
+    assert float(got[0]) == pytest.approx(fisher, rel=1e-8)
+    assert float(got[1]) == pytest.approx(1 - fisher, abs=1e-8)
+    lost = 0.5 * np.log(2 * np.pi * np.e * (1 + kappa)) - entropy
+    assert float(got[2]) == pytest.approx(lost, abs=1e-10)
 
 
 def test_no_jump_without_a_fold(x64):

@@ -232,7 +232,6 @@ def test_precisions(dtype):
     ({"activation": "swosh"}, "activation must be a function or one of"),
     ({"activation": "tanh", "rho": 1.0}, "not both"),
     ({"rho": [1.0, 2.0]}, "jax.vmap"),
-    ({"readout": "abs", "noise": 0.1}, "without noise"),
     ({"readout": jnp.tanh}, "needs noise > 0"),
 ])  # fmt: skip
 def test_bad_arguments(options, words):

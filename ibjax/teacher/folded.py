@@ -1,0 +1,105 @@
+r"""The absolute-value channel, y = |u + t| + noise, in units of the uncertainty of the field.
+
+Given the estimate u = w / sqrt(S), the output is a folded normal variable; ``kappa = Delta / S``
+is the variance of its noise. With ``b = sqrt(kappa)``, ``a = u / sqrt(1 + kappa)`` and x the output
+over ``sqrt(1 + kappa)``, its density is ``G(a) + G(-a)``,
+
+    G(a) = phi(x - a) Phi(a b + x / b).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+
+from ibjax.teacher.quadrature import even_mean_of_scaled, grid, normal_pdf
+from ibjax.typing import JaxArray as Array
+
+STEP = 0.1  # the folded normal has singularities near the real line
+SMALL = 0.01  # slopes below which differences are taken as integrals
+
+
+def folded_means(slope: Array, kappa: Array) -> tuple[jax.Array, jax.Array]:
+    """Compute what one output tells, averaged over u = slope V with V standard normal.
+
+    Args:
+        slope: rho sqrt(q / S), scalar.
+        kappa: variance of the noise over S, scalar; inf where S is zero.
+
+    Returns:
+        (information, loss): the Fisher information of u times 1 + kappa, accurate for small
+        slopes too, and the entropy of N(0, 1 + kappa) minus that of the output, nats.
+    """
+    quiet = kappa <= 0
+    sure = ~jnp.isfinite(kappa)
+    safe = jnp.where(quiet | sure, 1.0, kappa)
+    # One branch runs: each is the whole average, so that little has to be compiled.
+    fisher, lack, lost = jax.lax.switch(
+        jnp.where(quiet, 0, jnp.where(slope < SMALL, 1, 2)),
+        [
+            lambda: even_mean_of_scaled(_clean, slope, step=STEP),
+            lambda: even_mean_of_scaled(partial(_noisy, safe, fine=True), slope, step=STEP),
+            lambda: even_mean_of_scaled(partial(_noisy, safe, fine=False), slope, step=STEP),
+        ],
+    )
+    fisher = jnp.where(slope < 1, fisher, 1 - lack)
+    return jnp.where(sure, 1.0, fisher), jnp.where(sure, 0.0, lost)
+
+
+def _clean(u):
+    """Information of |u + t|, 1 minus it, and the lost bit, each (nodes,)."""
+    t, h = grid(9.0, 0.1, u.dtype)
+    y = u[:, None] + t
+    weight = h * normal_pdf(t)
+    tanh = jnp.tanh(u[:, None] * y)
+    # 1 - tanh(x) = 2 / (1 + exp(2x)), exact also where tanh rounds to 1.
+    rest = y * 2 * jax.nn.sigmoid(-2 * u[:, None] * y)
+    fisher = ((y * tanh - u[:, None]) ** 2) @ weight
+    loss = (rest * (2 * t - rest)) @ weight
+    bit = jax.nn.softplus(-2 * u[:, None] * y) @ weight
+    return jnp.stack([fisher, loss, bit])
+
+
+def _noisy(kappa, u, *, fine, count=201):
+    """The same of |u + t| with noise of variance kappa."""
+    b = jnp.sqrt(kappa)
+    a = (u / jnp.sqrt(1 + kappa))[:, None]
+    # sinh resolves the edge at 0 however narrow the noise makes it.
+    edge = b / jnp.sqrt(1 + kappa)
+    low, high = -np.arcsinh(9.0), jnp.arcsinh((9.0 + a) / edge)
+    tau = low + (high - low) * jnp.linspace(0, 1, count, dtype=u.dtype)
+    x = edge * jnp.sinh(tau)
+    weight = edge * jnp.cosh(tau) * (high - low) / (count - 1)
+    here, mirrored = normal_pdf(x - a), normal_pdf(x + a)
+    sides = [here * ndtr(a * b + x / b), mirrored * ndtr(x / b - a * b)]
+    z = sides[0] + sides[1]
+    if fine:
+        slope = sum(w * a * _curvature(x, s * a, b) for s, w in zip(*_legendre()))
+    else:
+        slope = (x - a) * sides[0] - (x + a) * sides[1]
+        slope += b * (here * normal_pdf(a * b + x / b) - mirrored * normal_pdf(x / b - a * b))
+    positive = z > (1e-290 if z.dtype == jnp.float64 else 1e-36)
+    safe = jnp.where(positive, z, 1.0)
+    fisher = jnp.sum(weight * jnp.where(positive, slope**2 / safe, 0.0), axis=1)
+    entropy = -jnp.sum(weight * jnp.where(positive, z * jnp.log(safe), 0.0), axis=1)
+    return jnp.stack([fisher, 1 - fisher, 0.5 * np.log(2 * np.pi * np.e) - entropy])
+
+
+def _legendre():
+    return np.polynomial.legendre.leggauss(4)
+
+
+def _curvature(x, s, b):
+    """Second derivative of G at s."""
+    k = s * b + x / b
+    c = x - s
+    return normal_pdf(c) * ((c * c - 1) * ndtr(k) + (2 * b * c - b * b * k) * normal_pdf(k))
+
+
+def absolute_gain(u: Array) -> jax.Array:
+    """(E|u + t|)^2 - u^2, which decays."""
+    a = jnp.abs(u)
+    excess = 2 * (normal_pdf(a) - a * ndtr(-a))
+    return excess * (excess + 2 * a)

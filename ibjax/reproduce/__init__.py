@@ -6,7 +6,7 @@ from ibjax.reproduce.outcome import Reproduction as Reproduction
 
 def reproductions() -> dict[str, Reproduction]:
     """Every reproduction by name."""
-    from ibjax.reproduce import depth_trade_off, sign_learner
+    from ibjax.reproduce import depth_trade_off, fcmi_mnist, sign_learner
     from ibjax.reproduce import langevin_mnist_mlp as langevin
     from ibjax.reproduce import langevin_settings as settings
 
@@ -35,6 +35,12 @@ def reproductions() -> dict[str, Reproduction]:
                 langevin.Options,
             )
             for setting in (settings.MNIST_CNN, settings.FASHION_CNN, settings.CIFAR_CNN)
+        ),
+        Reproduction(
+            "fcmi-mnist",
+            "MNIST 4 versus 9: gap and supersample bounds of 150 networks beside published ones",
+            fcmi_mnist.run,
+            fcmi_mnist.Options,
         ),
     )
     return {row.name: row for row in rows}

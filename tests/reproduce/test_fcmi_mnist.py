@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from ibjax import bounds
+from ibjax.interface import Dataset
+from ibjax.networks import NormalisedCNN, normalised
+from ibjax.reproduce import fcmi_mnist
+
+OPTIONS = fcmi_mnist.Options(train_size=(12,), masks=4, supersamples=2, epochs=2)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The same experiment on noise, with a network that compiles at once."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 28, 28, 1)).astype(np.float32)
+    pool = Dataset(x, (rng.random(60) < 0.5).astype(np.int32), 2, "noise")
+    monkeypatch.setattr(fcmi_mnist, "mnist", lambda: pool)
+    small = {**normalised.PUBLISHED, "standard": NormalisedCNN(((3, 7, 7, 0),), 4)}
+    monkeypatch.setattr(normalised, "PUBLISHED", small)
+
+
+def test_the_grid_is_trained_once_and_resumed_cell_by_cell(tiny, tmp_path):
+    said = []
+    outcome = fcmi_mnist.run(tmp_path, False, said.append, OPTIONS)
+    assert len(outcome.files) == 2 + 1
+    assert outcome.table.row_count == 1 + len(fcmi_mnist.BOUNDS)
+    broken = outcome.files[1]
+    broken.write_bytes(broken.read_bytes()[:100])
+    before = outcome.files[0].stat().st_mtime_ns
+    said.clear()
+    again = fcmi_mnist.run(tmp_path, False, said.append, OPTIONS)
+    assert sum("finished before" in line for line in said) == 1
+    assert outcome.files[0].stat().st_mtime_ns == before
+    assert [list(c.cells) for c in again.table.columns] == [
+        list(c.cells) for c in outcome.table.columns
+    ]
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_the_bounds_of_a_row_are_ordered_and_those_of_the_library(tiny, tmp_path):
+    pool = fcmi_mnist.mnist()
+    cells = [
+        fcmi_mnist._train(tmp_path / f"{s}.nc", "standard", 12, s, OPTIONS, pool, lambda _: None)
+        for s in range(2)
+    ]
+    assert not np.array_equal(cells[0].index, cells[1].index)
+    row = fcmi_mnist.row("standard", 12, cells)
+    np.testing.assert_array_equal(row.epochs, [1, 2])
+    last = {name: values[:, -1] for name, values in row.bounds.items()}
+    assert (last["ld-CMI"] <= last["e-CMI"] + 1e-6).all()
+    assert (last["e-CMI"] <= last["f-CMI"] + 1e-6).all()
+    predictions = np.stack([c.predictions.values[:, -1] for c in cells]).astype(int)
+    masks = np.stack([c.mask.values for c in cells]).astype(int)
+    whole = bounds.f_cmi(predictions, masks, 2).value
+    assert last["f-CMI"].mean() == pytest.approx(float(whole), abs=1e-6)
+    wrong = predictions != np.stack([c.labels.values for c in cells])[:, None]
+    train = np.take_along_axis(wrong, masks[..., None], -1).mean((1, 2, 3))
+    np.testing.assert_allclose(row.train_error[:, -1], train, atol=1e-6)
+
+
+def test_replicas_share_their_randomness_in_the_deterministic_variant_only():
+    for variant, shared in (("standard", False), ("deterministic", True), ("wide", True)):
+        config = fcmi_mnist.configuration(variant, 250, 200, "float32")
+        assert config.shared_randomness is shared
+        assert (config.steps, config.batch_size, config.checkpoints) == (400, 128, 10)
+    assert fcmi_mnist.configuration("standard", 75, 200, "float32").steps == 200
+
+
+def test_mistakes_end_in_one_line(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="variants"):
+        fcmi_mnist.Options(variants=("narrow",))
+    with pytest.raises(ValueError, match="train_size"):
+        fcmi_mnist.Options(train_size=(5000,))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="TFDS_DATA_DIR"):
+        fcmi_mnist.mnist()
+
+
+def test_the_pool_is_the_published_share_of_two_digits(tfds_dir, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", tfds_dir)
+    pool = fcmi_mnist.mnist()
+    assert len(pool.y) == int(0.8 * 11791) and set(np.unique(pool.y)) == {0, 1}
+    assert float(pool.x.min()) == pytest.approx(-0.456 / 0.224, abs=1e-5)

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,10 +170,15 @@ def evidence(dataset: "xarray.Dataset", depth: int) -> Evidence:
 def write(dataset: "xarray.Dataset", path: Path) -> None:
     """Write a data set as netCDF, whole or not at all.
 
+    What a killed process left half-written beside it is removed, once it is a minute old.
+
     Raises:
         OSError: if the place cannot be written; nothing half-written is left there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        if time.time() - left.stat().st_mtime > 60:
+            left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}

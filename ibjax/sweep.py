@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ibjax import pipeline, results
+from ibjax.langevin import hosts
 from ibjax.pipeline import Experiment
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def run(
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
     the hash of its configuration and versions. Started again, the sweep skips the cells whose
-    file is whole and whose hash agrees, and runs the others.
+    file is whole and whose hash agrees, and runs the others. Where `jax.distributed` has been
+    initialised every process calls this; the first one alone reads and writes files.
 
     Args:
         experiment: what to run.
@@ -34,22 +36,23 @@ def run(
         log: told what was found on disk.
 
     Returns:
-        The combined data set, as written.
+        The combined data set, as written; an empty one in every process but the first.
 
     Raises:
         ValueError: if the experiment cannot run.
         OSError: if `path` cannot be written; found out before training.
     """
+    import xarray
+
     pipeline.check(experiment)
     store = path.with_suffix(".cells")
-    _writable(store)
-    _writable(path.parent)
+    _all_writable(store, path.parent)
     total = experiment.supersamples * experiment.masks * experiment.steps
     loaded, cells = None, []
     for depth in experiment.depths:
         place = store / f"{results.fingerprint(experiment, depth)}.nc"
-        cell = _finished(place, experiment, depth, log)
-        if cell is None:
+        cell = _finished(place, experiment, depth, log) if hosts.first() else None
+        if not hosts.agreed(cell is not None):
             loaded = pipeline.load(experiment) if loaded is None else loaded
 
             def report(done: int, whole: int, depth: int = depth) -> None:
@@ -58,10 +61,13 @@ def run(
 
             computed = pipeline.run_cell(experiment, depth, *loaded, progress=report)
             cell = results.to_dataset(computed, experiment, depth)
-            results.write(cell, place)
+            if hosts.first():
+                results.write(cell, place)
         if progress is not None:
             progress(depth, total, total)
         cells.append(cell)
+    if not hosts.first():
+        return xarray.Dataset()
     together = results.combine(cells)
     results.write(together, path)
     return together
@@ -89,6 +95,19 @@ def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
     if present > layers:
         return cell.isel(layer=slice(layers))
     return cell.pad(layer=(0, layers - present)) if present < layers else cell
+
+
+def _all_writable(*folders: Path) -> None:
+    """Find out on the first process whether results can be stored; tell the others."""
+    problem = None
+    if hosts.first():
+        try:
+            for folder in folders:
+                _writable(folder)
+        except OSError as error:
+            problem = error
+    if hosts.agreed(problem is not None):
+        raise problem or OSError("the first process cannot store results; see its message")
 
 
 def _writable(folder: Path) -> None:

@@ -150,6 +150,48 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
     assert not [f for f in path.with_suffix(".cells").iterdir() if f.suffix == ".part"]
 
 
+def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
+    """kill -9, IBJAX_KILLS times over one sweep: whole cells stay whole and are never redone."""
+    _, dataset = finished
+    path = tmp_path / "r.nc"
+    store = path.with_suffix(".cells")
+    options = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6"
+    command = [sys.executable, "-m", "ibjax", "run", *options.split(), "--checkpoints", "2"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    rng, whole, patience = np.random.default_rng(0), {}, 8.0
+    for _ in range(int(os.environ.get("IBJAX_KILLS", "2"))):
+        child = subprocess.Popen(
+            [*command, "--out", str(path)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert child.wait(timeout=patience * rng.random()) == 0
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        found = {f: f.read_bytes() for f in store.glob("*.nc")} if store.exists() else {}
+        assert all(found[f] == content for f, content in whole.items())
+        for f in found:
+            results.read(f)
+        if path.exists():
+            results.read(path)
+        whole = found
+    again = sweep.run(SMALL, path)
+    np.testing.assert_array_equal(again["gap"], dataset["gap"])
+
+
+def test_what_a_killed_process_left_is_removed(finished, tmp_path):
+    _, dataset = finished
+    left = [tmp_path / f".r.nc.{name}.part" for name in ("old", "new")]
+    for f in left:
+        f.write_bytes(b"half")
+    os.utime(left[0], (time.time() - 3600,) * 2)
+    results.write(dataset, tmp_path / "r.nc")
+    assert not left[0].exists() and left[1].exists()
+
+
 def test_table_shows_every_kind_and_what_is_vacuous(finished):
     from rich.console import Console
 

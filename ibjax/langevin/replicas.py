@@ -1,4 +1,4 @@
-"""The replica engine: many training runs at once, in chunks, on every local device."""
+"""The replica engine: many training runs at once, in chunks, on every device of every host."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
-from ibjax.langevin import batches
+from ibjax.langevin import batches, hosts
 from ibjax.langevin.config import Config, hyper, schedules, static
 from ibjax.langevin.run import Run, make_run
 from ibjax.langevin.transform import noise_std, schedule_value
@@ -56,7 +56,9 @@ def run_replicas(
     Replica (s, u) trains on ``index[s, i, mask[s, u, i]]`` and is tested on the other member of
     each pair. Its randomness is ``fold_in(fold_in(key, s), u)`` with separate streams for
     initialisation, batches, Langevin noise, layer noise and evaluation, so its result does not
-    depend on which replicas run beside it. Replicas are spread over all local devices.
+    depend on which replicas run beside it. Replicas are spread over all local devices, and over
+    all processes where `jax.distributed` has been initialised: every process must call, and gets
+    the evidence of all.
 
     Args:
         key: root key of the training randomness.
@@ -85,7 +87,8 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     network = build(config.network, dataset.num_classes, x.shape[1:])
     stops = _checkpoints(config)
     total = k1 * k2
-    programs, chunk = _fitting_programs(config, x, n, total, dataset.num_classes)
+    here = hosts.share(total)
+    programs, chunk = _fitting_programs(config, x, n, len(here), dataset.num_classes)
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
     values, x, y = jax.device_put((values, x, y), whole)
@@ -94,9 +97,9 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     masks = mask.reshape(total, n).astype(np.int32)
 
     parts, done = [], 0
-    for first in range(0, total, chunk):
-        keep = min(chunk, total - first)
-        rows = np.minimum(np.arange(first, first + chunk), total - 1)
+    for first in range(0, len(here), chunk):
+        keep = min(chunk, len(here) - first)
+        rows = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
         k, i, m = jax.device_put((keys[rows], pairs[rows], masks[rows]), split)
         some = (k, values, i, m, x, y)
         state, step, measured = programs.init(k, values), 0, []
@@ -108,12 +111,14 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
                 step = until
                 if progress is not None:
                     jax.block_until_ready(state)
-                    progress(done, total * config.steps)
+                    whole_run = total * config.steps
+                    progress(min(done * jax.process_count(), whole_run), whole_run)
             now = programs.evaluate(state, *jax.device_put(_ints(stop), whole), *some)
             measured.append(jax.device_get(now))
         together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
         parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], together))
-    m = jax.tree.map(lambda *a: np.concatenate(a).reshape(k1, k2, *a[0].shape[1:]), *parts)
+    m = hosts.gather(jax.tree.map(lambda *a: np.concatenate(a), *parts), total)
+    m = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), m)
     return _evidence(config, network, dataset, index, mask, m, stops, b)
 
 

@@ -1,0 +1,44 @@
+"""Replicas over several hosts: each process trains its share, and all see every result."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def share(total: int) -> np.ndarray:
+    """Rows of 0..total-1 this process trains; the last is repeated so that all have as many.
+
+    What a replica computes depends on its row alone, so the split changes no number.
+    """
+    each = -(-total // jax.process_count())
+    return np.minimum(jax.process_index() * each + np.arange(each), total - 1)
+
+
+def gather(tree: Any, total: int) -> Any:
+    """Results of every process in the order of their rows, on all of them.
+
+    Args:
+        tree: arrays whose first axis runs over the rows of this process, see `share`.
+        total: rows in all.
+    """
+    if jax.process_count() == 1:
+        return tree
+    from jax.experimental import multihost_utils
+
+    parts = multihost_utils.process_allgather(tree)
+    return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[2:])[:total], parts)
+
+
+def first() -> bool:
+    """Whether this is the process that reads and writes files."""
+    return jax.process_index() == 0
+
+
+def agreed(yes: bool) -> bool:
+    """What the first process says; every process must ask."""
+    if jax.process_count() == 1:
+        return yes
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.broadcast_one_to_all(np.asarray(yes)))

@@ -1,0 +1,83 @@
+"""Whatever a person mistypes: one line, status 2, no traceback and no file left behind."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibjax import cli
+
+NOT_POSITIVE = st.one_of(
+    st.floats(max_value=0, allow_infinity=True).map(repr), st.just("nan"), st.just("inf")
+)
+WORDS = st.text(
+    st.characters(codec="ascii", categories=("L", "N", "P"), exclude_characters="-"), min_size=1
+)
+
+
+def below(least):
+    return st.integers(max_value=least - 1).map(str)
+
+
+WRONG = {
+    "train-size": below(2),
+    "width": below(1),
+    "supersamples": below(1),
+    "masks": below(2),
+    "steps": below(1),
+    "checkpoints": below(1),
+    "depths": below(1),
+    "batch-size": st.one_of(below(1), st.integers(121, 10**9).map(str)),
+    "learning-rate": NOT_POSITIVE,
+    "inverse-temperature": NOT_POSITIVE.filter(lambda value: value != "inf"),
+    "layer-noise": st.one_of(st.floats(max_value=-1e-9).map(repr), st.just("nan")),
+    "clip": NOT_POSITIVE.filter(lambda value: value != "inf"),
+    "activation": WORDS.filter(lambda word: word.lower() == "x" or len(word) > 8),
+    "dataset": WORDS.map(lambda word: f"no_such_{word}"),
+    "seed": WORDS.filter(lambda word: not word.lstrip("+").replace("_", "").isdigit()),
+    "classes": st.integers(10, 99).map(str),
+}
+
+
+def fails_in_one_line(arguments):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stderr(io.StringIO()) as said,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        status = cli.main(arguments)
+        left = [f for f in Path(folder).rglob("*") if f.is_file()]
+    assert status == 2, arguments
+    error = said.getvalue()
+    assert error.startswith("ibjax: error: ") and error.count("\n") == 1, (arguments, error)
+    assert not left, left
+    return error
+
+
+@pytest.mark.parametrize("option", WRONG)
+@given(data=st.data())
+def test_an_option_out_of_range(option, data):
+    value = data.draw(WRONG[option])
+    fails_in_one_line(["run", f"--{option}", value])
+
+
+@given(st.lists(WORDS, max_size=4).filter(lambda words: words[:1] not in (["run"], ["list"])))
+def test_words_that_mean_nothing(words):
+    fails_in_one_line(words)
+
+
+@pytest.mark.parametrize("command", ["show", "bounds", "mi"])
+@given(content=st.binary(max_size=400))
+def test_a_file_of_random_bytes(command, content):
+    starts = {"show": b"\x89HDF\r\n\x1a\n", "bounds": b"PK\x03\x04", "mi": b"\x93NUMPY\x01\x00"}
+    with tempfile.TemporaryDirectory() as folder:
+        for start in (b"", starts[command]):
+            path = Path(folder) / "random"
+            path.write_bytes(start + content)
+            files = [str(path)] * (2 if command == "mi" else 1)
+            assert "random" in fails_in_one_line([command, *files])

@@ -1,0 +1,88 @@
+"""Several processes give the file of one."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ibjax import results, sweep
+from ibjax.cli import cluster, main
+from ibjax.langevin import hosts
+from ibjax.pipeline import Experiment
+
+TINY = Experiment(
+    depths=(1,), width=3, train_size=8, supersamples=1, masks=3, steps=2, checkpoints=1
+)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        return s.getsockname()[1]
+
+
+def test_two_processes_write_what_one_writes(tmp_path):
+    options = "--depths 1 --width 3 --train-size 8 --supersamples 1 --masks 3 --steps 2"
+    command = [sys.executable, "-m", "ibjax", "run", *options.split(), "--checkpoints", "1"]
+    address = f"localhost:{free_port()}"
+    started = []
+    for i in range(2):
+        said = open(tmp_path / f"{i}.txt", "w+")
+        environment = {
+            **os.environ,
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": "2",
+            "JAX_PROCESS_ID": str(i),
+            "JAX_NUM_CPU_DEVICES": "1",
+        }
+        more = ["--distributed", "--no-cache", "--out", str(tmp_path / f"{i}" / "r.nc")]
+        started.append(
+            (
+                subprocess.Popen([*command, *more], stdout=said, stderr=said, env=environment),
+                said,
+            )
+        )
+    for process, said in started:
+        status = process.wait(timeout=400)
+        said.seek(0)
+        text = said.read()
+        said.close()
+        assert status == 0, text
+    assert not (tmp_path / "1").exists()
+    together = results.read(tmp_path / "0" / "r.nc")
+    alone = sweep.run(TINY, tmp_path / "alone.nc")
+    assert together.sizes["mask_id"] == 3
+    for name in alone.data_vars:
+        np.testing.assert_array_equal(together[name], alone[name], err_msg=name)
+
+
+def test_one_process_has_every_row():
+    np.testing.assert_array_equal(hosts.share(5), np.arange(5))
+    assert hosts.first() and hosts.agreed(True) and not hosts.agreed(False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "--distributed needs"),
+        (
+            {
+                "JAX_COORDINATOR_ADDRESS": "nohost",
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": "2",
+            },
+            "JAX_PROCESS_ID=2",
+        ),
+    ],
+)
+def test_an_unknown_cluster_is_one_error(environment, named, monkeypatch, capsys):
+    for name in (*cluster._NAMES, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["run", "--distributed"]) == 2
+    error = capsys.readouterr().err
+    assert named in error and error.count("\n") == 1

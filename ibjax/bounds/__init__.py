@@ -2,12 +2,16 @@
 
 from ibjax.bounds import invert as invert
 from ibjax.bounds.assumptions import assumptions as assumptions
+from ibjax.bounds.by_class import information_profile as information_profile
+from ibjax.bounds.by_class import per_class as per_class
 from ibjax.bounds.classic import individual as individual
 from ibjax.bounds.classic import random_subset as random_subset
 from ibjax.bounds.classic import xu_raginsky as xu_raginsky
 from ibjax.bounds.compressed import rate_distortion as rate_distortion
 from ibjax.bounds.compressed import sliced_weights as sliced_weights
 from ibjax.bounds.compressed import smoothed_information as smoothed_information
+from ibjax.bounds.coupled_flips import flip_masks as flip_masks
+from ibjax.bounds.coupled_flips import flip_stability as flip_stability
 from ibjax.bounds.decayed import decayed_information as decayed_information
 from ibjax.bounds.deviations import absolute_gap as absolute_gap
 from ibjax.bounds.deviations import deviation_probability as deviation_probability

@@ -1,0 +1,177 @@
+"""Gap and supersample bound of each class, and the information of every layer about the masks."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.bounds import checks, plugin, replica_tables
+from ibjax.interface import BoundValue
+from ibjax.typing import Array, Int, JaxArray
+
+
+class Classes(NamedTuple):
+    """One number a class.
+
+    Attributes:
+        gap: measured test minus training error on examples of the class, (C,).
+        bound: bound on its absolute value, (C,).
+        share: probability of the class that was used, (C,).
+    """
+
+    gap: JaxArray
+    bound: BoundValue
+    share: JaxArray
+
+
+def per_class(
+    losses: Int[Array, "k1 k2 n 2"],
+    labels: Int[Array, "k1 n 2"],
+    masks: Int[Array, "k1 k2 n"],
+    num_classes: int,
+    *,
+    correction: str | None = None,
+    valid: Array | None = None,
+) -> Classes:
+    """Bound the gap on each class by the loss differences of the pairs that hold it.
+
+    ``|gap_c| <= E (1/(n p_c)) sum_i 1{c in pair i} sqrt(2 I(D_i^c; U_i | supersample))``
+
+    with D_i^c the difference of the losses of a pair where a member of another class counts as 0,
+    and ``gap_c = E[l 1{Y = c}] / p_c`` on test less the same on training examples. Given the
+    supersample a pair without the class has no difference at all.
+
+    Args:
+        losses: 0-1 losses.
+        labels: classes of both members.
+        masks: the column trained on.
+        num_classes: C.
+        correction: as in `bounds.f_cmi`.
+        valid: (k1, k2) replicas to use; all by default.
+
+    Returns:
+        Gaps and bounds. ``p_c`` is the share of the class among the examples given.
+
+    Raises:
+        ValueError: as `bounds.ld_cmi`; labels out of range.
+
+    Reference:
+        Laakom, Gabbouj, Schmidhuber, Bu 2024, "Class-wise generalization error: an
+        information-theoretic analysis"; this form re-derived for supersamples.
+    """
+    classes = checks.static_whole("num_classes", num_classes, 2)
+    data = replica_tables.prepare("losses", losses, masks, valid, 2)
+    labels = jnp.asarray(labels)
+    wanted = (data.values.shape[0], *data.values.shape[2:])
+    if labels.shape != wanted:
+        raise ValueError(f"labels has shape {labels.shape}; give {wanted} to fit losses")
+    if checks.concrete(labels) and not bool(jnp.all((labels >= 0) & (labels < classes))):
+        raise ValueError(f"labels must lie in 0..{classes - 1}")
+    gap, value, info, error, share = _classes(data, labels, classes, correction)
+    bound = checks.result(
+        value,
+        name="per_class",
+        kind="estimate",
+        limit=1.0,
+        assumptions=("supersample", "bounded_loss", "plug_in"),
+        information=info,
+        std_error=error,
+        note="plug-in information, biased up near zero; class shares are those of the examples",
+    )
+    return Classes(gap, bound, share)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correction: str | None):
+    use = replica_tables.usable(data)
+
+    def one(c):
+        member = (labels == c).astype(int)
+        share = jnp.sum(member * use[:, None, None]) / (
+            jnp.sum(use) * member.shape[1] * member.shape[2]
+        )
+        lost = data.values * member[:, None]
+        codes = lost[..., 1] - lost[..., 0] + 1
+        tables = replica_tables.cell_tables(codes, data, 3)
+        info = plugin.mutual_information(tables, correction, data.masks.shape[1])
+        root = jnp.sqrt(2 * jnp.maximum(info, 0.0))
+        value, error = replica_tables.mean_and_error(jnp.mean(root, 1) / share, use)
+        information, _ = replica_tables.mean_and_error(jnp.mean(info, 1), use)
+        signed = (lost[..., 0] - lost[..., 1]) * (2 * data.masks - 1)
+        weight = data.valid[..., None]
+        each = jnp.sum(signed * weight, (1, 2)) / (jnp.sum(weight, (1, 2)) * member.shape[1])
+        gap, _ = replica_tables.mean_and_error(each / share, use)
+        return gap, value, information, error, share
+
+    return jax.vmap(one)(jnp.arange(classes))
+
+
+def information_profile(
+    layers: Sequence[Int[Array, "k1 k2 n 2"]],
+    masks: Int[Array, "k1 k2 n"],
+    *,
+    correction: str | None = None,
+    valid: Array | None = None,
+) -> BoundValue:
+    """What the pair of values at each layer tells about the mask bit, and its bound on the gap.
+
+    ``I(loss pair; U | supersample) <= I(predictions; U | ..) <= I(features; U | ..) <= log 2``
+
+    Each layer that is a function of the one before, given the supersample, can only lose
+    information: the profile decreases along the network when the layers are given in its order
+    and each is coded as a refinement of the next. Later weights belong to the message: a layer's
+    code must determine the next one's on its own, else the order is not forced.
+
+    Args:
+        layers: integer codes (of binned or quantised features, predictions, losses), any range.
+        masks: the column trained on.
+        correction: as in `bounds.f_cmi`.
+        valid: (k1, k2) replicas to use; all by default.
+
+    Returns:
+        `value` and `information` one number a layer. With k2 replicas a layer that never repeats
+        a value reads as the entropy of the masks, log 2 at most: raise k2 or use coarser codes.
+
+    Reference:
+        Data processing of Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, applied layer by
+        layer; the profile is new here.
+    """
+    found = [_layer(codes, masks, valid, correction) for codes in layers]
+    if not found:
+        raise ValueError("layers is empty; give the codes of at least one layer")
+    value, info, error = (jnp.stack(parts) for parts in zip(*found))
+    return checks.result(
+        value,
+        name="information_profile",
+        kind="estimate",
+        limit=1.0,
+        assumptions=("supersample", "bounded_loss", "plug_in"),
+        information=info,
+        std_error=error,
+        note="plug-in information, biased up; a layer of unique values reads as log 2",
+    )
+
+
+def _layer(codes, masks, valid, correction):
+    codes = jnp.asarray(codes)
+    if codes.ndim != 4 or codes.shape[-1] != 2:
+        raise ValueError(f"layers holds a shape {codes.shape}; give (k1, k2, n, 2)")
+    names = plugin.relabel(jnp.swapaxes(codes, 0, 1))
+    size = codes.shape[1]
+    data = replica_tables.prepare("layers", jnp.swapaxes(names, 0, 1), masks, valid, size)
+    return _profile(data, size, correction)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _profile(data: replica_tables.Data, size: int, correction: str | None):
+    codes = size * data.values[..., 0] + data.values[..., 1]
+    codes = jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)
+    tables = replica_tables.cell_tables(codes, data, size)
+    use = replica_tables.usable(data)
+    info = plugin.mutual_information(tables, correction, size)
+    info = jnp.where(use[:, None], info, 0.0)
+    root = jnp.mean(jnp.sqrt(2 * jnp.maximum(info, 0.0)), 1)
+    value, error = replica_tables.mean_and_error(root, use)
+    return value, replica_tables.mean_and_error(jnp.mean(info, 1), use)[0], error

@@ -34,6 +34,10 @@ def xu_raginsky(
     Reference:
         Xu, Raginsky 2017, "Information-theoretic analysis of generalization capability of
         learning algorithms"; as published.
+
+    Example:
+        >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
+        0.1
     """
     info, error, kind = checks.information(information)
     n = checks.whole("n", n)

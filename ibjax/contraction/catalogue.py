@@ -40,6 +40,10 @@ def symmetric(error: Scalar, categories: int = 2) -> Contraction:
 
     Raises:
         ValueError: for an error outside [0, 1] or fewer than two categories.
+
+    Example:
+        >>> round(float(symmetric(0.1).value), 6)
+        0.64
     """
     e, k = checks.real("error", error, 0.0, 1.0), _categories(categories)
     a, b = 1 - e, e / (k - 1)

@@ -30,6 +30,12 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
 
     Raises:
         ValueError: if an entry is no Contraction.
+
+    Example:
+        >>> from ibjax.contraction import erasure
+        >>> whole = compose([erasure(0.5), erasure(0.2)])
+        >>> round(float(whole.value), 6), whole.kind
+        (0.4, 'upper')
     """
     layers = list(coefficients)
     for c in layers:

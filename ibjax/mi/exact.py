@@ -26,6 +26,10 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
 
     Raises:
         ValueError: for a table that is no matrix, has negative entries, or sums to zero.
+
+    Example:
+        >>> round(float(discrete([[0.5, 0.0], [0.0, 0.5]]).value), 6)
+        0.693147
     """
     table = floating(joint)
     if table.ndim != 2:
@@ -56,6 +60,10 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
 
     Raises:
         ValueError: for a matrix that is not square, symmetric, or has no room for Y.
+
+    Example:
+        >>> round(float(gaussian([[1.0, 0.5], [0.5, 1.0]], dim_x=1).value), 6)
+        0.143841
     """
     cov = floating(cov)
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:

@@ -105,7 +105,7 @@ def candidates(
     key = jax.random.key(0)
     if network.taps is not None and scale is None and not formed:
         got = step_gradient(network, params, rows, labels, None, 1, key, hyper, clipping)
-        assert got.examples is not None
+        assert isinstance(got.examples, PerExample)
         return Outer(network, params, got.examples, slots)
 
     def one(example: tuple[Array, Array]) -> Array:

@@ -47,7 +47,8 @@ class Config:
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
         account: keep the trajectory account (likelihood ratios of every slot against its ghost),
-            at about the cost of one more backward pass a step; needs sgld and dense layers.
+            at about the cost of one more backward pass a step with dense layers, and the memory
+            of 2n gradients with others; needs sgld.
     """
 
     network: MLP | CNN | Network = field(default_factory=MLP)

@@ -30,6 +30,12 @@ class PerExample(NamedTuple):
     deltas: tuple[Array, ...]
 
 
+class Formed(NamedTuple):
+    """Clipped and weighted per-example gradients as they are, a pytree of (batch, ...)."""
+
+    rows: Any
+
+
 class StepGradient(NamedTuple):
     """What one step needs of a batch.
 
@@ -45,7 +51,7 @@ class StepGradient(NamedTuple):
     gradient: Any
     norms_sq: Array
     loss: Array
-    examples: PerExample | None = None
+    examples: PerExample | Formed | None = None
     statistics: Any = None
 
 
@@ -64,6 +70,7 @@ def step_gradient(
     key: Key,
     hyper: Hyper,
     clipping: bool,
+    each: bool = False,
 ) -> StepGradient:
     """Gradient of the mean cross-entropy of a batch, with per-example norms where affordable.
 
@@ -77,13 +84,14 @@ def step_gradient(
         key: draws the layer noise.
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
         clipping: whether to clip.
+        each: give the per-example gradients whatever the network.
     """
     chex.assert_equal_shape_prefix([x, y], 1)
     w = jnp.ones(x.shape[0]) if weights is None else weights
     if network.taps is not None:
         return _tapped(network, params, x, y, w, b, key, hyper, clipping)
-    if clipping:
-        return _mapped(network, params, x, y, w, b, key, hyper)
+    if clipping or each:
+        return _mapped(network, params, x, y, w, b, key, hyper, clipping, each)
 
     def mean_loss(p):
         logits, _ = network.apply(p, x, key, hyper)
@@ -148,7 +156,11 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping) -> StepGradient:
 
 
 def differences(
-    network: Network, params: Any, used: PerExample, ghost: PerExample, direction: Any
+    network: Network,
+    params: Any,
+    used: PerExample | Formed,
+    ghost: PerExample | Formed,
+    direction: Any,
 ) -> tuple[Array, Array]:
     """Squared norms of g_ghost - g_used, and their inner products with `direction`.
 
@@ -162,6 +174,8 @@ def differences(
     Returns:
         Two arrays (batch,).
     """
+    if isinstance(used, Formed) or isinstance(ghost, Formed):
+        return _formed_differences(used, ghost, direction)
     cross = _products(used.inputs, used.deltas, ghost.inputs, ghost.deltas)
     squares = sum(_products(e.inputs, e.deltas, e.inputs, e.deltas) for e in (used, ghost))
 
@@ -174,13 +188,21 @@ def differences(
     return jnp.maximum(squares - 2 * cross, 0.0), along(ghost) - along(used)
 
 
+def _formed_differences(used: Any, ghost: Any, direction: Any) -> tuple[Array, Array]:
+    apart = jax.tree.leaves(jax.tree.map(jnp.subtract, ghost.rows, used.rows))
+    apart = [g.reshape(g.shape[0], -1) for g in apart]
+    along = zip(apart, jax.tree.leaves(direction))
+    square = sum(jnp.sum(g**2, axis=1) for g in apart)
+    return square, sum(g @ d.ravel() for g, d in along)  # pyright: ignore
+
+
 def _products(inputs, deltas, others, other_deltas) -> Array:
     """Inner products of per-example gradients: sum over layers of (d . d') (a . a' + 1)."""
     layers = zip(inputs, deltas, others, other_deltas)
     return sum(jnp.sum(d * e, axis=1) * (jnp.sum(a * c, axis=1) + 1) for a, d, c, e in layers)  # pyright: ignore
 
 
-def _mapped(network, params, x, y, w, b, key, hyper) -> StepGradient:
+def _mapped(network, params, x, y, w, b, key, hyper, clipping, each) -> StepGradient:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
 
     def one(xi, yi, ki):
@@ -193,9 +215,12 @@ def _mapped(network, params, x, y, w, b, key, hyper) -> StepGradient:
     losses, gradients = jax.vmap(one)(x, y, keys)
     leaves = jax.tree.leaves(gradients)
     norms_sq = sum(jnp.sum(g.reshape(g.shape[0], -1) ** 2, axis=1) for g in leaves)
-    factor = w * _clip_factor(norms_sq, hyper.clip)
+    factor = w * _clip_factor(norms_sq, hyper.clip) if clipping else w
     gradient = jax.tree.map(lambda g: jnp.tensordot(factor, g, axes=1) / b, gradients)
-    return StepGradient(gradient, norms_sq * factor**2, jnp.sum(w * losses) / b)
+    examples = None
+    if each:
+        examples = Formed(jax.tree.map(lambda g: jax.vmap(jnp.multiply)(factor, g), gradients))
+    return StepGradient(gradient, norms_sq * factor**2, jnp.sum(w * losses) / b, examples)
 
 
 def _clip_factor(norms_sq: Any, clip: Any) -> Array:

@@ -86,8 +86,6 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             "statistics leave through no noise: set account=False and clip=None, or use "
             "GroupNorm, LayerNorm or no normalisation"
         )
-    if config.account and network.taps is None:
-        raise ValueError("account=True needs a network of dense layers, which gives `taps`")
     example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
     _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
@@ -118,9 +116,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             if normalised is not None:
                 inputs = (x[rows], y[rows], w, b, layer_key, hyper)
                 return normalised_gradient(normalised, params, state.statistics, *inputs)
-            return step_gradient(
-                network, params, x[rows], y[rows], w, b, layer_key, hyper, clipping
-            )
+            arguments = (x[rows], y[rows], w, b, layer_key, hyper, clipping, config.account)
+            return step_gradient(network, params, *arguments)
 
         got = gradient(chosen)
         flat, _ = ravel_pytree(got.gradient)

@@ -130,6 +130,9 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
         eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
         beta = beta if config.optimizer == "sgld" else jnp.inf
         terms = eta * beta / 4 * _statistics(got, flat, w, n, b)
+        if normalised is not None:
+            # What the running statistics reveal is part of no sum over noisy steps.
+            terms = jnp.full_like(terms, jnp.nan)
         sums, lost = _compensated(state.sums, state.lost, terms)
         account = state.account
         if account is not None and got.examples is not None:

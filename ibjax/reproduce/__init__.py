@@ -6,7 +6,17 @@ from ibjax.reproduce.outcome import Reproduction as Reproduction
 
 def reproductions() -> dict[str, Reproduction]:
     """Every reproduction by name."""
-    from ibjax.reproduce import depth_trade_off, fcmi_mnist, sign_learner
+    from ibjax.reproduce import (
+        binary_gaussian,
+        depth_trade_off,
+        fcmi_mnist,
+        fcmi_mnist_langevin,
+        infinite_bounds,
+        infinite_ensembles,
+        linear_classifier,
+        mi_benchmark,
+        sign_learner,
+    )
     from ibjax.reproduce import langevin_mnist_mlp as langevin
     from ibjax.reproduce import langevin_settings as settings
 
@@ -17,9 +27,20 @@ def reproductions() -> dict[str, Reproduction]:
             sign_learner.run,
         ),
         Reproduction(
+            "binary-gaussian",
+            "analytic: layered divergence and Wasserstein bounds of a linear network, exact gap",
+            binary_gaussian.run,
+        ),
+        Reproduction(
             "depth-trade-off",
-            "digits: contraction factor, gap and training error over layer noise and depth",
+            "digits and MNIST: contraction factor, gap and training error, noise times depth",
             depth_trade_off.run,
+            depth_trade_off.Options,
+        ),
+        Reproduction(
+            "mi-benchmark",
+            "forty closed-form laws: our information estimators beside a published benchmark's",
+            mi_benchmark.run,
         ),
         Reproduction(
             settings.MNIST_MLP.name,
@@ -41,6 +62,28 @@ def reproductions() -> dict[str, Reproduction]:
             "MNIST 4 versus 9: gap and supersample bounds of 150 networks beside published ones",
             fcmi_mnist.run,
             fcmi_mnist.Options,
+        ),
+        Reproduction(
+            "fcmi-mnist-langevin",
+            "the same along Langevin training, with the noise as published and as intended",
+            fcmi_mnist_langevin.run,
+            fcmi_mnist_langevin.Options,
+        ),
+        Reproduction(
+            "linear-classifier",
+            "softmax regression on synthetic data: the order of gap and supersample bounds",
+            linear_classifier.run,
+            linear_classifier.Options,
+        ),
+        Reproduction(
+            "infinite-ensembles",
+            "jointly Gaussian: information in infinitely wide ensembles beside the frontier",
+            infinite_ensembles.run,
+        ),
+        Reproduction(
+            "infinite-bounds",
+            "exact infinite-width gap against MI bounds, and trained networks of growing width",
+            infinite_bounds.run,
         ),
     )
     return {row.name: row for row in rows}

@@ -15,6 +15,8 @@ from ibjax.bounds.coupled_flips import flip_stability as flip_stability
 from ibjax.bounds.decayed import decayed_information as decayed_information
 from ibjax.bounds.deviations import absolute_gap as absolute_gap
 from ibjax.bounds.deviations import deviation_probability as deviation_probability
+from ibjax.bounds.cumulants import individual_cumulant as individual_cumulant
+from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
 from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
 from ibjax.bounds.divergences import f_information as f_information
 from ibjax.bounds.evidence import at as at

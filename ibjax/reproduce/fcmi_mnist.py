@@ -14,13 +14,16 @@ generalization bounds from supersamples", for the narrower bounds.
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data
+from ibjax import data
 from ibjax.interface import Dataset, Supersample
+from ibjax.reproduce.fcmi_rows import BATCH, PUBLISHED, row
+from ibjax.reproduce.fcmi_rows import BOUNDS as BOUNDS
+from ibjax.reproduce.fcmi_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, save
 from ibjax.reproduce.replica_cells import cell
 
@@ -29,41 +32,9 @@ if TYPE_CHECKING:
 
     from ibjax.langevin import Config
 
-BATCH, RATE, MEAN, STD = 128, 1e-3, 0.456, 0.224
+RATE, MEAN, STD = 1e-3, 0.456, 0.224
 EVALUATIONS = 10
 SEED = 0
-
-
-class Published(NamedTuple):
-    """Gap and f-CMI bound as printed; their spread over supersamples read off the figure."""
-
-    gap: float
-    f_cmi: float
-    gap_spread: float = math.nan
-    f_cmi_spread: float = math.nan
-
-
-PUBLISHED = {
-    "standard": {
-        75: Published(0.08924, 0.24268, 0.023, 0.052),
-        250: Published(0.03627, 0.10733),
-        1000: Published(0.01553, 0.04673),
-        4000: Published(0.00806, 0.02571),
-    },
-    "deterministic": {
-        75: Published(0.08347, 0.22257, 0.020, 0.041),
-        250: Published(0.03451, 0.09499),
-        1000: Published(0.01411, 0.04081),
-        4000: Published(0.00814, 0.02655),
-    },
-    "wide": {
-        75: Published(0.09253, 0.23986, 0.019, 0.046),
-        250: Published(0.03739, 0.11018),
-        1000: Published(0.01335, 0.03949),
-        4000: Published(0.00789, 0.02541),
-    },
-}
-"""Printed by the authors' program; "wide" shares its randomness as "deterministic" does."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +65,6 @@ class Options:
                 f"masks={self.masks}, supersamples={self.supersamples}, epochs={self.epochs}: give "
                 "at least 2 masks, 1 supersample and 1 epoch"
             )
-
-
-class Row(NamedTuple):
-    """One variant and size; each statistic with one number a supersample, (k1, checkpoints)."""
-
-    variant: str
-    n: int
-    epochs: np.ndarray
-    gap: np.ndarray
-    train_error: np.ndarray
-    bounds: dict[str, np.ndarray]
-    seconds: float
-
-
-BOUNDS = ("f-CMI", "e-CMI", "ld-CMI", "single loss", "pair JS")
-"""Names of the bounds of a row, loosest first."""
 
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
@@ -187,143 +142,3 @@ def _train(path, variant, n, s, options, pool, log) -> "xarray.Dataset":
         "pool": len(pool.y),
     }
     return cell(path, settings, key, config, pool, one, log)
-
-
-def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
-    """Gap and bounds of every supersample and checkpoint."""
-    gaps, trains = [], []
-    values: dict[str, list[list[float]]] = {name: [] for name in BOUNDS}
-    for c in cells:
-        valid = c.diverged.values[None] == 0
-        gaps.append((c.test_error - c.train_error).mean("mask_id").values)
-        trains.append(c.train_error.mean("mask_id").values)
-        each: dict[str, list[float]] = {name: [] for name in BOUNDS}
-        masks = c.mask.values[None].astype(np.int32)
-        for t in range(c.sizes["checkpoint"]):
-            predictions = c.predictions.values[:, t][None].astype(np.int32)
-            losses = (predictions != c.labels.values[None, None]).astype(np.int32)
-            for name, value in _bounds(predictions, losses, masks, valid):
-                each[name].append(value)
-        for name in BOUNDS:
-            values[name].append(each[name])
-    steps = math.ceil(n / min(BATCH, n))
-    return Row(
-        variant,
-        n,
-        cells[0].step.values / steps,
-        np.array(gaps),
-        np.array(trains),
-        {name: np.array(v) for name, v in values.items()},
-        sum(float(c.attrs["seconds"]) for c in cells),
-    )
-
-
-def _bounds(predictions, losses, masks, valid):
-    yield "f-CMI", float(bounds.f_cmi(predictions, masks, 2, valid=valid).value)
-    yield "e-CMI", float(bounds.e_cmi(losses, masks, valid=valid).value)
-    yield "ld-CMI", float(bounds.ld_cmi(losses, masks, valid=valid).value)
-    yield "single loss", float(bounds.single_loss(losses, masks, valid=valid).value)
-    yield "pair JS", float(bounds.ld_cmi(losses, masks, inversion="pair", valid=valid).value)
-
-
-def table(rows: list[Row], options: Options) -> Any:
-    """Ours beside the published numbers, mean ± standard deviation over supersamples."""
-    from rich import box
-    from rich.table import Table
-
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"MNIST 4 versus 9, {options.supersamples} x {options.masks} networks, "
-        f"{options.epochs} epochs, {options.precision}; ± over supersamples",
-        title_justify="left",
-        caption="gap: measured test minus training error. Bounds are plug-in estimates (biased up) "
-        "of how tight a bound is; they use the test labels and certify nothing.",
-        caption_justify="left",
-    )
-    out.add_column("variant", no_wrap=True)
-    for column in ("n", "quantity", "ours", "published", "difference"):
-        out.add_column(column, justify="right", no_wrap=True)
-    for r in rows:
-        known = PUBLISHED[r.variant].get(r.n, Published(math.nan, math.nan))
-        lines = [("gap", r.gap, known.gap, known.gap_spread)]
-        lines += [("f-CMI", r.bounds["f-CMI"], known.f_cmi, known.f_cmi_spread)]
-        lines += [(name, r.bounds[name], math.nan, math.nan) for name in BOUNDS[1:]]
-        for i, (name, values, value, spread) in enumerate(lines):
-            ours = values[:, -1].mean()
-            first = (r.variant, str(r.n)) if i == 0 else ("", "")
-            away = "" if math.isnan(value) else f"{ours - value:+.4f}"
-            if not math.isnan(spread):
-                away += f" = {(ours - value) / spread:+.1f} sd"
-            out.add_row(*first, name, _spread(values[:, -1]), _number(value, spread), away)
-    return out
-
-
-def _spread(values: np.ndarray) -> str:
-    if len(values) < 2:
-        return f"{values.mean():.4f}"
-    return f"{values.mean():.4f}±{values.std(ddof=1):.4f}"
-
-
-def _number(value: float, spread: float) -> str:
-    if math.isnan(value):
-        return ""
-    return f"{value:.4f}" if math.isnan(spread) else f"{value:.4f}±{spread:.3f}"
-
-
-COLOURS = {"gap": "#000000"} | dict(
-    zip(BOUNDS, ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7"))
-)
-
-
-def figure(rows: list[Row]) -> Any:
-    """Gap and bounds against n with the published points, and along training."""
-    from matplotlib.figure import Figure
-
-    out = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = out.subplots(1, 2)
-    for variant in dict.fromkeys(r.variant for r in rows):
-        some = [r for r in rows if r.variant == variant]
-        _against_n(left, variant, some)
-    last = rows[0]
-    _along_training(right, last)
-    handles, labels = left.get_legend_handles_labels()
-    unique = dict(zip(labels, handles))
-    left.legend(unique.values(), unique.keys(), frameon=False, fontsize=7)
-    right.legend(frameon=False, fontsize=7)
-    return out
-
-
-def _against_n(ax: Any, variant: str, rows: list[Row]) -> None:
-    sizes = np.array([r.n for r in rows])
-    marker = {"standard": "o", "deterministic": "s", "wide": "^"}[variant]
-    for name, colour in COLOURS.items():
-        values = [r.gap if name == "gap" else r.bounds[name] for r in rows]
-        mean = [v[:, -1].mean() for v in values]
-        error = [v[:, -1].std(ddof=1) if len(v) > 1 else 0.0 for v in values]
-        ax.errorbar(sizes, mean, error, fmt=marker + "-", color=colour, label=name, markersize=4)
-    known = PUBLISHED[variant]
-    published = np.array([known.get(n, Published(np.nan, np.nan))[:2] for n in sizes])
-    for column, name in enumerate(("gap", "f-CMI")):
-        ax.plot(
-            sizes * 1.06,
-            published[:, column],
-            "x",
-            color=COLOURS[name],
-            label=f"{name}, published",
-            markersize=7,
-        )
-    ax.set(
-        xscale="log", yscale="log", xlabel="training examples n", ylabel="test minus train error"
-    )
-    ax.set_xticks(sizes, [str(n) for n in sizes])
-    ax.minorticks_off()
-
-
-def _along_training(ax: Any, r: Row) -> None:
-    for name, colour in COLOURS.items():
-        values = r.gap if name == "gap" else r.bounds[name]
-        error = values.std(0, ddof=1) if len(values) > 1 else None
-        ax.errorbar(
-            r.epochs, values.mean(0), error, fmt="o-", color=colour, label=name, markersize=3
-        )
-    ax.set(xlabel="epoch", title=f"{r.variant}, n = {r.n}", ylim=(0, None))

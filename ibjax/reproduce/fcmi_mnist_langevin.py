@@ -1,0 +1,207 @@
+"""The Langevin part of the f-CMI experiment, with the noise as published and as intended.
+
+The published program multiplies noise of standard deviation 1/beta by sqrt(2 eta/beta): its runs
+are Langevin dynamics at inverse temperature beta^3, that is nearly plain SGD, while the trajectory
+curve drawn beside them assumes beta. ``noise="published"`` repeats it; ``noise="langevin"``
+adds the noise of standard deviation sqrt(2 eta/beta) that the algorithm is named after.
+
+Reference: Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, "Information-theoretic generalization
+bounds for black-box learning algorithms".
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax import data
+from ibjax.interface import Dataset, Supersample
+from ibjax.reproduce.fcmi_mnist import SEED, mnist
+from ibjax.reproduce.fcmi_rows import BOUNDS, Row, row
+from ibjax.reproduce.fcmi_view import COLOURS
+from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.replica_cells import cell
+
+if TYPE_CHECKING:
+    import xarray
+
+    from ibjax.langevin import Config
+
+BATCH = 100
+CONVENTIONS = ("published", "langevin")
+
+PUBLISHED = {
+    "epoch": (4, 8, 12, 16, 20, 24, 28, 32, 36, 40),
+    "gap": (0.0058, 0.0068, 0.0078, 0.0088, 0.0097, 0.0105, 0.0107, 0.0115, 0.0117, 0.0117),
+    "f-CMI": (0.212, 0.085, 0.041, 0.034, 0.032, 0.032, 0.032, 0.032, 0.033, 0.033),
+    "test error": (0.0827, 0.0438, 0.0306, 0.0248, 0.0219, 0.0199, 0.0185, 0.0185, 0.0175, 0.0175),
+}
+"""Read off the published figure, +-0.001; n = 4000."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The grid."""
+
+    train_size: int = 4000
+    """Training examples, a multiple of 100; published: 4000."""
+    masks: int = 10
+    """Networks a supersample; published: 30."""
+    supersamples: int = 1
+    """Draws of the pairs; published: 5."""
+    epochs: int = 40
+    """Passes over the training examples."""
+    noise: tuple[str, ...] = CONVENTIONS
+    """published (standard deviation sqrt(2 eta/beta)/beta) and langevin (without the last beta)."""
+    precision: str = "float32"
+    """Of the matrix products: float32 or bfloat16."""
+
+    def __post_init__(self) -> None:
+        if self.train_size % BATCH or not 0 < self.train_size <= 4600:
+            raise ValueError(f"train_size={self.train_size}: give a multiple of {BATCH} up to 4600")
+        if not self.noise or any(c not in CONVENTIONS for c in self.noise):
+            raise ValueError(f"noise={self.noise} must be some of {CONVENTIONS}")
+        if self.masks < 2 or self.supersamples < 1 or self.epochs < 1:
+            raise ValueError(
+                f"masks={self.masks}, supersamples={self.supersamples}, epochs={self.epochs}: give "
+                "at least 2 masks, 1 supersample and 1 epoch"
+            )
+
+
+def step_size(step: Any) -> Any:
+    """eta_t = 0.004, times 0.9 every 100 updates."""
+    return 0.004 * 0.9 ** (step // 100)
+
+
+def inverse_temperature(step: Any) -> Any:
+    """beta_t = 10 at first, then 10 exp(t/100) between 100 and 4000."""
+    step = jnp.asarray(step, jnp.float32)
+    grown = jnp.clip(10 * jnp.exp(step / 100), 100.0, 4000.0)
+    return jnp.where(step == 0, 10.0, grown)
+
+
+def published_temperature(step: Any) -> Any:
+    """beta_t^3: the inverse temperature of the noise that the program adds."""
+    return inverse_temperature(step) ** 3
+
+
+def configuration(options: Options, noise: str) -> "Config":
+    """The published run: batches of 100, no clipping, weight noise by the convention."""
+    from ibjax import langevin
+    from ibjax.networks import normalised
+
+    network = replace(normalised.PUBLISHED["standard"], precision=options.precision)
+    return langevin.Config(
+        network=normalised.build(network, 2, (28, 28, 1)),
+        steps=options.epochs * (options.train_size // BATCH),
+        batch_size=BATCH,
+        learning_rate=step_size,
+        inverse_temperature=inverse_temperature if noise == "langevin" else published_temperature,
+        clip=None,
+        checkpoints=min(10, options.epochs),
+    )
+
+
+def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
+    """Train what is missing, then the table along training and the picture."""
+    options = options or Options()
+    if quick:
+        options = replace(options, train_size=100, masks=4, supersamples=1, epochs=4)
+    pool = mnist()
+    rows, files = {}, []
+    for noise in options.noise:
+        cells = []
+        for s in range(options.supersamples):
+            path = folder / "fcmi-mnist-langevin" / f"{noise}-n{options.train_size}-s{s}.nc"
+            cells.append(_train(path, noise, s, options, pool, log))
+            files.append(path)
+        found = row(noise, options.train_size, cells)
+        epochs = np.asarray(cells[0].step.values) / (options.train_size // BATCH)
+        rows[noise] = found._replace(epochs=epochs)
+    picture = save(figure(rows), folder / "fcmi-mnist-langevin.png")
+    return Outcome(table(rows, options), (*files, picture))
+
+
+def _train(
+    path: Path, noise: str, s: int, options: Options, pool: Dataset, log: Log
+) -> "xarray.Dataset":
+    root, n = jax.random.key(SEED), options.train_size
+    draw = jax.random.fold_in(root, n)
+    pairs = data.supersample(draw, len(pool.y), n, options.supersamples, options.masks)
+    one = Supersample(pairs.index[s : s + 1], pairs.mask[s : s + 1])
+    settings = {
+        **asdict(replace(options, noise=(noise,), supersamples=1)),
+        "supersample": s,
+        "seed": SEED,
+        "pool": len(pool.y),
+        "experiment": "langevin",
+    }
+    key = jax.random.fold_in(jax.random.fold_in(root, 1), s)
+    return cell(path, settings, key, configuration(options, noise), pool, one, log)
+
+
+def table(rows: dict[str, Row], options: Options) -> Any:
+    """Along training: gap, f-CMI and test error of each convention beside the published curve."""
+    from rich import box
+    from rich.table import Table
+
+    out = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"MNIST 4 versus 9 by Langevin dynamics, n = {options.train_size}, "
+        f"{options.supersamples} x {options.masks} networks, {options.precision}",
+        title_justify="left",
+        caption="published: read off the figure, n = 4000 and 5 x 30 networks. f-CMI is a plug-in "
+        "estimate: noisy, data-independent predictions show 0.15 to 0.3 with 30 networks.",
+        caption_justify="left",
+    )
+    for column in ("noise", "epoch", "gap", "publ.", "f-CMI", "publ.", "test error", "publ."):
+        out.add_column(column, justify="right", no_wrap=True)
+    for noise, r in rows.items():
+        for i, epoch in enumerate(r.epochs):
+            ours = (r.gap[:, i].mean(), r.bounds["f-CMI"][:, i].mean())
+            test = r.train_error[:, i].mean() + ours[0]
+            known = _published(float(epoch)) if options.train_size == 4000 else ("",) * 3
+            cells = []
+            for value, reference in zip((*ours, test), known):
+                cells += [f"{value:.4f}", reference]
+            out.add_row(noise if i == 0 else "", f"{epoch:g}", *cells)
+    return out
+
+
+def _published(epoch: float) -> tuple[str, ...]:
+    names = ("gap", "f-CMI", "test error")
+    if epoch not in PUBLISHED["epoch"]:
+        return ("",) * len(names)
+    place = PUBLISHED["epoch"].index(int(epoch))
+    return tuple(f"{PUBLISHED[name][place]:.4f}" for name in names)
+
+
+def figure(rows: dict[str, Row]) -> Any:
+    """Gap and bounds along training, one panel a convention."""
+    from matplotlib.figure import Figure
+
+    out = Figure(figsize=(5 * len(rows), 4), layout="constrained")
+    panels = np.atleast_1d(out.subplots(1, len(rows), sharey=True))
+    for ax, (noise, r) in zip(panels, rows.items()):
+        for name in ("gap", *BOUNDS):
+            values = r.gap if name == "gap" else r.bounds[name]
+            error = values.std(0, ddof=1) if len(values) > 1 else None
+            ax.errorbar(
+                r.epochs,
+                values.mean(0),
+                error,
+                fmt="o-",
+                color=COLOURS[name],
+                label=name,
+                markersize=3,
+            )
+        if r.n == 4000 and noise == "published":
+            for name in ("gap", "f-CMI"):
+                ax.plot(PUBLISHED["epoch"], PUBLISHED[name], "x", color=COLOURS[name])
+        ax.set(xlabel="epoch", title=f"{noise} noise, n = {r.n}", yscale="log")
+    panels[0].set_ylabel("test minus training error")
+    panels[0].legend(frameon=False, fontsize=7)
+    return out

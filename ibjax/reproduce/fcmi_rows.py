@@ -1,0 +1,99 @@
+"""Rows of the f-CMI experiment: the published numbers, and gap and bounds of trained cells."""
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ibjax import bounds
+
+if TYPE_CHECKING:
+    import xarray
+
+BATCH = 128
+"""Examples a step, or all where there are fewer."""
+
+
+class Published(NamedTuple):
+    """Gap and f-CMI bound as printed; their spread over supersamples read off the figure."""
+
+    gap: float
+    f_cmi: float
+    gap_spread: float = math.nan
+    f_cmi_spread: float = math.nan
+
+
+PUBLISHED = {
+    "standard": {
+        75: Published(0.08924, 0.24268, 0.023, 0.052),
+        250: Published(0.03627, 0.10733),
+        1000: Published(0.01553, 0.04673),
+        4000: Published(0.00806, 0.02571),
+    },
+    "deterministic": {
+        75: Published(0.08347, 0.22257, 0.020, 0.041),
+        250: Published(0.03451, 0.09499),
+        1000: Published(0.01411, 0.04081),
+        4000: Published(0.00814, 0.02655),
+    },
+    "wide": {
+        75: Published(0.09253, 0.23986, 0.019, 0.046),
+        250: Published(0.03739, 0.11018),
+        1000: Published(0.01335, 0.03949),
+        4000: Published(0.00789, 0.02541),
+    },
+}
+"""Printed by the authors' program; "wide" shares its randomness as "deterministic" does."""
+
+
+class Row(NamedTuple):
+    """One variant and size; each statistic with one number a supersample, (k1, checkpoints)."""
+
+    variant: str
+    n: int
+    epochs: np.ndarray
+    gap: np.ndarray
+    train_error: np.ndarray
+    bounds: dict[str, np.ndarray]
+    seconds: float
+
+
+BOUNDS = ("f-CMI", "e-CMI", "ld-CMI", "single loss", "pair JS")
+"""Names of the bounds of a row, loosest first."""
+
+
+def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
+    """Gap and bounds of every supersample and checkpoint."""
+    gaps, trains = [], []
+    values: dict[str, list[list[float]]] = {name: [] for name in BOUNDS}
+    for c in cells:
+        valid = c.diverged.values[None] == 0
+        gaps.append((c.test_error - c.train_error).mean("mask_id").values)
+        trains.append(c.train_error.mean("mask_id").values)
+        each: dict[str, list[float]] = {name: [] for name in BOUNDS}
+        masks = c.mask.values[None].astype(np.int32)
+        for t in range(c.sizes["checkpoint"]):
+            predictions = c.predictions.values[:, t][None].astype(np.int32)
+            losses = (predictions != c.labels.values[None, None]).astype(np.int32)
+            for name, value in _bounds(predictions, losses, masks, valid):
+                each[name].append(value)
+        for name in BOUNDS:
+            values[name].append(each[name])
+    steps = math.ceil(n / min(BATCH, n))
+    return Row(
+        variant,
+        n,
+        cells[0].step.values / steps,
+        np.array(gaps),
+        np.array(trains),
+        {name: np.array(v) for name, v in values.items()},
+        sum(float(c.attrs["seconds"]) for c in cells),
+    )
+
+
+def _bounds(predictions, losses, masks, valid):
+    yield "f-CMI", float(bounds.f_cmi(predictions, masks, 2, valid=valid).value)
+    yield "e-CMI", float(bounds.e_cmi(losses, masks, valid=valid).value)
+    yield "ld-CMI", float(bounds.ld_cmi(losses, masks, valid=valid).value)
+    yield "single loss", float(bounds.single_loss(losses, masks, valid=valid).value)
+    yield "pair JS", float(bounds.ld_cmi(losses, masks, inversion="pair", valid=valid).value)

@@ -1,0 +1,114 @@
+"""Table and picture of the f-CMI experiment."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ibjax.reproduce.fcmi_rows import BOUNDS, PUBLISHED, Published, Row
+
+if TYPE_CHECKING:
+    from ibjax.reproduce.fcmi_mnist import Options
+
+
+def table(rows: list[Row], options: "Options") -> Any:
+    """Ours beside the published numbers, mean ± standard deviation over supersamples."""
+    from rich import box
+    from rich.table import Table
+
+    out = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"MNIST 4 versus 9, {options.supersamples} x {options.masks} networks, "
+        f"{options.epochs} epochs, {options.precision}; ± over supersamples",
+        title_justify="left",
+        caption="gap: measured test minus training error. Bounds are plug-in estimates (biased up) "
+        "of how tight a bound is; they use the test labels and certify nothing.",
+        caption_justify="left",
+    )
+    out.add_column("variant", no_wrap=True)
+    for column in ("n", "quantity", "ours", "published", "difference"):
+        out.add_column(column, justify="right", no_wrap=True)
+    for r in rows:
+        known = PUBLISHED[r.variant].get(r.n, Published(math.nan, math.nan))
+        lines = [("gap", r.gap, known.gap, known.gap_spread)]
+        lines += [("f-CMI", r.bounds["f-CMI"], known.f_cmi, known.f_cmi_spread)]
+        lines += [(name, r.bounds[name], math.nan, math.nan) for name in BOUNDS[1:]]
+        for i, (name, values, value, spread) in enumerate(lines):
+            ours = values[:, -1].mean()
+            first = (r.variant, str(r.n)) if i == 0 else ("", "")
+            away = "" if math.isnan(value) else f"{ours - value:+.4f}"
+            if not math.isnan(spread):
+                away += f" = {(ours - value) / spread:+.1f} sd"
+            out.add_row(*first, name, _spread(values[:, -1]), _number(value, spread), away)
+    return out
+
+
+def _spread(values: np.ndarray) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.4f}"
+    return f"{values.mean():.4f}±{values.std(ddof=1):.4f}"
+
+
+def _number(value: float, spread: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:.4f}" if math.isnan(spread) else f"{value:.4f}±{spread:.3f}"
+
+
+COLOURS = {"gap": "#000000"} | dict(
+    zip(BOUNDS, ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7"))
+)
+
+
+def figure(rows: list[Row]) -> Any:
+    """Gap and bounds against n with the published points, and along training."""
+    from matplotlib.figure import Figure
+
+    out = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = out.subplots(1, 2)
+    for variant in dict.fromkeys(r.variant for r in rows):
+        some = [r for r in rows if r.variant == variant]
+        _against_n(left, variant, some)
+    last = rows[0]
+    _along_training(right, last)
+    handles, labels = left.get_legend_handles_labels()
+    unique = dict(zip(labels, handles))
+    left.legend(unique.values(), unique.keys(), frameon=False, fontsize=7)
+    right.legend(frameon=False, fontsize=7)
+    return out
+
+
+def _against_n(ax: Any, variant: str, rows: list[Row]) -> None:
+    sizes = np.array([r.n for r in rows])
+    marker = {"standard": "o", "deterministic": "s", "wide": "^"}[variant]
+    for name, colour in COLOURS.items():
+        values = [r.gap if name == "gap" else r.bounds[name] for r in rows]
+        mean = [v[:, -1].mean() for v in values]
+        error = [v[:, -1].std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+        ax.errorbar(sizes, mean, error, fmt=marker + "-", color=colour, label=name, markersize=4)
+    known = PUBLISHED[variant]
+    published = np.array([known.get(n, Published(np.nan, np.nan))[:2] for n in sizes])
+    for column, name in enumerate(("gap", "f-CMI")):
+        ax.plot(
+            sizes * 1.06,
+            published[:, column],
+            "x",
+            color=COLOURS[name],
+            label=f"{name}, published",
+            markersize=7,
+        )
+    ax.set(
+        xscale="log", yscale="log", xlabel="training examples n", ylabel="test minus train error"
+    )
+    ax.set_xticks(sizes, [str(n) for n in sizes])
+    ax.minorticks_off()
+
+
+def _along_training(ax: Any, r: Row) -> None:
+    for name, colour in COLOURS.items():
+        values = r.gap if name == "gap" else r.bounds[name]
+        error = values.std(0, ddof=1) if len(values) > 1 else None
+        ax.errorbar(
+            r.epochs, values.mean(0), error, fmt="o-", color=colour, label=name, markersize=3
+        )
+    ax.set(xlabel="epoch", title=f"{r.variant}, n = {r.n}", ylim=(0, None))

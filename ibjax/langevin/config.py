@@ -105,6 +105,8 @@ class Config:
             value = getattr(self, name)
             if isinstance(value, (int, float)) and not value > 0:
                 raise ValueError(f"{name}={value} must be positive")
+        if self.learning_rate == math.inf:
+            raise ValueError("learning_rate=inf must be finite")
 
 
 def hyper(config: Config) -> Hyper:

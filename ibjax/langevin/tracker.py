@@ -25,7 +25,7 @@ from ibjax.networks import build
 from ibjax.typing import Array, Int, Key
 
 _SEGMENT = 50
-_EVALUATED_AT_ONCE = 8192
+_EVALUATED_AT_ONCE = 512
 
 
 class Track(NamedTuple):
@@ -209,11 +209,12 @@ def _compile(config: Config, shape: _Shape):
     example = jnp.zeros((1, *shape.x[1:]), jnp.float32)
     sizes = jax.eval_shape(network.init, jax.random.key(0), example)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), sizes)
-    dim, unravel = ravel_pytree(zeros)[0].shape[0], ravel_pytree(zeros)[1]
+    flat, unravel = ravel_pytree(zeros)
+    dim = flat.shape[0]
     clipping, noisy = config.clip is not None, config.optimizer == "sgld"
 
     def init(key, values, extra, *_: Any) -> _State:
-        weights, _ = ravel_pytree(network.init(jax.random.fold_in(key, INIT), example))
+        weights = ravel_pytree(network.init(jax.random.fold_in(key, INIT), example))[0]
         if shape.prior:
             draw = jax.random.normal(jax.random.fold_in(key, INIT), weights.shape)
             weights = extra.prior_std * draw

@@ -169,7 +169,7 @@ def curves_of(found: langevin.Track, size: int, published: int) -> dict[str, Cur
 
     with jax.enable_x64(True):
 
-        def along(bound: Callable[..., Any], values: np.ndarray, **keywords: Any) -> Curve:
+        def along(bound: Callable[..., Any], values: Any, **keywords: Any) -> Curve:
             rows = []
             for e in range(len(found.steps)):
                 now = np.asarray(values, np.float64)[:, e] * factor

@@ -56,6 +56,24 @@ def test_gradient_norm_bound_is_four_times_the_null_prior(x64):
     assert float(norm.value) == pytest.approx(direct, rel=1e-12)
 
 
+def test_the_units_of_the_loss_do_not_matter(x64):
+    """Loss times c, step size and inverse temperature over c: the same path, the same bounds."""
+    c, squares = 3.0, np.array([[1.0, 2.0, 3.0], [2.0, 0.5, 1.0]])
+    beta = 2 * STEPS / NOISE**2
+    same_noise = np.sqrt(2 * (STEPS / c) / (beta / c))
+    np.testing.assert_allclose(same_noise, NOISE)
+    for bound in (
+        lambda e, s, v: trajectory.negrea(e, s, v, 20, 5),
+        lambda e, s, v: trajectory.null_gradient(e, s, v, 20, 5),
+        lambda e, s, v: trajectory.li_luo_qiao(e, s, v, 20),
+        lambda e, s, v: disjoint.wang_gao_calmon(e, s, v[0], np.array([0, 1, 0]), 2, 5),
+    ):
+        one = bound(STEPS, NOISE, squares)
+        other = bound(STEPS / c, same_noise, c**2 * squares)
+        assert float(one.value) == pytest.approx(float(other.value), rel=1e-12)
+        assert float(bound(0 * STEPS, NOISE, squares).value) == 0
+
+
 def test_reductions(x64):
     variance = np.random.default_rng(1).exponential(size=(200, 3))
     mean = trajectory.negrea(STEPS, NOISE, variance, 20, 5)

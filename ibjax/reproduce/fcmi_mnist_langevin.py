@@ -20,8 +20,8 @@ import numpy as np
 from ibjax import data
 from ibjax.interface import Dataset, Supersample
 from ibjax.reproduce.fcmi_mnist import SEED, mnist
-from ibjax.reproduce.fcmi_rows import BOUNDS, Row, row
-from ibjax.reproduce.fcmi_view import COLOURS
+from ibjax.reproduce.fcmi_rows import Row, row
+from ibjax.reproduce.fcmi_view import COLOURS, along_training
 from ibjax.reproduce.outcome import Log, Outcome, save
 from ibjax.reproduce.replica_cells import cell
 
@@ -180,28 +180,18 @@ def _published(epoch: float) -> tuple[str, ...]:
 
 
 def figure(rows: dict[str, Row]) -> Any:
-    """Gap and bounds along training, one panel a convention."""
+    """Gap and bounds along training, one panel a convention; published points as crosses."""
     from matplotlib.figure import Figure
 
-    out = Figure(figsize=(5 * len(rows), 4), layout="constrained")
+    out = Figure(figsize=(4.5 * len(rows) + 1.5, 4), layout="constrained")
     panels = np.atleast_1d(out.subplots(1, len(rows), sharey=True))
     for ax, (noise, r) in zip(panels, rows.items()):
-        for name in ("gap", *BOUNDS):
-            values = r.gap if name == "gap" else r.bounds[name]
-            error = values.std(0, ddof=1) if len(values) > 1 else None
-            ax.errorbar(
-                r.epochs,
-                values.mean(0),
-                error,
-                fmt="o-",
-                color=COLOURS[name],
-                label=name,
-                markersize=3,
-            )
+        along_training(ax, r)
         if r.n == 4000 and noise == "published":
             for name in ("gap", "f-CMI"):
-                ax.plot(PUBLISHED["epoch"], PUBLISHED[name], "x", color=COLOURS[name])
-        ax.set(xlabel="epoch", title=f"{noise} noise, n = {r.n}", yscale="log")
-    panels[0].set_ylabel("test minus training error")
-    panels[0].legend(frameon=False, fontsize=7)
+                points = PUBLISHED["epoch"], PUBLISHED[name]
+                ax.plot(*points, "x", color=COLOURS[name], label=f"{name}, published")
+        ax.set_title(f"{noise} noise, n = {r.n}")
+    handles = panels[0].get_legend_handles_labels()
+    out.legend(*handles, loc="outside right upper", frameon=False)
     return out

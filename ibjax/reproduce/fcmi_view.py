@@ -58,57 +58,67 @@ def _number(value: float, spread: float) -> str:
 COLOURS = {"gap": "#000000"} | dict(
     zip(BOUNDS, ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7"))
 )
+MARKERS = dict(zip(COLOURS, "osDv^P"))
 
 
 def figure(rows: list[Row]) -> Any:
     """Gap and bounds against n with the published points, and along training."""
     from matplotlib.figure import Figure
 
-    out = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = out.subplots(1, 2)
-    for variant in dict.fromkeys(r.variant for r in rows):
-        some = [r for r in rows if r.variant == variant]
-        _against_n(left, variant, some)
-    last = rows[0]
-    _along_training(right, last)
-    handles, labels = left.get_legend_handles_labels()
-    unique = dict(zip(labels, handles))
-    left.legend(unique.values(), unique.keys(), frameon=False, fontsize=7)
-    right.legend(frameon=False, fontsize=7)
+    variants = list(dict.fromkeys(r.variant for r in rows))
+    out = Figure(figsize=(4.5 * len(variants) + 6, 4.2), layout="constrained")
+    *panels, right = out.subplots(1, len(variants) + 1)
+    for ax, variant in zip(panels, variants):
+        against_n(ax, [r for r in rows if r.variant == variant])
+    along_training(right, rows[0])
+    right.set_title(f"{rows[0].variant}, n = {rows[0].n}")
+    out.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return out
 
 
-def _against_n(ax: Any, variant: str, rows: list[Row]) -> None:
+def against_n(ax: Any, rows: list[Row]) -> None:
+    """Gap and bounds of one variant against n, the published ones as crosses.
+
+    Equal values are drawn side by side: positions are spread a little by name.
+    """
     sizes = np.array([r.n for r in rows])
-    marker = {"standard": "o", "deterministic": "s", "wide": "^"}[variant]
-    for name, colour in COLOURS.items():
+    for k, (name, colour) in enumerate(COLOURS.items()):
         values = [r.gap if name == "gap" else r.bounds[name] for r in rows]
         mean = [v[:, -1].mean() for v in values]
         error = [v[:, -1].std(ddof=1) if len(v) > 1 else 0.0 for v in values]
-        ax.errorbar(sizes, mean, error, fmt=marker + "-", color=colour, label=name, markersize=4)
-    known = PUBLISHED[variant]
-    published = np.array([known.get(n, Published(np.nan, np.nan))[:2] for n in sizes])
+        style = {"color": colour, "label": name, "markersize": 5, "linewidth": 1}
+        ax.errorbar(sizes * 1.04**k, mean, error, fmt=MARKERS[name] + "-", **style)
+    known = PUBLISHED.get(rows[0].variant, {})
+    published = np.array([known.get(n, Published(np.nan, np.nan)) for n in sizes])
     for column, name in enumerate(("gap", "f-CMI")):
-        ax.plot(
-            sizes * 1.06,
+        ax.errorbar(
+            sizes * 0.94,
             published[:, column],
-            "x",
+            np.nan_to_num(published[:, column + 2]),
+            fmt="x",
             color=COLOURS[name],
             label=f"{name}, published",
             markersize=7,
         )
-    ax.set(
-        xscale="log", yscale="log", xlabel="training examples n", ylabel="test minus train error"
-    )
+    ax.set(xscale="log", xlabel="training examples n", title=rows[0].variant)
+    ax.set_ylabel("test minus training error")
+    ax.set_xlim(0.75 * sizes.min(), 1.6 * sizes.max())
     ax.set_xticks(sizes, [str(n) for n in sizes])
     ax.minorticks_off()
+    if len(sizes) > 1:
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, None)
 
 
-def _along_training(ax: Any, r: Row) -> None:
-    for name, colour in COLOURS.items():
+def along_training(ax: Any, r: Row) -> None:
+    """Gap and bounds of one row against the epoch, spread a little by name."""
+    gap = r.epochs[-1] / len(r.epochs)
+    for k, (name, colour) in enumerate(COLOURS.items()):
         values = r.gap if name == "gap" else r.bounds[name]
         error = values.std(0, ddof=1) if len(values) > 1 else None
-        ax.errorbar(
-            r.epochs, values.mean(0), error, fmt="o-", color=colour, label=name, markersize=3
-        )
-    ax.set(xlabel="epoch", title=f"{r.variant}, n = {r.n}", ylim=(0, None))
+        style = {"color": colour, "label": name, "markersize": 4, "linewidth": 1}
+        at = r.epochs + gap * 0.12 * (k - 2)
+        ax.errorbar(at, values.mean(0), error, fmt=MARKERS[name] + "-", **style)
+    ax.set(xlabel="epoch", ylim=(0, None))
+    ax.set_ylabel("test minus training error")

@@ -1,0 +1,277 @@
+"""A slice of the f-CMI experiment: ibjax against PyTorch, one run, one machine.
+
+    python benchmarks/fcmi.py [--train-size 1000] [--networks 4] [--epochs 2] [--whole-epochs 200]
+
+Trains the published network (MNIST-sized inputs, batch statistics, Adam, batches of 128) four ways,
+in turns, and keeps the fastest turn of each: a plain PyTorch loop over networks (data in memory,
+batches cut by index: faster than the published program's loader), an ensemble by `torch.func`
+(vmap of functional_call), ibjax in float32 and in bfloat16. Reports network-steps per second,
+FLOP/s (7.3 MFLOP a training example) and their fraction of the matrix product measured here in
+the same run, by wall clock and by CPU seconds; the second hardly notices other jobs on the
+machine. PyTorch runs with one thread and with all; ratios are to the faster, clock by clock.
+Then whole trainings end to end at n = 75: one process a network, as the published program is
+run, against one ibjax process, start-up and compilation included. Inputs are random: the time
+does not depend on them.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FLOP = 7.3e6
+"""Of one training example, forward and backward."""
+
+CLOCKS = ("wall", "cpu")
+
+
+def clocks():
+    mine, theirs = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime
+    return time.perf_counter(), cpu
+
+
+def timed(function):
+    wall, cpu = clocks()
+    function()
+    after = clocks()
+    return after[0] - wall, after[1] - cpu
+
+
+def torch_network():
+    from torch import nn
+
+    layers, before = [], 1
+    for out, kernel, stride, padding in (
+        (32, 4, 2, 1),
+        (32, 4, 2, 1),
+        (64, 3, 2, 0),
+        (256, 3, 1, 0),
+    ):
+        layers += [nn.Conv2d(before, out, kernel, stride, padding), nn.BatchNorm2d(out), nn.ReLU()]
+        before = out
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 2))
+
+
+def torch_data(size):
+    import torch
+
+    torch.manual_seed(0)
+    return torch.randn(size, 1, 28, 28), torch.randint(0, 2, (size,))
+
+
+def torch_loop(x, y, networks, epochs, evaluate=False):
+    import torch
+
+    for seed in range(networks):
+        torch.manual_seed(seed)
+        net = torch_network()
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+        loss_of = torch.nn.CrossEntropyLoss()
+        for _ in range(epochs):
+            net.train()
+            for rows in torch.randperm(len(x)).split(128):
+                optimizer.zero_grad()
+                loss_of(net(x[rows]), y[rows]).backward()
+                optimizer.step()
+            if evaluate:
+                net.eval()
+                with torch.no_grad():
+                    for _ in ("training", "held out"):
+                        for rows in torch.arange(len(x)).split(128):
+                            loss_of(net(x[rows]), y[rows])
+
+
+def torch_ensemble(x, y, networks, epochs):
+    import torch
+    from torch.func import functional_call, grad, stack_module_state, vmap
+
+    nets = [torch_network() for _ in range(networks)]
+    params, buffers = stack_module_state(nets)
+    base = torch_network().to("meta")
+    optimizer = torch.optim.Adam(list(params.values()), lr=1e-3)
+    loss_of = torch.nn.functional.cross_entropy
+
+    def loss(p, b, xb, yb):
+        return loss_of(functional_call(base, (p, b), (xb,)), yb)
+
+    gradient = vmap(grad(loss))
+    for _ in range(epochs):
+        orders = torch.stack([torch.randperm(len(x)) for _ in nets])
+        for rows in orders.split(128, dim=1):
+            found = gradient(params, buffers, x[rows], y[rows])
+            for name, p in params.items():
+                p.grad = found[name]
+            with torch.no_grad():
+                optimizer.step()
+
+
+def ours(n, networks, epochs, precision):
+    """A function that trains once; compiled before it is returned."""
+    import jax
+    import numpy as np
+
+    from ibjax import data, langevin
+    from ibjax.interface import Dataset
+    from ibjax.networks import NormalisedCNN, normalised
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2 * n, 28, 28, 1)).astype(np.float32)
+    pool = Dataset(x, rng.integers(0, 2, 2 * n).astype(np.int32), 2, "random")
+    pairs = data.supersample(jax.random.key(0), 2 * n, n, 1, networks)
+    config = langevin.Config(
+        network=normalised.build(NormalisedCNN(precision=precision), 2, (28, 28, 1)),
+        steps=epochs * math.ceil(n / 128),
+        batch_size=min(128, n),
+        batching="whole_epochs",
+        learning_rate=1e-3,
+        clip=None,
+        optimizer="adam",
+    )
+    return lambda: langevin.run_replicas(jax.random.key(1), config, pool, pairs)
+
+
+def products():
+    """Seconds of large float32 products: {library: function}, and their FLOP."""
+    import jax
+    import jax.numpy as jnp
+    import torch
+
+    size, devices = 1536, jax.local_device_count()
+    a = torch.randn(size, size)
+    b = jnp.ones((devices, size, size), jnp.float32)
+    together = jax.pmap(lambda m: m @ m)
+    together(b).block_until_ready()
+    return {
+        "torch": (lambda: a @ a, 2 * size**3),
+        "jax": (lambda: together(b).block_until_ready(), devices * 2 * size**3),
+    }
+
+
+def slice_of(args):
+    import torch
+
+    n, networks, epochs = args.train_size, args.networks, args.epochs
+    x, y = torch_data(n)
+
+    def threaded(function, threads):
+        def call():
+            torch.set_num_threads(threads)
+            function(x, y, networks, epochs)
+
+        return call
+
+    peers = {"torch_loop": torch_loop, "torch_func_ensemble": torch_ensemble}
+    counts = sorted({1, os.cpu_count() or 1})
+    ways = {
+        **{f"{k}_{c}_threads": threaded(f, c) for k, f in peers.items() for c in counts},
+        "ibjax_float32": ours(n, networks, epochs, "float32"),
+        "ibjax_bfloat16": ours(n, networks, epochs, "bfloat16"),
+    }
+    compilation = {}
+    for name, way in ways.items():
+        compilation[name] = timed(way)[0]
+    best = {name: (math.inf, math.inf) for name in ways}
+    peak = {"wall": 0.0, "cpu": 0.0}
+    for _ in range(args.repeats):
+        torch.set_num_threads(counts[-1])
+        for function, flop in products().values():
+            for _ in range(3):
+                wall, cpu = timed(function)
+                peak["wall"] = max(peak["wall"], flop / wall)
+                # the kernel accounts CPU time in ticks too coarse for one short product
+                if cpu > 0.02:
+                    peak["cpu"] = max(peak["cpu"], flop / cpu)
+        for name, way in ways.items():
+            now = timed(way)
+            best[name] = tuple(min(a, b) for a, b in zip(best[name], now))
+    steps = networks * epochs * math.ceil(n / 128)
+    work = FLOP * n * networks * epochs
+    out = {}
+    for name, (wall, cpu) in best.items():
+        out[name] = {
+            "network_steps_per_second": round(steps / wall, 1),
+            "gflops": round(work / wall / 1e9, 1),
+            "fraction_of_product": round(work / wall / peak["wall"], 3),
+            "cpu_ms_a_network_step": round(1e3 * cpu / steps, 2),
+            "gflops_a_cpu_second": round(work / cpu / 1e9, 1),
+            "first_call_seconds": round(compilation[name], 1),
+        }
+    fastest = {
+        peer: [min(best[f"{peer}_{c}_threads"][clock] for c in counts) for clock in (0, 1)]
+        for peer in peers
+    }
+    ratios = {
+        f"{name}_over_{peer}": {
+            clock: round(fastest[peer][i] / best[name][i], 2) for i, clock in enumerate(CLOCKS)
+        }
+        for name in ("ibjax_float32", "ibjax_bfloat16")
+        for peer in peers
+    }
+    measured = {k: round(v / 1e9, 1) for k, v in peak.items()}
+    return {"programs": out, "ratios": ratios, "float32_product_gflops": measured}
+
+
+def whole(args):
+    """Complete trainings at n = 75, start-up and compilation included, per network."""
+    n, networks = 75, args.whole_networks
+    call = f"import fcmi; x, y = fcmi.torch_data({n}); "
+    call += f"fcmi.torch_loop(x, y, 1, {args.whole_epochs}, True)"
+    mine = "import fcmi; fcmi.devices(); "
+    mine += f"fcmi.ours({n}, {networks}, {args.whole_epochs}, 'float32')()"
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+    def process(code):
+        subprocess.run([sys.executable, "-c", code], env=here, check=True)
+
+    peer, ibjax = timed(lambda: process(call)), timed(lambda: process(mine))
+    return {
+        "what": f"n = {n}, {args.whole_epochs} epochs, both splits evaluated every epoch in torch",
+        "torch_process_a_network_seconds": {"wall": round(peer[0], 2), "cpu": round(peer[1], 2)},
+        "ibjax_networks": networks,
+        "ibjax_process_seconds": {"wall": round(ibjax[0], 2), "cpu": round(ibjax[1], 2)},
+        "ratio_a_network": {
+            clock: round(peer[i] * networks / ibjax[i], 2) for i, clock in enumerate(CLOCKS)
+        },
+    }
+
+
+def devices():
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--train-size", type=int, default=1000)
+    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--whole-epochs", type=int, default=200)
+    parser.add_argument("--whole-networks", type=int, default=30)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/fcmi.json"))
+    args = parser.parse_args()
+    devices()
+    before = os.getloadavg()
+    result = {
+        "what": "training the published f-CMI network: ibjax against PyTorch",
+        "settings": {k: v for k, v in vars(args).items() if k != "out"},
+        **slice_of(args),
+        "whole_trainings": whole(args),
+        "load_average": {"before": before[0], "after": os.getloadavg()[0]},
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
+        "versions": {name: __import__(name).__version__ for name in ("jax", "torch")},
+    }
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

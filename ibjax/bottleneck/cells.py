@@ -13,7 +13,8 @@ Cells = Literal["adaptive", "mass", "edges", "width"]
 def cut(t: JaxArray, how: Cells, bins: int, low, high, width) -> tuple[JaxArray, JaxArray]:
     """Cell numbers of each coordinate, (n, d), and the mean width of a cell.
 
-    "adaptive" cuts the range of the whole layer, "mass" each unit into equal shares, "edges" puts
+    "adaptive" cuts the range of the whole layer, "mass" each unit into equal shares
+    (the width is that of the widest unit, on average), "edges" puts
     `bins` edges between low and high with everything beyond them in two more cells, "width" takes
     the floor of t / width.
     """
@@ -23,7 +24,7 @@ def cut(t: JaxArray, how: Cells, bins: int, low, high, width) -> tuple[JaxArray,
         return jnp.clip(jnp.floor((t - least) / step), 0, bins - 1).astype(jnp.int32), step
     if how == "mass":
         below = jax.vmap(lambda c: jnp.searchsorted(jnp.sort(c), c), 1, 1)(t)
-        spread = jnp.mean(jnp.max(t, axis=0) - jnp.min(t, axis=0))
+        spread = jnp.max(jnp.max(t, axis=0) - jnp.min(t, axis=0))
         return (below * bins // t.shape[0]).astype(jnp.int32), spread / bins
     if how == "edges":
         edges = jnp.linspace(low, high, bins).astype(t.dtype)

@@ -91,7 +91,7 @@ def symmetric_rule_joint(sharpness: Scalar) -> np.ndarray:
     if not gamma > 0:
         raise ValueError(f"sharpness={sharpness} must be positive")
     values, counts = np.unique(score(patterns()), return_counts=True)
-    half = 0.5 * gamma * (values - THRESHOLD)
-    ones = 0.5 * (1 + np.tanh(half))
-    zeros = 0.5 * (1 + np.tanh(-half))
+    logit = gamma * (values - THRESHOLD)
+    # one minus a sigmoid near 1 would round to 0, and the dual needs positive rows
+    zeros, ones = (np.exp(-np.logaddexp(0.0, sign * logit)) for sign in (1, -1))
     return counts[:, None] / 4096 * np.stack([zeros, ones], axis=1)

@@ -18,6 +18,9 @@ from ibjax.typing import Array, BiasDirection, Int, JaxArray, Key, Scalar
 Method: TypeAlias = Cells | Literal["kde", "propagation"]
 METHODS = (*get_args(Cells), "kde", "propagation")
 
+SMALL = 32
+"""Layers up to this width are widened to the widest of them and measured together."""
+
 _MEASURES = {
     "adaptive": "entropy of cells that follow the layer's range; I(X;T) is infinite or log n",
     "mass": "entropy of cells of equal mass in each unit; I(X;T) is infinite or log n",
@@ -139,9 +142,9 @@ def plane(
         if tables.concrete(value) and not np.asarray(value) > 0:
             raise ValueError(f"{name}={value} must be positive")
     if method == "propagation":
-        found = _propagation(names, layers, y, classes, std, key, conditional, draws)
+        found = _propagation(names, layers, labels, classes, std, key, conditional, draws)
     else:
-        found = [_measure(t, y, classes, method, bins, edges, width, std) for t in layers]
+        found = _measure(layers, y, classes, method, bins, edges, width, std)
     fields = {k: jnp.stack([f[k] for f in found]) for k in found[0]}
     missing = jnp.full_like(fields["i_tx"], jnp.nan)
     complete = {k: fields.get(k, missing) for k in ("i_tx_lower", "i_ty_lower", "i_ty_upper")}
@@ -192,19 +195,35 @@ def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[JaxArray, int
         raise ValueError(
             f"labels has shape {y.shape} and type {y.dtype}; give integers of shape ({n},)"
         )
-    if not tables.concrete(y):
+    if not tables.concrete(labels):
         if num_classes is None:
             raise ValueError("num_classes=None needs labels that are known; give it under jit")
         return y.astype(jnp.int32), num_classes
-    host = np.asarray(y).astype(int)
+    host = np.asarray(labels).astype(int)
     classes = int(host.max()) + 1 if num_classes is None else num_classes
     if host.min() < 0 or host.max() >= classes:
         raise ValueError(f"labels run from {host.min()} to {host.max()}; give 0..{classes - 1}")
     return y.astype(jnp.int32), classes
 
 
-def _measure(t, y, classes, method, bins, edges, width, std) -> dict[str, JaxArray]:
-    """One layer: all its replicas and checkpoints in one program."""
+def _measure(layers, y, classes, method, bins, edges, width, std) -> list[dict[str, JaxArray]]:
+    """All layers of like width with their replicas and checkpoints in one program."""
+    widest = max(t.shape[-1] for t in layers)
+    if widest <= SMALL:
+        stacked = jnp.stack([_widened(t, widest, method) for t in layers])
+        found = _group(stacked, y, classes, method, bins, edges, width, std)
+        return [{k: v[i] for k, v in found.items()} for i in range(len(layers))]
+    return [_group(t, y, classes, method, bins, edges, width, std) for t in layers]
+
+
+def _widened(t: JaxArray, widest: int, method: Method) -> JaxArray:
+    """Columns that change no cell and no distance, so that layers share a shape."""
+    shape = (*t.shape[:-1], widest - t.shape[-1])
+    more = jnp.zeros(shape, t.dtype) if method == "kde" else jnp.broadcast_to(t[..., -1:], shape)
+    return jnp.concatenate([t, more], axis=-1)
+
+
+def _group(t, y, classes, method, bins, edges, width, std) -> dict[str, JaxArray]:
     batch = t.shape[:-2]
     flat = t.reshape(-1, *t.shape[-2:])
     low, high = edges
@@ -231,17 +250,17 @@ def _all(flat, y, width, std, low, high, classes: int, method: Method, bins: int
     return jax.lax.map(one, flat, batch_size=min(together, flat.shape[0]))
 
 
-def _propagation(names, layers, y, classes, std, key, conditional, draws):
+def _propagation(names, layers, labels, classes, std, key, conditional, draws):
     key = jax.random.key(0) if key is None else key
     given = conditional or {}
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise ValueError(f"conditional names {unknown}, which are no layers; choose of {names}")
-    if not tables.concrete(y):
+    if not tables.concrete(labels):
         raise ValueError("method='propagation' needs labels that are known, not traced")
     return [
         propagate(
-            jax.random.fold_in(key, i), t, np.asarray(y), classes, std, given.get(name), draws
+            jax.random.fold_in(key, i), t, np.asarray(labels), classes, std, given.get(name), draws
         )
         for i, (name, t) in enumerate(zip(names, layers))
     ]

@@ -1,0 +1,54 @@
+"""Pictures of the information plane."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ibjax.bottleneck.coordinates import Plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#555555")
+
+
+def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
+    """Each layer's way through the plane, nats: the mean over replicas, a ring where it ends.
+
+    The last axis of the fields is taken for checkpoints, those before it for replicas. What the
+    horizontal axis measures is its label; for "kde" a line runs to the lower bound.
+
+    Args:
+        plane: coordinates, (layers,), (layers, checkpoints) or (layers, ..., checkpoints).
+        ax: where to draw; a new figure's by default.
+
+    Returns:
+        The axes.
+    """
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(5.5, 4), layout="constrained").subplots()
+    for i, name in enumerate(plane.names):
+        x, low, y = (_course(v[i]) for v in (plane.i_tx, plane.i_tx_lower, plane.i_ty))
+        colour = _COLOURS[i % len(_COLOURS)]
+        ax.plot(x, y, "-", color=colour, marker="o", markersize=3, linewidth=1, label=name)
+        ax.plot(x[-1], y[-1], "o", markersize=9, markerfacecolor="none", color=colour)
+        if np.isfinite(low[-1]):
+            ax.plot([low[-1], x[-1]], [y[-1], y[-1]], ":", color=colour, linewidth=1)
+    resolution = np.unique(np.asarray(plane.resolution).round(6))
+    size = f"{resolution[0]:.3g}" if len(resolution) == 1 else "of varying width"
+    label = {
+        "kde": f"bound on I(X; T + noise) [nats], noise std {size}",
+        "propagation": f"I(X;T) [nats], noise std {size}",
+    }
+    ax.set_xlabel(label.get(plane.method, f"entropy of cells [nats], cells {size}"))
+    ax.set_ylabel("I(T;Y) of the same [nats]")
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def _course(values) -> np.ndarray:
+    """Mean over all axes but the last."""
+    v = np.atleast_1d(np.asarray(values))
+    return v.reshape(-1, v.shape[-1]).mean(axis=0)

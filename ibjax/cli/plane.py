@@ -1,0 +1,88 @@
+"""`ibjax plane`: the information plane of saved activations."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ibjax.cli import reading
+from ibjax.cli.terminal import console
+
+
+@dataclass(frozen=True)
+class PlaneOptions:
+    """Place every layer of saved activations in the information plane; a table and a picture."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A .npz with one array a layer, (n, d), (checkpoints, n, d) or (replicas, checkpoints, n, d),
+    and the labels, (n,)."""
+    method: Literal["adaptive", "mass", "edges", "width", "kde"] = "adaptive"
+    """Cells over each layer's range, of equal mass, between fixed edges on (-1, 1) or of fixed
+    width; or bounds through added noise."""
+    bins: int = 30
+    """Cells, or edges."""
+    width: float = 0.07
+    """Width of a cell, for --method width."""
+    std: float = 1e-3**0.5
+    """Standard deviation of the added noise, for --method kde."""
+    labels: str = "labels"
+    """Name of the labels in the file."""
+    out: Path | None = None
+    """Picture; beside the file by default."""
+
+
+def execute(command: PlaneOptions) -> None:
+    """Print one row a layer and checkpoint, and draw the plane."""
+    import math
+
+    import numpy as np
+    from rich.table import Table
+
+    from ibjax import bottleneck
+    from ibjax.reproduce.outcome import save
+
+    arrays = reading.archive(command.file)
+    if command.labels not in arrays:
+        raise ValueError(
+            f"{command.file}: holds no array {command.labels!r}, only {sorted(arrays)}; name the "
+            "labels with --labels"
+        )
+    labels = arrays.pop(command.labels)
+    layers = {name: _layer(command.file, name, a) for name, a in arrays.items()}
+    found = bottleneck.plane(
+        layers,
+        labels,
+        method=command.method,
+        bins=command.bins,
+        width=command.width,
+        std=command.std,
+    )
+    n = len(labels)
+    table = Table(
+        title=f"nats, n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
+    )
+    resolution = "noise std" if command.method == "kde" else "cell width"
+    for column in ("layer", "checkpoint", "I(X;T)", "lower bound", "I(T;Y)", resolution):
+        table.add_column(column, justify="right")
+    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
+    for i, name in enumerate(found.names):
+        values = [np.atleast_1d(np.asarray(v[i])) for v in columns]
+        means = [v.reshape(-1, v.shape[-1]).mean(axis=0) for v in values]
+        for checkpoint, row in enumerate(zip(*means)):
+            cells = ("-" if math.isnan(v) else f"{v:.4g}" for v in row)
+            table.add_row(name, str(checkpoint), *cells)
+    out = console()
+    out.print(table)
+    picture = command.out or command.file.with_suffix(".png")
+    save(bottleneck.draw(found).figure, picture)
+    out.print(f"picture: {picture}", soft_wrap=True)
+
+
+def _layer(path: Path, name: str, array: Any) -> Any:
+    if array.ndim not in (2, 3, 4) or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{path}: {name!r} has shape {array.shape} of {array.dtype}; give numbers (n, d), "
+            "(checkpoints, n, d) or (replicas, checkpoints, n, d)"
+        )
+    return array

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from ibjax import cli
+
+
+@pytest.fixture
+def saved(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "activations.npz"
+    layers = {"first": rng.normal(size=(2, 3, 40, 4)), "second": rng.normal(size=(2, 3, 40, 2))}
+    np.savez(path, labels=rng.integers(0, 2, 40), **layers)
+    return path
+
+
+def test_plane_prints_layers_and_draws_the_picture(saved, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    assert cli.main(["plane", str(saved), "--bins", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "log n = 3.689" in said and "entropy of cells" in said
+    assert sum(line.count("second") for line in said.splitlines()) == 3
+    assert saved.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--labels", "y"], "no array 'y'"), (["--bins", "1"], "bins=1"), (["--std", "0"], "std=0")],
+)
+def test_mistakes_are_one_line(saved, capsys, arguments, named):
+    assert cli.main(["plane", str(saved), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert named in said and said.count("\n") == 1
+
+
+def test_a_vector_is_no_layer(tmp_path, capsys):
+    path = tmp_path / "odd.npz"
+    np.savez(path, labels=np.zeros(4, int), layer=np.zeros(4))
+    assert cli.main(["plane", str(path)]) == 2
+    assert "'layer' has shape (4,)" in capsys.readouterr().err

@@ -11,11 +11,15 @@ def reproductions() -> dict[str, Reproduction]:
         depth_trade_off,
         fcmi_mnist,
         fcmi_mnist_langevin,
+        ib_curve,
         infinite_bounds,
         infinite_ensembles,
+        information_plane,
         linear_classifier,
+        maxent_layers,
         mi_benchmark,
         sign_learner,
+        teacher_student,
     )
     from ibjax.reproduce import langevin_mnist_mlp as langevin
     from ibjax.reproduce import langevin_settings as settings
@@ -84,6 +88,29 @@ def reproductions() -> dict[str, Reproduction]:
             "infinite-bounds",
             "exact infinite-width gap against MI bounds, and trained networks of growing width",
             infinite_bounds.run,
+        ),
+        Reproduction(
+            "maxent-layers",
+            "ten bits and digits: how strictly each trained layer applies maximum entropy",
+            maxent_layers.run,
+            maxent_layers.Options,
+        ),
+        Reproduction(
+            "teacher-student",
+            "tanh teachers: Bayes-optimal error, GAMP, ridge, noisy-SGD students and their bounds",
+            teacher_student.run,
+            teacher_student.Options,
+        ),
+        Reproduction(
+            "ib-curve",
+            "analytic: known points of the bottleneck, its dual and the Gaussian one; curves",
+            ib_curve.run,
+        ),
+        Reproduction(
+            "information-plane",
+            "12-bit symmetric rule: tanh, ReLU and linear networks by cells and by noise",
+            information_plane.run,
+            information_plane.Options,
         ),
     )
     return {row.name: row for row in rows}

@@ -91,7 +91,7 @@ def synthetic(options: Options) -> tuple[np.ndarray, np.ndarray]:
         flip_y=0,
         random_state=SEED,
     )
-    return x.astype(np.float32), y.astype(np.int32)
+    return np.asarray(x, np.float32), np.asarray(y, np.int32)
 
 
 def point(n: int, x: Any, y: Any, options: Options) -> Point:

@@ -1,0 +1,133 @@
+"""Known points of the bottleneck curve and of its dual, and the curve of the noisy symmetric rule.
+
+Ours beside values known in closed form or computed independently: a 5 x 3 joint, a binary symmetric
+channel (Mrs Gerber's lemma), a Gaussian pair with canonical correlations 0.9, 0.6, 0.3.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ibjax import bottleneck
+from ibjax.reproduce.outcome import Log, Outcome, save
+
+P_X = np.array([0.15, 0.25, 0.20, 0.25, 0.15])
+ROWS = np.array(
+    [[0.8, 0.15, 0.05], [0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.6], [0.05, 0.15, 0.8]]
+)
+JOINT = P_X[:, None] * ROWS
+BSC = np.array([[0.45, 0.05], [0.05, 0.45]])
+GAUSSIAN = np.block([[np.eye(3), np.diag([0.9, 0.6, 0.3])], [np.diag([0.9, 0.6, 0.3]), np.eye(3)]])
+# beta as a multiple of the local critical one: I(X;T), I(T;Y)
+IB = {
+    1.1: (0.1573354503, 0.0665437321),
+    1.5: (0.4164353953, 0.1582115502),
+    2.0: (0.5198651014, 0.1851039752),
+    3.0: (0.7800209749, 0.2308661790),
+    5.0: (1.0000101898, 0.2573811732),
+    100.0: (1.5808051255, 0.2731229520),
+}
+DUAL = {
+    1.1: (0.0727701504, 0.0314821010),
+    1.5: (0.2787343524, 0.1126489197),
+    2.0: (0.4192614287, 0.1588565323),
+    5.0: (0.8606410164, 0.2419068011),
+    100.0: (1.5614020997, 0.2730078917),
+}
+BINARY = {2.0: (0.4827303826, 0.2822729836), 3.0: (0.6577625913, 0.3580764777)}
+NORMAL = {
+    2.0: (0.7250050878, 0.4837920131),
+    5.0: (1.8236173764, 0.8303656034),
+    50.0: (5.1182359979, 1.0703604335),
+}
+
+
+TABLES: dict[bottleneck.Form, dict[float, tuple[float, float]]] = {"ib": IB, "dual": DUAL}
+
+
+class Row(NamedTuple):
+    """One point: ours beside the known one, nats."""
+
+    problem: str
+    beta: float
+    ours: tuple[float, float]
+    known: tuple[float, float]
+
+
+def points() -> list[Row]:
+    """Every known point, recomputed in float64."""
+    out = []
+    with jax.enable_x64(True):
+        for form, known in TABLES.items():
+            critical = float(bottleneck.critical_beta(JOINT, form=form))
+            betas = critical * np.array(list(known))
+            got = bottleneck.curve(JOINT, betas, form=form, max_iterations=20_000)
+            name = "5 x 3 joint" + (", dual" if form == "dual" else "")
+            for i, (beta, point) in enumerate(zip(betas, known.values())):
+                out.append(Row(name, beta, (float(got.i_tx[i]), float(got.i_ty[i])), point))
+        got = bottleneck.curve(BSC, np.array(list(BINARY)), 2)
+        for i, (beta, point) in enumerate(BINARY.items()):
+            ours = float(got.i_tx[i]), float(got.i_ty[i])
+            out.append(Row("binary symmetric 0.1", beta, ours, point))
+        for beta, point in NORMAL.items():
+            found = bottleneck.gaussian_ib(GAUSSIAN, beta)
+            out.append(Row("Gaussian", beta, (float(found.i_tx), float(found.i_ty)), point))
+    return out
+
+
+def noisy_rule(sharpness: float, betas: np.ndarray, restarts: int) -> Any:
+    """Curves of the IB and its dual on the noisy 12-bit symmetric rule, and their crossings."""
+    with jax.enable_x64(True):
+        joint = bottleneck.symmetric_rule_joint(sharpness)
+        return {
+            form: bottleneck.curve(joint, betas, 16, form=form, restarts=restarts, tolerance=1e-8)
+            for form in TABLES
+        }
+
+
+def run(folder: Path, quick: bool, log: Log) -> Outcome:
+    """The table of known points; curves of the noisy symmetric rule in the picture."""
+    from matplotlib.figure import Figure
+    from rich import box
+    from rich.table import Table
+
+    log("known points of the curve, by alternating minimisation and in closed form")
+    rows = points()
+    table = Table(box=box.SIMPLE_HEAD, title="nats", title_justify="left")
+    for column in ("problem", "beta", "I(X;T)", "known", "I(T;Y)", "known", "largest difference"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for r in rows:
+        gap = max(abs(a - b) for a, b in zip(r.ours, r.known))
+        cells = (r.ours[0], r.known[0], r.ours[1], r.known[1])
+        table.add_row(r.problem, f"{r.beta:.6g}", *(f"{c:.10f}" for c in cells), f"{gap:.1e}")
+    sharpness = 0.5
+    log(f"curves of the 12-bit symmetric rule with p(y=1|x) = sigmoid({sharpness} (score - 98.5))")
+    with jax.enable_x64(True):
+        joint = bottleneck.symmetric_rule_joint(sharpness)
+        critical = {f: float(bottleneck.critical_beta(joint, form=f)) for f in TABLES}
+    betas = np.geomspace(0.5, 200, 12 if quick else 60)
+    found = noisy_rule(sharpness, betas, 2 if quick else 4)
+    log(f"critical beta {critical['ib']:.4f}, of the dual {critical['dual']:.4f}")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    plane, against = figure.subplots(1, 2)
+    looks = {"ib": ("#0072B2", "o", "IB"), "dual": ("#D55E00", "s", "dual, Bayes decoder")}
+    for form, (colour, marker, label) in looks.items():
+        f = found[form]
+        plane.plot(f.i_tx, f.i_ty, color=colour, marker=marker, ms=3, label=label)
+        against.semilogx(betas, f.i_ty, color=colour, marker=marker, ms=3, label=label)
+        against.axvline(critical[form], color=colour, linestyle=":")
+    plane.plot(
+        found["dual"].i_tx,
+        found["dual"].i_ty_decoder,
+        color="#009E73",
+        linestyle="--",
+        label="dual, its own decoder",
+    )
+    plane.set_xlabel("I(X;T) [nats]")
+    plane.set_ylabel("I(T;Y) [nats]")
+    against.set_xlabel("beta (dotted: local critical values)")
+    against.set_ylabel("I(T;Y) [nats]")
+    plane.legend(frameon=False)
+    return Outcome(table, (save(figure, folder / "ib-curve.png"),))

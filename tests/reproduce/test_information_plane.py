@@ -1,0 +1,76 @@
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from ibjax import bottleneck
+from ibjax.reproduce import ib_curve, information_plane, narrowing, reproductions
+
+
+def course(fall, softmax=1.0, relu=0.0):
+    """A made-up result in which tanh T5 falls by `fall` bits and relu T3 by `relu`."""
+    shape = (3, 6, 2, 4)
+    cells, noise = np.full(shape, 12.0), np.full(shape, 12.0)
+    cells[0, 4, :, 2:] -= np.array([fall / 2, fall])
+    cells[:, 5, :, 3] -= softmax
+    noise[1, 2, :, 3] -= relu
+    layered = ("activation", "layer", "replica", "epoch")
+    about_y = np.broadcast_to(np.linspace(0.1, 0.9, 4), shape)
+    whole = ("activation", "replica", "epoch")
+    return xr.Dataset(
+        {
+            "cells_x": (layered, cells),
+            "noise_x": (layered, noise),
+            "cells_y": (layered, about_y),
+            "noise_y": (layered, about_y),
+            "train_accuracy": (whole, np.full((3, 2, 4), 0.95)),
+            "saturated": (whole, np.full((3, 2, 4), 0.5)),
+        },
+        {
+            "activation": list(information_plane.ACTIVATIONS),
+            "layer": list(narrowing.NAMES),
+            "epoch": [0, 30, 1000, 3000],
+        },
+    )
+
+
+def test_verdicts_hold_and_fail_where_they_should():
+    good = {v.name: v.holds for v in information_plane.verdicts(course(3.0))}
+    assert good == dict.fromkeys("abcdef", True)
+    for change, failing in (((2.0,), "a"), ((3.0, 0.1), "d"), ((3.0, 1.0, 1.5), "bc")):
+        bad = {v.name for v in information_plane.verdicts(course(*change)) if not v.holds}
+        assert bad == set(failing)
+
+
+def test_a_little_network_is_trained_measured_and_drawn(tmp_path):
+    rule = bottleneck.symmetric_rule()
+    got = narrowing.train(
+        jax.random.key(0), rule.x[::8], rule.y[::8], "tanh", (0, 3), replicas=2, batch=64
+    )
+    assert [t.shape for t in got.layers.values()] == [
+        (2, 2, 512, d) for d in (*narrowing.WIDTHS, 2)
+    ]
+    bits = information_plane.measure(got, rule.y[::8], "tanh")
+    assert set(bits) == {"cells_x", "cells_y", "noise_x", "noise_y"}
+    assert (bits["cells_x"] <= 9 + 1e-5).all() and bits["cells_x"][0, 0, 0] > 8.9
+    assert not np.array_equal(bits["noise_x"][..., 0], bits["noise_x"][..., 1])
+    path = information_plane._write(course(3.0), tmp_path / "plane.nc")
+    with xr.open_dataset(path, engine="h5netcdf") as stored:
+        assert stored.equals(course(3.0))
+        assert len(information_plane.figure(stored).axes) == 7
+
+
+def test_options_are_checked_and_both_are_listed(tmp_path):
+    with pytest.raises(ValueError, match="epochs=0"):
+        information_plane.run(tmp_path, False, print, information_plane.Options(epochs=0))
+    assert {"information-plane", "ib-curve"} <= set(reproductions())
+
+
+def test_known_points_of_the_curve_are_drawn_beside_ours(tmp_path, monkeypatch):
+    line = bottleneck.Bottleneck(*[np.linspace(0, 1, 12)] * 9)
+    monkeypatch.setattr(ib_curve, "noisy_rule", lambda *_: {"ib": line, "dual": line})
+    rows = [ib_curve.Row("made up", 2.0, (0.5, 0.25), (0.5, 0.26))]
+    monkeypatch.setattr(ib_curve, "points", lambda: rows)
+    outcome = ib_curve.run(tmp_path, True, lambda _: None)
+    assert list(outcome.table.columns[-1].cells) == ["1.0e-02"]
+    assert outcome.files[0].read_bytes().startswith(b"\x89PNG")

@@ -23,4 +23,6 @@ from ibjax.maxent.recursion import Chain as Chain
 from ibjax.maxent.recursion import Units as Units
 from ibjax.maxent.recursion import chain as chain
 from ibjax.maxent.recursion import units as units
+from ibjax.maxent.replicated import across as across
+from ibjax.maxent.replicated import columns as columns
 from ibjax.maxent.residuals import Conditions as Conditions

@@ -60,7 +60,9 @@ def rectified(key: Key, features: Array, width: int) -> Float[Array, "n m"]:
     """
     units = features.shape[1]
     slope_key, offset_key = jax.random.split(key)
-    slopes = jax.random.normal(slope_key, (units, width), features.dtype) * jnp.sqrt(2 / units)
+    # Constant units, which are 0 here, must not dilute the others.
+    live = jnp.maximum((features != 0).any(axis=0).sum(), 1)
+    slopes = jax.random.normal(slope_key, (units, width), features.dtype) * jnp.sqrt(2 / live)
     offsets = jax.random.normal(offset_key, (width,), features.dtype)
     hidden = jax.nn.relu(features @ slopes.astype(features.dtype) + offsets)
     return hidden * (8 / max(width, 1)) ** 0.5

@@ -1,5 +1,6 @@
 """The estimates behind `conditions`: one layer, from the losses of its probes to residuals."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -268,7 +269,7 @@ def _summarise(
             here.converged & below.converged,
             fit_reason,
         )
-    return Conditions(
+    found = Conditions(
         moment_residual=residual,
         moment_null=null,
         duality_gap=gap,
@@ -289,3 +290,13 @@ def _summarise(
         ),
         probe_gain=gain,
     )
+    alive = jnp.isfinite(features).all()
+    return Conditions(*(_unless_diverged(part, alive) for part in found))
+
+
+def _unless_diverged(part: Any, alive: Array) -> Any:
+    """NaN where features are not finite: cut and constant units would hide it."""
+    if not isinstance(part, Estimate):
+        return part
+    value, error = (jnp.where(alive, a, jnp.nan) for a in (part.value, part.std_error))
+    return replace(part, value=value, std_error=error, ok=part.ok & alive)

@@ -50,8 +50,9 @@ def test_xor_has_the_whole_entropy_as_linear_gap():
 
 def test_table_mode_is_the_decomposition_of_the_empirical_law(x64):
     x, labels = xor(300, seed=1, noise=0.1)
-    x = x.astype(float)
-    inputs = np.hstack([x, (np.arange(300) % 2)[:, None]])
+    # A constant unit changes nothing, and gives units and inputs one shape.
+    x = np.hstack([x, np.zeros((300, 1))])
+    inputs = np.hstack([x[:, :2], (np.arange(300) % 2)[:, None]])
     found = maxent.conditions(x, labels, inputs=inputs, strong="table")
     letters = inputs @ [4, 2, 1]
     joint = np.array([[np.sum((letters == v) & (labels == k)) for k in (0, 1)] for v in range(8)])
@@ -138,7 +139,7 @@ def test_layers_share_folds_and_pair_their_losses():
     assert float(found[2].linear_gap.value) < 0.05 < float(found[1].linear_gap.value)
 
 
-def test_conditions_vmap_over_replicas_is_a_loop():
+def test_conditions_trace_once_under_jit_and_vmap():
     data = [xor(600, seed=seed, noise=0.1 * seed) for seed in (1, 2)]
     features, labels = (np.stack(part) for part in zip(*data))
     traces = []
@@ -156,6 +157,44 @@ def test_conditions_vmap_over_replicas_is_a_loop():
             np.testing.assert_allclose(*values, atol=2e-4, err_msg=name)
     many(features[::-1], labels[::-1])
     assert len(traces) == 1
+
+
+def test_columns_of_many_replicas_are_a_loop_of_layers():
+    """Axes (replicas, layers), own heads in the last layer; a diverged replica gives NaN."""
+    data = [xor(600, seed=seed, noise=0.1 * seed) for seed in (1, 2, 3)]
+    x, labels = (np.stack(part) for part in zip(*data))
+    above = np.stack([x.sum(axis=2), x.prod(axis=2)], axis=2)
+    above[2, 5, 0] = np.nan
+    rng = np.random.default_rng(0)
+    head = rng.normal(size=(3, 2, 2)).astype(np.float32), np.zeros((3, 2), np.float32)
+    train = above[:, :200] + 0.5, labels[:, :200]
+    found = maxent.columns([x, above], labels, inputs=x, head=head, train=train, **FAST)
+    of_head = ("moment_residual", "duality_gap", "duality_gap_train")
+    for r in range(2):
+        loop = maxent.layers([x[r], above[r]], labels[r], inputs=x[r], **FAST)
+        for name in ESTIMATES:
+            part = getattr(found, name)
+            assert part.value.shape == (3, 2)
+            for index in range(1 if name in of_head else 2):
+                one = getattr(loop[index], name)
+                values = part.value[r, index], one.value
+                np.testing.assert_allclose(*values, atol=2e-4, err_msg=name)
+                np.testing.assert_allclose(part.std_error[r, index], one.std_error, atol=2e-4)
+        own = head[0][r], head[1][r]
+        for name, rows in (("duality_gap", slice(None)), ("duality_gap_train", slice(200))):
+            shift = 0.5 if name == "duality_gap_train" else 0.0
+            seen = maxent.moments(above[r, rows] + shift, labels[r, rows], *own)
+            truth = seen.cross_entropy - seen.model_entropy
+            np.testing.assert_allclose(getattr(found, name).value[r, 1], truth, atol=1e-5)
+    gap = np.asarray(found.linear_gap.value)
+    for name in ESTIMATES:
+        assert np.isnan(getattr(found, name).value[2, 1]), name
+        assert not bool(getattr(found, name).ok[2, 1])
+    mean = maxent.across(found)
+    np.testing.assert_allclose(mean.linear_gap.value, [gap[:, 0].mean(), gap[:2, 1].mean()], 1e-5)
+    errors = [gap[:, 0].std(ddof=1) / 3**0.5, gap[:2, 1].std(ddof=1) / 2**0.5]
+    np.testing.assert_allclose(mean.linear_gap.std_error, errors, rtol=1e-4)
+    assert mean.moment_null.shape == (2,) and np.asarray(mean.linear_gap.ok).all()
 
 
 def test_probes_are_nested_and_held_out():
@@ -190,6 +229,15 @@ def test_scale_and_shift_of_units_do_not_matter():
         (lambda: maxent.conditions(np.full((4, 2), np.nan), [0, 1, 0, 1]), "NaN"),
         (lambda: maxent.conditions(np.zeros((4, 2)), [0, 1, 0, 1], strong="mlp"), "strong"),
         (lambda: maxent.layers([], [0, 1]), "empty"),
+        (lambda: maxent.columns([], [[0, 1]]), "empty"),
+        (lambda: maxent.columns([np.zeros((4, 2))], [[0, 1]]), "replicas, examples, units"),
+        (lambda: maxent.columns([np.zeros((1, 4, 2))], [[0, 1, 0]]), "labels has shape"),
+        (
+            lambda: maxent.columns(
+                [np.zeros((1, 4, 2))], [[0, 1, 0, 1]], head=(np.zeros((1, 3, 2)), np.zeros((1, 2)))
+            ),
+            "head weights has shape",
+        ),
         (lambda: maxent.layers([np.zeros((4, 2))], [0, 1, 0, 1], depth=2), "depth"),
         (lambda: maxent.probe(jax.random.key(0), np.zeros((4, 2)), [0, 1, 0, 1], folds=1), "folds"),
         (

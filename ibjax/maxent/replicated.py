@@ -1,0 +1,238 @@
+"""The conditions of every layer of many trained replicas at once, and their mean."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.interface import Estimate
+from ibjax.maxent import checks
+from ibjax.maxent.identity import moments
+from ibjax.maxent.options import Settings, settle
+from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
+from ibjax.typing import Array, Key
+
+
+def columns(
+    features: Sequence[Any],
+    labels: Any,
+    *,
+    inputs: Any = None,
+    head: tuple[Any, Any] | None = None,
+    train: tuple[Any, Any] | None = None,
+    num_classes: int | None = None,
+    correlation: str = "auto",
+    l2: Any = None,
+    folds: int = 2,
+    width: int = 128,
+    key: Key | None = None,
+) -> Conditions:
+    """`conditions` of every layer of every replica of a network.
+
+    Layers of one width share one compiled program, whatever the number of layers. Replicas run
+    side by side on an accelerator and one after the other on a CPU. All of them share the random
+    numbers of the probes.
+
+    Args:
+        features: outputs of the layers from the input upwards, each (R, n, d_l), at examples
+            the replica was not trained on.
+        labels: integers, (R, n).
+        inputs: (R, n, dx), what sufficiency and the first probe gain are measured against.
+        head: weights (R, d_L, K) and biases (R, K) of the networks' own softmax: moments and
+            duality gap of the last layer are then those of this head; the layers below it get
+            a cross-fitted one.
+        train: features (R, m, d_L) of the last layer and labels (R, m) at the training examples,
+            for the duality gap of the own head there; needs `head`.
+        num_classes: K, needed for traced labels.
+        correlation: as in `conditions`.
+        l2: as in `conditions`.
+        folds: as in `conditions`.
+        width: as in `conditions`.
+        key: as in `conditions`.
+
+    Returns:
+        A `Conditions` whose estimates hold arrays (R, L); `moment_null` is (R, L) too. The names
+        and reasons are those of the last layer, and standard errors are over examples: use
+        `across` for the mean over replicas and its error.
+
+    Assumes:
+        As `conditions`. A replica with NaN features gets NaN.
+
+    Raises:
+        ValueError: on shapes that do not fit, or unknown names.
+
+    Reference:
+        As `conditions`.
+    """
+    layers = tuple(_cube(f"features[{i}]", array) for i, array in enumerate(features))
+    if not layers:
+        raise ValueError("features is empty; give the outputs of at least one layer")
+    replicas, rows = layers[0].shape[:2]
+    labels = _per_replica("labels", labels, (replicas, rows))
+    flat, num_classes = checks.classes(labels.reshape(-1), replicas * rows, num_classes)
+    labels = flat.reshape(replicas, rows)
+    for index, array in enumerate(layers):
+        _per_replica(f"features[{index}]", array, (replicas, rows, array.shape[2]))
+    if train is not None and head is None:
+        raise ValueError("train= is given without head=; give the weights and biases too")
+    settings = settle(
+        labels[0],
+        rows,
+        num_classes=num_classes,
+        strong="features",
+        correlation=correlation,
+        l2=l2,
+        folds=folds,
+        width=width,
+        key=key,
+    )
+    options = dict(num_classes=num_classes, folds=folds, width=width, correlation=correlation)
+    penalty = jnp.asarray(settings.l2, layers[0].dtype)
+    program = partial(_losses, settings.key, labels, penalty, **options)
+    source = None
+    if inputs is not None:
+        inputs = _cube("inputs", inputs)
+        source = program(_per_replica("inputs", inputs, (replicas, rows, inputs.shape[2])))
+    found, below = [], source
+    for index, array in enumerate(layers):
+        here = program(array)
+        own = None
+        if head is not None and index == len(layers) - 1:
+            own = _head(head, replicas, array.shape[2], num_classes, array.dtype)
+        state = (array, here, source, below, own)
+        found.append(_measured(settings.key, labels, penalty, state, **options))
+        below = here
+    stacked = _stack(found)
+    if head is None or train is None:
+        return stacked
+    seen = _cube("train features", train[0])
+    known = _per_replica("train labels", train[1], seen.shape[:2])
+    own = _head(head, replicas, seen.shape[2], num_classes, seen.dtype)
+    return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
+
+
+def across(columns: Conditions) -> Conditions:
+    """Mean over replicas of what `columns` returns, with the standard error of that mean.
+
+    The error is the standard deviation over replicas by the root of their number, so it covers
+    training, test and probe sampling as far as replicas differ in them. Replicas whose value is
+    not finite are left out.
+
+    Args:
+        columns: estimates of shape (R, L).
+
+    Returns:
+        A `Conditions` of estimates of shape (L,); `ok` where at least two replicas counted and
+        all that did were ok.
+    """
+
+    def mean(part: Any) -> Any:
+        if not isinstance(part, Estimate):
+            return jnp.asarray(part).mean(axis=0)
+        used = jnp.isfinite(part.value)
+        count = used.sum(axis=0)
+        value = jnp.where(used, part.value, 0).sum(axis=0) / count
+        spread = jnp.where(used, (part.value - value) ** 2, 0).sum(axis=0)
+        several = count > 1
+        error = jnp.sqrt(spread / jnp.where(several, count * (count - 1), 1))
+        ok = several & (part.ok | ~used).all(axis=0)
+        return Estimate(
+            jnp.where(count > 0, value, jnp.nan),
+            jnp.where(several, error, jnp.nan),
+            ok,
+            part.bias,
+            part.name,
+            part.reason,
+        )
+
+    return Conditions(*(mean(part) for part in columns))
+
+
+def _cube(name: str, value: Any) -> Array:
+    array = jnp.asarray(value)
+    if array.ndim != 3:
+        raise ValueError(f"{name} has shape {array.shape}; give (replicas, examples, units)")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(jnp.result_type(float))
+    return array
+
+
+def _per_replica(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    array = jnp.asarray(value)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; give {shape}, replicas first")
+    return array
+
+
+def _head(
+    head: tuple[Any, Any], replicas: int, units: int, classes: int, dtype: Any
+) -> tuple[Array, Array]:
+    weights = _per_replica("head weights", head[0], (replicas, units, classes))
+    return weights.astype(dtype), _per_replica("head bias", head[1], (replicas, classes))
+
+
+def _over(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Replicas one after the other on a CPU, whose cache one fits; side by side elsewhere."""
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda args: function(*args), arrays)
+    return jax.vmap(function)(*arrays)
+
+
+def _settings(key: Key, labels: Array, l2: Array, options: dict[str, Any]) -> Settings:
+    return Settings(labels=labels, table=False, l2=l2, key=key, **options)
+
+
+@partial(jax.jit, static_argnames=("num_classes", "folds", "width", "correlation"))
+def _losses(key: Key, labels: Array, l2: Array, features: Array, **options: Any) -> Losses:
+    def one(layer: Array, y: Array) -> Losses:
+        return layer_losses("features", layer, _settings(key, y, l2, options))[1]
+
+    return _over(one, features, labels)
+
+
+@partial(jax.jit, static_argnames=("num_classes", "folds", "width", "correlation"))
+def _measured(key: Key, labels: Array, l2: Array, state: Any, **options: Any) -> Conditions:
+    def one(y: Array, some: Any) -> Conditions:
+        features, here, source, below, head = some
+        settings = _settings(key, y, l2, options)
+        return measure(features, here, settings, source=source, below=below, head=head)
+
+    return _over(one, labels, state)
+
+
+def _stack(found: list[Conditions]) -> Conditions:
+    """Layers along the last axis, under the names of the last of them."""
+
+    def join(*parts: Any) -> Any:
+        if not isinstance(parts[-1], Estimate):
+            return jnp.stack(parts, axis=-1)
+        last = parts[-1]
+        value, error, ok = (
+            jnp.stack([getattr(part, name) for part in parts], axis=-1)
+            for name in ("value", "std_error", "ok")
+        )
+        return Estimate(value, error, ok, last.bias, last.name, last.reason)
+
+    return Conditions(*(join(*parts) for parts in zip(*found)))
+
+
+def _on_training(
+    stacked: Conditions, features: Array, labels: Array, head: tuple[Array, Array]
+) -> Estimate:
+    """The gap on training data with that of the own head in the last place."""
+
+    def one(layer: Array, y: Array, weights: Array, bias: Array) -> Array:
+        return moments(layer, y, weights, bias).duality_gap
+
+    gap = jax.vmap(one)(features, labels, *head)
+    fitted = stacked.duality_gap_train
+    return Estimate(
+        jnp.asarray(fitted.value).at[:, -1].set(gap),
+        jnp.asarray(fitted.std_error).at[:, -1].set(0),
+        jnp.asarray(fitted.ok).at[:, -1].set(jnp.isfinite(gap)),
+        "none",
+        fitted.name,
+        "a probe below did not converge, or the weights are not finite",
+    )

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from ibjax.interface import Estimate
+from ibjax.interface import BiasDirection, Estimate
 from ibjax.mi.checks import floating
 from ibjax.mi.objectives import club, infonce, leave_one_out, weighted_error
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, JaxArray
 
 
 class ConditionalBounds(NamedTuple):
@@ -50,18 +51,25 @@ def known_conditional(log_density: Float[Array, "n n"]) -> ConditionalBounds:
     table = floating(log_density)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or table.shape[0] < 3:
         raise ValueError(f"log_density has shape {table.shape}; give (n, n) with n >= 3")
+    parts = _three(table)
+    reason = "densities that are not finite on matched pairs"
+    names: tuple[tuple[str, BiasDirection], ...] = (
+        ("infonce_known", "down"),
+        ("leave_one_out_known", "up"),
+        ("club_known", "up"),
+    )
+    return ConditionalBounds(
+        *(
+            Estimate(value, error, jnp.isfinite(value), bias, name, reason)
+            for (value, error), (name, bias) in zip(parts, names)
+        )
+    )
+
+
+@jax.jit
+def _three(table: JaxArray):
     n = table.shape[0]
     uniform = jnp.full(n, 1 / n, table.dtype)
-
-    def estimate(value, scores, bias, name):
-        found = value(scores, uniform)
-        error = jnp.sqrt(weighted_error(value, scores, None))
-        reason = "densities that are not finite on matched pairs"
-        return Estimate(found, error, jnp.isfinite(found), bias, name, reason)
-
     # here the other x of a batch are averaged, as the normaliser of p(y_i | .)
-    return ConditionalBounds(
-        estimate(infonce, table.T, "down", "infonce_known"),
-        estimate(leave_one_out, table, "up", "leave_one_out_known"),
-        estimate(club, table, "up", "club_known"),
-    )
+    pieces = ((infonce, table.T), (leave_one_out, table), (club, table))
+    return [(f(s, uniform), jnp.sqrt(weighted_error(f, s, None))) for f, s in pieces]

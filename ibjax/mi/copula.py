@@ -4,7 +4,8 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import digamma, ndtri
+import numpy as np
+from jax.scipy.special import ndtri
 
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair
@@ -41,9 +42,7 @@ def gaussian_copula(
         Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual
         information estimated via a Gaussian copula; mean ranks for ties, correction optional.
     """
-    x, y = pair(x, y)
-    value, error, ok = _fit(x, y, True, corrected)
-    return Estimate(value, error, ok, "unknown", "gaussian_copula", REASON)
+    return _estimate(x, y, True, corrected, "gaussian_copula")
 
 
 def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = True) -> Estimate:
@@ -71,13 +70,19 @@ def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = T
     Reference:
         The bias follows from the expected log-determinant of a Wishart matrix.
     """
+    return _estimate(x, y, False, corrected, "cca")
+
+
+def _estimate(x: Array, y: Array, ranks: bool, corrected: bool, name: str) -> Estimate:
     x, y = pair(x, y)
-    value, error, ok = _fit(x, y, False, corrected)
-    return Estimate(value, error, ok, "unknown", "cca", REASON)
+    value, error, ok = _fit(x, y, ranks)
+    if corrected and x.shape[0] > x.shape[1] + y.shape[1] + 1:
+        value = value - _bias(x.shape[0], x.shape[1], y.shape[1])
+    return Estimate(value, error, ok, "unknown", name, REASON)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _fit(x: JaxArray, y: JaxArray, ranks: bool, corrected: bool):
+@partial(jax.jit, static_argnums=2)
+def _fit(x: JaxArray, y: JaxArray, ranks: bool):
     n, dx = x.shape
     both = jnp.concatenate([x, y], axis=1)
     d = both.shape[1]
@@ -91,14 +96,14 @@ def _fit(x: JaxArray, y: JaxArray, ranks: bool, corrected: bool):
     rho = canonical_correlations(cov, dx)
     value = -0.5 * jnp.sum(jnp.log1p(-(rho**2)))
     error = jnp.sqrt(jnp.sum(rho**2) / n)
-    if corrected and n > d + 1:
-        value = value - _bias(n, dx, d - dx).astype(value.dtype)
     return value, error, ~constant & jnp.isfinite(value) & (n > d + 1)
 
 
-def _bias(n: int, dx: int, dy: int) -> JaxArray:
-    def total(d: int) -> JaxArray:
-        return jnp.sum(digamma((n - 1.0 - jnp.arange(d)) / 2))
+def _bias(n: int, dx: int, dy: int) -> float:
+    from scipy.special import digamma
+
+    def total(d: int) -> float:
+        return float(np.sum(digamma((n - 1.0 - np.arange(d)) / 2)))
 
     return 0.5 * (total(dx) + total(dy) - total(dx + dy))
 

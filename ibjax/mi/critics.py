@@ -28,12 +28,17 @@ class Critic(NamedTuple):
 
 
 def critic(kind: str, dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
-    """A critic by name: "separable", "joint" or "conditional".
+    """A critic by name: "separable", "joint", "conditional" or "densities".
 
     Raises:
         ValueError: for an unknown name or a width below 1.
     """
-    makers = {"separable": _separable, "joint": _joint, "conditional": _conditional}
+    makers = {
+        "separable": _separable,
+        "joint": _joint,
+        "conditional": _conditional,
+        "densities": _densities,
+    }
     if kind not in makers:
         raise ValueError(f"critic={kind!r} is unknown; give 'separable' or 'joint'")
     if not widths or min(widths) < 1:
@@ -78,6 +83,32 @@ def _conditional(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Criti
         return -jnp.sum(0.5 * z**2 + log_std[:, None] + 0.5 * math.log(2 * math.pi), axis=-1)
 
     return Critic(partial(_init, shapes, dtype), scores)
+
+
+def _densities(dx: int, dy: int, widths: tuple[int, ...], dtype: Any) -> Critic:
+    """Log-densities q(y|x) and q(y) of each matched pair, (n, 2) in place of all pairs.
+
+    Mixtures of Gaussians with independent coordinates, after a linear map of y that keeps volumes:
+    the two of a Gaussian law are among them.
+    """
+    parts = 4 * (2 * dy + 1)
+    shapes = {"x": (dx, *widths, parts), "alone": (1, parts), "turn": (dy, 2 * dy)}
+
+    def log_density(raw, turn, y):
+        y = y + y @ jnp.triu(turn, 1)
+        logits, mean, scale = jnp.split(raw.reshape(*raw.shape[:-1], 4, -1), (1, dy + 1), axis=-1)
+        log_std = 5 * jnp.tanh(scale / 5)
+        z = (y[:, None] - mean) * jnp.exp(-log_std)
+        each = -jnp.sum(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
+        return jax.nn.logsumexp(each + jax.nn.log_softmax(logits[..., 0], axis=-1), axis=-1)
+
+    def scores(params, x, y):
+        turns = params["turn"][0][0]
+        alone = _apply(params["alone"], jnp.ones((1, 1), y.dtype))
+        given = log_density(_apply(params["x"], x), turns[:, :dy], y)
+        return jnp.stack([given, log_density(alone, turns[:, dy:], y)], axis=1)
+
+    return Critic(partial(_init, shapes, dtype), scores, at_once=2**14)
 
 
 def _init(shapes: dict[str, tuple[int, ...]], dtype: Any, key: Key) -> Any:

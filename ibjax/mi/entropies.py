@@ -7,12 +7,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import digamma, gammaln, xlogy
+from jax.scipy.special import xlogy
 
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating, samples
 from ibjax.mi.exact import log_determinant
-from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, rows_at_once
+from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, psi, rows_at_once
 from ibjax.typing import Array, Float, JaxArray
 
 
@@ -143,11 +143,9 @@ def _kozachenko(x: JaxArray, k: int, norm: str, rows: int):
         return kth_smallest(jnp.where(jnp.arange(n) == i, jnp.inf, distance), k)
 
     logs = d * jnp.log(map_rows(one, n, rows))
-    half = jnp.asarray(d / 2, x.dtype)
-    ball = half * math.log(math.pi) - gammaln(half + 1)
+    ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     volume = d * math.log(2) if norm == "chebyshev" else ball
-    shift = digamma(jnp.asarray(float(n))) - digamma(jnp.asarray(float(k)))
-    value = shift + volume + jnp.mean(logs)
+    value = psi(n) - psi(k) + volume + jnp.mean(logs)
     return value.astype(x.dtype), jnp.std(logs, ddof=1) / math.sqrt(n)
 
 

@@ -12,14 +12,23 @@ from jax.scipy.special import digamma
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, pair, samples
 from ibjax.mi.host import tree_counts, twins
-from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, rows_at_once
+from ibjax.mi.neighbours import (
+    chebyshev,
+    count,
+    euclidean_squared,
+    kth_smallest,
+    map_rows,
+    psi,
+    rows_at_once,
+)
 from ibjax.typing import Array, Float, JaxArray
 
 REASON = (
-    "constant inputs, repeated values (use ross, mixed or plug_in) or too few samples: "
-    "neighbours carry no distance to count by"
+    "constant inputs, repeated values (use ross, mixed or plug_in), too few samples, or one "
+    "variable seems a function of the other, whose information is infinite"
 )
 _TOLERATED_TWINS = 0.1
+_DETERMINED = 0.9
 
 
 def ksg(
@@ -28,13 +37,14 @@ def ksg(
     k: int = 3,
     *,
     algorithm: Literal[1, 2] = 1,
+    norm: Literal["chebyshev", "euclidean"] = "chebyshev",
     method: Literal["auto", "blocks", "tree"] = "auto",
     block: int | None = None,
 ) -> Estimate:
     r"""Nearest-neighbour estimate of the mutual information of continuous samples.
 
-    Algorithm 1, with eps_i the Chebyshev distance of sample i to its k-th neighbour in the joint
-    space and n_x, n_y the numbers of samples strictly closer in each marginal:
+    Algorithm 1, with eps_i the distance of sample i to its k-th neighbour in the joint space (the
+    larger of those in x and in y) and n_x, n_y the numbers of samples strictly closer in each:
 
     .. math:: \hat I = \psi(k) + \psi(n) - \langle \psi(n_x + 1) + \psi(n_y + 1)\rangle.
 
@@ -48,6 +58,8 @@ def ksg(
         y: samples, (n,) or (n, dy), float.
         k: neighbours.
         algorithm: 1 or 2.
+        norm: of each variable's distances. "euclidean" errs less in many dimensions and works by
+            blocks only.
         method: "blocks" compares all pairs in blocks (any device, jit, vmap), "tree" uses a k-d
             tree on the host (concrete input only), "auto" takes the tree for many samples in
             few dimensions on a CPU.
@@ -57,14 +69,18 @@ def ksg(
     Returns:
         Nats, unclamped, with the standard error of the mean of the local terms, which ignores
         their dependence and is up to a third too small (the jackknife's is about as much too
-        large). Not ok with constant inputs, for n <= k, where k samples coincide, or where over a
-        tenth of the samples has a twin in x or in y.
+        large). Not ok with constant inputs, for n <= k, where k samples coincide, where over a
+        tenth of the samples has a twin in x or in y, or where for nine samples in ten the pair's
+        neighbours are those of one variable alone: samples of a function of continuous values,
+        whose information is infinite, look like this (functions steeper in some of several
+        directions escape).
 
     Raises:
         ValueError: for shapes that do not pair up, k < 1, or an unknown algorithm or method.
 
     Reference:
-        Kraskov, Stoegbauer, Grassberger (2004), Estimating mutual information; as published.
+        Kraskov, Stoegbauer, Grassberger (2004), Estimating mutual information; as published, where
+        any norm of each variable is allowed.
     """
     x, y = pair(x, y)
     n = x.shape[0]
@@ -73,15 +89,20 @@ def ksg(
             f"k={k}, algorithm={algorithm}, method={method!r}: give k >= 1, algorithm 1 or 2, "
             "method auto, blocks or tree"
         )
+    if norm not in ("chebyshev", "euclidean"):
+        raise ValueError(f"norm={norm!r} is unknown; give 'chebyshev' or 'euclidean'")
+    largest = norm == "chebyshev" or x.shape[1] == y.shape[1] == 1
+    if method == "tree" and not largest:
+        raise ValueError("method='tree' has no norm='euclidean' of vectors; use 'blocks'")
     rows = rows_at_once(n, block)
     if n <= k:
         nan = jnp.array(jnp.nan, x.dtype)
         return Estimate(nan, nan, jnp.array(False), "down", "ksg", REASON)
     if method == "auto":
         low = x.shape[1] + y.shape[1] <= 4 and n >= 1000 and jax.default_backend() == "cpu"
-        method = "tree" if low and concrete(x, y) else "blocks"
+        method = "tree" if low and largest and concrete(x, y) else "blocks"
     if method == "blocks":
-        value, error, ok = _by_blocks(x, y, k, algorithm, rows)
+        value, error, ok = _by_blocks(x, y, k, algorithm, rows, largest)
     elif concrete(x, y):
         value, error, ok = _by_tree(np.asarray(x), np.asarray(y), k, algorithm)
     else:
@@ -136,12 +157,13 @@ def conditional_ksg(
     return Estimate(value, error, ok, "down", "conditional_ksg", REASON)
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4))
-def _by_blocks(x: JaxArray, y: JaxArray, k: int, algorithm: int, rows: int):
+@partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _by_blocks(x: JaxArray, y: JaxArray, k: int, algorithm: int, rows: int, largest: bool):
     n = x.shape[0]
+    distance = chebyshev if largest else euclidean_squared  # only ever compared: no root needed
 
     def one(i):
-        dx, dy = chebyshev(x, x[i]), chebyshev(y, y[i])
+        dx, dy = distance(x, x[i]), distance(y, y[i])
         joint = jnp.where(jnp.arange(n) == i, jnp.inf, jnp.maximum(dx, dy))
         radius = kth_smallest(joint, k)
         twin = jnp.stack([jnp.sum(dx == 0) > 1, jnp.sum(dy == 0) > 1])
@@ -153,11 +175,11 @@ def _by_blocks(x: JaxArray, y: JaxArray, k: int, algorithm: int, rows: int):
         return count(dx <= ex) - 1, count(dy <= ey) - 1, radius, twin
 
     nx, ny, radius, twin = map_rows(one, n, rows)
-    shift = digamma(jnp.asarray(float(k))) + digamma(jnp.asarray(float(n)))
-    shift = shift - (0.0 if algorithm == 1 else 1 / k)
-    terms = digamma(jnp.maximum(nx, 1.0)) + digamma(jnp.maximum(ny, 1.0))
+    shift = psi(k) + psi(n) - (0.0 if algorithm == 1 else 1 / k)
+    terms = jnp.sum(digamma(jnp.maximum(jnp.stack([nx, ny]), 1.0)), axis=0)
     value, error = _mean(shift - terms, x.dtype)
     ok = jnp.all(radius > 0) & jnp.all(jnp.mean(twin, axis=0) <= _TOLERATED_TWINS)
+    ok = ok & (jnp.mean(jnp.minimum(nx, ny) <= k) <= _DETERMINED)
     return value, error, ok & jnp.isfinite(value)
 
 
@@ -171,11 +193,11 @@ def _conditionally(x: JaxArray, y: JaxArray, z: JaxArray, k: int, rows: int):
         joint = jnp.where(jnp.arange(n) == i, jnp.inf, jnp.maximum(xz, yz))
         radius = kth_smallest(joint, k)
         twin = jnp.stack([jnp.sum(d == 0) > 1 for d in (dx, dy)])
-        psi = [digamma(jnp.maximum(count(d < radius), 1.0)) for d in (xz, yz, dz)]
-        return psi[0] + psi[1] - psi[2], radius, twin
+        return jnp.stack([count(d < radius) for d in (xz, yz, dz)]), radius, twin
 
-    terms, radius, twin = map_rows(one, n, rows)
-    value, error = _mean(digamma(jnp.asarray(float(k))) - terms, x.dtype)
+    counts, radius, twin = map_rows(one, n, rows)
+    each = digamma(jnp.maximum(counts, 1.0))
+    value, error = _mean(psi(k) - (each[:, 0] + each[:, 1] - each[:, 2]), x.dtype)
     ok = jnp.all(radius > 0) & jnp.all(jnp.mean(twin, axis=0) <= _TOLERATED_TWINS)
     return value, error, ok & jnp.isfinite(value)
 
@@ -186,12 +208,13 @@ def _mean(local: JaxArray, dtype) -> tuple[JaxArray, JaxArray]:
 
 
 def _by_tree(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
-    from scipy.special import digamma as psi
+    from scipy.special import digamma
 
     n = len(x)
     nx, ny, radius = tree_counts(x.astype(float), y.astype(float), k, algorithm)
-    local = psi(k) + psi(n) - psi(np.maximum(nx, 1)) - psi(np.maximum(ny, 1))
+    local = psi(k) + psi(n) - digamma(np.maximum(nx, 1)) - digamma(np.maximum(ny, 1))
     local = local - (0.0 if algorithm == 1 else 1 / k)
     ok = (radius > 0).all() and max(twins(x), twins(y)) <= _TOLERATED_TWINS
+    ok = ok and np.mean(np.minimum(nx, ny) <= k) <= _DETERMINED
     value, error = local.mean(), local.std(ddof=1) / math.sqrt(n)
     return jnp.asarray(value, x.dtype), jnp.asarray(error, x.dtype), jnp.asarray(bool(ok))

@@ -110,10 +110,12 @@ def _ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
         others = (labels == labels[i]) & (jnp.arange(n) != i)
         radius = kth_smallest(jnp.where(others, distance, jnp.inf), k, jnp.minimum(k, size - 1))
         inside = count((distance < radius) & kept)
-        terms = digamma(jnp.minimum(k, size - 1.0)) - digamma(size * 1.0)
-        return terms - digamma(jnp.maximum(inside, 1.0)), radius
+        wanted = jnp.minimum(k, size - 1.0)
+        return jnp.stack([wanted, size * 1.0, jnp.maximum(inside, 1.0)]), radius
 
-    terms, radius = map_rows(local, n, rows)
+    counts, radius = map_rows(local, n, rows)
+    each = digamma(counts)
+    terms = each[:, 0] - each[:, 1] - each[:, 2]
     number = jnp.maximum(jnp.sum(kept), 1) * 1.0
     terms = jnp.where(kept, terms, 0.0)
     mean = jnp.sum(terms) / number
@@ -135,9 +137,10 @@ def _mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
         neighbours = jnp.where(atom, count(joint == 0), float(k))
         nx = jnp.where(atom, count(dx == 0), count(dx < radius))
         ny = jnp.where(atom, count(dy == 0), count(dy < radius))
-        return digamma(neighbours) - digamma(nx) - digamma(ny)
+        return jnp.stack([neighbours, nx, ny])
 
-    local = jnp.log(float(n)) + map_rows(one, n, rows)
+    each = digamma(map_rows(one, n, rows))
+    local = np.log(n) + each[:, 0] - each[:, 1] - each[:, 2]
     error = jnp.std(local, ddof=1) / np.sqrt(n)
     value = jnp.mean(local)
     varied = jnp.any(x != x[:1]) & jnp.any(y != y[:1])

@@ -47,6 +47,14 @@ def chebyshev(points: Array, centre: Array) -> JaxArray:
     return functools.reduce(jnp.maximum, columns)
 
 
+def euclidean_squared(points: Array, centre: Array) -> JaxArray:
+    """Squared distance of each point to a centre: (n, d) and (d,) give (n,)."""
+    if points.shape[1] > 32:
+        return jnp.sum((points - centre) ** 2, axis=1)
+    columns = [jnp.square(points[:, j] - centre[j]) for j in range(points.shape[1])]
+    return functools.reduce(jnp.add, columns)
+
+
 def kth_smallest(distances: Array, k: int, wanted: Array | int | None = None) -> JaxArray:
     """The k-th smallest entry with multiplicity, by successive minima.
 
@@ -70,6 +78,13 @@ def kth_smallest(distances: Array, k: int, wanted: Array | int | None = None) ->
             smallest = step(i, smallest)
         return smallest
     return jax.lax.fori_loop(0, k - 1, step, smallest)
+
+
+def psi(k: int) -> float:
+    """Digamma of a known number, in double precision whatever that of the samples."""
+    from scipy.special import digamma
+
+    return float(digamma(k))
 
 
 def count(inside: Array) -> JaxArray:

@@ -110,33 +110,22 @@ def sample_propagation(
         raise ValueError(f"error={error!r} is unknown; give 'sampling' or 'monte_carlo'")
     if draws < (2 if error == "monte_carlo" else 1):
         raise ValueError(f"draws={draws} are too few; give more, 2 at least for 'monte_carlo'")
-    ok, beta = _noise(std, s)
     whole = error == "monte_carlo"
-    key_all, key_each = jax.random.split(key)
-    value, variance = _component_information(key_all, s, beta, draws, whole, rows_at_once(n, block))
-    saturated = ~jnp.asarray(whole) & (value > 0.9 * math.log(n))
-    bias: BiasDirection = "down"
-    if conditional is not None:
-        each = floating(conditional)
+    each = None if conditional is None else floating(conditional)
+    if each is not None:
         if each.ndim != 3 or each.shape[2] != s.shape[1] or min(each.shape) < 1:
             raise ValueError(
                 f"conditional has shape {each.shape}; give (m, r, {s.shape[1]}), r draws an input"
             )
         if each.shape[1] < 2 or each.shape[0] < 2:
             raise ValueError(f"conditional has shape {each.shape}; give m and r of at least 2")
-        rows = rows_at_once(each.shape[1], block)
-        inner, noise = _each(key_each, each, beta, draws, whole, rows)
-        value = value - jnp.mean(inner)
-        spread = jnp.mean(noise) if whole else jnp.var(inner, ddof=1)
-        variance = variance + spread / each.shape[0]
-        saturated = saturated | (
-            ~jnp.asarray(whole) & jnp.any(inner > 0.9 * math.log(each.shape[1]))
-        )
-        bias = "unknown"
+    ok, beta = _noise(std, s)
+    rows = rows_at_once(n, block), rows_at_once(n if each is None else each.shape[1], block)
+    value, variance, saturated = _propagate(key, s, each, beta, draws, whole, rows)
+    bias: BiasDirection = "down" if each is None else "unknown"
     reason = "no noise, or centres too far apart for so few of them: the value saturates at log n"
-    standard = jnp.sqrt(variance)
     ok = ok & ~saturated & jnp.isfinite(value)
-    return Estimate(value, standard, ok, bias, "sample_propagation", reason)
+    return Estimate(value, jnp.sqrt(variance), ok, bias, "sample_propagation", reason)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -151,7 +140,25 @@ def _pairwise(m: JaxArray, std: JaxArray, rows: int):
     return math.log(n) - jnp.mean(lower), math.log(n) - jnp.mean(upper)
 
 
-@partial(jax.jit, static_argnums=(3, 4, 5))
+@partial(jax.jit, static_argnums=(4, 5, 6))
+def _propagate(key: Any, s: JaxArray, each: JaxArray | None, beta: JaxArray, draws, whole, rows):
+    """The value, its variance, and whether an entropy has run out of centres."""
+    key_all, key_each = jax.random.split(key)
+    value, variance = _component_information(key_all, s, beta, draws, whole, rows[0])
+    saturated = value > 0.9 * math.log(s.shape[0])
+    if each is None:
+        return value, variance, (not whole) & saturated
+
+    def one(pair):
+        return _component_information(pair[0], pair[1], beta, draws, whole, rows[1])
+
+    m, r, _ = each.shape
+    inner, noise = jax.lax.map(one, (jax.random.split(key_each, m), each))
+    spread = jnp.mean(noise) if whole else jnp.var(inner, ddof=1)
+    saturated = saturated | jnp.any(inner > 0.9 * math.log(r))
+    return value - jnp.mean(inner), variance + spread / m, (not whole) & saturated
+
+
 def _component_information(key: Any, s: JaxArray, beta: JaxArray, draws: int, whole: bool, rows):
     n, d = s.shape
     z = jax.random.normal(key, (n, draws, d), s.dtype)
@@ -170,14 +177,6 @@ def _component_information(key: Any, s: JaxArray, beta: JaxArray, draws: int, wh
     within = jnp.mean(jnp.var(terms, axis=1, ddof=1)) / draws if whole else jnp.zeros((), s.dtype)
     between = jnp.var(jnp.mean(terms, axis=1), ddof=1)
     return jnp.mean(terms), (within if whole else between) / n
-
-
-@partial(jax.jit, static_argnums=(3, 4, 5))
-def _each(key: Any, s: JaxArray, beta: JaxArray, draws: int, whole: bool, rows: int):
-    def one(key_and_centres):
-        return _component_information(*key_and_centres, beta, draws, whole, rows)
-
-    return jax.lax.map(one, (jax.random.split(key, s.shape[0]), s))
 
 
 def _noise(std: Scalar, like: JaxArray) -> tuple[JaxArray, JaxArray]:

@@ -23,7 +23,8 @@ class Objective:
         value: ``(scores, weights, options) -> nats``; weights (n,) sum to 1 and are 1/n, their
             derivative gives the standard error.
         bias: direction of the held-out value's error.
-        critic: "ratio" for a free score, "conditional" for the log-density of a law q(y|x).
+        critic: "ratio" for a free score, "conditional" for the log-density of a law q(y|x),
+            "densities" for those of q(y|x) and q(y), two columns in place of all pairs.
         reference: where it comes from.
     """
 
@@ -31,7 +32,7 @@ class Objective:
     train: Callable[..., tuple[JaxArray, JaxArray]]
     value: Callable[..., JaxArray]
     bias: BiasDirection
-    critic: Literal["ratio", "conditional"]
+    critic: Literal["ratio", "conditional", "densities"]
     reference: str
 
 
@@ -86,6 +87,15 @@ def objectives() -> dict[str, Objective]:
             "Cheng et al. (2020), CLUB; above the truth where q fits",
         ),
         Objective("leave_one_out", _likelihood, leave_one_out, "unknown", "conditional", poole),
+        Objective(
+            "doe",
+            _two_likelihoods,
+            difference,
+            "unknown",
+            "densities",
+            "McAllester and Stratos (2020), Formal limitations on the measurement of mutual "
+            "information; two upper bounds on entropies, one less the other",
+        ),
     )
     return {row.name: row for row in rows}
 
@@ -153,6 +163,11 @@ def leave_one_out(scores: JaxArray, weights: JaxArray, options: Any = None) -> J
     return weights @ (jnp.diagonal(scores) - others + jnp.log1p(-weights))
 
 
+def difference(scores: JaxArray, weights: JaxArray, options: Any = None) -> JaxArray:
+    r""":math:`E[\log q(y|x)] - E[\log q(y)]`, the difference of two cross-entropies."""
+    return weights @ (scores[:, 0] - scores[:, 1])
+
+
 def weighted_error(value: Callable[..., JaxArray], scores: JaxArray, options: Any) -> JaxArray:
     """Squared standard error of an objective, from its derivative in each sample's weight."""
     n = scores.shape[0]
@@ -193,6 +208,10 @@ def _jensen_shannon(scores: JaxArray, average: JaxArray, options: Any):
 
 def _likelihood(scores: JaxArray, average: JaxArray, options: Any):
     return jnp.mean(jnp.diagonal(scores)), average
+
+
+def _two_likelihoods(scores: JaxArray, average: JaxArray, options: Any):
+    return jnp.mean(scores[:, 0] + scores[:, 1]), average
 
 
 def _matched(scores: JaxArray, weights: JaxArray) -> JaxArray:

@@ -94,19 +94,33 @@ def max_sliced(
     n = x.shape[0]
     if n < 8:
         raise ValueError(f"x holds {n} samples; give at least 8, half of them to choose with")
-    key_split, key_slices = jax.random.split(key)
-    order = jax.random.permutation(key_split, n)
-    choose, measure = order[: n // 2], order[n // 2 :]
-    theta, phi = _directions(key_slices, x, y, slices)
-    a, b = _leading(x[choose], y[choose])
-    theta, phi = jnp.concatenate([theta, a[None]]), jnp.concatenate([phi, b[None]])
-    found = _on_slices(x[choose], y[choose], theta, phi, estimator)
-    best = jnp.argmax(jnp.where(jnp.isfinite(found.value), found.value, -jnp.inf))
-    final = _on_slices(x[measure], y[measure], theta[best][None], phi[best][None], estimator)
+    choose, measure, theta, phi = _halves_and_candidates(key, x, y, slices)
+    (x_choose, y_choose), (x_measure, y_measure) = choose, measure
+    found = _on_slices(x_choose, y_choose, theta, phi, estimator)
+    theta, phi = _best(found.value, theta, phi)
+    final = _on_slices(x_measure, y_measure, theta, phi, estimator)
     value, error, ok = final.value[0], final.std_error[0], final.ok[0]
     return Estimate(value, error, ok, "down", "max_sliced", final.reason)
 
 
+@partial(jax.jit, static_argnums=3)
+def _halves_and_candidates(key: Key, x: JaxArray, y: JaxArray, slices: int):
+    n = x.shape[0]
+    key_split, key_slices = jax.random.split(key)
+    order = jax.random.permutation(key_split, n)
+    choose, measure = ((x[i], y[i]) for i in (order[: n // 2], order[n // 2 :]))
+    theta, phi = _directions(key_slices, x, y, slices)
+    a, b = _leading(*choose)
+    return choose, measure, jnp.concatenate([theta, a[None]]), jnp.concatenate([phi, b[None]])
+
+
+@jax.jit
+def _best(values: JaxArray, theta: JaxArray, phi: JaxArray) -> tuple[JaxArray, JaxArray]:
+    best = jnp.argmax(jnp.where(jnp.isfinite(values), values, -jnp.inf))
+    return theta[best][None], phi[best][None]
+
+
+@partial(jax.jit, static_argnums=3)
 def _directions(key: Key, x: JaxArray, y: JaxArray, slices: int) -> tuple[JaxArray, JaxArray]:
     def unit(k, d):
         v = jax.random.normal(k, (slices, d), x.dtype)
@@ -133,7 +147,6 @@ def _mapped(x, y, theta, phi, estimator) -> Estimate:
     return jax.lax.map(one, (theta, phi))
 
 
-@jax.jit
 def _leading(x: JaxArray, y: JaxArray) -> tuple[JaxArray, JaxArray]:
     """The leading canonical directions, whitened by eigenvalues: constants do no harm."""
 

@@ -52,8 +52,9 @@ def neural(
         y: samples, (n,) or (n, dy).
         objective: "dv", "mine", "nwj", "js" (trained as a classifier, measured as nwj),
             "infonce", "interpolated", "smile"; or "club" and "leave_one_out", for which a
-            Gaussian q(y|x) is fitted by likelihood. See `objectives`.
-        critic: "separable" or "joint"; not used by the last two.
+            Gaussian q(y|x) is fitted by likelihood; or "doe", the difference of the entropies of
+            a fitted q(y) and q(y|x), mixtures of Gaussians both. See `objectives`.
+        critic: "separable" or "joint"; not used by the last three.
         widths: hidden layers.
         steps: of Adam, at most.
         batch: matched pairs a step; batch^2 scores.
@@ -93,7 +94,8 @@ def neural(
             "a batch at least 3"
         )
     options = {"tau": tau, "alpha": alpha, "momentum": momentum, "learning_rate": learning_rate}
-    kind = "conditional" if known[objective].critic == "conditional" else critic
+    needed = known[objective].critic
+    kind = critic if needed == "ratio" else needed
     settings = (objective, kind, tuple(widths), -(-steps // every), min(batch, n // 2), every)
     value, error, ok = _train(key, x, y, options, settings, patience)
     reason = "training left the finite numbers, or constant inputs: lower the learning rate"
@@ -103,6 +105,7 @@ def neural(
 @partial(jax.jit, static_argnums=(4, 5))
 def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, patience: int):
     import optax
+    from jax.flatten_util import ravel_pytree
 
     name, kind, widths, rounds, batch, every = settings
     objective = objectives()[name]
@@ -117,7 +120,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
     optimiser = optax.scale_by_adam()
 
     def loss(params, average, xs, ys):
-        value, average = objective.train(model.scores(params, xs, ys), average, options)
+        value, average = objective.train(model.scores(whole(params), xs, ys), average, options)
         return -value, average
 
     def step(carry, chosen):
@@ -126,8 +129,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
             params, average, x_train[chosen], y_train[chosen]
         )
         update, moments = optimiser.update(gradient, moments)
-        params = jax.tree.map(lambda p, u: p - options["learning_rate"] * u, params, update)
-        return (params, moments, average), None
+        return (params - options["learning_rate"] * update, moments, average), None
 
     def look(state: _State) -> _State:
         key, now = jax.random.split(state.key)
@@ -137,21 +139,21 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
         places = (jnp.arange(every)[:, None] * batch + jnp.arange(batch)) % size
         batches = _shuffled(now, size)[places]
         (params, moments, average), _ = jax.lax.scan(step, carry, batches)
-        seen = _validate(objective, model, params, x[stop], y[stop], options)
+        seen = _validate(objective, model, whole(params), x[stop], y[stop], options)
         better = seen > state.best  # False for NaN
-        best_params = jax.tree.map(lambda a, b: jnp.where(better, a, b), params, state.best_params)
         return _State(
             key,
             params,
             moments,
             average,
             jnp.where(better, seen, state.best),
-            best_params,
+            jnp.where(better, params, state.best_params),
             jnp.where(better, 0, state.stale + 1),
             state.round + 1,
         )
 
-    params = model.init(key_init)
+    # one vector: an update, and its compilation, for all weights together
+    params, whole = ravel_pytree(model.init(key_init))
     worst = jnp.array(-jnp.inf, x.dtype)
     start = _State(
         key_batches,
@@ -164,14 +166,15 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
         jnp.array(0),
     )
     state = jax.lax.while_loop(lambda s: (s.round < rounds) & (s.stale < patience), look, start)
-    value, error = _evaluate(objective, model, state.best_params, x[measure], y[measure], options)
+    best = whole(state.best_params)
+    value, error = _evaluate(objective, model, best, x[measure], y[measure], options)
     ok = jnp.isfinite(value) & jnp.isfinite(state.best) & varied
     return value, error, ok
 
 
 def _validate(objective: Objective, model: Critic, params, x, y, options) -> JaxArray:
-    """What early stopping increases: the likelihood of q, or the objective itself."""
-    if objective.critic == "conditional":
+    """What early stopping increases: the likelihood of densities, or the objective itself."""
+    if objective.critic != "ratio":
         return jnp.mean(jax.vmap(lambda a, b: model.scores(params, a[None], b[None]))(x, y))
     return jnp.mean(_by_blocks(objective.value, model, params, x, y, options))
 

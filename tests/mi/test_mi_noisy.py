@@ -69,13 +69,15 @@ def test_a_second_noisy_layer_subtracts_what_the_first_blurred(x64):
     assert got.bias == "unknown" and bool(got.ok)
 
 
-def test_saturation_and_silence_are_flagged():
-    m = np.random.default_rng(0).normal(size=(200, 30))
-    got = mi.sample_propagation(jax.random.key(0), m, 0.01)
-    assert float(got.value) == pytest.approx(np.log(200), rel=1e-5) and not bool(got.ok)
-    assert bool(mi.sample_propagation(jax.random.key(0), m, 0.01, error="monte_carlo").ok)
-    assert not bool(mi.sample_propagation(jax.random.key(0), m, 0.0).ok)
-    assert not bool(mi.kde_bounds(m, 0.0).lower.ok)
+def test_saturation_and_silence_are_flagged(x64):
+    # shapes of the tests above, whose programs serve again
+    key, m = jax.random.key(0), 1e4 * np.random.default_rng(0).normal(size=(1000, 2))
+    got = mi.sample_propagation(key, m, 0.01, block=64)
+    assert float(got.value) == pytest.approx(np.log(1000), rel=1e-5) and not bool(got.ok)
+    assert not bool(mi.sample_propagation(key, m, 0.0, block=64).ok)
+    two = mi.sample_propagation(key, [[0.0], [9.0]], 0.01, draws=4000, error="monte_carlo")
+    assert float(two.value) == pytest.approx(np.log(2)) and bool(two.ok)
+    assert not bool(mi.kde_bounds([[1.0], [-1.0]], 0.0).lower.ok)
 
 
 @pytest.mark.parametrize(

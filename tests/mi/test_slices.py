@@ -63,9 +63,9 @@ def test_the_best_slice_of_independent_samples_is_fair(x64):
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(12) + 1e-3
 
 
-def test_constants_are_flagged_and_settings_refused():
-    x = np.random.default_rng(0).normal(size=(40, 2))
-    assert not bool(mi.sliced(jax.random.key(0), np.ones((40, 2)), x, slices=2).ok)
+def test_constants_are_flagged_and_settings_refused(x64):
+    x = np.random.default_rng(0).normal(size=(200, 1))
+    assert not bool(mi.sliced(jax.random.key(0), np.ones((200, 1)), x, slices=5).ok)
     for call, named in (
         (lambda: mi.sliced(jax.random.key(0), x, x, slices=1), "slices=1"),
         (lambda: mi.max_sliced(jax.random.key(0), x, x, slices=0), "slices=0"),

@@ -217,12 +217,13 @@ def main() -> None:
     parser.add_argument("--neural-tangents", metavar="PYTHON", help="its interpreter")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--points", type=int, default=5000, help="of the memory measurement")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/infinite_kernels.json"))
     args = parser.parse_args()
     peer = "neural-tangents" if args.neural_tangents else "numpy"
     interpreter = args.neural_tangents or sys.executable
-    cases = CASES if args.neural_tangents else ("dense",)
+    cases = args.cases if args.neural_tangents else ["dense"]
     rows = [
         compare(case, dtype, peer, interpreter, args)
         for case in cases

@@ -26,7 +26,7 @@ def energies(
     precision: JaxArray,
     rotated: JaxArray,
     time: JaxArray,
-    linear: bool,
+    linear: JaxArray,
     rate: JaxArray | None,
     target: JaxArray | None,
 ) -> Energies:
@@ -56,18 +56,15 @@ def energies(
     contraction = left @ (precision * inner) @ left
     pushed = done[:, None] * rotated
     data = 0.5 * (k * (contraction - values.shape[0]) + jnp.sum(pushed * (precision @ pushed)))
-    if linear:
-        overlap = -k * jnp.sum(done)
-    elif rate is not None:
-        overlap = -0.5 * k * jnp.sum(gain * rate)
-    else:
-        overlap = jnp.full((), jnp.nan, values.dtype)
-    exact = jnp.full((), jnp.nan, values.dtype)
-    if linear and target is not None:
+    unknown = jnp.full((), jnp.nan, values.dtype)
+    overlap = unknown if rate is None else -0.5 * k * jnp.sum(gain * rate)
+    overlap = jnp.where(linear, -k * jnp.sum(done), overlap)
+    exact = unknown
+    if target is not None:
         # det(1 + e^{2 tau Theta} A C) = e^{2 tau tr Theta} det(e^{-2 tau Theta} + A C), split
         # evenly so that large times do not overflow.
         shape = jnp.diag(left**2) + (gain * done)[:, None] * target
-        exact = volume + 0.5 * k * jnp.linalg.slogdet(shape)[1]
+        exact = jnp.where(linear, volume + 0.5 * k * jnp.linalg.slogdet(shape)[1], unknown)
     return Energies(
         loss=0.5 * jnp.sum(left**2 * second),
         data=data + volume,

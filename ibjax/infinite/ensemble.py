@@ -115,7 +115,7 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
     return _Test(loss, mean_loss, -loss - constant, bayes, *between, label, kl, exact)
 
 
-@partial(jax.jit, static_argnames="linear")
+@jax.jit
 def _everything(train, y, times, cross, test, y_test, target_cov, nngp_rate, key, linear):
     spectrum = decompose(train.ntk)
     inner = in_basis(spectrum, train.nngp)

@@ -62,7 +62,7 @@ def close(values, truth, widest=0.03):
 
 @pytest.fixture(scope="module")
 def toy():
-    return track(KEY, BASE, *draws(800, 20), checkpoints=(0, 20, 60))
+    return track(KEY, BASE, *draws(800, 20), checkpoints=(0, 1, 10, 60))
 
 
 def test_langevin_logistic_regression(toy):
@@ -91,10 +91,10 @@ def test_langevin_logistic_regression(toy):
 
 def test_information_grows_along_the_path_in_the_stated_order(toy):
     s = toy.sums
-    assert toy.steps.tolist() == [0, 20, 60]
+    assert toy.steps.tolist() == [0, 1, 10, 60]
     for field in s[2:]:
-        mean = field.reshape(800, 3, -1).mean((0, 2))
-        assert mean[0] == 0 and mean[1] > 0 and mean[2] > mean[1]
+        mean = field.reshape(800, 4, -1).mean((0, 2))
+        assert mean[0] == 0 < mean[1] < mean[2] < mean[3]
     exact, test, erf = (f[:, -1].mean() for f in (s.gain, s.test_prior, s.erf_prior))
     assert exact < test < erf and exact < np.log(2)
     assert (s.incoherence >= 0).all() and not toy.diverged.any()
@@ -102,7 +102,7 @@ def test_information_grows_along_the_path_in_the_stated_order(toy):
 
 def test_steps_of_no_size_reveal_nothing():
     still = dataclasses.replace(BASE, learning_rate=1e-30)
-    got = track(KEY, still, *draws(800, 20), checkpoints=(0, 20, 60))
+    got = track(KEY, still, *draws(800, 20), checkpoints=(0, 1, 10, 60))
     for field in got.sums[:-1]:
         np.testing.assert_allclose(np.nan_to_num(field), 0.0, atol=1e-10)
     assert (got.weights == got.weights[:1]).mean() < 0.5  # the noise is there, the data are not
@@ -122,9 +122,12 @@ def information(ratios):
     return np.log(padded.shape[-1]) - np.logaddexp.reduce(padded, axis=-1)
 
 
-@pytest.mark.parametrize("field", ["llr", "hidden"])
-def test_every_likelihood_ratio_has_mean_one(poisson, field):
-    y = getattr(poisson.sums, field)[:, -1]
+@pytest.mark.parametrize(
+    ("run", "field", "checkpoint"),
+    [("poisson", "llr", 1), ("poisson", "hidden", 1), ("toy", "llr", 2)],
+)
+def test_every_likelihood_ratio_has_mean_one(request, run, field, checkpoint):
+    y = getattr(request.getfixturevalue(run).sums, field)[:, checkpoint]
     assert np.abs(y).mean() > 0.1
     weight = np.exp(y).mean((1, 2))
     assert abs(weight.mean() - 1) < 4 * weight.std() / np.sqrt(len(weight)) < 0.3
@@ -253,33 +256,27 @@ def test_a_run_at_its_prior_stays_there_when_the_data_are_hardly_felt():
     assert (got.sums.llr != 0).any() and np.abs(got.sums.llr).max() < 0.01
 
 
-def test_plain_gradient_descent_has_a_dispersion_and_no_path_information():
-    config = dataclasses.replace(BASE, optimizer="sgd", steps=1)
-    data, train, ghosts, test = draws(3, 6)
-    got = track(KEY, config, data, train, ghosts, test)
-    assert all(np.isnan(f).all() for f in got.sums[:-1])
-    for r in range(3):
-        g = (0.5 - data.y[train[r]])[:, None] * data.x[train[r]]
-        variance = np.sum(np.var(g, axis=0, ddof=1))
-        np.testing.assert_allclose(got.sums.dispersion[r], 0.2**2 * variance / 6, rtol=1e-4)
+def test_the_dispersion_is_the_variance_of_the_batch_gradient(toy):
+    data, train, _, _ = draws(800, 20)
+    g = (0.5 - data.y[train])[..., None] * data.x[train]  # at the start, W = 0
+    variance = np.var(g, axis=1, ddof=1).sum(-1)
+    np.testing.assert_allclose(toy.sums.dispersion[:, 1], 0.2**2 * variance / 20, rtol=1e-4)
 
 
-def test_memory_does_not_depend_on_the_number_of_steps():
+def test_the_program_and_its_memory_do_not_depend_on_the_number_of_steps():
     data, train, ghosts, test = draws(2, 4)
+    keys = jax.random.split(KEY, 2)
+    values = jax.tree.map(jnp.float32, hyper(BASE))
+    extra = _Extra(jnp.float32(0), jnp.ones(()), jnp.float32(0))
+    some = (keys, values, extra, train, ghosts, test, jnp.asarray(data.x), jnp.asarray(data.y))
     found = []
     for steps in (10, 100_000):
         config = static(dataclasses.replace(BASE, steps=steps))
         shape = _Shape((2, 4), (2, 4, 1), 1, data.x.shape, 2, False, False, False)
         init, advance, _ = _compile(config, shape)
-        keys = jax.random.split(KEY, 2)
-        values = jax.tree.map(jnp.float32, hyper(BASE))
-        extra = _Extra(jnp.float32(0), jnp.ones(()), jnp.float32(0))
-        some = (keys, values, extra, train, ghosts, test, jnp.asarray(data.x), jnp.asarray(data.y))
-        state = init(*some)
-        program = advance.lower(state, jnp.int32(0), jnp.int32(steps), *some).compile()
-        size = program.memory_analysis()
-        found.append((size.temp_size_in_bytes, size.argument_size_in_bytes))
-    assert found[0] == found[1] and found[0][1] > 0
+        state = jax.eval_shape(init, *some)
+        found.append(advance.lower(state, jnp.int32(0), jnp.int32(steps), *some).as_text())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

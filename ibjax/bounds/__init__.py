@@ -12,10 +12,10 @@ from ibjax.bounds.compressed import sliced_weights as sliced_weights
 from ibjax.bounds.compressed import smoothed_information as smoothed_information
 from ibjax.bounds.coupled_flips import flip_masks as flip_masks
 from ibjax.bounds.coupled_flips import flip_stability as flip_stability
+from ibjax.bounds.cumulants import individual_cumulant as individual_cumulant
 from ibjax.bounds.decayed import decayed_information as decayed_information
 from ibjax.bounds.deviations import absolute_gap as absolute_gap
 from ibjax.bounds.deviations import deviation_probability as deviation_probability
-from ibjax.bounds.cumulants import individual_cumulant as individual_cumulant
 from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
 from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
 from ibjax.bounds.divergences import f_information as f_information

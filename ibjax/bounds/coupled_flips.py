@@ -105,8 +105,10 @@ def flip_stability(
     error = jnp.abs(jnp.sum(change * others, (-2, -1))) / count
     rows = (replaced, jnp.mean(jnp.abs(at), -1), fresh, error)
     names = ("gap", "hypothesis", "fresh", "error")
-    values = [_estimate(f"replace-one {name}", row) for name, row in zip(names, rows)]
-    return Stability(*values, jnp.max(jnp.abs(change)))
+    gap, hypothesis, unseen, wrong = (
+        _estimate(f"replace-one {name}", row) for name, row in zip(names, rows)
+    )
+    return Stability(gap, hypothesis, unseen, wrong, jnp.max(jnp.abs(change)))
 
 
 def _estimate(name: str, values: JaxArray) -> Estimate:

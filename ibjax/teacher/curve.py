@@ -140,8 +140,10 @@ def solve_cell(
     at_low, at_high = curve.log_alpha[index], curve.log_alpha[index + 1]
     # Six points of the table give a guess good to about 1e-7 and its slope.
     first = jnp.clip(index - 2, 0, curve.log_r.size - 6)
-    near = (jax.lax.dynamic_slice(x, (first,), (6,)) for x in (curve.log_r, curve.log_alpha))
-    guess, slope = interpolated_root(*near, low, high, target)
+    near_r, near_alpha = (
+        jax.lax.dynamic_slice(x, (first,), (6,)) for x in (curve.log_r, curve.log_alpha)
+    )
+    guess, slope = interpolated_root(near_r, near_alpha, low, high, target)
     chord = (at_high - at_low) / (high - low)
     sound = jnp.isfinite(slope) & (jnp.sign(slope) == jnp.sign(chord))
     root = guided_root(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
-from ibjax.langevin.gradients import PerExample, cross_entropy, step_gradient
+from ibjax.langevin.gradients import Loss, PerExample, cross_entropy, step_gradient
 from ibjax.typing import JaxArray as Array
 
 _AT_ONCE = 64
@@ -84,6 +84,7 @@ def candidates(
     scale: Array | None = None,
     *,
     formed: bool = False,
+    loss: Loss = cross_entropy,
 ) -> Outer | Flat:
     """Gradients of the candidates, clipped as in training.
 
@@ -96,6 +97,7 @@ def candidates(
         clipping: whether to clip.
         scale: factor of each coordinate, (d,), applied after clipping; None for one.
         formed: form each gradient although the network could do without.
+        loss: of each example, from logits and labels.
 
     Returns:
         `Outer` where the network allows it and no coordinate is scaled, else `Flat`.
@@ -104,16 +106,17 @@ def candidates(
     rows, labels = x.reshape(-1, *x.shape[2:]), y.reshape(-1)
     key = jax.random.key(0)
     if network.taps is not None and scale is None and not formed:
-        got = step_gradient(network, params, rows, labels, None, 1, key, hyper, clipping)
+        arguments = (rows, labels, None, 1, key, hyper, clipping)
+        got = step_gradient(network, params, *arguments, loss=loss)
         assert isinstance(got.examples, PerExample)
         return Outer(network, params, got.examples, slots)
 
     def one(example: tuple[Array, Array]) -> Array:
-        def loss(p):
+        def own(p):
             logits, _ = network.apply(p, example[0][None], None, hyper)
-            return cross_entropy(logits, example[1][None])[0]
+            return loss(logits, example[1][None])[0]
 
-        g, _ = ravel_pytree(jax.grad(loss)(params))
+        g, _ = ravel_pytree(jax.grad(own)(params))
         if clipping:
             g = g * jnp.minimum(1.0, hyper.clip / jnp.sqrt(jnp.maximum(jnp.sum(g**2), 1e-30)))
         return g

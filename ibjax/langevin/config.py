@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import optax
 
 from ibjax.interface import Hyper, Network
+from ibjax.langevin.gradients import Loss, cross_entropy
 from ibjax.networks import CNN, MLP
 
 Batching = Literal[
@@ -37,6 +38,9 @@ class Config:
         clip: bound on the norm of each example's gradient, enforced before averaging; None for
             none. Clipping is what turns the trajectory bounds into certificates.
         optimizer: sgld, sgd, momentum (0.9) or adam.
+        loss: what training decreases, of each example: (logits (batch, K), labels (batch,)) to
+            (batch,); a pure JAX function, compared by identity. Errors and bounds stay those of
+            the 0-1 loss of the largest logit.
         checkpoints: how often to evaluate, evenly spaced, the last one at the end.
         noise_draws: fresh draws of the layer noise per evaluated error.
         shared_randomness: all replicas share initialisation, batches and noise, so that they
@@ -59,6 +63,7 @@ class Config:
     inverse_temperature: Any = 2000.0
     clip: float | None = 1.0
     optimizer: str = "sgld"
+    loss: Loss = cross_entropy
     checkpoints: int = 1
     noise_draws: int = 32
     shared_randomness: bool = False

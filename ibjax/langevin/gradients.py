@@ -6,6 +6,7 @@ weighted sum of per-example gradients is one matrix product. Other networks fall
 `vmap(grad)`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -16,6 +17,29 @@ import optax
 from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
+
+Loss = Callable[[Array, Array], Array]
+"""The loss of each example: logits (batch, K) and labels (batch,) to (batch,)."""
+
+
+def cross_entropy(logits: Array, y: Array) -> Array:
+    """Softmax cross-entropy of each example in nats, (batch,)."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
+
+
+def check_loss(loss: Loss, num_classes: int) -> None:
+    """Refuse a loss that does not give one real number an example.
+
+    Raises:
+        ValueError: naming what it gave.
+    """
+    shapes = ((3, num_classes), jnp.float32), ((3,), jnp.int32)
+    got: Any = jax.eval_shape(loss, *(jax.ShapeDtypeStruct(*s) for s in shapes))
+    if getattr(got, "shape", None) != (3,) or not jnp.issubdtype(got.dtype, jnp.floating):
+        raise ValueError(
+            f"loss gives {got} for logits (3, {num_classes}) and labels (3,); give one real "
+            "number an example, (batch,), without averaging"
+        )
 
 
 class PerExample(NamedTuple):
@@ -55,11 +79,6 @@ class StepGradient(NamedTuple):
     statistics: Any = None
 
 
-def cross_entropy(logits: Array, y: Array) -> Array:
-    """Softmax cross-entropy of each example in nats, (batch,)."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
-
-
 def step_gradient(
     network: Network,
     params: Any,
@@ -71,8 +90,9 @@ def step_gradient(
     hyper: Hyper,
     clipping: bool,
     each: bool = False,
+    loss: Loss = cross_entropy,
 ) -> StepGradient:
-    """Gradient of the mean cross-entropy of a batch, with per-example norms where affordable.
+    """Gradient of the mean loss of a batch, with per-example norms where affordable.
 
     Args:
         network: the network.
@@ -85,20 +105,21 @@ def step_gradient(
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
         clipping: whether to clip.
         each: give the per-example gradients whatever the network.
+        loss: of each example, from logits and labels.
     """
     chex.assert_equal_shape_prefix([x, y], 1)
     w = jnp.ones(x.shape[0]) if weights is None else weights
     if network.taps is not None:
-        return _tapped(network, params, x, y, w, b, key, hyper, clipping)
+        return _tapped(network, params, x, y, w, b, key, hyper, clipping, loss)
     if clipping or each:
-        return _mapped(network, params, x, y, w, b, key, hyper, clipping, each)
+        return _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss)
 
     def mean_loss(p):
         logits, _ = network.apply(p, x, key, hyper)
-        return jnp.sum(w * cross_entropy(logits, y)) / b
+        return jnp.sum(w * loss(logits, y)) / b
 
-    loss, gradient = jax.value_and_grad(mean_loss)(params)
-    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), loss)
+    value, gradient = jax.value_and_grad(mean_loss)(params)
+    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), value)
 
 
 def normalised_gradient(
@@ -111,8 +132,9 @@ def normalised_gradient(
     b: int,
     key: Key,
     hyper: Hyper,
+    loss: Loss = cross_entropy,
 ) -> StepGradient:
-    """Gradient of the mean cross-entropy of a batch that is normalised by its own statistics.
+    """Gradient of the mean loss of a batch that is normalised by its own statistics.
 
     The examples of the batch share their statistics, so none has a gradient of its own.
 
@@ -126,21 +148,22 @@ def normalised_gradient(
         b: the normaliser of the sum.
         key: draws the layer noise.
         hyper: scalars of the run.
+        loss: of each example, from logits and labels.
     """
 
     def mean_loss(p):
         logits, after = network.train(p, statistics, x, weights, key, hyper)
-        losses = cross_entropy(logits, y)
+        losses = loss(logits, y)
         return jnp.sum(losses if weights is None else weights * losses) / b, after
 
-    (loss, after), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), loss, None, after)
+    (value, after), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), value, None, after)
 
 
-def _tapped(network, params, x, y, w, b, key, hyper, clipping) -> StepGradient:
+def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGradient:
     def total(taps):
         logits, inputs = network.taps(params, x, key, hyper, taps)
-        losses = cross_entropy(logits, y)
+        losses = loss(logits, y)
         return jnp.sum(losses), (inputs, losses)
 
     zeros = network.tap_shapes(params, x.shape[0])
@@ -151,8 +174,8 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping) -> StepGradient:
         factor = w * _clip_factor(norms_sq, hyper.clip)
     scaled = tuple(d * factor[:, None] for d in deltas)
     gradient = jax.tree.map(lambda g: g / b, network.assemble(params, inputs, scaled))
-    loss = jnp.sum(w * losses) / b
-    return StepGradient(gradient, norms_sq * factor**2, loss, PerExample(inputs, scaled))
+    value = jnp.sum(w * losses) / b
+    return StepGradient(gradient, norms_sq * factor**2, value, PerExample(inputs, scaled))
 
 
 def differences(
@@ -202,15 +225,15 @@ def _products(inputs, deltas, others, other_deltas) -> Array:
     return sum(jnp.sum(d * e, axis=1) * (jnp.sum(a * c, axis=1) + 1) for a, d, c, e in layers)  # pyright: ignore
 
 
-def _mapped(network, params, x, y, w, b, key, hyper, clipping, each) -> StepGradient:
+def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> StepGradient:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
 
     def one(xi, yi, ki):
-        def loss(p):
+        def own(p):
             logits, _ = network.apply(p, xi[None], ki, hyper)
-            return cross_entropy(logits, yi[None])[0]
+            return loss(logits, yi[None])[0]
 
-        return jax.value_and_grad(loss)(params)
+        return jax.value_and_grad(own)(params)
 
     losses, gradients = jax.vmap(one)(x, y, keys)
     leaves = jax.tree.leaves(gradients)

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
 from ibjax.langevin import batches, hosts
 from ibjax.langevin.config import Config, hyper, schedules, static
+from ibjax.langevin.gradients import check_loss
 from ibjax.langevin.run import Run, make_run
 from ibjax.langevin.transform import noise_std, schedule_value
 from ibjax.networks import MLP, build
@@ -73,7 +74,8 @@ def run_replicas(
         marked in ``diverged``; its numbers are NaN (predictions -1).
 
     Raises:
-        ValueError: if the supersample does not fit the data set or the batch does not fit n.
+        ValueError: if the supersample does not fit the data set, the batch does not fit n, or
+            the loss is no number an example.
     """
     with jax.enable_x64(False):  # training is in float32 whatever the caller analyses in
         return _run(key, config, dataset, supersample, progress)
@@ -85,6 +87,7 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     k1, k2, n = mask.shape
     b = batches.size(n, config.batch_size, config.batching)
     network = build(config.network, dataset.num_classes, x.shape[1:])
+    check_loss(config.loss, dataset.num_classes)
     stops = _checkpoints(config)
     total = k1 * k2
     here = hosts.share(total)

@@ -12,7 +12,6 @@ from ibjax.langevin import accountant, batches
 from ibjax.langevin.config import Config, optimizer, schedules
 from ibjax.langevin.gradients import (
     StepGradient,
-    cross_entropy,
     differences,
     normalised_gradient,
     step_gradient,
@@ -114,10 +113,10 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
 
         def gradient(rows):
             if normalised is not None:
-                inputs = (x[rows], y[rows], w, b, layer_key, hyper)
+                inputs = (x[rows], y[rows], w, b, layer_key, hyper, config.loss)
                 return normalised_gradient(normalised, params, state.statistics, *inputs)
-            arguments = (x[rows], y[rows], w, b, layer_key, hyper, clipping, config.account)
-            return step_gradient(network, params, *arguments)
+            arguments = (x[rows], y[rows], w, b, layer_key, hyper, clipping)
+            return step_gradient(network, params, *arguments, config.account, config.loss)
 
         got = gradient(chosen)
         flat, _ = ravel_pytree(got.gradient)
@@ -163,7 +162,7 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
                 logits = normalised.evaluate(params, state.statistics, inputs, k, hyper)
             else:
                 logits, _ = network.apply(params, inputs, k, hyper)
-            loss = cross_entropy(logits, labels.reshape(-1)).reshape(n, 2)
+            loss = config.loss(logits, labels.reshape(-1)).reshape(n, 2)
             return jnp.argmax(logits, axis=-1).reshape(n, 2), loss
 
         draws = config.noise_draws if network.stochastic else 1

@@ -68,3 +68,23 @@ def test_the_padded_layers_of_a_network_have_no_gradient():
     got = step_gradient(network, params, X, Y, None, 6, KEY, hyper, True)
     assert float(jnp.abs(got.gradient["hidden"][1:]).max()) == 0.0
     assert float(jnp.abs(got.gradient["hidden"][0]).max()) > 0.0
+
+
+def squares(logits, y):
+    return 0.5 * jnp.sum((logits - jax.nn.one_hot(y, logits.shape[1])) ** 2, axis=1)
+
+
+@pytest.mark.parametrize("tapped", [True, False])
+def test_a_loss_of_ones_own(tapped):
+    network = build(MLP(depth=1, width=5), 3, (4, 4, 1))
+    params = network.init(jax.random.key(1), X)
+    hyper = Hyper(0.1, 1.0, clip=jnp.float32(1e3))
+
+    def mean_loss(p):
+        return jnp.mean(squares(network.apply(p, X, None, hyper)[0], Y))
+
+    value, expected = jax.value_and_grad(mean_loss)(params)
+    used = network if tapped else network._replace(taps=None)
+    got = step_gradient(used, params, X, Y, None, 6, KEY, hyper, True, loss=squares)
+    np.testing.assert_allclose(flat(got.gradient), flat(expected), atol=1e-6)
+    np.testing.assert_allclose(got.loss, value, rtol=1e-6)

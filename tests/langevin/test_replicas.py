@@ -4,12 +4,13 @@ import sys
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from ibjax.interface import Dataset, Supersample
-from ibjax.langevin import Config, run_replicas
+from ibjax.langevin import Config, cross_entropy, run_replicas
 from ibjax.langevin.replicas import _compile
 from ibjax.networks import CNN, MLP, from_linen
 
@@ -78,7 +79,7 @@ import sys, dataclasses, jax, numpy as np
 devices = int(sys.argv[1])
 jax.config.update("jax_num_cpu_devices", devices)
 from ibjax.interface import Dataset, Supersample
-from ibjax.langevin import Config, run_replicas
+from ibjax.langevin import Config, cross_entropy, run_replicas
 from ibjax.networks import MLP
 assert jax.local_device_count() == devices
 rng = np.random.default_rng(0)
@@ -243,3 +244,29 @@ def test_data_that_cannot_be_right_are_refused(pool, pairs, named):
 def test_a_wrong_configuration_is_refused_by_name(wrong, named):
     with pytest.raises(ValueError, match=named):
         dataclasses.replace(CONFIG, **wrong)
+
+
+def squares(logits, y):
+    return 0.5 * jnp.sum((logits - jax.nn.one_hot(y, logits.shape[1])) ** 2, axis=1)
+
+
+def test_replicas_and_their_accounts_follow_the_loss_given():
+    # With weights that do not move, the reported loss is that of the initial network alone.
+    still = dataclasses.replace(
+        CONFIG, network=MLP(1, 4), learning_rate=1e-12, loss=squares, account=True, checkpoints=1
+    )
+    evidence = run_replicas(KEY, still, POOL, PAIRS)
+    entropic = run_replicas(KEY, dataclasses.replace(still, loss=cross_entropy), POOL, PAIRS)
+    np.testing.assert_array_equal(evidence.predictions, entropic.predictions)
+    assert np.all(evidence.train_loss != entropic.train_loss)
+    assert np.all(evidence.sample_information != entropic.sample_information)
+    moving = dataclasses.replace(still, learning_rate=0.2, steps=60, inverse_temperature=1e6)
+    assert run_replicas(KEY, moving, POOL, PAIRS).train_loss.mean() < evidence.train_loss.mean()
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda z, y: squares(z, y).mean(), lambda z, y: z, lambda z, y: y]
+)
+def test_a_loss_that_is_no_number_an_example_is_refused(loss):
+    with pytest.raises(ValueError, match="one real number an example"):
+        run_replicas(KEY, dataclasses.replace(CONFIG, loss=loss), POOL, PAIRS)

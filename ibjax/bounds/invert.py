@@ -182,7 +182,13 @@ def bregman(u: JaxArray) -> JaxArray:
     """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
     inside = u > -1
     safe = jnp.where(inside, u, 0.0)
-    return jnp.where(inside, (1 + safe) * jnp.log1p(safe) - safe, 1.0)
+    small = jnp.abs(safe) < 0.02
+    near = jnp.where(small, safe, 0.0)
+    series = jnp.zeros_like(near)
+    for k in range(9, 1, -1):
+        series = (-1) ** k / (k * (k - 1)) + near * series
+    far = (1 + safe) * jnp.log1p(safe) - safe
+    return jnp.where(inside, jnp.where(small, near**2 * series, far), 1.0)
 
 
 def _phi(g: JaxArray) -> JaxArray:

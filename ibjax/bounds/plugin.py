@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
 from ibjax.bounds import checks, invert
 from ibjax.typing import Array, Float, Int, JaxArray, Key
@@ -126,8 +125,8 @@ def _information(table: JaxArray, correction: str | None, max_count: int) -> Jax
 def permutation_mean(table: Float[Array, "*batch 2 m"], max_count: int) -> JaxArray:
     """Exact mean of the plug-in information over all permutations of the masks.
 
-    Given its margins each cell is hypergeometric, and N I is a sum over cells of x log x minus
-    terms of the margins.
+    Given its margins each cell is hypergeometric; its law is built from the ratios of
+    neighbouring probabilities, accurate for any counts in either precision.
 
     Args:
         table: counts.
@@ -140,21 +139,35 @@ def permutation_mean(table: Float[Array, "*batch 2 m"], max_count: int) -> JaxAr
 def _permutation_mean(table: JaxArray, max_count: int) -> JaxArray:
     rows, columns = jnp.sum(table, -1), jnp.sum(table, -2)
     total = jnp.sum(rows, -1)
-    first, second = rows[..., 0, None], rows[..., 1, None]
-    n = total[..., None]
-    start = _choose(n, columns)
+    first, second, n = rows[..., 0, None], rows[..., 1, None], total[..., None]
 
-    def add(k, mean):
-        # k of the draws with this value fall on mask 0.
+    def share(count, row):
+        # What one cell adds to the information, without large terms that cancel.
+        product = row * columns
+        safe = jnp.where(product > 0, product, 1.0)
+        return product * invert.bregman((count * n - product) / safe)
+
+    def add(k, state):
+        # k of the draws with this value fall on mask 0. Weights relative to the largest so far,
+        # their logarithms summed with compensation: log-gammas of large counts would leave
+        # float32 nothing of the probabilities.
+        log_w, lost, top, weight, mean = state
         possible = (k <= columns) & (k <= first) & (columns - k <= second)
-        log_p = _choose(first, k) + _choose(second, columns - k) - start
-        value = _entropic(k * jnp.ones_like(columns)) + _entropic(columns - k)
-        return mean + jnp.where(possible, jnp.exp(log_p) * value, 0.0)
+        begun = possible & (k > 0) & (columns - k < second)
+        up = (columns - k + 1) * (first - k + 1)
+        down = k * (second - columns + k)
+        step = jnp.log(jnp.where(begun, up, 1.0)) - jnp.log(jnp.where(begun, down, 1.0)) - lost
+        new = log_w + step
+        lost = (new - log_w) - step
+        higher = jnp.where(possible, jnp.maximum(top, new), top)
+        scale, own = jnp.exp(top - higher), jnp.where(possible, jnp.exp(new - higher), 0.0)
+        value = share(k * jnp.ones_like(columns), first) + share(columns - k, second)
+        return new, lost, higher, scale * weight + own, scale * mean + own * value
 
-    cells = jax.lax.fori_loop(0, max_count + 1, add, jnp.zeros_like(columns))
-    margins = jnp.sum(_entropic(rows), -1) + jnp.sum(_entropic(columns), -1)
-    safe = jnp.where(total > 0, total, jnp.nan)
-    return (jnp.sum(cells, -1) - margins + _entropic(total)) / safe
+    zeros = jnp.zeros_like(columns)
+    state = jax.lax.fori_loop(0, max_count + 1, add, (zeros,) * 5)
+    safe = jnp.where(n > 0, n, jnp.nan)
+    return jnp.sum(state[4] / jnp.where(state[3] > 0, state[3], 1.0) / safe**2, -1)
 
 
 class Interval(NamedTuple):
@@ -245,9 +258,3 @@ def _entropic(x: JaxArray) -> JaxArray:
 def _drop(x: JaxArray) -> JaxArray:
     """Difference of x log x between a count x and x - 1."""
     return _entropic(x) - _entropic(jnp.maximum(x - 1, 0.0))
-
-
-def _choose(n: JaxArray, k: JaxArray) -> JaxArray:
-    inside = (k >= 0) & (k <= n)
-    k = jnp.where(inside, k, 0.0)
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

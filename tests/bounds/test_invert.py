@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
+from scipy import integrate, optimize
 
 from ibjax.bounds import invert
 
@@ -184,3 +184,11 @@ def test_refusals(x64):
         invert.ghost(0.1, 0.1, 1)
     assert jnp.isnan(FAST_PHI(-0.1))
     assert jnp.isnan(FAST["pair"](jnp.nan, 0.1))
+
+
+def test_bregman_does_not_cancel_near_zero(dtype):
+    u = np.array([-1.0, -0.5, -1e-3, 1e-6, 0.019, 0.021, 3.0])
+    # (1 + u) log(1 + u) - u is the integral of log(1 + s) from 0 to u.
+    twin = [u**2 * integrate.quad(lambda s, u=u: (1 - s) / (1 + u * s), 0, 1)[0] for u in u[1:]]
+    found = np.asarray(invert.bregman(jnp.asarray(u, dtype)))
+    np.testing.assert_allclose(found, [1, *twin], rtol=1e-12 if dtype == np.float64 else 1e-5)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import expected_mutual_information
 
 from ibjax.bounds import plugin
 
@@ -109,6 +110,16 @@ def test_permutation_mean_is_the_mean_over_all_permutations(x64):
     table = plugin.counts(values, masks, 3)
     assert float(plugin.permutation_mean(table, 6)) == pytest.approx(np.mean(every), abs=1e-12)
     assert float(plugin.permutation_mean(table, 40)) == pytest.approx(np.mean(every), abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [[[5, 180, 5915], [180, 5, 5915]], [[0, 3, 40], [2, 0, 9]]])
+def test_permutation_mean_of_large_tables_in_either_precision(dtype, rows):
+    table = np.array(rows, dtype)
+    n = int(table.sum())
+    # The twin of scikit-learn is a sum over the same hypergeometric laws in double precision.
+    twin = expected_mutual_information(np.array(rows), n)
+    found = float(plugin.permutation_mean(table, n))
+    assert found == pytest.approx(twin, rel=1e-9 if dtype == np.float64 else 1e-4)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=2, max_size=20))

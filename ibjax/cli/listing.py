@@ -24,7 +24,7 @@ def execute(command: List) -> None:
         ],
         "Data sets (--dataset)": [(name,) for name in data.names()],
         "Reproductions (ibjax reproduce)": [
-            (r.name, "", r.summary) for r in reproduce.reproductions().values()
+            (r.name, r.summary) for r in reproduce.reproductions().values()
         ],
     }
     for title, rows in sections.items():

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#555555")
 _LOOK = {
-    "certificate": {"marker": "s", "linestyle": "-", "linewidth": 1.8},
-    "estimate": {"marker": "o", "linestyle": "--", "markerfacecolor": "white"},
-    "diagnostic": {"marker": "x", "linestyle": ":"},
+    "certificate": {"linestyle": "-", "linewidth": 1.8},
+    "estimate": {"linestyle": "--", "markerfacecolor": "white"},
+    "diagnostic": {"linestyle": ":"},
 }
+# The second of each kind tells bounds apart when the colours are used up.
+_MARKERS = {"certificate": "sD", "estimate": "o^", "diagnostic": "x+"}
 
 
 def bounds_against_depth(
@@ -24,8 +26,8 @@ def bounds_against_depth(
 ) -> "Axes":
     """Measured gap with its 95 % interval, and every bound, against depth (log scale).
 
-    Filled squares are certificates, open circles estimates, crosses diagnostics; what lies in
-    the shaded region is vacuous.
+    Filled markers are certificates, open ones estimates, crosses diagnostics; what lies in the
+    shaded region is vacuous.
     """
     ax = _axes(ax)
     summary = summarise(dataset, checkpoint)
@@ -46,11 +48,13 @@ def bounds_against_depth(
     for i, row in enumerate(bounds):
         label = f"{row.name} ({row.kind})"
         aside = 0.04 * spacing * (i - (len(bounds) - 1) / 2)  # bounds often coincide
+        again, place = divmod(i, len(_COLOURS))
         ax.errorbar(
             depths + aside,
             row.values,
             _within(row),
-            color=_COLOURS[i % len(_COLOURS)],
+            color=_COLOURS[place],
+            marker=_MARKERS[row.kind][again % 2],
             label=label,
             capsize=2,
             **_LOOK[row.kind],

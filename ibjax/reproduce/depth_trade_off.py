@@ -15,7 +15,7 @@ from ibjax import contraction, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
 from ibjax.report import summarise
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, bound_text, save
 
 if TYPE_CHECKING:
     from ibjax.report import Summary
@@ -65,6 +65,10 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         box=box.SIMPLE_HEAD,
         title=f"4 versus 9, width {BASE.width}, tanh; errors over 32 fresh draws of layer noise",
         title_justify="left",
+        caption="bound: the repaired depth bound on the gap, a certificate; train + bound: an "
+        "upper bound on the test error; ±: 95 %; L eff.: how many layers like the one that "
+        "contracts most would contract as much.",
+        caption_justify="left",
     )
     columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "train", "test", "gap")
     for column in (*columns, "bound", "train + bound"):
@@ -84,7 +88,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
                 f"{train[i]:.3f}",
                 f"{test[i]:.3f}",
                 f"{gap[i]:.3f}±{s.row('gap').errors[i]:.3f}",
-                f"{bound[i]:.3f}",
+                bound_text(bound[i]),
                 f"{train[i] + bound[i]:.3f}",
             )
     picture = save(_figure(curves), folder / "depth-trade-off.png")

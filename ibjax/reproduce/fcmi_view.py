@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax.reproduce.fcmi_rows import BOUNDS, PUBLISHED, Published, Row
+from ibjax.reproduce.outcome import bound_text
 
 if TYPE_CHECKING:
     from ibjax.reproduce.fcmi_mnist import Options
@@ -46,7 +47,7 @@ def table(rows: list[Row], options: "Options") -> Any:
 def _spread(values: np.ndarray) -> str:
     if len(values) < 2:
         return f"{values.mean():.4f}"
-    return f"{values.mean():.4f}±{values.std(ddof=1):.4f}"
+    return bound_text(values.mean(), values.std(ddof=1), digits=4)
 
 
 def _number(value: float, spread: float) -> str:

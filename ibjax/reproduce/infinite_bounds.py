@@ -27,7 +27,7 @@ import numpy as np
 from ibjax import bounds, infinite, langevin, mi, results
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.interface import Dataset, Estimate, Network, Supersample
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, bound_text, save
 from ibjax.typing import JaxArray
 
 if TYPE_CHECKING:
@@ -295,9 +295,9 @@ def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
                 f"{time:.2f}",
                 f"{float(at.test):.3f}",
                 f"{float(at.gap):.3f}±{1.96 * float(at.gap_error):.3f}",
-                f"{float(at.e_cmi):.3f}±{1.96 * float(at.e_cmi_error):.3f}",
+                bound_text(float(at.e_cmi), 1.96 * float(at.e_cmi_error)),
                 f"{float(at.divergence):.2f}±{1.96 * float(at.divergence_error):.2f}",
-                f"{float(at.xu_raginsky):.3f}",
+                bound_text(float(at.xu_raginsky)),
                 str(at.kind.item()),
             )
     second = Table(

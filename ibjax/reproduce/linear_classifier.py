@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import bounds, data
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, bound_text, save
 from ibjax.typing import JaxArray as Array
 
 POOL, FEATURES, SEED = 20_000, 5, 0
@@ -173,7 +173,7 @@ def table(found: list[Point], options: Options) -> Any:
     for column in ("n", *found[0].values):
         out.add_column(column, justify="right", no_wrap=True)
     for p in found:
-        out.add_row(str(p.n), *(f"{v:.3f}±{e:.3f}" for v, e in p.values.values()))
+        out.add_row(str(p.n), *(bound_text(v, e) for v, e in p.values.values()))
     return out
 
 

@@ -1,5 +1,6 @@
 """What a reproduction is and what it gives."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,14 @@ class Reproduction:
     summary: str
     run: Callable[..., Outcome]
     options: type | None = None
+
+
+def bound_text(value: float, error: float = math.nan, digits: int = 3, limit: float = 1.0) -> str:
+    """A bound on a gap as text, with its error where known; vacuous ones say so."""
+    text = f"{value:.{digits}f}"
+    if not math.isnan(error):
+        text += f"±{error:.{digits}f}"
+    return f"{text} vacuous" if value >= limit else text
 
 
 def save(figure: Any, path: Path) -> Path:

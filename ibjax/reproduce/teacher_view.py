@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax.reproduce.outcome import bound_text
+
 if TYPE_CHECKING:
     import xarray
 
@@ -91,7 +93,7 @@ def _rows(dataset: "xarray.Dataset"):
         values = dataset["bound_value"].values[:, i]
         if np.isfinite(values).any():
             kind = str(dataset["bound_kind"].values[i])
-            yield f"bound {name}", kind, [f"{v:.3f}" for v in values]
+            yield f"bound {name}", kind, [bound_text(v) for v in values]
     scale = [f"{s:.1f}" for s in dataset["rate_scale"].values]
     yield "scale of finite n, d, p", "diagnostic", scale
 

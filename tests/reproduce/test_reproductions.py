@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ibjax.reproduce import reproductions, sign_learner
+from ibjax.reproduce.outcome import bound_text
 
 
 def test_the_depth_factor_is_attained_at_every_depth():
@@ -30,3 +31,9 @@ def test_a_reproduction_runs_and_writes_its_files(name, tmp_path):
         assert factor[2] < factor[0] and factor[3] < factor[2]
         assert train[3] > train[1]
         np.testing.assert_allclose(effective, [1, 2, 1, 2])
+
+
+def test_a_vacuous_bound_says_so():
+    assert bound_text(0.1234, 0.01) == "0.123±0.010"
+    assert bound_text(1.0) == "1.000 vacuous"
+    assert bound_text(float("nan")) == "nan"

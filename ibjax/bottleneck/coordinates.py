@@ -56,7 +56,7 @@ class Plane:
         i_tx_lower: lower bound on I(X;T), "kde" only, else NaN.
         i_ty_lower: lower bound on I(T;Y), "kde" only, else NaN.
         i_ty_upper: upper bound on I(T;Y), "kde" only, else NaN.
-        std_error: of i_tx; 0 where it is exact for the inputs given.
+        std_error: of i_tx for the inputs given, from the draws of noise; 0 where it is exact.
         names: names of the layers.
         method: how it was measured.
         measures: what the numbers measure, in words.
@@ -114,7 +114,7 @@ def plane(
         conditional: for "propagation", by layer name, r propagations of each of m inputs through
             the noisy layers before, (..., m, r, d_l); layers without are taken to be the first
             noisy ones.
-        draws: of the noise for each row, "propagation" only.
+        draws: of the noise for each row, at least 2, "propagation" only.
         num_classes: number of classes; the largest label plus one by default.
 
     Returns:
@@ -150,9 +150,9 @@ def plane(
     complete = {k: fields.get(k, missing) for k in ("i_tx_lower", "i_ty_lower", "i_ty_upper")}
     error = fields.get("std_error", jnp.zeros_like(missing))
     bias: BiasDirection = "none"
-    if method in ("kde", "propagation"):
-        bias = "up" if method == "kde" else "down"
-    if conditional:
+    if method == "kde":
+        bias = "up"
+    elif conditional:
         bias = "unknown"
     return Plane(
         fields["i_tx"],

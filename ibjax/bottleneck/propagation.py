@@ -16,6 +16,7 @@ def propagate(
     """I(X;T) and I(T;Y) of one noisy layer from its noiseless outputs, (..., n, d).
 
     I(T;Y) is the information of all components of the mixture less that within the classes.
+    In the first noisy layer the rows are all there is of S, and the draws alone are random.
     """
     batch = t.shape[:-2]
     flat = t.reshape(-1, *t.shape[-2:])
@@ -33,7 +34,8 @@ def propagate(
     def one(args):
         k, s, inner = args
         whole_key, key_x = jax.random.split(k)
-        whole = mi.sample_propagation(whole_key, s, std, draws=draws)
+        error = "monte_carlo" if inner is None else "sampling"
+        whole = mi.sample_propagation(whole_key, s, std, draws=draws, error=error)
         x = whole
         if inner is not None:
             x = mi.sample_propagation(key_x, s, std, conditional=inner, draws=draws)

@@ -21,14 +21,18 @@ class Course(NamedTuple):
     Attributes:
         epochs: (c,).
         layers: outputs for every input, by name, (replicas, c, n, d); the last is the softmax.
+            Of noisy layers the output before its own noise, given one draw of the noise below.
         train_accuracy: (replicas, c).
         test_accuracy: (replicas, c).
+        repeats: the same for some inputs under fresh draws, (replicas, c, m, r, d); empty unless
+            asked for.
     """
 
     epochs: np.ndarray
     layers: dict[str, JaxArray]
     train_accuracy: JaxArray
     test_accuracy: JaxArray
+    repeats: dict[str, JaxArray]
 
 
 def train(
@@ -44,6 +48,8 @@ def train(
     share: float = 0.8,
     batch: int = 512,
     learning_rate: float = 4e-4,
+    noise: float = 0.0,
+    repeated: tuple[int, int] = (0, 0),
     log: Callable[[str], None] = lambda _: None,
 ) -> Course:
     """Train replicas with Adam on random shares of the inputs; measure on all inputs.
@@ -63,6 +69,8 @@ def train(
         share: of the inputs that train.
         batch: examples a step.
         learning_rate: of Adam.
+        noise: standard deviation of Gaussian noise after each hidden layer, in training and after.
+        repeated: m random inputs to look at r times each, with fresh noise.
         log: told of each checkpoint.
 
     Returns:
@@ -71,21 +79,27 @@ def train(
     x, y = jnp.asarray(x), jnp.asarray(y)
     sizes = (x.shape[1], *widths, classes)
     size = int(share * x.shape[0])
-    advance, look, begin = _programs(activation, sizes, size, min(batch, size))
+    advance, look, begin = _programs(
+        activation, sizes, size, min(batch, size), noise > 0, repeated[1]
+    )
+    some = jax.random.permutation(jax.random.fold_in(key, 1), x)[: repeated[0]]
     state = begin(jax.random.split(key, replicas), x, learning_rate)
     kept, done = [], 0
     for epoch in checkpoints:
-        state = advance(state, x, y, epoch - done, learning_rate)
+        state = advance(state, x, y, epoch - done, learning_rate, noise)
         done = epoch
-        kept.append(jax.device_get(look(state, x, y)))
+        kept.append(jax.device_get(look(state, x, y, some, noise)))
         log(f"{activation}: epoch {epoch}, training accuracy {kept[-1][1].mean():.3f}")
-    layers = [jnp.stack([k[0][i] for k in kept], axis=1) for i in range(len(sizes) - 1)]
     names = [*(f"T{i + 1}" for i in range(len(widths))), "softmax"]
+    layers, train_accuracy, test_accuracy, repeats = jax.tree.map(
+        lambda *v: jnp.stack(v, axis=1), *kept
+    )
     return Course(
         np.asarray(checkpoints),
         dict(zip(names, layers)),
-        jnp.stack([k[1] for k in kept], axis=1),
-        jnp.stack([k[2] for k in kept], axis=1),
+        train_accuracy,
+        test_accuracy,
+        dict(zip(names, repeats)) if min(repeated) > 0 else {},
     )
 
 
@@ -96,17 +110,23 @@ class _State(NamedTuple):
     key: Key
 
 
-def _programs(activation: str, sizes: tuple[int, ...], size: int, batch: int):
+def _programs(
+    activation: str, sizes: tuple[int, ...], size: int, batch: int, noisy: bool, draws: int
+):
     import optax
 
     phi = {"tanh": jnp.tanh, "relu": jax.nn.relu, "linear": lambda z: z}[activation]
     adam = optax.flatten(optax.scale_by_adam())
 
-    def outputs(params, x):
+    def outputs(params, x, key, noise):
         hidden = []
-        for w, b in params[:-1]:
-            x = phi(x @ w + b)
-            hidden.append(x)
+        for i, (w, b) in enumerate(params[:-1]):
+            mean = phi(x @ w + b)
+            hidden.append(mean)
+            x = mean
+            if noisy:
+                now = jax.random.fold_in(key, i)
+                x = mean + noise * jax.random.normal(now, mean.shape, mean.dtype)
         w, b = params[-1]
         return hidden, x @ w + b
 
@@ -120,17 +140,18 @@ def _programs(activation: str, sizes: tuple[int, ...], size: int, batch: int):
         order = jnp.argsort(jax.random.uniform(keys[-2], (x.shape[0],)))
         return _State(params, adam.init(params), order, keys[-1])
 
-    @partial(jax.vmap, in_axes=(0, None, None, None, None))
-    def advance(state, x, y, epochs, learning_rate):
+    @partial(jax.vmap, in_axes=(0, None, None, None, None, None))
+    def advance(state, x, y, epochs, learning_rate, noise):
         mine, wanted = x[state.order[:size]], y[state.order[:size]]
 
-        def loss(params, xs, ys):
-            scores = outputs(params, xs)[1]
+        def loss(params, xs, ys, key):
+            scores = outputs(params, xs, key, noise)[1]
             return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, ys))
 
-        def step(carry, rows):
+        def step(carry, rows_and_key):
             params, moments = carry
-            gradient = jax.grad(loss)(params, mine[rows], wanted[rows])
+            rows, key = rows_and_key
+            gradient = jax.grad(loss)(params, mine[rows], wanted[rows], key)
             update, moments = adam.update(gradient, moments, params)
             params = jax.tree.map(lambda p, u: p - learning_rate * u, params, update)
             return (params, moments), None
@@ -140,18 +161,27 @@ def _programs(activation: str, sizes: tuple[int, ...], size: int, batch: int):
             key, now = jax.random.split(key)
             shuffled = jnp.argsort(jax.random.uniform(now, (size,)))
             rows = shuffled[: size // batch * batch].reshape(-1, batch)
-            (params, moments), _ = jax.lax.scan(step, (params, moments), rows)
+            keys = jax.random.split(jax.random.fold_in(now, 1), rows.shape[0])
+            (params, moments), _ = jax.lax.scan(step, (params, moments), (rows, keys))
             return params, moments, key
 
         start = (state.params, state.moments, state.key)
         params, moments, key = jax.lax.fori_loop(0, epochs, epoch, start)
         return _State(params, moments, state.order, key)
 
-    @partial(jax.vmap, in_axes=(0, None, None))
-    def look(state, x, y):
-        hidden, scores = outputs(state.params, x)
+    @partial(jax.vmap, in_axes=(0, None, None, None, None))
+    def look(state, x, y, some, noise):
+        key = jax.random.fold_in(state.key, 1)
+        hidden, scores = outputs(state.params, x, key, noise)
         right = (jnp.argmax(scores, axis=1) == y)[state.order].astype(x.dtype)
         layers = [*hidden, jax.nn.softmax(scores)]
-        return layers, jnp.mean(right[:size]), jnp.mean(right[size:])
+
+        def again(k):
+            hidden, scores = outputs(state.params, some, k, noise)
+            return [*hidden, jax.nn.softmax(scores)]
+
+        keys = jax.random.split(jax.random.fold_in(state.key, 2), draws)
+        repeats = jax.tree.map(lambda t: jnp.moveaxis(t, 0, 1), jax.vmap(again)(keys))
+        return layers, jnp.mean(right[:size]), jnp.mean(right[size:]), repeats
 
     return jax.jit(advance), jax.jit(look), jax.jit(begin)

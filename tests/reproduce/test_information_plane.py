@@ -4,7 +4,8 @@ import pytest
 import xarray as xr
 
 from ibjax import bottleneck
-from ibjax.reproduce import ib_curve, information_plane, narrowing, reproductions
+from ibjax.reproduce import ib_curve, information_plane, narrowing, plane_view, reproductions
+from ibjax.reproduce.plane_verdicts import ACTIVATIONS, verdicts
 
 
 def course(fall, softmax=1.0, relu=0.0):
@@ -23,11 +24,13 @@ def course(fall, softmax=1.0, relu=0.0):
             "noise_x": (layered, noise),
             "cells_y": (layered, about_y),
             "noise_y": (layered, about_y),
+            "edges_x": (layered, cells),
             "train_accuracy": (whole, np.full((3, 2, 4), 0.95)),
+            "test_accuracy": (whole, np.full((3, 2, 4), 0.93)),
             "saturated": (whole, np.full((3, 2, 4), 0.5)),
         },
         {
-            "activation": list(information_plane.ACTIVATIONS),
+            "activation": list(ACTIVATIONS),
             "layer": list(narrowing.NAMES),
             "epoch": [0, 30, 1000, 3000],
         },
@@ -35,29 +38,52 @@ def course(fall, softmax=1.0, relu=0.0):
 
 
 def test_verdicts_hold_and_fail_where_they_should():
-    good = {v.name: v.holds for v in information_plane.verdicts(course(3.0))}
+    good = {v.name: v.holds for v in verdicts(course(3.0))}
     assert good == dict.fromkeys("abcdef", True)
     for change, failing in (((2.0,), "a"), ((3.0, 0.1), "d"), ((3.0, 1.0, 1.5), "bc")):
-        bad = {v.name for v in information_plane.verdicts(course(*change)) if not v.holds}
+        bad = {v.name for v in verdicts(course(*change)) if not v.holds}
         assert bad == set(failing)
 
 
 def test_a_little_network_is_trained_measured_and_drawn(tmp_path):
     rule = bottleneck.symmetric_rule()
     got = narrowing.train(
-        jax.random.key(0), rule.x[::8], rule.y[::8], "tanh", (0, 3), replicas=2, batch=64
+        jax.random.key(0),
+        rule.x[::8],
+        rule.y[::8],
+        "tanh",
+        (0, 3),
+        replicas=2,
+        widths=(10, 3),
+        batch=64,
+        noise=0.1,
+        repeated=(5, 4),
     )
-    assert [t.shape for t in got.layers.values()] == [
-        (2, 2, 512, d) for d in (*narrowing.WIDTHS, 2)
-    ]
+    assert [t.shape for t in got.layers.values()] == [(2, 2, 512, d) for d in (10, 3, 2)]
     bits = information_plane.measure(got, rule.y[::8], "tanh")
-    assert set(bits) == {"cells_x", "cells_y", "noise_x", "noise_y"}
+    assert set(bits) == {"cells_x", "cells_y", "edges_x", "noise_x", "noise_y"}
     assert (bits["cells_x"] <= 9 + 1e-5).all() and bits["cells_x"][0, 0, 0] > 8.9
     assert not np.array_equal(bits["noise_x"][..., 0], bits["noise_x"][..., 1])
+    assert got.repeats["T2"].shape == (2, 2, 5, 4, 3)
+    spread = [float(np.std(t, axis=3).max()) for t in got.repeats.values()]
+    # the first layer is a function of the input, before its own noise
+    assert spread[0] < 1e-6 and min(spread[1:]) > 1e-3
     path = information_plane._write(course(3.0), tmp_path / "plane.nc")
     with xr.open_dataset(path, engine="h5netcdf") as stored:
         assert stored.equals(course(3.0))
-        assert len(information_plane.figure(stored).axes) == 7
+        assert len(plane_view.figure(stored).axes) == 9
+
+
+def test_known_numbers_stand_beside_ours_and_every_number_says_what_it_is():
+    found = course(3.0)
+    numbers, tests = plane_view.tables(found, verdicts(found), 3000).renderables
+    rows = list(zip(*(column.cells for column in numbers.columns)))
+    at = rows.index(("tanh", "cells", "diagnostic", "30", "0.950", *["12.00"] * 6))
+    assert rows[at + 1][2:] == ("known", "30", "", *"12.00 12.00 11.51 9.58 7.24 3.08".split())
+    assert {row[2] for row in rows} == {"diagnostic", "upper bound", "known", "+- s.e."}
+    assert list(tests.columns[0].cells) == list("abcdef")
+    failed = plane_view.tables(found, verdicts(course(0.0)), 100).renderables[1]
+    assert next(iter(failed.columns[3].cells)) == "fails: needs more epochs"
 
 
 def test_options_are_checked_and_both_are_listed(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -118,27 +119,30 @@ def _programs(
     phi = {"tanh": jnp.tanh, "relu": jax.nn.relu, "linear": lambda z: z}[activation]
     adam = optax.flatten(optax.scale_by_adam())
 
+    ends = np.cumsum(sizes[1:-1])
+
     def outputs(params, x, key, noise):
+        # one draw for all layers: each costs compile time
+        drawn = jax.random.normal(key, (x.shape[0], ends[-1]), x.dtype) if noisy else None
         hidden = []
-        for i, (w, b) in enumerate(params[:-1]):
-            mean = phi(x @ w + b)
-            hidden.append(mean)
-            x = mean
-            if noisy:
-                now = jax.random.fold_in(key, i)
-                x = mean + noise * jax.random.normal(now, mean.shape, mean.dtype)
+        for end, (w, b) in zip(ends, params[:-1]):
+            x = phi(x @ w + b)
+            hidden.append(x)
+            if drawn is not None:
+                x = x + noise * drawn[:, end - w.shape[1] : end]
         w, b = params[-1]
         return hidden, x @ w + b
 
     @partial(jax.vmap, in_axes=(0, None, None))
     def begin(key, x, learning_rate):
-        keys = jax.random.split(key, len(sizes) + 1)
-        params = []
-        for k, fan_in, fan_out in zip(keys, sizes, sizes[1:]):
-            w = jax.random.truncated_normal(k, -2.0, 2.0, (fan_in, fan_out)) / fan_in**0.5
-            params.append((w, jnp.zeros(fan_out)))
-        order = jnp.argsort(jax.random.uniform(keys[-2], (x.shape[0],)))
-        return _State(params, adam.init(params), order, keys[-1])
+        first, second, later = jax.random.split(key, 3)
+        shapes = list(pairwise(sizes))
+        counts = [fan_in * fan_out for fan_in, fan_out in shapes]
+        drawn = jax.random.truncated_normal(first, -2.0, 2.0, (sum(counts),))
+        parts = jnp.split(drawn, np.cumsum(counts)[:-1])
+        params = [(w.reshape(s) / s[0] ** 0.5, jnp.zeros(s[1])) for w, s in zip(parts, shapes)]
+        order = jnp.argsort(jax.random.uniform(second, (x.shape[0],)))
+        return _State(params, adam.init(params), order, later)
 
     @partial(jax.vmap, in_axes=(0, None, None, None, None, None))
     def advance(state, x, y, epochs, learning_rate, noise):
@@ -171,17 +175,12 @@ def _programs(
 
     @partial(jax.vmap, in_axes=(0, None, None, None, None))
     def look(state, x, y, some, noise):
-        key = jax.random.fold_in(state.key, 1)
-        hidden, scores = outputs(state.params, x, key, noise)
-        right = (jnp.argmax(scores, axis=1) == y)[state.order].astype(x.dtype)
-        layers = [*hidden, jax.nn.softmax(scores)]
-
-        def again(k):
-            hidden, scores = outputs(state.params, some, k, noise)
-            return [*hidden, jax.nn.softmax(scores)]
-
-        keys = jax.random.split(jax.random.fold_in(state.key, 2), draws)
-        repeats = jax.tree.map(lambda t: jnp.moveaxis(t, 0, 1), jax.vmap(again)(keys))
+        rows = jnp.concatenate([x, jnp.repeat(some, draws, axis=0)])
+        hidden, scores = outputs(state.params, rows, jax.random.fold_in(state.key, 1), noise)
+        right = (jnp.argmax(scores[: x.shape[0]], axis=1) == y)[state.order].astype(x.dtype)
+        every = [*hidden, jax.nn.softmax(scores)]
+        layers = [t[: x.shape[0]] for t in every]
+        repeats = [t[x.shape[0] :].reshape(len(some), draws, t.shape[1]) for t in every]
         return layers, jnp.mean(right[:size]), jnp.mean(right[size:]), repeats
 
     return jax.jit(advance), jax.jit(look), jax.jit(begin)

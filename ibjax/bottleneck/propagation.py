@@ -32,7 +32,7 @@ def propagate(
     members = [m for m in members if len(m) > 1]
 
     def one(args):
-        k, s, inner = args
+        k, s, inner, std = args
         whole_key, key_x = jax.random.split(k)
         error = "monte_carlo" if inner is None else "sampling"
         whole = mi.sample_propagation(whole_key, s, std, draws=draws, error=error)
@@ -47,9 +47,10 @@ def propagate(
             "i_tx": x.value,
             "i_ty": whole.value - within,
             "std_error": x.std_error,
-            "resolution": jnp.asarray(std, s.dtype),
+            "resolution": std,
         }
 
     keys = jax.random.split(key, flat.shape[0])
-    found = jax.lax.map(one, (keys, flat, extra))
+    stds = jnp.full(flat.shape[:1], std, t.dtype)
+    found = jax.lax.map(one, (keys, flat, extra, stds))
     return jax.tree.map(lambda v: v.reshape(batch), found)

@@ -98,6 +98,25 @@ def test_wide_layers_by_products_agree_with_differences(x64):
     np.testing.assert_allclose(got.i_tx[0], want.upper.value, rtol=1e-10)
 
 
+def test_noise_below_a_layer_is_taken_off():
+    rng = np.random.default_rng(4)
+    below = np.where(np.arange(400) % 2, 1.0, -1.0)
+    centres = np.stack([below + 0.5 * rng.normal(size=400) for _ in range(2)])[..., None]
+    repeats = (below[:20, None] + 0.5 * rng.normal(size=(2, 20, 200)))[..., None]
+    got = bottleneck.plane(
+        {"T2": centres},
+        np.arange(400) % 2,
+        method="propagation",
+        std=0.75**0.5,
+        conditional={"T2": repeats},
+        draws=8,
+    )
+    # all in all X -> -1 or 1 -> noise of variance 1
+    np.testing.assert_allclose(got.i_tx, 0.33683082, atol=0.08)
+    np.testing.assert_allclose(got.i_ty, 0.33683082, atol=0.08)
+    assert got.bias == "unknown" and (got.std_error > 0).all()
+
+
 def test_physical_noise_lies_between_the_bounds_and_obeys_processing():
     rng = np.random.default_rng(3)
     y = rng.integers(0, 2, 200)

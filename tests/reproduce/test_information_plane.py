@@ -43,6 +43,9 @@ def test_verdicts_hold_and_fail_where_they_should():
     for change, failing in (((2.0,), "a"), ((3.0, 0.1), "d"), ((3.0, 1.0, 1.5), "bc")):
         bad = {v.name for v in verdicts(course(*change)) if not v.holds}
         assert bad == set(failing)
+    slow = course(3.0)
+    slow["train_accuracy"] = slow.train_accuracy - 0.2
+    assert [v.name for v in verdicts(slow) if not v.holds] == ["b"]
 
 
 def test_a_little_network_is_trained_measured_and_drawn(tmp_path):

@@ -3,15 +3,23 @@
 Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
-from ibjax import bounds, data, langevin
+from ibjax import bounds, data, langevin, maxent, networks
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
-from ibjax.langevin.replicas import Progress
+from ibjax.langevin import config as configuration
+from ibjax.langevin import hosts
+from ibjax.langevin.replicas import Progress, vectorised
+from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
+from ibjax.typing import JaxArray, Key
+
+_HELD_OUT = 1000
+"""Most examples a replica's last layer is measured on."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +60,23 @@ class Experiment:
     """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
     download: bool = False
     """Fetch and prepare the data set if it is not there."""
+    maxent: bool = False
+    """Add the maximum-entropy conditions of the last layer to the table. Trains once more."""
     seed: int = 0
     """Root of all randomness."""
 
 
 class Cell(NamedTuple):
-    """What one depth gives: evidence, and gap and bounds at each checkpoint."""
+    """What one depth gives: evidence, and gap and bounds at each checkpoint.
+
+    `conditions` are those of the last layer after training, arrays (supersamples, masks), if they
+    were asked for.
+    """
 
     evidence: Evidence
     gap: list[Estimate]
     bounds: list[dict[str, BoundValue]]
+    conditions: maxent.Conditions | None = None
 
 
 def check(experiment: Experiment) -> None:
@@ -140,4 +155,93 @@ def run_cell(
         times = range(len(evidence.checkpoints))
         gaps = [bounds.gap(bounds.at(evidence, t)) for t in times]
         values = [bounds.evaluate(evidence, t) for t in times]
-    return Cell(evidence, gaps, values)
+    conditions = None
+    if experiment.maxent and hosts.first():
+        conditions = last_layer(key, config, pool, supersample)
+    return Cell(evidence, gaps, values, conditions)
+
+
+def last_layer(
+    key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample
+) -> maxent.Conditions:
+    """How strictly the softmax on the last hidden layer applies maximum entropy, every replica.
+
+    Moments and duality gap are those of the network's own softmax, on examples of the pool that
+    the replica was not trained on (at most 1000; the other members of its pairs come first).
+
+    Args:
+        key: root key of the training randomness.
+        config: of an `MLP`.
+        pool: the examples.
+        supersample: pairs and masks.
+
+    Returns:
+        Estimates whose values are arrays (supersamples, masks).
+    """
+    held = _held_out(pool, supersample)
+    with jax.enable_x64(False):
+        features, *head = retrained(key, config, pool, supersample, held)
+        labels = np.asarray(pool.y)[held]
+        found = maxent.columns(
+            [features], labels, head=(head[0], head[1]), num_classes=pool.num_classes
+        )
+    shape = supersample.mask.shape[:2]
+    return jax.tree.map(lambda a: np.asarray(a).reshape(shape), found)
+
+
+def _held_out(pool: Dataset, supersample: Supersample) -> np.ndarray:
+    """Examples that each replica was not trained on, (replicas, m), ghosts first."""
+    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
+    order = np.random.default_rng(0).permutation(len(pool.y))
+    out = []
+    for pairs, choices in zip(index, mask):
+        others = order[~np.isin(order, pairs)]
+        for choice in choices:
+            ghosts = np.take_along_axis(pairs, 1 - choice[:, None], axis=1)[:, 0]
+            out.append(np.concatenate([ghosts, others])[:_HELD_OUT])
+    return np.stack(out)
+
+
+def retrained(
+    key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample, shown: np.ndarray
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """The last hidden layer of every replica at chosen examples, and its softmax.
+
+    The engine keeps no weights, so the replicas are trained again from their keys, without the
+    account of their trajectories; weights agree with the engine's up to rounding.
+
+    Args:
+        key: as for `run_replicas`.
+        config: of an `MLP`.
+        pool: the examples.
+        supersample: pairs and masks.
+        shown: positions in the pool, (replicas, m).
+
+    Returns:
+        Features (replicas, m, width), weights (replicas, width, K), biases (replicas, K).
+    """
+    config = replace(config, account=False)
+    network = networks.build(config.network, pool.num_classes, pool.x.shape[1:])
+    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
+    outer, inner, n = mask.shape
+    run = langevin.make_run(config, network, pool.x, n)
+    values = jax.tree.map(np.float32, configuration.hyper(config))
+    over = vectorised(config.mapping)
+    fold = jax.random.fold_in
+    keys = jax.vmap(lambda r: fold(fold(key, r // inner), r % inner))(np.arange(outer * inner))
+
+    @jax.jit
+    def program(keys, index, mask, shown, x, y):
+        def one(key, index, mask, shown):
+            state = run.init(key, values)
+            state = run.advance(state, 0, config.steps, key, values, index, mask, x, y)
+            params = run.unravel(state.weights)
+            noise = fold(fold(key, EVALUATION), config.steps)
+            _, features = network.apply(params, x[shown], noise, values)
+            return features[-1], params["head"]["kernel"], params["head"]["bias"]
+
+        return over(one, keys, index, mask, shown)
+
+    pairs, chosen = np.repeat(index, inner, axis=0), mask.reshape(-1, n).astype(np.int32)
+    x, y = np.asarray(pool.x, np.float32), np.asarray(pool.y, np.int32)
+    return program(keys, pairs.astype(np.int32), chosen, shown, x, y)

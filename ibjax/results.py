@@ -80,6 +80,14 @@ _UNITS = {
     "gap_std_error": "loss (0-1)",
 }
 
+CONDITIONS = {
+    "moment_residual": "correlation",
+    "duality_gap": "nat",
+    "linear_gap": "nat",
+    "total_correlation": "nat",
+}
+"""Maximum-entropy conditions a file may hold as ``maxent_<name>``, and their units."""
+
 
 def fingerprint(experiment: Experiment, depth: int) -> str:
     """Hash of everything that decides the numbers of one cell.
@@ -87,6 +95,8 @@ def fingerprint(experiment: Experiment, depth: int) -> str:
     The sweep's other depths and the place of the data do not.
     """
     config = asdict(experiment) | {"depths": [depth], "data_dir": None, "download": False}
+    if not experiment.maxent:
+        del config["maxent"]  # cells of versions without it stay usable
     what = {"format": FORMAT, "ibjax": _version("ibjax"), "jax": _version("jax"), "config": config}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -118,6 +128,17 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int) -> "xarray.Datase
     for part, key in (("value", "gap"), ("std_error", "gap_std_error")):
         row = np.array([[float(getattr(g, part)) for g in cell.gap]])
         variables[key] = (("depth", "checkpoint"), row, {"units": _UNITS[key]})
+    if cell.conditions is not None:
+        for name, units in CONDITIONS.items():
+            part = getattr(cell.conditions, name)
+            usable = np.where(part.ok, part.value, np.nan)[None]
+            notes = {
+                "units": units,
+                "kind": "diagnostic",
+                "bias": part.bias,
+                "estimator": part.name,
+            }
+            variables[f"maxent_{name}"] = (("depth", "supersample", "mask_id"), usable, notes)
     coords = {
         "depth": [depth],
         "bound_name": names,

@@ -52,7 +52,7 @@ def csv(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
             "vacuous": bool(row.vacuous[i]),
         }
         for i, depth in enumerate(summary.depths)
-        for row in summary.rows
+        for row in (*summary.rows, *summary.conditions)
     ]
     return pandas.DataFrame(lines).to_csv(index=False)
 
@@ -63,7 +63,7 @@ def _tabulated(summary: Summary, style: str) -> str:
     head = ["0-1 loss", "kind", *(f"depth {d}" for d in summary.depths)]
     rows = [
         [row.name, row.kind, *(cell(row, i) for i in range(len(summary.depths)))]
-        for row in summary.rows
+        for row in (*summary.rows, *summary.conditions)
     ]
     aligned = ("left", "left", *("right" for _ in summary.depths))
     return tabulate(rows, head, tablefmt=style, colalign=aligned, disable_numparse=True) + "\n"

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 LOSS_RANGE = 1.0
 """Range of the 0-1 loss: a bound at or above it is vacuous."""
 
+_CONDITIONS = {
+    "maxent_moment_residual": "moment residual",
+    "maxent_duality_gap": "duality gap, nats",
+    "maxent_linear_gap": "linear gap, nats",
+    "maxent_total_correlation": "TC(T|Y), nats",
+}
+
 
 class Row(NamedTuple):
     """One quantity over the depths.
@@ -42,6 +49,8 @@ class Summary(NamedTuple):
         supersamples: independent units of the intervals.
         contracted: 1 - eta^(L/2), the share of the bound that the layers take away; kept as a
             difference from 1 because it is often far below the rounding of 1.
+        conditions: maximum-entropy conditions of the last layer after training, where the file
+            has them and the checkpoint is the last.
     """
 
     depths: list[int]
@@ -51,6 +60,7 @@ class Summary(NamedTuple):
     replicas: int
     supersamples: int
     contracted: np.ndarray
+    conditions: list[Row]
 
     def row(self, name: str) -> Row:
         """The row called `name`."""
@@ -108,6 +118,12 @@ def summarise(dataset: "xarray.Dataset", checkpoint: int = -1) -> Summary:
         replicas=now.sizes["supersample"] * now.sizes["mask_id"],
         supersamples=units,
         contracted=-np.expm1(0.5 * np.nansum(log_eta, axis=1)),
+        conditions=[
+            Row(label, str(now[name].attrs["kind"]), mean, quantile * error, never)
+            for name, label in _CONDITIONS.items()
+            if name in now and checkpoint in (-1, dataset.sizes["checkpoint"] - 1)
+            for mean, error in [_cluster_mean(now[name].values)]
+        ],
     )
 
 

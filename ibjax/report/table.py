@@ -50,6 +50,11 @@ def table(dataset: "xarray.Dataset", checkpoint: int = -1) -> "RenderableType":
             out.add_section()
     out.add_section()
     out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
+    if summary.conditions:
+        out.add_section()
+    for row in summary.conditions:
+        cells = [cell(row, i) for i in range(len(summary.depths))]
+        out.add_row(row.name, row.kind, *cells, style=_STYLE[row.kind])
     return Group(out, *_notes(summary))
 
 
@@ -81,6 +86,11 @@ def _notes(summary: Summary) -> list[str]:
         "estimate:    a bound evaluated at measured quantities",
         "diagnostic:  shown for comparison; no bound is claimed",
     ]
+    if summary.conditions:
+        notes += [
+            "Last lines: the softmax on the last layer T, on held-out examples. Moment residual:",
+            "rms correlation of T with its errors. Duality gap: its loss less what it expects.",
+        ]
     if summary.diverged.sum():
         counts = ", ".join(f"depth {d}: {int(c)}" for d, c in zip(summary.depths, summary.diverged))
         notes.append(f"Diverged replicas, left out of every mean: {counts}.")

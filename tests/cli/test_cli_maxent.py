@@ -1,0 +1,94 @@
+"""`ibjax run --maxent`: the conditions of the last layer in the file, the table, and the CSV."""
+
+import io
+import json
+
+import jax
+import numpy as np
+import pandas
+import pytest
+import xarray
+
+from ibjax import cli, pipeline, results
+
+SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
+SMALL += "--checkpoints 2 --layer-noise 0".split()
+ROWS = ("moment residual", "duality gap, nats", "linear gap, nats", "TC(T|Y), nats")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("maxent") / "small.nc"
+    assert cli.main(["run", *SMALL, "--maxent", "--no-cache", "--out", str(path)]) == 0
+    return path
+
+
+def test_the_conditions_are_stored_with_units_and_kind_and_shown(finished, capsys):
+    found = results.read(finished)
+    for name, units in results.CONDITIONS.items():
+        part = found[f"maxent_{name}"]
+        assert part.dims == ("depth", "supersample", "mask_id") and part.shape == (1, 2, 2)
+        assert np.isfinite(part.values).all(), name
+        assert part.attrs["units"] == units and part.attrs["kind"] == "diagnostic"
+    assert cli.main(["show", str(finished)]) == 0
+    shown = capsys.readouterr().out
+    assert all(row in shown for row in ROWS)
+    assert cli.main(["show", str(finished), "--format", "csv"]) == 0
+    table = pandas.read_csv(io.StringIO(capsys.readouterr().out))
+    mine = table[(table.name == "linear gap, nats") & (table.depth == 2)]
+    means = found.maxent_linear_gap.sel(depth=2).values.mean(axis=1)
+    assert mine.value.item() == pytest.approx(means.mean(), rel=1e-6)
+    # Student t of two supersamples.
+    half = 12.706204736432095 * means.std(ddof=1) / 2**0.5
+    assert mine.half_width_95.item() == pytest.approx(half, rel=1e-6)
+    # They are of the last checkpoint alone.
+    assert cli.main(["show", str(finished), "--checkpoint", "0"]) == 0
+    assert ROWS[0] not in capsys.readouterr().out
+
+
+def test_a_file_from_before_still_shows(finished, tmp_path, capsys):
+    found = results.read(finished)
+    config = json.loads(found.attrs["config"])
+    del config["maxent"]
+    old = found.drop_vars([f"maxent_{name}" for name in results.CONDITIONS])
+    results.write(old.assign_attrs(config=json.dumps(config)), tmp_path / "old.nc")
+    assert cli.main(["show", str(tmp_path / "old.nc")]) == 0
+    shown = capsys.readouterr().out
+    assert "train error" in shown and ROWS[0] not in shown
+    again = xarray.load_dataset(tmp_path / "old.nc", engine="h5netcdf")
+    assert "maxent_linear_gap" not in again
+
+
+def test_the_option_leaves_the_default_cell_its_name():
+    plain = pipeline.Experiment(depths=(1,))
+    asked = pipeline.Experiment(depths=(1,), maxent=True)
+    assert results.fingerprint(plain, 1) != results.fingerprint(asked, 1)
+
+
+def test_the_measured_replicas_are_those_of_the_engine(finished):
+    """Without layer noise the networks trained again predict what the evidence says."""
+    found = results.read(finished)
+    experiment = pipeline.Experiment(**json.loads(found.attrs["config"]))
+    pool, supersample = pipeline.load(experiment)
+    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
+    held = pipeline._held_out(pool, supersample)
+    assert held.shape == (4, len(pool.y) - 10)
+    with jax.enable_x64(False):
+        key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
+        config = pipeline.training(experiment, 2)
+        networks = pipeline.retrained(key, config, pool, supersample, held)
+    features, weights, bias = (np.asarray(a, float) for a in networks)
+    logits = np.einsum("rnd,rdk->rnk", features, weights) + bias[:, None]
+    predictions = results.evidence(found, 2).predictions[:, :, -1]
+    logq = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    pairs = np.arange(10)
+    for r, (s, u) in enumerate(np.ndindex(2, 2)):
+        # The other members of the pairs come first, training members never.
+        np.testing.assert_array_equal(held[r, :10], index[s, pairs, 1 - mask[s, u]])
+        assert not np.isin(index[s, pairs, mask[s, u]], held[r]).any()
+        ghosts = predictions[s, u, pairs, 1 - mask[s, u]]
+        np.testing.assert_array_equal(logits[r, :10].argmax(axis=1), ghosts)
+        loss = -logq[r, np.arange(held.shape[1]), np.asarray(pool.y)[held[r]]].mean()
+        expected = -(np.exp(logq[r]) * logq[r]).sum(axis=1).mean()
+        gap = float(found.maxent_duality_gap[0, s, u])
+        assert gap == pytest.approx(loss - expected, abs=1e-5)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.arguments import numeric
 from ibjax.typing import Array
 
 
@@ -16,7 +17,7 @@ def is_concrete(*arrays: Any) -> bool:
 
 def matrix(name: str, value: Any, minimum: int = 1) -> Array:
     """A finite float matrix with at least `minimum` rows, in its own floating precision."""
-    array = jnp.asarray(value)
+    array = numeric(name, value)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has shape {array.shape}; give one row an example: (n, d), "
@@ -42,7 +43,7 @@ def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int
         ValueError: if the labels are no integers in 0..num_classes-1, or if the number of
             classes must be read off traced labels.
     """
-    array = jnp.asarray(labels)
+    array = numeric("labels", labels)
     if array.shape != (rows,):
         raise ValueError(f"labels has shape {array.shape}; give one label a row: ({rows},)")
     if not jnp.issubdtype(array.dtype, jnp.integer):

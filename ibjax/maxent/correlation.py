@@ -58,18 +58,27 @@ def _binary(bits: Array, onehot: Array, correct: bool) -> tuple[Array, Array, Ar
 
 def _normal_scores(features: Array, onehot: Array) -> Array:
     """Within-class normal scores with average ranks for ties, (n, d)."""
+    rows = features.shape[0]
+    labels = jnp.argmax(onehot, axis=1)
+    counts = onehot.sum(axis=0)
+    before = jnp.cumsum(counts) - counts
+    place = jnp.arange(rows)
 
-    def one(column: Array, member: Array) -> Array:
-        count = member.sum()
-        order = jnp.sort(jnp.where(member > 0, column, jnp.inf))
-        low = jnp.searchsorted(order, column, side="left")
-        high = jnp.minimum(jnp.searchsorted(order, column, side="right"), count)
-        rank = (low + high + 1) / 2
-        inside = jnp.clip(rank / (count + 1), 1e-6, 1 - 1e-6)
-        return jnp.where(member > 0, jax.scipy.special.ndtri(inside.astype(column.dtype)), 0)
+    def one(column: Array) -> Array:
+        # One sort by class, then value, serves every class.
+        order = jnp.lexsort((column, labels))
+        value, own = column[order], labels[order]
+        new = (value[1:] != value[:-1]) | (own[1:] != own[:-1])
+        edge = jnp.ones(1, bool)
+        low = jax.lax.cummax(jnp.where(jnp.concatenate([edge, new]), place, 0))
+        last = jnp.where(jnp.concatenate([new, edge]), place, rows - 1)
+        high = jax.lax.cummin(last, reverse=True) + 1
+        rank = (low + high + 1) / 2 - before[own]
+        inside = jnp.clip(rank / (counts[own] + 1), 1e-6, 1 - 1e-6)
+        scores = jax.scipy.special.ndtri(inside.astype(column.dtype))
+        return jnp.zeros_like(column).at[order].set(scores)
 
-    by_class = jax.vmap(jax.vmap(one, in_axes=(1, None), out_axes=1), in_axes=(None, 1))
-    return by_class(features, onehot).sum(axis=0)
+    return jax.vmap(one, in_axes=1, out_axes=1)(features)
 
 
 def _gaussian(features: Array, onehot: Array, correct: bool) -> tuple[Array, Array, Array]:
@@ -223,6 +232,16 @@ def permute_within(key: Key, features: Array, labels: Array) -> Float[Array, "n 
     return jax.vmap(one, in_axes=(0, 1), out_axes=1)(keys, features)
 
 
+@partial(jax.jit, static_argnames=("method", "num_classes", "correct"))
+def _permuted(keys: Key, data: Array, labels: Array, **options: Any) -> Array:
+    def null(key: Key) -> Array:
+        shuffled = permute_within(key, data, labels)
+        # Cut units are 0 and 1 already.
+        return total_correlation(shuffled, labels, threshold=0.5, **options).value
+
+    return jax.lax.map(null, keys)
+
+
 def permutation_corrected(
     key: Key,
     features: Any,
@@ -261,13 +280,7 @@ def permutation_corrected(
     features = checks.matrix("features", features, 2)
     labels, options["num_classes"] = checks.classes(labels, features.shape[0], num_classes)
     data = features if method == "gaussian" else binarise(features, threshold)
-    cut = 0.5
-
-    def null(key: Key) -> Array:
-        shuffled = permute_within(key, data, labels)
-        return total_correlation(shuffled, labels, threshold=cut, **options).value
-
-    nulls = jax.lax.map(null, jax.random.split(key, permutations))
+    nulls = _permuted(jax.random.split(key, permutations), data, labels, **options)
     error = jnp.sqrt(raw.std_error**2 + jnp.var(nulls, ddof=1) / permutations)
     name = f"TC(T|Y), {method}, permutation-corrected"
     return Estimate(raw.value - nulls.mean(), error, raw.ok, "down", name, raw.reason)

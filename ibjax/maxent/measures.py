@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
-
+from ibjax.arguments import numeric
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
 from ibjax.typing import Key
@@ -124,7 +123,7 @@ def layers(
     if unknown:
         raise ValueError(f"options {unknown} are unknown; give some of {sorted(defaults)}")
     settings = settle(
-        labels, len(jnp.asarray(labels)), num_classes=num_classes, **{**defaults, **options}
+        labels, numeric("labels", labels).size, num_classes=num_classes, **{**defaults, **options}
     )
     source = None if inputs is None else layer_losses("inputs", inputs, settings)[1]
     found, below = [], source

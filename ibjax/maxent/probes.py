@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.maxent import accelerated, alphabets, checks
 from ibjax.maxent.identity import log_law
 from ibjax.typing import Array, Bool, Float, Int, Key
@@ -94,9 +95,11 @@ def _cross_fit(
         joint = onehot * mass
         z = standardise(features, mass[:, 0])
         wide = jnp.concatenate([z, rectified(feature_key, z, width)], axis=1)
-        weights, bias, solved = _fit(z, joint, l2)
+        # The rows of the fit first, as many as any fold leaves; a surplus one has no mass.
+        used = jnp.argsort(fold == which, stable=True)[: rows - rows // folds]
+        weights, bias, solved = _fit(z[used], joint[used], l2)
         logits = log_law(z, weights, bias)
-        wide_weights, wide_bias, wide_solved = _fit(wide, joint, l2)
+        wide_weights, wide_bias, wide_solved = _fit(wide[used], joint[used], l2)
         strong = log_law(wide, wide_weights, wide_bias)
         bayes = _gaussian_bayes(z, onehot, mask)
         return (
@@ -179,10 +182,9 @@ def probe(
     """
     features = checks.matrix("features", features, 2)
     labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
-    if not 2 <= folds <= features.shape[0]:
+    folds, width = whole("folds", folds, 2), whole("width", width)
+    if folds > features.shape[0]:
         raise ValueError(f"folds={folds} for {features.shape[0]} rows; give 2 <= folds <= n")
-    if width < 1:
-        raise ValueError(f"width={width} leaves no random feature; give 1 or more")
     if l2 is None:
         l2 = 1 / features.shape[0]
     checks.nonnegative("l2", l2)

@@ -70,16 +70,17 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     Each fold has its own head, so residuals are taken by fold: pooled, the excess of one fold
     over the other would cancel.
     """
-    rows, units = z.shape
+    rows = z.shape[0]
     own = jax.nn.one_hot(fold, folds, dtype=z.dtype)
     share = own / own.sum(axis=0)
     centred = z - own @ (share.T @ z)
     size = jnp.sqrt((centred**2).mean(axis=0))
-    centred = jnp.where(size > 0, centred / jnp.where(size > 0, size, 1), 0)
+    live = size > 1e-6 * (1 + jnp.abs(z).max(axis=0))
+    centred = jnp.where(live, centred / jnp.where(live, size, 1), 0)
     level = jnp.sqrt((errors**2).mean(axis=0))
     scaled = jnp.where(level > 0, errors / jnp.where(level > 0, level, 1), 0)
     correlation = jnp.einsum("nf,nd,nk->fdk", share, centred, scaled)
-    count = units * errors.shape[1]
+    count = jnp.maximum(live.sum(), 1) * errors.shape[1]
     by_fold = (correlation**2).sum(axis=(1, 2)) / count
     value = jnp.sqrt(by_fold.mean())
     # A fitted head adds the noise of its own n (folds - 1) / folds examples.

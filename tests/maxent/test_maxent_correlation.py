@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from ibjax import maxent
+from ibjax.maxent import correlation
 
 
 def test_plugin_equals_enumeration(x64):
@@ -102,6 +104,17 @@ def test_not_enough_data_is_flagged():
 def test_one_unit_has_none():
     found = maxent.total_correlation(np.arange(6.0)[:, None], [0, 1, 0, 1, 0, 1])
     assert float(found.value) == 0 and found.bias == "none"
+
+
+def test_normal_scores_rank_within_classes_and_average_ties(x64):
+    """Against scipy's ranks, class by class; values rounded so that ties abound."""
+    rng = np.random.default_rng(8)
+    features, labels = np.round(rng.normal(size=(60, 3)), 1), rng.integers(0, 3, 60)
+    scores = correlation._normal_scores(jnp.asarray(features), jax.nn.one_hot(labels, 4))
+    for k in range(3):
+        rank = scipy.stats.rankdata(features[labels == k], axis=0)
+        truth = scipy.stats.norm.ppf(rank / (np.sum(labels == k) + 1))
+        np.testing.assert_allclose(scores[labels == k], truth, atol=1e-12)
 
 
 def test_permutations_keep_columns_within_classes(x64):

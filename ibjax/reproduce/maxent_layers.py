@@ -100,28 +100,28 @@ def answers(found: Measured, setting: str) -> list[Answer]:
     out = []
     for i, name in enumerate(names):
         change = gap[i, -1, -1] - gap[i, -1, 0]
-        out.append(answer(f"H1 linear gap, layer {gap.shape[2]} - layer 1", name, change))
+        out.append(answer(f"H1 linear gap, layer {gap.shape[2]} - 1", name, change))
     first = gap[0, -1, 0] - found.inputs["linear_gap"]
-    out.insert(1, answer("H1 linear gap, layer 1 - inputs", "plain", first))
+    out.insert(1, answer("H1 linear gap, 1 - inputs", "plain", first))
     if "probe_loss" in found.layers:
         # Over the bits this is the linear gap plus H(Y|X), the same statement.
         loss = found.layers["probe_loss"]
         for i, name in enumerate(names):
             change = loss[i, -1, -1] - loss[i, -1, 0]
-            out.append(answer(f"H1 probe loss, layer {gap.shape[2]} - layer 1", name, change))
+            out.append(answer(f"H1 probe loss, layer {gap.shape[2]} - 1", name, change))
     residual = last_layers(found.layers["sufficiency_residual"])
     for name in SHORTCUTS:
         change = (residual[names.index(name)] - residual[0]).mean(axis=0)
         # The inputs are among the units: nothing can be lost.
         exact_copy = name == "concatenative" and setting == "bits"
-        out.append(answer("H2 sufficiency residual - plain", name, change, exact_copy))
+        out.append(answer("H2 sufficiency", name, change, exact_copy))
     excess = np.abs(found.heads["duality_gap_test"] - found.heads["duality_gap_train"])
     spread = found.heads["loss_test"] - found.heads["loss_train"]
     total = last_layers(found.layers["total_correlation"])
     for statement, values in (
-        ("H3 |duality gap test - train| - plain", excess),
-        ("H3 test - train loss, less plain", spread),
-        ("H4 TC(T|Y) - plain", total),
+        ("H3 |CE - Hq test - train|", excess),
+        ("H3 loss, test - train", spread),
+        ("H4 TC(T|Y)", total),
     ):
         for name in PENALTIES:
             change = (values[names.index(name)] - values[0]).mean(axis=0)
@@ -161,7 +161,7 @@ LAYERS = {
     "linear gap": "linear_gap",
     "sufficiency": "sufficiency_residual",
     "TC(T|Y)": "total_correlation",
-    "logistic part of units": "explained",
+    "logistic part": "explained",
 }
 
 
@@ -173,33 +173,54 @@ def tables(found: dict[str, Measured], replies: list[Answer]) -> Any:
 
     top = Table(
         box=box.SIMPLE_HEAD,
-        title="mean difference over replicas ± 95% half width; every statement predicts < 0",
+        title="differences ± 95% over replicas, H2 to H4 less plain; statements predict < 0",
         title_justify="left",
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
     )
     for column in ("statement", "data", "variant", "difference", "verdict"):
         top.add_column(column, justify="right" if column == "difference" else "left")
     for a in replies:
-        difference = f"{a.difference:+.4f} ± {a.half:.4f}"
+        difference = f"{a.difference:+.4f}±{a.half:.4f}".replace("±0.", "±.")
         top.add_row(a.statement, a.setting, a.variant, difference, a.verdict)
-    slots = next(iter(found.values())).heads["loss_test"].shape[1]
-    below = Table(
+    return Group(top, *(_by_layer(setting, one) for setting, one in found.items()))
+
+
+def _by_layer(setting: str, one: Measured) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    slots = one.heads["loss_test"].shape[1]
+    kind = "exact, but for linear gap of cut units" if setting == "bits" else "by probes"
+    out = Table(
         box=box.SIMPLE_HEAD,
-        title=f"depth {slots}, mean over replicas (bits: exact; images: probes)",
+        title=f"{setting}, depth {slots}, mean ± 95%, nats; {kind}",
         title_justify="left",
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
     )
-    for column in ("data", "measure", "variant"):
-        below.add_column(column)
+    out.add_column("", no_wrap=True)
     for layer in range(1, slots + 1):
-        below.add_column(f"layer {layer}", justify="right")
-    for setting, one in found.items():
-        for label, name in LAYERS.items():
-            if name not in one.layers:
-                continue
-            for i, variant in enumerate(VARIANTS):
-                mean, half = interval(one.layers[name][i, -1])
-                cells = [f"{m:.3f}±{h:.3f}" for m, h in zip(mean, half)]
-                below.add_row(setting, label, variant, *cells)
-    return Group(top, below)
+        out.add_column(f"layer {layer}", justify="right", no_wrap=True)
+    for label, name in LAYERS.items():
+        if name not in one.layers:
+            continue
+        out.add_row(label, style="bold")
+        for i, variant in enumerate(VARIANTS):
+            mean, half = interval(one.layers[name][i, -1])
+            out.add_row(variant, *map(_cell, mean, half), end_section=i == len(VARIANTS) - 1)
+    return out
+
+
+def _cell(mean: float, half: float) -> str:
+    """Three decimals below one, one above ten; "-" where nothing could be measured."""
+    if not np.isfinite(mean):
+        return "-"
+    decimals = 3 if abs(mean) < 1 else 2 if abs(mean) < 10 else 1
+    text = f"{mean:.{decimals}f}±{half:.{decimals}f}".replace("±0.", "±.")
+    return text.replace("-0.", "-.") if text[0] == "-" else text.removeprefix("0")
 
 
 def figure(found: dict[str, Measured]) -> Any:
@@ -224,6 +245,8 @@ def figure(found: dict[str, Measured]) -> Any:
         row[3].set_xlabel("depth")
         row[3].set_ylabel("nats")
         row[3].set_title(f"{setting}: |duality gap test - train| of the head", fontsize=10)
+        if setting == "bits":
+            row[2].set_yscale("log")  # concatenation multiplies it
         for ax in row:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0, 0].legend(frameon=False, fontsize=8)
@@ -247,9 +270,10 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     bits = replace(BITS, **own)
     images = replace(IMAGES, dataset=chosen.dataset, data_dir=chosen.data_dir, **own)
     if quick:
-        small: dict[str, Any] = {"replicas": 2, "slots": 2, "steps": 60}
-        bits, images = (replace(study, **small) for study in (bits, images))
-        images = replace(images, train_size=200, held_out=300, width=16, growth=4, probe_width=16)
+        # Stacked layers as wide as concatenative ones share their compiled programs.
+        small: dict[str, Any] = {"replicas": 2, "slots": 2, "steps": 60, "growth": 4}
+        bits = replace(bits, **small, width=18)
+        images = replace(images, **small, train_size=200, held_out=300, width=72, probe_width=16)
     studies = {"bits": bits, images.dataset: images}
     log(f"ten bits, enumerated: {bits.replicas} replicas of {len(VARIANTS)} networks, every depth")
     found = {"bits": exactly(bits)}

@@ -191,11 +191,13 @@ def by_probes(study: Study) -> Measured:
         for net in networks.values()
         for depth, layer in shown_layers(study.slots)
     ]
+    # As wide as the concatenative layers, inputs share their programs.
+    source = _padded(x[other], max(layer.shape[2] for layer in layers))
     with jax.enable_x64(False):
         found = maxent.columns(
-            [x[other], *layers],
+            [source, *layers],
             y[other],
-            inputs=x[other],
+            inputs=source,
             num_classes=dataset.num_classes,
             correlation="gaussian",
             width=study.probe_width,
@@ -219,12 +221,23 @@ def by_probes(study: Study) -> Measured:
     )
 
 
+def _padded(features: Any, width: int) -> np.ndarray:
+    """Units that are constantly zero added on the last axis."""
+    lacking = width - features.shape[-1]
+    return np.pad(features, [(0, 0)] * (features.ndim - 1) + [(0, lacking)])
+
+
 def _usable(part: Any) -> np.ndarray:
     """Values as float64, NaN where the estimate says that it must not be used."""
     return np.where(np.asarray(part.ok), np.asarray(part.value, np.float64), np.nan)
 
 
 @jax.jit
+def _exact_layers(features: Any, joint: Any) -> dict[str, Any]:
+    """`_exact_layer` of every replica; mapped in here, since an eager map compiles every call."""
+    return jax.lax.map(lambda one: _exact_layer(one, joint), features)
+
+
 def _exact_layer(features: Any, joint: Any) -> dict[str, Any]:
     """Everything about one layer over a finite alphabet: cut units, and the real-valued ones."""
     cut = maxent.decompose(maxent.binarise(features), joint)
@@ -242,8 +255,12 @@ def _exact_layer(features: Any, joint: Any) -> dict[str, Any]:
 @jax.jit
 def _explained(below: Any, above: Any) -> Any:
     """Mean over units of the part of I(T_j; T_below) a logistic law explains, cut units."""
-    found = maxent.units(maxent.binarise(below), above, l2=1e-6)
-    return jnp.nanmean(found.explained)
+
+    def one(pair: Any) -> Any:
+        found = maxent.units(maxent.binarise(pair[0]), pair[1], l2=1e-6)
+        return jnp.nanmean(found.explained)
+
+    return jax.lax.map(one, (below, above))
 
 
 def exactly(study: Study) -> Measured:
@@ -267,15 +284,15 @@ def exactly(study: Study) -> Measured:
         for net in networks.values():
             for depth, layer in shown_layers(study.slots):
                 features = net.features[depth - 1, :, layer - 1].astype(np.float64)
-                each = jax.lax.map(lambda t: _exact_layer(t, joint), features)
-                for name, value in each.items():
+                for name, value in _exact_layers(features, joint).items():
                     found.setdefault(name, []).append(np.asarray(value))
         found["explained"] = _recursion(study, networks, letters)
-        start = _exact_layer(letters, joint)
+        wide = _padded(letters, networks["concatenative"].features.shape[-1])
+        start = _exact_layers(np.broadcast_to(wide, (study.replicas, *wide.shape)), joint)
     return Measured(
         {name: _filled(study, value) for name, value in found.items()},
         heads,
-        {name: np.full(study.replicas, float(v)) for name, v in start.items()},
+        {name: np.asarray(value) for name, value in start.items()},
         defect,
     )
 
@@ -295,7 +312,6 @@ def _recursion(study: Study, networks: dict[str, Trained], letters: np.ndarray) 
                 above = above[..., start : start + study.growth]
             if layer == 1:
                 below = np.broadcast_to(letters, (study.replicas, *letters.shape))
-            lacking = max(letters.shape[1], whole.shape[-1]) - below.shape[-1]
-            below = np.pad(below, ((0, 0), (0, 0), (0, lacking)))
-            out.append(np.asarray(jax.lax.map(lambda ab: _explained(*ab), (below, above))))
+            below = _padded(below, max(letters.shape[1], whole.shape[-1]))
+            out.append(np.asarray(_explained(below, above)))
     return out

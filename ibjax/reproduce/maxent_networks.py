@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.interface import Network
 from ibjax.langevin import Config, make_run
@@ -64,16 +65,19 @@ def _weights(params: Any, hyper: Knobs) -> Any:
     return jax.tree.map(one, params)
 
 
-def _dropped(key: Key | None, index: int, new: Array, hyper: Knobs) -> Array:
+def _kept(key: Key | None, layers: int, new: tuple[int, ...], hyper: Knobs) -> Array:
+    """What new units of all layers are multiplied by: one draw, as each costs compile time."""
     if key is None:
-        return new
+        return jnp.ones((layers, *(1 for _ in new)))
     keep = 1 - hyper.dropout
-    kept = jax.random.bernoulli(jax.random.fold_in(key, index), keep, new.shape)
-    return new * kept / keep
+    return jax.random.bernoulli(key, keep, (layers, *new)) / keep
 
 
-def _lecun(key: Key, fan_in: int, fan_out: int) -> Array:
-    return jax.random.normal(key, (fan_in, fan_out)) / fan_in**0.5
+def _lecun(key: Key, shapes: list[tuple[int, int]]) -> list[Array]:
+    """Weights of variance 1/fan-in, from one draw."""
+    ends = np.cumsum([rows * columns for rows, columns in shapes])
+    flat = jnp.split(jax.random.normal(key, (int(ends[-1]),)), ends[:-1])
+    return [part.reshape(shape) / shape[0] ** 0.5 for part, shape in zip(flat, shapes)]
 
 
 def stacked(slots: int, width: int, num_classes: int) -> Network:
@@ -87,16 +91,16 @@ def stacked(slots: int, width: int, num_classes: int) -> Network:
     """
 
     def init(key: Key, x: Array) -> Any:
-        keys = jax.random.split(key, slots + 1)
         sizes = [x.shape[1], *[width] * (slots - 1)]
-        layers = tuple((_lecun(k, d, width), jnp.zeros(width)) for k, d in zip(keys, sizes))
-        return layers, (_lecun(keys[-1], width, num_classes), jnp.zeros(num_classes))
+        *layers, head = _lecun(key, [*((d, width) for d in sizes), (width, num_classes)])
+        return tuple((w, jnp.zeros(width)) for w in layers), (head, jnp.zeros(num_classes))
 
     def apply(params: Any, x: Array, key: Key | None, hyper: Knobs):
         layers, head = _weights(params, hyper)
+        kept = _kept(key, slots, (len(x), width), hyper)
         features, below = [], x
         for index, (weights, bias) in enumerate(layers):
-            new = _dropped(key, index, jnp.tanh(below @ weights + bias), hyper)
+            new = kept[index] * jnp.tanh(below @ weights + bias)
             if index > 0:
                 new = jnp.where(index < hyper.depth, new + hyper.skip * below, below)
             features.append(new)
@@ -118,16 +122,16 @@ def grown(slots: int, growth: int, num_classes: int) -> Network:
     """
 
     def init(key: Key, x: Array) -> Any:
-        keys = jax.random.split(key, slots + 1)
-        sizes = [x.shape[1] + growth * i for i in range(slots + 1)]
-        layers = tuple((_lecun(k, d, growth), jnp.zeros(growth)) for k, d in zip(keys, sizes[:-1]))
-        return layers, (_lecun(keys[-1], sizes[-1], num_classes), jnp.zeros(num_classes))
+        *sizes, last = [x.shape[1] + growth * i for i in range(slots + 1)]
+        *layers, head = _lecun(key, [*((d, growth) for d in sizes), (last, num_classes)])
+        return tuple((w, jnp.zeros(growth)) for w in layers), (head, jnp.zeros(num_classes))
 
     def apply(params: Any, x: Array, key: Key | None, hyper: Knobs):
         layers, head = _weights(params, hyper)
+        kept = _kept(key, slots, (len(x), growth), hyper)
         features, here = [], x
         for index, (weights, bias) in enumerate(layers):
-            new = _dropped(key, index, jnp.tanh(here @ weights + bias), hyper)
+            new = kept[index] * jnp.tanh(here @ weights + bias)
             here = jnp.concatenate([here, jnp.where(index < hyper.depth, new, 0)], axis=1)
             features.append(here)
         full = here.shape[1]

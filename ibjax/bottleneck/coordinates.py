@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import numeric
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.cells import Cells, cut, informations
 from ibjax.bottleneck.pairwise import sandwich
@@ -190,7 +191,7 @@ def _layers(activations: Any) -> tuple[tuple[str, ...], list[JaxArray]]:
 
 
 def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[JaxArray, int]:
-    y = jnp.asarray(labels)
+    y = numeric("labels", labels)
     if y.shape != (n,) or not (jnp.issubdtype(y.dtype, jnp.integer) or y.dtype == bool):
         raise ValueError(
             f"labels has shape {y.shape} and type {y.dtype}; give integers of shape ({n},)"

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import host, numeric, whole
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -53,19 +54,21 @@ def gaussian_ib(
         Chechik, Globerson, Tishby, Weiss (2005), Information bottleneck for Gaussian variables;
         as published, through canonical correlations.
     """
-    cov = jnp.asarray(cov_xy)
+    cov = numeric("cov_xy", cov_xy)
     if not jnp.issubdtype(cov.dtype, jnp.floating):
         cov = cov.astype(jnp.result_type(float))
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1] or cov.shape[0] < 2:
         raise ValueError(
             f"cov_xy has shape {cov.shape}; it must be the square covariance of (X, Y)"
         )
-    dx = cov.shape[0] // 2 if dim_x is None else dim_x
+    dx = cov.shape[0] // 2 if dim_x is None else whole("dim_x", dim_x)
     if not 0 < dx < cov.shape[0]:
         raise ValueError(f"dim_x={dim_x} must lie between 1 and {cov.shape[0] - 1}")
-    if not isinstance(beta, jax.core.Tracer) and not np.all(np.asarray(beta) >= 0):  # pyright: ignore
+    if not isinstance(beta, jax.core.Tracer) and not np.all(host("beta", beta) >= 0):  # pyright: ignore
         raise ValueError(f"beta={beta} must not be negative or NaN")
     beta = jnp.asarray(beta, cov.dtype)
+    if beta.ndim:
+        raise ValueError(f"beta has shape {beta.shape}; give one number, or vmap over several")
     root_x = jnp.linalg.cholesky(cov[:dx, :dx])
     root_y = jnp.linalg.cholesky(cov[dx:, dx:])
     half = jax.scipy.linalg.solve_triangular(root_x, cov[:dx, dx:], lower=True)

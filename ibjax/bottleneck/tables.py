@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import host, numeric
 from ibjax.typing import JaxArray
 
 
@@ -16,7 +17,7 @@ def concrete(value: Any) -> bool:
 
 def floating(value: Any) -> JaxArray:
     """An array of the precision given, or of the default one for integers."""
-    array = jnp.asarray(value)
+    array = numeric("joint", value)
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     return array.astype(jnp.result_type(float))
@@ -53,7 +54,7 @@ def check_form(form: str) -> None:
 
 def check_betas(beta: Any, name: str = "beta") -> None:
     """Refuse a negative or missing trade-off that is known now."""
-    if concrete(beta) and not np.all(np.asarray(beta) >= 0):
+    if concrete(beta) and not np.all(host(name, beta) >= 0):
         raise ValueError(f"{name}={beta} must not be negative or NaN")
 
 

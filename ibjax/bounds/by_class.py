@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import numeric
 from ibjax.bounds import checks, plugin, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Int, JaxArray
@@ -63,7 +64,7 @@ def per_class(
     """
     classes = checks.static_whole("num_classes", num_classes, 2)
     data = replica_tables.prepare("losses", losses, masks, valid, 2)
-    labels = jnp.asarray(labels)
+    labels = numeric("labels", labels)
     wanted = (data.values.shape[0], *data.values.shape[2:])
     if labels.shape != wanted:
         raise ValueError(f"labels has shape {labels.shape}; give {wanted} to fit losses")

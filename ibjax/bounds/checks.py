@@ -1,14 +1,18 @@
 """Checks of arguments, and the one place where a `BoundValue` is put together."""
 
-import operator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax import arguments
+from ibjax.arguments import numeric
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import BoundKind, JaxArray
+
+# A count that fixes shapes and must be known at trace time; `whole` below lets traced ones pass.
+static_whole = arguments.whole
 
 
 def concrete(*arrays: Any) -> bool:
@@ -31,7 +35,7 @@ def real(
     Raises:
         ValueError: if a concrete entry lies outside the range.
     """
-    array = jnp.asarray(value)
+    array = numeric(name, value)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
     if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -58,7 +62,8 @@ def whole(name: str, value: Any, low: int = 1) -> Any:
     """A count of at least `low`; a traced or real-valued count passes as a number."""
     if not concrete(value):
         return real(name, value, low)
-    number = float(np.asarray(value)) if np.ndim(value) == 0 else np.nan
+    array = arguments.host(name, value)
+    number = float(array) if array.ndim == 0 else np.nan
     if np.isnan(number) and np.ndim(value) == 0:
         return jnp.nan
     if number < low or number != int(number):
@@ -66,15 +71,16 @@ def whole(name: str, value: Any, low: int = 1) -> Any:
     return int(number)
 
 
-def static_whole(name: str, value: Any, low: int = 1) -> int:
-    """A count that fixes shapes and must therefore be known at trace time."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = low - 1
-    if number < low:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {low}")
-    return number
+def scalar(name: str, value: Any, low: float | None = None, *, open_low: bool = False) -> JaxArray:
+    """One real number.
+
+    Raises:
+        ValueError: for an array of several, or a number outside the range.
+    """
+    array = real(name, value, low, open_low=open_low)
+    if array.ndim:
+        raise ValueError(f"{name} has shape {array.shape}; give one number")
+    return array
 
 
 def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:

@@ -7,6 +7,7 @@ likelihood ratio. Values bound the gap, test error minus training error.
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import numeric
 from ibjax.bounds import checks, invert
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, Int, JaxArray, Scalar
@@ -184,7 +185,7 @@ def leave_one_out(losses: Int[Array, "k1 n_plus_1 n_plus_1"]) -> BoundValue:
         Haghifam, Moran, Roy, Dziugaite 2022, "Understanding generalization via leave-one-out
         conditional mutual information"; the constant re-derived.
     """
-    losses = jnp.asarray(losses)
+    losses = numeric("losses", losses)
     if losses.ndim != 3 or losses.shape[1] != losses.shape[2] or losses.shape[1] < 2:
         raise ValueError(f"losses has shape {losses.shape}; give (k1, n + 1, n + 1) with n >= 1")
     legal = (losses == 0) | (losses == 1)

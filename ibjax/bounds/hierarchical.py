@@ -148,8 +148,8 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
     from scipy.special import ndtr
 
     n, dim = checks.static_whole("n", n, 2), checks.static_whole("dim", dim)
-    if not std > 0 or not mean_norm >= 0:
-        raise ValueError(f"std={std}, mean_norm={mean_norm}; give std > 0 and mean_norm >= 0")
+    std = float(checks.scalar("std", std, 0.0, open_low=True))
+    mean_norm = float(checks.scalar("mean_norm", mean_norm, 0.0))
     along, rest, joint = _weights_law(n, dim, std, mean_norm)
     size = np.sqrt(along**2 + rest**2)
     shift = along * mean_norm / size

@@ -106,7 +106,7 @@ def sample_information(
         error" (SGLD with batches of one); the form for clipped batches is derived here.
     """
     steps, noise = _schedule(step_sizes, noise_stds)
-    clip = checks.real("clip", clip, 0.0)
+    clip = checks.scalar("clip", clip, 0.0)
     batch_size, n = checks.whole("batch_size", batch_size), checks.whole("n", n)
     if checks.concrete(batch_size, n) and batch_size > n:
         raise ValueError(f"batch_size={batch_size} exceeds n={n}; give batch_size <= n")

@@ -72,11 +72,19 @@ def gaussian_divergence(
         std: posterior standard deviations; 0 gives inf.
         prior_mean: chosen without the data, for instance the initial weights.
         prior_std: prior standard deviation.
+
+    Raises:
+        ValueError: for shapes that do not fit, or deviations that are not positive.
     """
     mean = checks.real("mean", mean)
     std = checks.real("std", std, 0.0)
     prior_mean = checks.real("prior_mean", prior_mean)
     prior_std = checks.real("prior_std", prior_std, 0.0, open_low=True)
+    if any(a.ndim and a.shape != mean.shape for a in (std, prior_mean, prior_std)):
+        raise ValueError(
+            f"std {std.shape}, prior_mean {prior_mean.shape} or prior_std {prior_std.shape} does "
+            f"not fit mean {mean.shape}; give that shape or one number"
+        )
     log_ratio = jnp.log(std) - jnp.log(prior_std)
     spread = jnp.expm1(2 * log_ratio) - 2 * log_ratio
     shift = ((mean - prior_mean) / prior_std) ** 2

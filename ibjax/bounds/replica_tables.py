@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import numeric
 from ibjax.bounds import checks, plugin
 from ibjax.typing import Float, JaxArray
 
@@ -20,7 +21,7 @@ class Data(NamedTuple):
 
 def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
     """Checked integer values in 0..size-1, masks and the replicas to use."""
-    values, masks = jnp.asarray(values), jnp.asarray(masks)
+    values, masks = numeric(name, values), numeric("masks", masks)
     if values.ndim != 4 or values.shape[-1] != 2:
         raise ValueError(f"{name} has shape {values.shape}; give (k1, k2, n, 2)")
     if masks.shape != values.shape[:-1]:

@@ -35,6 +35,8 @@ def algorithmic_transport(
     if far.ndim < 1:
         raise ValueError(f"costs has shape {far.shape}; give one an example: (n,)")
     rho = checks.real("lipschitz", lipschitz, 0.0)
+    if rho.ndim and rho.shape != far.shape[:-1]:
+        raise ValueError(f"lipschitz has shape {rho.shape}; give one number or {far.shape[:-1]}")
     return checks.result(
         rho * jnp.mean(far, -1),
         name="algorithmic_transport",

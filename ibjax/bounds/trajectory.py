@@ -195,7 +195,7 @@ def energy(step_sizes, noise_stds, squares, name: str) -> JaxArray:
 def _root(name: str, terms: JaxArray, sigma, reduction: str, limit=None) -> BoundValue:
     """sqrt(2 sigma^2 E sum_t terms), or the mean of the roots of single runs."""
     checks.choice("reduction", reduction, _REDUCTIONS)
-    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    sigma = checks.scalar("sigma", sigma, 0.0, open_low=True)
     runs = jnp.atleast_2d(terms).sum(-1)
     count = runs.shape[0]
     info = jnp.mean(runs)

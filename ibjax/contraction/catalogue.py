@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.contraction import checks
 from ibjax.contraction.noise import log_sech
 from ibjax.interface import Contraction
@@ -45,7 +46,7 @@ def symmetric(error: Scalar, categories: int = 2) -> Contraction:
         >>> round(float(symmetric(0.1).value), 6)
         0.64
     """
-    e, k = checks.real("error", error, 0.0, 1.0), _categories(categories)
+    e, k = checks.real("error", error, 0.0, 1.0), whole("categories", categories, 2)
     a, b = 1 - e, e / (k - 1)
     total = a + b
     return checks.from_value(
@@ -96,7 +97,7 @@ def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
     Raises:
         ValueError: for eps < 0 or fewer than two categories.
     """
-    e, k = checks.real("eps", eps, 0.0, math.inf), _categories(categories)
+    e, k = checks.real("eps", eps, 0.0, math.inf), whole("categories", categories, 2)
     if k == 2:
         value, log1m = jnp.tanh(e / 2) ** 2, 2 * log_sech(e / 2)
         return Contraction(value, log1m, "exact", "channel", "randomized response")
@@ -144,12 +145,6 @@ def poisson(low: Scalar, high: Scalar) -> Contraction:
     a = checks.real("low", low, 0.0, math.inf)
     b = checks.real("high", high, 0.0, math.inf)
     return checks.from_log1m(-((_root(b) - _root(a)) ** 2), "Poisson counts", "upper")
-
-
-def _categories(count: int) -> int:
-    if count < 2:
-        raise ValueError(f"categories={count} must be at least 2")
-    return count
 
 
 def _root(x: JaxArray) -> JaxArray:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.arguments import numeric
 from ibjax.interface import Contraction
 from ibjax.typing import CoefficientKind, JaxArray, Scope
 
@@ -23,7 +24,7 @@ def real(name: str, value: Any, low: float, high: float, *, open_low: bool = Fal
     Raises:
         ValueError: if a concrete entry lies outside the range.
     """
-    array = jnp.asarray(value)
+    array = numeric(name, value)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         array = array.astype(jnp.result_type(float))
     bad = ~((array > low) if open_low else (array >= low)) | ~(array <= high)

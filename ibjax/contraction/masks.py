@@ -1,7 +1,6 @@
 """Coefficients of layers that hide part of their input at random."""
 
-import jax.numpy as jnp
-
+from ibjax.arguments import host, numeric
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
 from ibjax.typing import JaxArray, Scalar
@@ -73,7 +72,7 @@ def subsampling(nothing_kept: Scalar) -> Contraction:
 
 def _all_dropped(rate: Scalar, count: int, name: str, reason: str) -> Contraction:
     p = checks.real("rate", rate, 0.0, 1.0)
-    if checks.concrete(count) and not (jnp.asarray(count) >= 1).all():
+    number: JaxArray = numeric(name, count).astype(p.dtype)
+    if checks.concrete(count) and not (host(name, count) >= 1).all():
         raise ValueError(f"{name}={count!r} must be at least 1")
-    number: JaxArray = jnp.asarray(count, p.dtype)
     return checks.from_log1m(number * checks.log(p), reason, kind="upper")

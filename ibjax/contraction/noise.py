@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -123,6 +124,7 @@ def jointly_gaussian(cov: Float[Array, "d d"], dim_x: int) -> Contraction:
         Makur, Zheng 2020, "Comparison of contraction coefficients for f-divergences".
     """
     c = checks.real("cov", cov, -math.inf, math.inf)
+    dim_x = whole("dim_x", dim_x)
     if c.ndim != 2 or c.shape[0] != c.shape[1] or not 0 < dim_x < c.shape[0]:
         raise ValueError(f"cov of shape {c.shape} with dim_x={dim_x}; give (d, d), 0 < dim_x < d")
     lx, lt = jnp.linalg.cholesky(c[:dim_x, :dim_x]), jnp.linalg.cholesky(c[dim_x:, dim_x:])

@@ -15,10 +15,10 @@ def dense_norm(matrix: Float[Array, "din dout"]) -> JaxArray:
         matrix: kernel of a dense layer.
 
     Raises:
-        ValueError: for another number of axes.
+        ValueError: for another number of axes, or an axis of length zero.
     """
     w = checks.real("matrix", matrix, -math.inf, math.inf)
-    if w.ndim != 2:
+    if w.ndim != 2 or 0 in w.shape:
         raise ValueError(f"matrix has shape {w.shape}; give (din, dout)")
     return jnp.linalg.svd(w, compute_uv=False)[0]
 

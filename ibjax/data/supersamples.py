@@ -1,11 +1,11 @@
 """Supersamples: pairs of examples, and masks that choose which member of each pair trains."""
 
-import operator
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.interface import Supersample
 from ibjax.typing import Int, JaxArray, Key
 
@@ -50,10 +50,10 @@ def supersample(
         the pairs exchangeable, and independent only given an unlimited pool. The complementary
         masks are an antithetic design of ours.
     """
-    size = _count("size", size)
-    n = _count("n", n)
-    supersamples = _count("supersamples", supersamples)
-    masks = _count("masks", masks)
+    size = whole("size", size)
+    n = whole("n", n)
+    supersamples = whole("supersamples", supersamples)
+    masks = whole("masks", masks)
     if 2 * n > size:
         raise ValueError(
             f"n={n} pairs need 2 n = {2 * n} different examples but size={size}: "
@@ -95,13 +95,3 @@ def _fold(key: Key, *path: JaxArray | int) -> Key:
     for step in path:
         key = jax.random.fold_in(key, step)
     return key
-
-
-def _count(name: str, value: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-    return number

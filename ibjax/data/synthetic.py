@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.arguments import whole
 from ibjax.interface import Dataset
 from ibjax.typing import Key, Scalar
 
@@ -197,5 +198,4 @@ def _concrete(name: str, value: Any) -> float:
 
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}={size} must be at least 1")
+        whole(name, size)

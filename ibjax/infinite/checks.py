@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.arguments import host, numeric
 from ibjax.typing import JaxArray
 
 
@@ -17,7 +18,7 @@ def concrete(value: Any) -> bool:
 
 def inexact(value: Any, name: str) -> JaxArray:
     """`value` as a floating-point array, refused where it holds a concrete NaN or infinity."""
-    array = jnp.asarray(value)
+    array = numeric(name, value)
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         array = array.astype(jnp.result_type(float))
     if concrete(array) and not np.all(np.isfinite(np.asarray(array))):
@@ -37,7 +38,7 @@ def inputs(x: Any, name: str) -> JaxArray:
 
 def non_negative(value: Any, name: str) -> None:
     """Refuse a concrete negative or NaN entry."""
-    if concrete(value) and not np.all(np.asarray(value) >= 0):
+    if concrete(value) and not np.all(host(name, value) >= 0):
         raise ValueError(f"{name} = {value} must be non-negative; pass a standard deviation >= 0")
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import numeric
 from ibjax.infinite import checks
 from ibjax.interface import Estimate
 from ibjax.typing import Float, JaxArray, Key
@@ -140,7 +141,7 @@ def gaussian_frontier(information: Any, correlations: Any) -> Float[JaxArray, "*
     Reference: Chechik, Globerson, Tishby and Weiss (2005), Information bottleneck for Gaussian
     variables; as published, solved for the rate.
     """
-    rate = jnp.asarray(information)
+    rate = numeric("information", information)
     rate = rate.astype(jnp.result_type(rate, float)) if rate.dtype.kind in "iu" else rate
     rho = jnp.atleast_1d(checks.inexact(correlations, "correlations"))
     checks.non_negative(rate, "information")

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import numeric
 from ibjax.typing import JaxArray
 
 
@@ -14,9 +15,9 @@ def concrete(*values: Any) -> bool:
     return not any(isinstance(v, jax.core.Tracer) for v in values)  # pyright: ignore
 
 
-def floating(value: Any) -> JaxArray:
+def floating(value: Any, name: str = "the argument") -> JaxArray:
     """An array of the precision given, or of the default one for integers."""
-    array = jnp.asarray(value)
+    array = numeric(name, value)
     if jnp.issubdtype(array.dtype, jnp.floating):
         return array
     return array.astype(jnp.result_type(float))
@@ -28,7 +29,7 @@ def samples(name: str, value: Any) -> JaxArray:
     Raises:
         ValueError: for other shapes, fewer than two samples, or values that are not finite.
     """
-    array = floating(value)
+    array = floating(value, name)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:

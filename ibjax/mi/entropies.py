@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
+from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating, samples
 from ibjax.mi.exact import log_determinant
@@ -82,7 +83,7 @@ def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
     Raises:
         ValueError: for a matrix that is not square.
     """
-    cov = floating(cov)
+    cov = floating(cov, "cov")
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
         raise ValueError(f"cov has shape {cov.shape}; it must be square")
     value = 0.5 * (cov.shape[0] * math.log(2 * math.pi * math.e) + log_determinant(cov))
@@ -121,8 +122,9 @@ def knn_entropy(
     """
     x = samples("x", x)
     n = x.shape[0]
-    if k < 1 or norm not in ("chebyshev", "euclidean"):
-        raise ValueError(f"k={k}, norm={norm!r}: give k >= 1, norm chebyshev or euclidean")
+    k = whole("k", k)
+    if norm not in ("chebyshev", "euclidean"):
+        raise ValueError(f"norm={norm!r} is unknown; give 'chebyshev' or 'euclidean'")
     reason = "coinciding samples or too few of them"
     if n <= k:
         nan = jnp.array(jnp.nan, x.dtype)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
+from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -31,7 +32,7 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
         >>> round(float(discrete([[0.5, 0.0], [0.0, 0.5]]).value), 6)
         0.693147
     """
-    table = floating(joint)
+    table = floating(joint, "joint")
     if table.ndim != 2:
         raise ValueError(f"joint has shape {table.shape}; it must be a table (k, m)")
     if concrete(table):
@@ -65,10 +66,10 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
         >>> round(float(gaussian([[1.0, 0.5], [0.5, 1.0]], dim_x=1).value), 6)
         0.143841
     """
-    cov = floating(cov)
+    cov = floating(cov, "cov")
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
         raise ValueError(f"cov has shape {cov.shape}; it must be square")
-    if not 0 < dim_x < cov.shape[0]:
+    if not 0 < whole("dim_x", dim_x) < cov.shape[0]:
         raise ValueError(f"dim_x={dim_x} must lie between 1 and {cov.shape[0] - 1}")
     if concrete(cov):
         host = np.asarray(cov)
@@ -127,12 +128,14 @@ def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Es
     Raises:
         ValueError: for a matrix that is not square or has no room for Z.
     """
-    cov = floating(cov)
-    both = dim_x + dim_y
+    cov = floating(cov, "cov")
+    both = whole("dim_x", dim_x) + whole("dim_y", dim_y)
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
         raise ValueError(f"cov has shape {cov.shape}; it must be square")
-    if dim_x < 1 or dim_y < 1 or both >= cov.shape[0]:
-        raise ValueError(f"dim_x={dim_x}, dim_y={dim_y}: give at least 1 each and leave some to Z")
+    if both >= cov.shape[0]:
+        raise ValueError(
+            f"dim_x={dim_x} and dim_y={dim_y} take all of {cov.shape[0]}; leave some to Z"
+        )
     cross = cov[:both, both:]
     given = cov[:both, :both] - cross @ jnp.linalg.solve(cov[both:, both:], cross.T)
     value = _information(given, dim_x)
@@ -164,10 +167,14 @@ def gaussian_mixture(
     Raises:
         ValueError: for means that are no vector, weights of another shape, or a negative std.
     """
-    m = floating(means)
+    m = floating(means, "means")
     if m.ndim != 1:
         raise ValueError(f"means has shape {m.shape}; give (m,), on the line")
-    w = jnp.full(m.shape, 1 / m.shape[0], m.dtype) if weights is None else floating(weights)
+    w = (
+        jnp.full(m.shape, 1 / m.shape[0], m.dtype)
+        if weights is None
+        else floating(weights, "weights")
+    )
     if w.shape != m.shape:
         raise ValueError(f"weights has shape {w.shape}; give one weight for each of {m.shape[0]}")
     if concrete(std) and not np.all(np.asarray(std) >= 0):

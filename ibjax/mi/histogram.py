@@ -7,6 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import numeric, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair
 from ibjax.typing import Array, BiasDirection, Float, Int, JaxArray
@@ -46,8 +47,7 @@ def binned(
         Panzeri and Treves (1996), Analytical estimates of limited sampling biases in different
         information measures, for the correction with occupied cells.
     """
-    if bins < 2:
-        raise ValueError(f"bins={bins} must be at least 2")
+    bins = whole("bins", bins, 2)
     if cells not in ("width", "mass"):
         raise ValueError(f"cells={cells!r} is unknown; give 'width' or 'mass'")
     x, y = pair(x, y)
@@ -78,13 +78,13 @@ def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False
     Reference:
         Panzeri and Treves (1996), as for `binned`.
     """
-    a, b = jnp.asarray(x), jnp.asarray(y)
+    a, b = numeric("x", x), numeric("y", y)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"x and y have shapes {a.shape} and {b.shape}; give two (n,) arrays")
     if a.shape[0] < 2:
         raise ValueError(f"x and y hold {a.shape[0]} samples; give at least 2")
-    whole = [jnp.issubdtype(v.dtype, jnp.integer) or v.dtype == bool for v in (a, b)]
-    if not all(whole):
+    integers = [jnp.issubdtype(v.dtype, jnp.integer) or v.dtype == bool for v in (a, b)]
+    if not all(integers):
         raise ValueError(f"x and y have dtypes {a.dtype} and {b.dtype}; give integer classes")
     value, error, ok = _count_classes(a, b, corrected)
     return Estimate(value, error, ok, _bias(corrected), "plug_in", "a constant variable")

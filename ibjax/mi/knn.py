@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma
 
+from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, pair, samples
 from ibjax.mi.host import tree_counts, twins
@@ -84,10 +85,11 @@ def ksg(
     """
     x, y = pair(x, y)
     n = x.shape[0]
-    if k < 1 or algorithm not in (1, 2) or method not in ("auto", "blocks", "tree"):
+    k = whole("k", k)
+    if algorithm not in (1, 2) or method not in ("auto", "blocks", "tree"):
         raise ValueError(
-            f"k={k}, algorithm={algorithm}, method={method!r}: give k >= 1, algorithm 1 or 2, "
-            "method auto, blocks or tree"
+            f"algorithm={algorithm!r}, method={method!r}: give algorithm 1 or 2, method auto, "
+            "blocks or tree"
         )
     if norm not in ("chebyshev", "euclidean"):
         raise ValueError(f"norm={norm!r} is unknown; give 'chebyshev' or 'euclidean'")
@@ -147,8 +149,7 @@ def conditional_ksg(
     n = x.shape[0]
     if z.shape[0] != n:
         raise ValueError(f"x has {n} samples but z {z.shape[0]}; give one z for each pair")
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
+    k = whole("k", k)
     rows = rows_at_once(n, block)
     if n <= k:
         nan = jnp.array(jnp.nan, x.dtype)

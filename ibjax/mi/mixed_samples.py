@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma
 
+from ibjax.arguments import numeric, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair, samples
 from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, rows_at_once
@@ -43,13 +44,12 @@ def ross(
         published counts, classes of one sample dropped.
     """
     x = samples("x", x)
-    labels = jnp.asarray(labels)
+    labels = numeric("labels", labels)
     if labels.ndim != 1 or labels.shape[0] != x.shape[0]:
         raise ValueError(f"labels has shape {labels.shape}; give ({x.shape[0]},), one a sample")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels has dtype {labels.dtype}; give integer classes")
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
+    k = whole("k", k)
     value, error, ok = _ross(x, labels, k, rows_at_once(x.shape[0], block))
     reason = "one class, no class of two samples, or coinciding samples within a class"
     return Estimate(value, error, ok, "down", "ross", reason)
@@ -86,8 +86,7 @@ def mixed(
     """
     x, y = pair(x, y)
     n = x.shape[0]
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
+    k = whole("k", k)
     reason = "constant inputs or too few samples"
     if n <= k:
         nan = jnp.array(jnp.nan, x.dtype)

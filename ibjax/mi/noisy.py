@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ibjax.arguments import host
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, floating, samples
 from ibjax.mi.neighbours import map_rows, rows_at_once
@@ -111,7 +111,7 @@ def sample_propagation(
     if draws < (2 if error == "monte_carlo" else 1):
         raise ValueError(f"draws={draws} are too few; give more, 2 at least for 'monte_carlo'")
     whole = error == "monte_carlo"
-    each = None if conditional is None else floating(conditional)
+    each = None if conditional is None else floating(conditional, "conditional")
     if each is not None:
         if each.ndim != 3 or each.shape[2] != s.shape[1] or min(each.shape) < 1:
             raise ValueError(
@@ -181,7 +181,9 @@ def _component_information(key: Any, s: JaxArray, beta: JaxArray, draws: int, wh
 
 def _noise(std: Scalar, like: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Whether there is noise, and a standard deviation that is safe to divide by."""
-    if concrete(std) and not np.all(np.asarray(std) >= 0):
+    beta = floating(std, "std").astype(like.dtype)
+    if beta.ndim:
+        raise ValueError(f"std has shape {beta.shape}; give one number, the same for every unit")
+    if concrete(std) and not host("std", std) >= 0:
         raise ValueError(f"std={std} must not be negative or NaN")
-    beta = jnp.asarray(std, like.dtype)
     return beta > 0, jnp.where(beta > 0, beta, 1.0)

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair
 from ibjax.mi.critics import Critic, critic
@@ -87,12 +88,11 @@ def neural(
         raise ValueError(f"critic={critic!r} is unknown; give 'separable' or 'joint'")
     if n < 20:
         raise ValueError(f"x holds {n} samples; give at least 20, to train, to stop, to measure")
-    counts = {"steps": steps, "batch": batch - 2, "every": every, "patience": patience}
-    if min(counts.values()) < 1:
-        raise ValueError(
-            f"steps={steps}, batch={batch}, every={every}, patience={patience}: give at least 1, "
-            "a batch at least 3"
-        )
+    steps, every, patience = (
+        whole(name, count)
+        for name, count in (("steps", steps), ("every", every), ("patience", patience))
+    )
+    batch = whole("batch", batch, 3)
     options = {"tau": tau, "alpha": alpha, "momentum": momentum, "learning_rate": learning_rate}
     needed = known[objective].critic
     kind = critic if needed == "ratio" else needed

@@ -88,8 +88,9 @@ def _notes(summary: Summary) -> list[str]:
     ]
     if summary.conditions:
         notes += [
-            "Last lines: the softmax on the last layer T, on held-out examples. Moment residual:",
-            "rms correlation of T with its errors. Duality gap: its loss less what it expects.",
+            "Last lines: the softmax on the last layer T, on held-out examples.",
+            "Moment residual: rms correlation of T with its errors (noise: 1/sqrt(examples)).",
+            "Duality gap: its loss less the loss it expects; positive is overconfident.",
         ]
     if summary.diverged.sum():
         counts = ", ".join(f"depth {d}: {int(c)}" for d, c in zip(summary.depths, summary.diverged))

@@ -96,7 +96,7 @@ def test_options_are_checked_and_both_are_listed(tmp_path):
 
 
 def test_known_points_of_the_curve_are_drawn_beside_ours(tmp_path, monkeypatch):
-    line = bottleneck.Bottleneck(*[np.linspace(0, 1, 12)] * 9)
+    line = bottleneck.Bottleneck(*[np.linspace(0, 1, 16)] * 9)
     monkeypatch.setattr(ib_curve, "noisy_rule", lambda *_: {"ib": line, "dual": line})
     rows = [ib_curve.Row("made up", 2.0, (0.5, 0.25), (0.5, 0.26))]
     monkeypatch.setattr(ib_curve, "points", lambda: rows)

@@ -8,6 +8,18 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Four fifths of the suite's time is compilation. Programs are shared between workers and with the
+# processes tests start, and kept for the next run; JAX's keys hold versions and flags.
+_CACHE = {
+    "jax_compilation_cache_dir": str(Path(__file__).parents[1] / ".pytest_cache" / "xla"),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    for _name, _value in _CACHE.items():
+        os.environ[_name.upper()] = str(_value)
+        jax.config.update(_name, _value)
+
 settings.register_profile(
     "ibjax",
     deadline=None,
@@ -27,7 +39,7 @@ def few_memory_maps():
     """
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+    if maps.exists() and maps.read_bytes().count(b"\n") > 35_000:
         from ibjax.langevin import replicas
 
         replicas._compile.cache_clear()

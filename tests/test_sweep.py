@@ -157,7 +157,8 @@ def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
     store = path.with_suffix(".cells")
     options = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6"
     command = [sys.executable, "-m", "ibjax", "run", *options.split(), "--checkpoints", "2"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     rng, whole, patience = np.random.default_rng(0), {}, 8.0
     for _ in range(int(os.environ.get("IBJAX_KILLS", "2"))):
         child = subprocess.Popen(

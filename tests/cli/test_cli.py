@@ -15,12 +15,13 @@ SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --ste
 
 
 def ibjax(*arguments, cwd=None, **environment):
+    inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     return subprocess.run(
         [sys.executable, "-m", "ibjax", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "140", **environment},
+        env={**inherited, "COLUMNS": "140", **environment},
         timeout=240,
     )
 

@@ -13,7 +13,7 @@ from ibjax import bounds, data, langevin, maxent, networks
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
-from ibjax.langevin.replicas import Progress, vectorised
+from ibjax.langevin.replicas import Progress, replica_keys, vectorised
 from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
 from ibjax.typing import JaxArray, Key
@@ -227,8 +227,7 @@ def retrained(
     run = langevin.make_run(config, network, pool.x, n)
     values = jax.tree.map(np.float32, configuration.hyper(config))
     over = vectorised(config.mapping)
-    fold = jax.random.fold_in
-    keys = jax.vmap(lambda r: fold(fold(key, r // inner), r % inner))(np.arange(outer * inner))
+    keys = replica_keys(key, outer, inner, config.shared_randomness)
 
     @jax.jit
     def program(keys, index, mask, shown, x, y):
@@ -236,7 +235,7 @@ def retrained(
             state = run.init(key, values)
             state = run.advance(state, 0, config.steps, key, values, index, mask, x, y)
             params = run.unravel(state.weights)
-            noise = fold(fold(key, EVALUATION), config.steps)
+            noise = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), config.steps)
             _, features = network.apply(params, x[shown], noise, values)
             return features[-1], params["head"]["kernel"], params["head"]["bias"]
 

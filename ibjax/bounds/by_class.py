@@ -156,7 +156,7 @@ def information_profile(
 
 
 def _layer(codes, masks, valid, correction):
-    codes = jnp.asarray(codes)
+    codes = numeric("layers", codes)
     if codes.ndim != 4 or codes.shape[-1] != 2:
         raise ValueError(f"layers holds a shape {codes.shape}; give (k1, k2, n, 2)")
     names = plugin.relabel(jnp.swapaxes(codes, 0, 1))

@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
 from ibjax.langevin import batches, hosts
+from ibjax.langevin.checks import pool_arrays
 from ibjax.langevin.config import Config, hyper, schedules, static
 from ibjax.langevin.gradients import check_loss
 from ibjax.langevin.run import Run, make_run
@@ -83,7 +84,7 @@ def run_replicas(
 
 def _run(key, config, dataset, supersample, progress) -> Evidence:
     index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
-    x, y = _checked(dataset, index, mask)
+    x, y = pool_arrays(dataset, index, mask)
     k1, k2, n = mask.shape
     b = batches.size(n, config.batch_size, config.batching)
     network = build(config.network, dataset.num_classes, x.shape[1:])
@@ -95,7 +96,7 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
     values, x, y = jax.device_put((values, x, y), whole)
-    keys = _replica_keys(key, k1, k2, config.shared_randomness)
+    keys = replica_keys(key, k1, k2, config.shared_randomness)
     pairs = np.repeat(index, k2, axis=0).astype(np.int32)
     masks = mask.reshape(total, n).astype(np.int32)
 
@@ -288,7 +289,7 @@ def vectorised(mapping: str) -> Callable[..., Any]:
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)
 
 
-def _replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
+def replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
     """Keys (k1 * k2,): replica (s, u) has the same one whatever k1 and k2 are."""
     if shared:
         return jnp.broadcast_to(key, (k1 * k2,))
@@ -301,34 +302,3 @@ def _replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
 def _checkpoints(config: Config) -> tuple[int, ...]:
     each = config.steps / config.checkpoints
     return tuple(round(each * (i + 1)) for i in range(config.checkpoints))
-
-
-def _checked(dataset: Dataset, index: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
-    x = np.asarray(dataset.x, np.float32)
-    y = np.asarray(dataset.y, np.int32)
-    if index.ndim != 3 or index.shape[2] != 2:
-        raise ValueError(f"supersample.index has shape {index.shape}; it must be (k1, n, 2)")
-    if mask.ndim != 3 or (mask.shape[0], mask.shape[2]) != index.shape[:2]:
-        raise ValueError(
-            f"supersample.mask has shape {mask.shape}; with index {index.shape} it must be "
-            f"({index.shape[0]}, k2, {index.shape[1]})"
-        )
-    if index.shape[1] < 2:
-        raise ValueError(f"n={index.shape[1]} training examples are too few; give n >= 2")
-    if index.min() < 0 or index.max() >= len(x):
-        raise ValueError(
-            f"supersample.index reaches from {index.min()} to {index.max()} but the data set "
-            f"{dataset.name!r} has {len(x)} examples; draw it with size={len(x)}"
-        )
-    if not np.isin(mask, (0, 1)).all():
-        raise ValueError("supersample.mask must hold 0 and 1 only")
-    if len(x) != len(y):
-        raise ValueError(f"dataset.x has {len(x)} examples but dataset.y {len(y)}; match them")
-    if y.min() < 0 or y.max() >= dataset.num_classes:
-        raise ValueError(
-            f"dataset.y reaches from {y.min()} to {y.max()}; labels must lie in "
-            f"0..{dataset.num_classes - 1} (num_classes={dataset.num_classes})"
-        )
-    if not np.isfinite(x).all():
-        raise ValueError("dataset.x holds NaN or infinite values; remove those examples first")
-    return x, y

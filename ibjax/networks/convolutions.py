@@ -1,56 +1,19 @@
-"""Convolutions and batch normalisation with channels first and the batch last.
+"""Convolutions with channels first and the batch last.
 
 With activations ``(channels, rows, columns, batch)`` every window of a convolution is a
-contiguous slice, the convolution a plain matrix product and a batch statistic a row sum. Nothing
-becomes a grouped convolution under `vmap` or leaves the fast path of the CPU inside a loop.
+contiguous slice and the convolution a plain matrix product. Nothing becomes a grouped
+convolution under `vmap` or leaves the fast path of the CPU inside a loop.
 """
 
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ibjax.networks.products import Product, full
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
-
-Product = Callable[[Array, Array], Array]
-"""A matrix product in the precision of the network."""
-
-
-def full(a: Array, b: Array) -> Array:
-    """Matrix product in the precision of its arguments."""
-    return a @ b
-
-
-def half(a: Array, b: Array) -> Array:
-    """Matrix product of bfloat16 roundings, summed in float32; the same for its derivatives."""
-    return _half(a, b)
-
-
-@jax.custom_vjp
-def _half(a: Array, b: Array) -> Array:
-    return _rounded(a, b)
-
-
-def _rounded(a: Array, b: Array) -> Array:
-    low = jnp.bfloat16
-    return jnp.matmul(a.astype(low), b.astype(low), preferred_element_type=jnp.float32)
-
-
-def _half_forward(a: Array, b: Array):
-    a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
-    return jnp.matmul(a, b, preferred_element_type=jnp.float32), (a, b)
-
-
-def _half_backward(kept, d: Array):
-    a, b = kept
-    d = d.astype(jnp.bfloat16)
-    product = partial(jnp.matmul, preferred_element_type=jnp.float32)
-    return product(d, b.T), product(a.T, d)
-
-
-_half.defvjp(_half_forward, _half_backward)
 
 
 def size_after(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -80,111 +43,134 @@ def convolve(
         stride: distance between windows.
         padding: zeros on each side.
         product: the matrix product.
+
+    Raises:
+        ValueError: weights of another size, or a kernel that does not fit.
     """
-    channels, rows, columns, batch = x.shape
+    channels, rows, columns, _ = x.shape
     if weights.shape[1] != kernel * kernel * channels:
         raise ValueError(
             f"weights has shape {weights.shape}; a kernel of side {kernel} on {channels} channels "
             f"needs (out, {kernel * kernel * channels})"
         )
-    high = size_after(rows, kernel, stride, padding)
-    wide = size_after(columns, kernel, stride, padding)
-    if high < 1 or wide < 1:
-        raise ValueError(f"x has shape {x.shape}; a kernel of side {kernel} does not fit in it")
+    whole = (rows + 2 * padding) % stride == 0 and (columns + 2 * padding) % stride == 0
+    if channels > 1 and stride > 1 and kernel % stride == 0 and whole:
+        _sides_after(x, kernel, stride, padding)
+        return _by_blocks(weights, x, kernel, stride, padding, product)
+    seen = patches(x, kernel, stride, padding)
+    y = product(weights, seen.reshape(seen.shape[0], -1))
+    return y.reshape(-1, *seen.shape[1:])
+
+
+def patches(
+    x: Float[Array, "channels rows columns batch"], kernel: int, stride: int, padding: int
+) -> Float[Array, "fan_in rows_after columns_after batch"]:
+    """What each window of a convolution sees, in the order (kernel, kernel, channels).
+
+    Args:
+        x: activations.
+        kernel: side of the square kernel.
+        stride: distance between windows.
+        padding: zeros on each side.
+
+    Raises:
+        ValueError: a kernel that does not fit.
+    """
+    high, wide = _sides_after(x, kernel, stride, padding)
     if padding:
         x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    blocks = channels > 1 and stride > 1 and kernel % stride == 0
-    if blocks and x.shape[1] % stride == 0 and x.shape[2] % stride == 0:
-        return _by_blocks(weights, x, kernel, stride, high, wide, product)
     if (high, wide) == (1, 1):
-        # One window: the activations are its patch already, in the order of channels first.
-        tall = weights.reshape(-1, kernel, kernel, channels).transpose(0, 3, 1, 2)
-        seen = x[:, :kernel, :kernel].reshape(-1, batch)
-        return product(tall.reshape(weights.shape), seen).reshape(-1, 1, 1, batch)
+        seen = x[:, :kernel, :kernel].transpose(1, 2, 0, 3)
+        return seen.reshape(-1, 1, 1, x.shape[-1])
     windows = [
         x[:, i : i + (high - 1) * stride + 1 : stride, j : j + (wide - 1) * stride + 1 : stride]
         for i in range(kernel)
         for j in range(kernel)
     ]
-    columns_of = jnp.concatenate(windows, 0).reshape(-1, high * wide * batch)
-    return product(weights, columns_of).reshape(-1, high, wide, batch)
+    return jnp.concatenate(windows, 0)
 
 
-def _by_blocks(weights, x, kernel, stride, high, wide, product) -> Array:
-    channels, rows, columns, batch = x.shape
-    out, taps = weights.shape[0], kernel // stride
-    h, w = rows // stride, columns // stride
-    cut = x.reshape(channels, h, stride, w, stride, batch)
-    corners = [cut[:, :, i, :, j] for i in range(stride) for j in range(stride)]
-    blocks = jnp.concatenate(corners, 0).reshape(-1, h * w * batch)
+def _sides_after(x: Array, kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    high, wide = (size_after(side, kernel, stride, padding) for side in x.shape[1:3])
+    if high < 1 or wide < 1:
+        raise ValueError(f"x has shape {x.shape}; a kernel of side {kernel} does not fit in it")
+    return high, wide
+
+
+def _by_blocks(weights, x, kernel, stride, padding, product) -> Array:
+    channels, out, taps = x.shape[0], weights.shape[0], kernel // stride
+    blocks: Any = _cut(x, stride, padding)
     kernels = weights.reshape(out, taps, stride, taps, stride, channels)
     kernels = kernels.transpose(1, 3, 0, 2, 4, 5).reshape(taps * taps * out, -1)
-    met = product(kernels, blocks).reshape(taps, taps, out, h, w, batch)
+    met = product(kernels, blocks.reshape(blocks.shape[0], -1))
+    return _shifted(met.reshape(taps, taps, out, *blocks.shape[1:]))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _cut(x: Array, stride: int, padding: int) -> Array:
+    """Corners of the stride x stride blocks of the padded image, one after the other.
+
+    The derivative puts the blocks together again in one transposition; that of strided slices
+    would be a sum of stride^2 scattered images.
+    """
+    zero = jnp.zeros((), x.dtype)
+    down, across = ([_corner(i, s, stride, padding) for i in range(stride)] for s in x.shape[1:3])
+    corners = [
+        jax.lax.pad(x[:, i::stride, j::stride], zero, ((0, 0, 0), p, q, (0, 0, 0)))
+        for i, p in down
+        for j, q in across
+    ]
+    return jnp.concatenate(corners, 0)
+
+
+def _corner(place: int, size: int, stride: int, padding: int) -> tuple[int, tuple[int, int, int]]:
+    """First pixel of a corner along one side, and the zeros before, after and between."""
+    before = max(-((place - padding) // stride), 0)
+    first = place - padding + before * stride
+    inside = len(range(first, size, stride))
+    return first, (before, (size + 2 * padding) // stride - before - inside, 0)
+
+
+def _cut_forward(x: Array, stride: int, padding: int):
+    return _cut(x, stride, padding), jnp.zeros((*x.shape[:3], 0))
+
+
+def _cut_backward(stride: int, padding: int, like: Array, d: Array):
+    channels, rows, columns, _ = like.shape
+    _, h, w, batch = d.shape
+    d = d.reshape(stride, stride, channels, h, w, batch).transpose(2, 3, 0, 4, 1, 5)
+    d = d.reshape(channels, h * stride, w * stride, batch)
+    return (d[:, padding : padding + rows, padding : padding + columns],)
+
+
+_cut.defvjp(_cut_forward, _cut_backward)
+
+
+@jax.custom_vjp
+def _shifted(met: Array) -> Array:
+    """Sum over taps of what they met, each moved back by its place.
+
+    The derivative is padded once and sliced for every tap: left to itself, XLA computes the
+    derivative anew for each.
+    """
+    taps, _, _, h, w, _ = met.shape
+    high, wide = h - taps + 1, w - taps + 1
     parts = [met[i, j, :, i : i + high, j : j + wide] for i in range(taps) for j in range(taps)]
     return sum(parts[1:], parts[0])
 
 
-def normalise(
-    y: Float[Array, "channels *positions batch"],
-    scale: Float[Array, " channels"],
-    bias: Float[Array, " channels"],
-    weights: Float[Array, " batch"] | None,
-    epsilon: float,
-) -> tuple[Array, Array, Array]:
-    """Batch normalisation followed by relu, with the statistics it used.
-
-    Args:
-        y: activations before it.
-        scale: gamma.
-        bias: beta.
-        weights: how much each example counts in the statistics, or None for equally.
-        epsilon: added to the variance.
-
-    Returns:
-        relu of the normalised activations, the mean and the (biased) variance of each channel,
-        which carry no derivative.
-    """
-    if weights is not None:
-        weights = weights / (jnp.sum(weights) * (y[0].size // y.shape[-1]))
-    return _normalise(y, scale, bias, weights, epsilon)
+def _shifted_forward(met: Array):
+    return _shifted(met), jnp.zeros((met.shape[0], 0))
 
 
-def _mean(x: Array, weights: Array | None) -> Array:
-    """Mean of each channel; `weights` are per example and sum to one over all positions."""
-    if weights is None:
-        return jnp.mean(x.reshape(x.shape[0], -1), axis=1)
-    return jnp.sum((x * weights).reshape(x.shape[0], -1), axis=1)
+def _shifted_backward(like: Array, d: Array):
+    taps, edge = like.shape[0], like.shape[0] - 1
+    d = jnp.pad(d, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    d = jax.lax.optimization_barrier(d)
+    h, w = d.shape[1] - edge, d.shape[2] - edge
+    places = [(edge - i, edge - j) for i in range(taps) for j in range(taps)]
+    parts = jnp.stack([d[:, i : i + h, j : j + w] for i, j in places])
+    return (parts.reshape(taps, taps, *parts.shape[1:]),)
 
 
-def _along(v: Array, like: Array) -> Array:
-    return v.reshape(-1, *(1,) * (like.ndim - 1))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _normalise(y, scale, bias, weights, epsilon):
-    return _forward(y, scale, bias, weights, epsilon)[0]
-
-
-def _forward(y, scale, bias, weights, epsilon):
-    mean = _mean(y, weights)
-    centred = y - _along(mean, y)
-    variance = _mean(centred**2, weights)
-    rate = jax.lax.rsqrt(variance + epsilon)
-    out = jax.nn.relu(centred * _along(scale * rate, y) + _along(bias, y))
-    return (out, mean, variance), (y, scale, bias, weights, mean, rate)
-
-
-def _backward(epsilon, kept, derivatives):
-    y, scale, bias, weights, mean, rate = kept
-    unit = (y - _along(mean, y)) * _along(rate, y)
-    d = jnp.where(unit * _along(scale, y) + _along(bias, y) > 0, derivatives[0], 0.0)
-    rows = d.reshape(d.shape[0], -1)
-    d_bias = jnp.sum(rows, axis=1)
-    d_scale = jnp.sum(rows * unit.reshape(rows.shape), axis=1)
-    shares = 1 / rows.shape[1] if weights is None else weights
-    through = _along(d_bias, y) + unit * _along(d_scale, y)
-    d_y = _along(scale * rate, y) * (d - shares * through)
-    return d_y, d_scale, d_bias, None if weights is None else jnp.zeros_like(weights)
-
-
-_normalise.defvjp(_forward, _backward)
+_shifted.defvjp(_shifted_forward, _shifted_backward)

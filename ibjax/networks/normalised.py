@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import BatchStatistics, Hyper, LayerFacts, Network
-from ibjax.networks.convolutions import convolve, full, half, normalise, size_after
+from ibjax.networks.convolutions import convolve, patches, size_after
+from ibjax.networks.normalisation import normalise, normalised_product
+from ibjax.networks.products import full, half
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -33,8 +35,9 @@ class NormalisedCNN:
         width: units of the dense hidden layer (relu, not normalised).
         momentum: weight of the newest batch in the running statistics.
         epsilon: added to variances.
-        precision: "float32", or "bfloat16" for the factors of every matrix product, which are
-            summed in float32; weights, statistics and optimiser stay in float32.
+        precision: "float32", or "bfloat16" for the factors of the matrix products, which are
+            summed in float32; weights, statistics and optimiser stay in float32, and so does
+            the product of a first layer with few inputs (nothing is gained there).
     """
 
     convolutions: tuple[Convolution, ...] = (
@@ -167,8 +170,13 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
         for i, (_, kernel, stride, padding) in enumerate(config.convolutions):
             name = f"conv {i + 1}"
             p = params[name]
-            y = convolve(p["kernel"], h, kernel, stride, padding, product)
-            h, mean, variance = normalise(y, p["scale"], p["bias"], weights, config.epsilon)
+            rest = p["scale"], p["bias"], weights, config.epsilon
+            if i == 0 and p["kernel"].shape[1] <= 2 * p["kernel"].shape[0]:
+                x = patches(h, kernel, stride, padding)
+                h, mean, variance = normalised_product(p["kernel"], x, *rest)
+            else:
+                y = convolve(p["kernel"], h, kernel, stride, padding, product)
+                h, mean, variance = normalise(y, *rest)
             seen[name] = {"mean": mean, "variance": variance}
             features.append(h)
         logits, last = top(params, h)

@@ -6,7 +6,9 @@ import pytest
 from ibjax import data, langevin
 from ibjax.interface import Dataset, Hyper
 from ibjax.networks import NormalisedCNN, build, normalised
-from ibjax.networks.convolutions import convolve, half, normalise
+from ibjax.networks.convolutions import convolve, patches
+from ibjax.networks.normalisation import normalise, normalised_product
+from ibjax.networks.products import full, half
 
 HYPER = Hyper(0.1, 100.0)
 SMALL = NormalisedCNN(((4, 4, 2, 1), (6, 3, 1, 0)), 5)
@@ -14,7 +16,16 @@ SMALL = NormalisedCNN(((4, 4, 2, 1), (6, 3, 1, 0)), 5)
 
 @pytest.mark.parametrize(
     ("side", "channels", "kernel", "stride", "padding"),
-    [(8, 1, 4, 2, 1), (8, 3, 4, 2, 1), (7, 3, 3, 2, 0), (3, 5, 3, 1, 0), (6, 2, 3, 1, 1)],
+    [
+        (8, 1, 4, 2, 1),
+        (8, 3, 4, 2, 1),
+        (10, 2, 6, 2, 4),
+        (9, 2, 6, 3, 0),
+        (4, 2, 6, 3, 4),
+        (7, 3, 3, 2, 0),
+        (3, 5, 3, 1, 0),
+        (6, 2, 3, 1, 1),
+    ],
 )
 def test_every_way_of_convolving_is_the_convolution(side, channels, kernel, stride, padding):
     x = jax.random.normal(jax.random.key(0), (channels, side, side, 4))
@@ -61,6 +72,57 @@ def test_normalisation_and_its_derivative_are_those_of_the_plain_formula(weighte
         d = d * (w > 0)  # the engine gives a padding example no derivative of its own
     mine, peer = (jax.vjp(f, y, scale, bias)[1](d) for f in (ours, plain))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), mine, peer)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_normalised_product_is_the_normalisation_of_the_product(weighted, x64):
+    draw = jax.random.normal(jax.random.key(0), (2, 5, 5, 6))
+    kernel = jax.random.normal(jax.random.key(1), (4, 18))
+    scale, bias = jnp.array([1.0, 0.5, -2.0, 0.1]), jnp.array([0.1, 0.0, 0.3, -1.0])
+    w = jnp.array([1.0, 2.0, 1.0, 0.0, 1.0, 0.5]) if weighted else None
+    counts = jnp.ones(6) if w is None else w > 0
+
+    def short(kernel, x, scale, bias):
+        return normalised_product(kernel, patches(x, 3, 1, 0), scale, bias, w, 1e-5)
+
+    def long(kernel, x, scale, bias):
+        return normalise(convolve(kernel, x, 3, 1, 0), scale, bias, w, 1e-5)
+
+    # Far from zero: the covariance of the patches must not be a difference of large numbers.
+    inputs = kernel, 1e4 + draw, scale, bias
+    for mine, theirs in zip(short(*inputs), long(*inputs)):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
+    d = jax.random.normal(jax.random.key(2), (4, 3, 3, 6)) * counts
+    pulls = (jax.vjp(lambda *a, f=f: f(*a)[0], kernel, draw, *inputs[2:])[1] for f in (short, long))
+    for mine, theirs in zip(*(pull(d) for pull in pulls)):
+        np.testing.assert_allclose(mine, theirs, atol=1e-11)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_first_layer_gives_the_same_either_way(precision):
+    # 27 inputs a window: 14 channels take the moments of the patches, 13 those of the outputs.
+    images = jax.random.uniform(jax.random.key(0), (6, 7, 7, 3))
+    for channels in (13, 14):
+        network = build(NormalisedCNN(((channels, 3, 2, 0),), 5, precision=precision), 2, (7, 7, 3))
+        params = network.init(jax.random.key(1), None)
+        logits, after = network.batch_statistics.train(
+            params, network.batch_statistics.init(), images, None, None, HYPER
+        )
+        y = convolve(params["conv 1"]["kernel"], jnp.moveaxis(images, (0, 3), (3, 0)), 3, 2, 0)
+        np.testing.assert_allclose(after["conv 1"]["mean"], 0.1 * y.mean((1, 2, 3)), atol=1e-3)
+        spread = 0.9 + 0.1 * y.reshape(channels, -1).var(1, ddof=1)
+        np.testing.assert_allclose(after["conv 1"]["variance"], spread, atol=1e-3)
+        assert logits.dtype == jnp.float32
+
+
+def test_products_have_the_derivatives_of_a_matrix_product(x64):
+    a = jax.random.normal(jax.random.key(0), (3, 4))
+    b = jax.random.normal(jax.random.key(1), (4, 5))
+    d = jax.random.normal(jax.random.key(2), (3, 5))
+    for mine, exact in zip(jax.vjp(full, a, b)[1](d), (d @ b.T, a.T @ d)):
+        np.testing.assert_allclose(mine, exact, atol=1e-13)
+    together = jax.vmap(lambda d: jax.vjp(full, a, b)[1](d)[0])(jnp.stack([d, 2 * d]))
+    np.testing.assert_allclose(together[1], 2 * d @ b.T, atol=1e-12)
 
 
 def test_half_precision_products_stay_within_their_rounding():

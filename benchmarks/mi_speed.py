@@ -35,8 +35,9 @@ for case in sys.argv[3:]:
         pass
     try:
         import bmi
-        kind = bmi.estimators.KSGChebyshevEstimator
-        calls["bmi"] = lambda: kind(neighborhoods=(3,)).estimate(x, y)
+        kind = bmi.estimators.KSGEnsembleFirstEstimator
+        settings = {"neighborhoods": (3,), "standardize": False, "metric_x": "chebyshev"}
+        calls["bmi"] = lambda: kind(**settings).estimate(x, y)
     except ImportError:
         pass
     for name, call in calls.items():

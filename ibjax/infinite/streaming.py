@@ -41,7 +41,8 @@ def stream(
         out: Kernels of arrays (n1, n2) to fill, for instance np.memmap on a disk; None allocates.
 
     Returns:
-        Kernels of NumPy arrays. Device memory does not depend on n1, n2; `stream_bytes` states it.
+        Kernels of NumPy arrays, symmetric to the last bit for x1 against itself. Device memory
+        does not depend on n1, n2; `stream_bytes` states it.
 
     Raises:
         ValueError: wrong shapes, NaN, a block that is not a positive integer.
@@ -66,6 +67,9 @@ def stream(
             b = slice(j * size, min((j + 1) * size, n2))
             for target, value in zip(out, program(left, right), strict=True):
                 part = np.asarray(value)[: a.stop - a.start, : b.stop - b.start]
+                if x2 is None and i == j:
+                    # Rounding need not be the same on both sides of the diagonal.
+                    part = np.triu(part) + np.triu(part, 1).T
                 target[a, b] = part
                 if x2 is None and i != j:
                     target[b, a] = part.T

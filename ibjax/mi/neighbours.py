@@ -12,7 +12,7 @@ from ibjax.typing import Array, JaxArray
 
 
 def rows_at_once(n: int, block: int | None) -> int:
-    """How many samples to compare with all n at once: about 4 MB of float32 on a CPU.
+    """How many samples to compare with all n at once: about 2 MB of float32 on a CPU.
 
     Raises:
         ValueError: for a block below 1.
@@ -20,7 +20,7 @@ def rows_at_once(n: int, block: int | None) -> int:
     if block is not None and block < 1:
         raise ValueError(f"block={block} must be at least 1; None chooses it from n")
     if block is None:
-        cells = 2**20 if jax.default_backend() == "cpu" else 2**26
+        cells = 2**19 if jax.default_backend() == "cpu" else 2**26
         block = max(1, cells // n)
     return min(block, n)
 

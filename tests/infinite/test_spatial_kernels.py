@@ -184,8 +184,7 @@ def test_finite_networks_converge_to_the_kernels(name):
     limit = compiled(net, x)
     for values, kernel in zip(samples, limit, strict=True):
         error = np.std(values, 0, ddof=1) / len(keys) ** 0.5
-        # Half a percent for the 1/width correction of the tangent kernel.
-        assert np.all(np.abs(np.mean(values, 0) - kernel) < 5 * error + 0.005 * np.abs(kernel))
+        assert np.all(np.abs(np.mean(values, 0) - kernel) < 5 * error)
         assert np.max(error / np.max(np.abs(kernel))) < 0.15
 
 

@@ -20,6 +20,7 @@ from ibjax.mi.neighbours import (
     kth_smallest,
     map_rows,
     psi,
+    repeated,
     rows_at_once,
 )
 from ibjax.typing import Array, Float, JaxArray
@@ -167,19 +168,18 @@ def _by_blocks(x: JaxArray, y: JaxArray, k: int, algorithm: int, rows: int, larg
         dx, dy = distance(x, x[i]), distance(y, y[i])
         joint = jnp.where(jnp.arange(n) == i, jnp.inf, jnp.maximum(dx, dy))
         radius = kth_smallest(joint, k)
-        twin = jnp.stack([jnp.sum(dx == 0) > 1, jnp.sum(dy == 0) > 1])
         if algorithm == 1:
             # the sample itself is at distance 0 < radius, which makes these n_x + 1, n_y + 1
-            return count(dx < radius), count(dy < radius), radius, twin
+            return count(dx < radius), count(dy < radius), radius
         ex = jnp.max(jnp.where(joint <= radius, dx, 0.0))
         ey = jnp.max(jnp.where(joint <= radius, dy, 0.0))
-        return count(dx <= ex) - 1, count(dy <= ey) - 1, radius, twin
+        return count(dx <= ex) - 1, count(dy <= ey) - 1, radius
 
-    nx, ny, radius, twin = map_rows(one, n, rows)
+    nx, ny, radius = map_rows(one, n, rows)
     shift = psi(k) + psi(n) - (0.0 if algorithm == 1 else 1 / k)
     terms = jnp.sum(digamma(jnp.maximum(jnp.stack([nx, ny]), 1.0)), axis=0)
     value, error = _mean(shift - terms, x.dtype)
-    ok = jnp.all(radius > 0) & jnp.all(jnp.mean(twin, axis=0) <= _TOLERATED_TWINS)
+    ok = jnp.all(radius > 0) & _few_twins(x, y, rows)
     ok = ok & (jnp.mean(jnp.minimum(nx, ny) <= k) <= _DETERMINED)
     return value, error, ok & jnp.isfinite(value)
 
@@ -193,14 +193,17 @@ def _conditionally(x: JaxArray, y: JaxArray, z: JaxArray, k: int, rows: int):
         xz, yz = jnp.maximum(dx, dz), jnp.maximum(dy, dz)
         joint = jnp.where(jnp.arange(n) == i, jnp.inf, jnp.maximum(xz, yz))
         radius = kth_smallest(joint, k)
-        twin = jnp.stack([jnp.sum(d == 0) > 1 for d in (dx, dy)])
-        return jnp.stack([count(d < radius) for d in (xz, yz, dz)]), radius, twin
+        return jnp.stack([count(d < radius) for d in (xz, yz, dz)]), radius
 
-    counts, radius, twin = map_rows(one, n, rows)
+    counts, radius = map_rows(one, n, rows)
     each = digamma(jnp.maximum(counts, 1.0))
     value, error = _mean(psi(k) - (each[:, 0] + each[:, 1] - each[:, 2]), x.dtype)
-    ok = jnp.all(radius > 0) & jnp.all(jnp.mean(twin, axis=0) <= _TOLERATED_TWINS)
+    ok = jnp.all(radius > 0) & _few_twins(x, y, rows)
     return value, error, ok & jnp.isfinite(value)
+
+
+def _few_twins(x: JaxArray, y: JaxArray, rows: int) -> JaxArray:
+    return jnp.maximum(repeated(x, rows), repeated(y, rows)) <= _TOLERATED_TWINS
 
 
 def _mean(local: JaxArray, dtype) -> tuple[JaxArray, JaxArray]:

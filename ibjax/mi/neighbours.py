@@ -80,6 +80,19 @@ def kth_smallest(distances: Array, k: int, wanted: Array | int | None = None) ->
     return jax.lax.fori_loop(0, k - 1, step, smallest)
 
 
+def repeated(points: Array, rows: int) -> JaxArray:
+    """The share of samples, (n, d), that have a twin: another sample equal in every coordinate."""
+    points = jnp.asarray(points)
+    n, d = points.shape
+    if d > 8:  # a comparison of all pairs compiles sooner than a sort by many coordinates
+        twin = map_rows(lambda i: jnp.sum(chebyshev(points, points[i]) == 0) > 1, n, rows)
+        return jnp.mean(twin)
+    ordered = points[jnp.lexsort(tuple(points.T))]
+    same = jnp.all(ordered[1:] == ordered[:-1], axis=1)
+    end = jnp.zeros(1, bool)
+    return jnp.mean(jnp.concatenate([same, end]) | jnp.concatenate([end, same]))
+
+
 def psi(k: int) -> float:
     """Digamma of a known number, in double precision whatever that of the samples."""
     from scipy.special import digamma

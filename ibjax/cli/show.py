@@ -20,6 +20,8 @@ class Show:
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
     """How to print: the table for people or documents, every number as CSV, or the papers the
     bounds are from as BibTeX. Only "terminal" draws the picture."""
+    table: Path | None = None
+    """Where to write the table as well: .md, .tex, .csv or .parquet."""
     picture: Path | None = None
     """Where to draw the picture: .png, .pdf or .svg; beside the results file by default."""
 
@@ -34,6 +36,8 @@ def execute(command: Show) -> None:
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
+    if command.table is not None:
+        report.write_table(dataset, command.table, command.checkpoint)
     if command.format == "terminal":
         present(dataset, command.file, command.checkpoint, command.picture)
     elif command.format == "bibtex":

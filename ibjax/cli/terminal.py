@@ -26,7 +26,8 @@ def prepare_devices(cache: bool) -> None:
     """
     import jax
 
-    if "XLA_FLAGS" not in os.environ and not os.environ.get("JAX_NUM_CPU_DEVICES"):
+    chosen = "device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen and not os.environ.get("JAX_NUM_CPU_DEVICES"):
         try:
             jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
         except RuntimeError:

@@ -1,12 +1,18 @@
-"""The table of a sweep for documents (Markdown, LaTeX) and for programs (CSV)."""
+"""The table of a sweep for documents (Markdown, LaTeX) and for programs (CSV, Parquet)."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ibjax.report.summary import Summary, summarise
 from ibjax.report.table import cell
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
+
+TABLES = (".md", ".tex", ".csv", ".parquet")
+"""What tables can be written as."""
 
 
 def markdown(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
@@ -30,9 +36,19 @@ def latex(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
 
 
 def csv(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
-    """Every number at full precision: a line a depth and quantity.
+    """Every number at full precision: a line a depth and quantity, as in `frame`.
 
-    Columns: depth, step, name, kind, value, half_width_95, vacuous. A missing value is empty.
+    Args:
+        dataset: a results file.
+        checkpoint: which evaluation along training.
+    """
+    return frame(dataset, checkpoint).to_csv(index=False)
+
+
+def frame(dataset: "xarray.Dataset", checkpoint: int = -1) -> "pandas.DataFrame":
+    """Every number at full precision, a row a depth and quantity.
+
+    Columns: depth, step, name, kind, value, half_width_95, vacuous. A missing value is NaN.
 
     Args:
         dataset: a results file.
@@ -54,7 +70,43 @@ def csv(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
         for i, depth in enumerate(summary.depths)
         for row in (*summary.rows, *summary.conditions)
     ]
-    return pandas.DataFrame(lines).to_csv(index=False)
+    return pandas.DataFrame(lines)
+
+
+def write_table(dataset: "xarray.Dataset", path: Path, checkpoint: int = -1) -> None:
+    """Write the table to a file, whole or not at all, in the format of its ending.
+
+    Args:
+        dataset: a results file.
+        path: .md, .tex, .csv or .parquet; an existing file is replaced.
+        checkpoint: which evaluation along training.
+
+    Raises:
+        ValueError: another ending.
+        ImportError: Parquet without pyarrow.
+        OSError: no such folder, or the file cannot be written.
+    """
+    if path.suffix not in TABLES:
+        raise ValueError(f"table={path} must end in {', '.join(TABLES)}")
+    if not path.parent.is_dir():
+        raise OSError(f"{path.parent}: no such folder for the table; make it or choose another")
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        if path.suffix == ".parquet":
+            _parquet(frame(dataset, checkpoint), part)
+        else:
+            write = {".md": markdown, ".tex": latex, ".csv": csv}[path.suffix]
+            part.write_text(write(dataset, checkpoint), encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _parquet(table: "pandas.DataFrame", path: Path) -> None:
+    try:
+        table.to_parquet(path, index=False)
+    except ImportError as error:
+        raise ImportError("Parquet needs pyarrow: pip install pyarrow, or choose .csv") from error
 
 
 def _tabulated(summary: Summary, style: str) -> str:

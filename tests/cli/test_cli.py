@@ -57,6 +57,27 @@ def test_show_prints_the_same_table_and_redraws_the_picture(finished):
     assert "2 steps" in early.stdout and early.stdout != done.stdout
 
 
+def test_show_writes_parquet_or_says_what_is_wrong(finished, capsys, monkeypatch):
+    folder, _ = finished
+    file, path = str(folder / "small.nc"), folder / "table.parquet"
+    pytest.importorskip("pyarrow")
+    assert cli.main(["show", file, "--table", str(path), "--format", "csv"]) == 0
+    table = pandas.read_csv(io.StringIO(capsys.readouterr().out))
+    pandas.testing.assert_frame_equal(pandas.read_parquet(path), table, check_dtype=False)
+    for wrong in (folder / "table.xlsx", folder / "nowhere" / "table.csv"):
+        assert cli.main(["show", file, "--table", str(wrong), "--format", "csv"]) == 2
+        assert str(wrong.parent) in capsys.readouterr().err and not wrong.exists()
+
+    def absent(*args, **kwargs):
+        raise ImportError("no engine")
+
+    monkeypatch.setattr(pandas.DataFrame, "to_parquet", absent)
+    path.unlink()
+    assert cli.main(["show", file, "--table", str(path), "--format", "csv"]) == 2
+    assert "pip install pyarrow" in capsys.readouterr().err
+    assert not list(folder.glob("*.parquet")) and not list(folder.glob(".*part*"))
+
+
 def test_show_writes_for_documents_and_programs(finished, capsys):
     folder, done = finished
     file = str(folder / "small.nc")
@@ -74,6 +95,11 @@ def test_show_writes_for_documents_and_programs(finished, capsys):
     assert set(names) <= set(table.name) and set(table.depth) == {1, 2}
     value = table[(table.name == "individual") & (table.depth == 2)].value.item()
     assert f"{value:.3f}"[:4] in done.stdout
+    csv = shown("csv")
+    for ending, content in ((".csv", csv), (".md", shown("markdown")), (".tex", shown("latex"))):
+        path = folder / f"table{ending}"
+        assert cli.main(["show", file, "--table", str(path), "--format", "csv"]) == 0
+        assert capsys.readouterr().out == csv and path.read_text() == content
     papers = shown("bibtex")
     assert "@article{bu2020," in papers and papers.count("{") == papers.count("}")
     assert (folder / "small.png").exists()

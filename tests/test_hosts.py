@@ -18,33 +18,45 @@ TINY = Experiment(
 )
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("localhost", 0))
-        return s.getsockname()[1]
+def free_job() -> tuple[int, int]:
+    """A Slurm job whose number stands for a free port, as JAX picks it, and that port."""
+    for job in range(os.getpid() % 4096, 4096 + os.getpid() % 4096):
+        port = job % 4096 + 65536 - 4096
+        with socket.socket() as s:
+            try:
+                s.bind(("localhost", port))
+            except OSError:
+                continue
+        return job, port
+    raise OSError("no free port")
 
 
 def test_two_processes_write_what_one_writes(tmp_path):
+    """The first is started as by Slurm, without options, the second is told who the others are."""
     options = "--depths 1 --width 3 --train-size 8 --supersamples 1 --masks 3 --steps 2"
     command = [sys.executable, "-m", "ibjax", "run", *options.split(), "--checkpoints", "1"]
-    address = f"localhost:{free_port()}"
+    job, port = free_job()
+    slurm = {
+        "SLURM_JOB_ID": str(job),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+    }
+    told = {
+        "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_PROCESS_ID": "1",
+    }
     started = []
-    for i in range(2):
+    for i, (more, options) in enumerate(((slurm, []), (told, ["--distributed"]))):
         said = open(tmp_path / f"{i}.txt", "w+")
-        environment = {
-            **os.environ,
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(i),
-            "JAX_NUM_CPU_DEVICES": "1",
-        }
-        more = ["--distributed", "--no-cache", "--out", str(tmp_path / f"{i}" / "r.nc")]
-        started.append(
-            (
-                subprocess.Popen([*command, *more], stdout=said, stderr=said, env=environment),
-                said,
-            )
-        )
+        environment = {**os.environ, **more, "JAX_NUM_CPU_DEVICES": "1"}
+        options = [*options, "--no-cache", "--out", str(tmp_path / f"{i}" / "r.nc")]
+        process = subprocess.Popen([*command, *options], stdout=said, stderr=said, env=environment)
+        started.append((process, said))
     for process, said in started:
         status = process.wait(timeout=400)
         said.seek(0)

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from ibjax.cli import reading
-from ibjax.cli.terminal import console
+from ibjax.cli.terminal import console, print_whole
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def execute(command: Bounds) -> None:
         value = _within(b.value, b.std_error, quantile) + vacuous
         table.add_row(name, b.kind, value, f"{float(b.information):.4g}")
     out = console()
-    out.print(table)
+    print_whole(out, table)
     units = f"{k1} supersamples" if k1 > 1 else f"{k2} masks (one supersample)"
     out.print(f"± is a 95 % interval over {units}.")
     missing = [name for name, b in values.items() if not bool(b.holds)]

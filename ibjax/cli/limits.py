@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ibjax.cli.terminal import console, prepare_devices
+from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 if TYPE_CHECKING:
     import xarray
@@ -52,7 +52,7 @@ def execute(command: Limits) -> None:
     prepare_devices(command.cache)
     dataset = solve(command)
     out = console()
-    out.print(table(dataset))
+    print_whole(out, table(dataset))
     results.write(dataset, command.out)
     picture = command.out.with_suffix(".png")
     partial = picture.with_suffix(".part.png")

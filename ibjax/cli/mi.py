@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from ibjax.cli import reading
-from ibjax.cli.terminal import console
+from ibjax.cli.terminal import console, print_whole
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def execute(command: Mi) -> None:
     for name, e in found.items():
         remark = "" if bool(e.ok) else f"do not use: {e.reason}"
         table.add_row(name, f"{float(e.value):.4f}", f"{float(e.std_error):.4f}", e.bias, remark)
-    console().print(table)
+    print_whole(console(), table)
 
 
 def _variable(path: Path) -> Any:

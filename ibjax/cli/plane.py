@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ibjax.cli import reading
-from ibjax.cli.terminal import console
+from ibjax.cli.terminal import console, print_whole
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def execute(command: PlaneOptions) -> None:
             cells = ("-" if math.isnan(v) else f"{v:.4g}" for v in row)
             table.add_row(name, str(checkpoint), *cells)
     out = console()
-    out.print(table)
+    print_whole(out, table)
     picture = command.out or command.file.with_suffix(".png")
     save(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ibjax.cli.terminal import console, prepare_devices
+from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,6 @@ def execute(command: Reproduce) -> None:
         own = {f.name: getattr(command, f.name) for f in fields(row.options)}
         arguments.append(row.options(**own))
     outcome = row.run(*arguments)
-    out.print(outcome.table)
+    print_whole(out, outcome.table)
     for path in outcome.files:
         out.print(f"written: {path}", soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import xarray
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 PICTURES = (".png", ".pdf", ".svg")
 """What pictures can be drawn as."""
@@ -17,6 +17,22 @@ def console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
+
+
+def print_whole(out: "Console", table: "RenderableType") -> None:
+    """Print a table, in longer lines than the terminal has where it would cut off a number.
+
+    A pipe counts as 80 columns.
+    """
+    given = out.width
+    while True:
+        with out.capture() as said:
+            out.print(table)
+        if "\N{HORIZONTAL ELLIPSIS}" not in said.get() or out.width >= 400:
+            break
+        out.width += 4
+    out.print(table)
+    out.width = given
 
 
 def prepare_devices(cache: bool) -> None:
@@ -45,7 +61,7 @@ def present(
     from ibjax import report
 
     out = console()
-    out.print(report.table(dataset, checkpoint))
+    print_whole(out, report.table(dataset, checkpoint))
     picture = picture or path.with_suffix(".png")
     if not picture.parent.is_dir():
         raise OSError(

@@ -51,12 +51,14 @@ _product.defvjp(_forward, _backward)
 
 
 def turned(a: Array) -> Array:
-    """Transpose of a matrix as a copy of its own.
+    """Transpose of a matrix, on a CPU as a copy of its own.
 
     A plain transpose is folded into the product that follows, and XLA's CPU compiler has no
     fast product of that form: in bfloat16 it falls back on float32, in float32 it is slow where
     the left factor is turned. The axis of length one and the barriers keep the copy apart.
     """
+    if jax.default_backend() != "cpu":
+        return a.T
     rows, columns = a.shape
     lifted = jax.lax.optimization_barrier(a).reshape(rows, 1, columns).transpose(2, 0, 1)
     return jax.lax.optimization_barrier(lifted).reshape(columns, rows)

@@ -6,6 +6,11 @@ masks. Settings are those of the published program; two things differ on purpose
 anew for every supersample (published: the same k2 masks for all), and the pool is another random
 80 % of the training images.
 
+In bfloat16 the mean gap and f-CMI over 150 networks stay within 1 % of those in float32 (n = 75 and
+250). Ours lie below the published values there, by one published deviation at n = 75: a plain
+PyTorch loop on the same pairs and masks gives our gap (difference 0.002 +- 0.003), so that the
+draws differ and not the training.
+
 Reference: Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, "Information-theoretic generalization
 bounds for black-box learning algorithms"; Wang, Mao 2023, "Tighter information-theoretic
 generalization bounds from supersamples", for the narrower bounds.

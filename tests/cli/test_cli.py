@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pandas
 import pytest
+from rich.table import Table
 
 from ibjax import cli
+from ibjax.cli import terminal
 
 SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6".split()
 
@@ -55,6 +57,18 @@ def test_show_prints_the_same_table_and_redraws_the_picture(finished):
     assert (folder / "small.png").exists()
     early = ibjax("show", "small.nc", "--checkpoint", "0", cwd=folder)
     assert "2 steps" in early.stdout and early.stdout != done.stdout
+
+
+def test_a_table_loses_no_number_to_a_narrow_terminal(capsys):
+    numbers = [f"{i}.{'0123456789'[i:]}" for i in range(9)]
+    table = Table(*map(str, range(9)))
+    table.add_row(*numbers)
+    out = terminal.console()
+    out.width = 40
+    terminal.print_whole(out, table)
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in numbers)
+    assert out.width == 40
 
 
 def test_show_writes_parquet_or_says_what_is_wrong(finished, capsys, monkeypatch):

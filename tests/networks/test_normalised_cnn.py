@@ -183,7 +183,7 @@ def test_a_training_step_and_the_running_statistics_are_those_of_the_published_p
         out, after = norm.train(p, norm.init(), x, None, None, HYPER)
         return langevin.cross_entropy(out, y).mean(), (out, after)
 
-    gradient, (ours, after) = jax.grad(loss, has_aux=True)(params)
+    gradient, (ours, after) = jax.jit(jax.grad(loss, has_aux=True))(params)
     np.testing.assert_allclose(ours, logits.detach(), atol=1e-5)
     np.testing.assert_allclose(after["conv 2"]["mean"], peer[4].running_mean, atol=1e-6)
     np.testing.assert_allclose(after["conv 2"]["variance"], peer[4].running_var, atol=1e-6)
@@ -207,8 +207,9 @@ def test_padding_examples_change_nothing():
         each = langevin.cross_entropy(out, y)
         return jnp.mean(each if w is None else each * w), after
 
-    short = jax.grad(loss, has_aux=True)(params, x[:4], y, None)
-    padded = jax.grad(loss, has_aux=True)(params, x, jnp.append(y, y[:2]), weights)
+    gradient = jax.jit(jax.grad(loss, has_aux=True))
+    short = gradient(params, x[:4], y, None)
+    padded = gradient(params, x, jnp.append(y, y[:2]), weights)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), short, padded)
 
 

@@ -54,7 +54,8 @@ class Answer(NamedTuple):
         variant: against plain, or the network the layers are of.
         difference: mean over replicas, nats.
         half: half width of its 95% interval (Student).
-        verdict: supported, refuted or open; "by construction" where nothing could differ.
+        verdict: supported, refuted or open; "by construction" where nothing could differ,
+            "not measured" where the estimate was refused in every replica.
     """
 
     statement: str
@@ -92,7 +93,9 @@ def answers(found: Measured, setting: str) -> list[Answer]:
     def answer(statement: str, variant: str, per_replica: np.ndarray, trivial: bool = False):
         mean, half = (float(v) for v in interval(per_replica))
         verdict = "supported" if mean + half < 0 else "refuted" if mean - half > 0 else "open"
-        if trivial:
+        if not np.isfinite(mean):
+            verdict = "not measured"
+        elif trivial:
             verdict = "by construction"
         return Answer(statement, setting, variant, mean, half, verdict)
 
@@ -182,7 +185,9 @@ def tables(found: dict[str, Measured], replies: list[Answer]) -> Any:
     for column in ("statement", "data", "variant", "difference", "verdict"):
         top.add_column(column, justify="right" if column == "difference" else "left")
     for a in replies:
-        difference = f"{a.difference:+.4f}±{a.half:.4f}".replace("±0.", "±.")
+        difference = f"{a.difference:+.4f}±{a.half:.4f}".replace("±0.", "±.").replace("±nan", "")
+        if a.verdict == "not measured":
+            difference = "-"
         top.add_row(a.statement, a.setting, a.variant, difference, a.verdict)
     return Group(top, *(_by_layer(setting, one) for setting, one in found.items()))
 

@@ -72,9 +72,14 @@ def test_maxent_layers_runs_and_writes_its_files(tmp_path):
     copies = last.sel(variant="concatenative").bits_sufficiency_residual
     assert float(abs(copies).max()) < 1e-9
     answers, bits, images = outcome.table.renderables
+    columns = [list(column.cells) for column in answers.columns]
+    assert not any("nan" in difference for difference in columns[3])
+    for difference, verdict in zip(*columns[3:]):
+        assert (difference == "-") == (verdict == "not measured")
     # A line a measure and one a variant; how logistic units are is asked over the bits alone.
     assert answers.row_count == 18 + 24 and (bits.row_count, images.row_count) == (7 * 4, 7 * 3)
-    assert set(answers.columns[-1].cells) <= {"supported", "refuted", "open", "by construction"}
+    known = {"supported", "refuted", "open", "by construction", "not measured"}
+    assert set(answers.columns[-1].cells) <= known
     assert len(said) == 4
 
 

@@ -6,7 +6,7 @@ the published networks are one run each, whose spread we take to be that of ours
 are defined as the published ones; "cca_fair" takes off the bias of a Gaussian fit, +dx dy / (2n),
 which in the published values makes up for a part of what they miss on other laws. Marked further
 from the truth is "cca" in 50 + 50 dimensions (1.755 for 1.736, truth 1.624): the published program
-run on one of our samples gives our value to seven digits, so the samples differ, not the programs.
+run on one of our samples gives our value to five decimals, so the samples differ, not the programs.
 """
 
 import os

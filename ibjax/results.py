@@ -8,8 +8,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import tempfile
+import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,19 +198,35 @@ def write(dataset: "xarray.Dataset", path: Path) -> None:
         OSError: if the place cannot be written; nothing half-written is left there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.part"):
+    compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
+    put(path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=compress))
+
+
+def put(path: Path, fill: Callable[[Path], object]) -> None:
+    """A file that is there whole or not at all: filled beside its place, then renamed into it.
+
+    What a killed process left half-written beside it is removed, once it is a minute old.
+
+    Args:
+        path: the file; one that is there already is replaced.
+        fill: writes to the path it is given, which has the same ending.
+
+    Raises:
+        OSError: if the place cannot be written; nothing half-written is left there.
+    """
+    for left in path.parent.glob(f".{path.name}.*.part*"):
         if time.time() - left.stat().st_mtime > 60:
             left.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        dataset.to_netcdf(name, engine="h5netcdf", encoding=compress)
-        with open(name, "rb") as written:
+        with open(part, "wb"):
+            pass  # an unwritable place is named here, whatever library fills the file
+        fill(part)
+        with open(part, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(name, path)
+        os.replace(part, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def read(path: Path) -> "xarray.Dataset":

@@ -147,7 +147,7 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
     dataset = sweep.run(SMALL, path, log=log.append)
     assert len(log) == 1 and log[0].startswith("depth 1: finished before")
     assert dataset.sizes["depth"] == 2 and time.time() - start < 60
-    assert not [f for f in path.with_suffix(".cells").iterdir() if f.suffix == ".part"]
+    assert not [f for f in path.with_suffix(".cells").iterdir() if ".part" in f.name]
 
 
 def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
@@ -247,3 +247,18 @@ def test_pictures_draw_on_a_given_axis(finished, tmp_path):
         place = tmp_path / f"picture.{suffix}"
         report.figure(dataset).savefig(place)
         assert place.stat().st_size > 5000
+
+
+def test_a_file_is_put_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    results.put(path, lambda part: part.write_text("first"))
+
+    def half(part):
+        part.write_text("sec")
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        results.put(path, half)
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OSError):
+        results.put(tmp_path / "nowhere" / "a.txt", lambda part: None)

@@ -1,6 +1,5 @@
 """`ibjax limits`: what no learning procedure can beat on the data of a teacher network."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +46,7 @@ class Limits:
 def execute(command: Limits) -> None:
     """Solve, print the table, write the results and the picture."""
     from ibjax import results
+    from ibjax.reproduce.outcome import save
 
     _check(command)
     prepare_devices(command.cache)
@@ -54,13 +54,7 @@ def execute(command: Limits) -> None:
     out = console()
     print_whole(out, table(dataset))
     results.write(dataset, command.out)
-    picture = command.out.with_suffix(".png")
-    partial = picture.with_suffix(".part.png")
-    try:
-        figure(dataset).savefig(partial, dpi=150)
-        os.replace(partial, picture)
-    finally:
-        partial.unlink(missing_ok=True)
+    picture = save(figure(dataset), command.out.with_suffix(".png"))
     out.print(f"results: {command.out}", soft_wrap=True)
     out.print(f"picture: {picture}", soft_wrap=True)
 

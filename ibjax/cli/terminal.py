@@ -59,6 +59,7 @@ def present(
 ) -> None:
     """Print the table of a results file and redraw its picture, whole or not at all."""
     from ibjax import report
+    from ibjax.reproduce.outcome import save
 
     out = console()
     print_whole(out, report.table(dataset, checkpoint))
@@ -67,11 +68,6 @@ def present(
         raise OSError(
             f"{picture.parent}: no such folder for the picture; make it or choose another"
         )
-    partial = picture.with_suffix(f".part{picture.suffix}")
-    try:
-        report.figure(dataset, checkpoint).savefig(partial, dpi=150)
-        os.replace(partial, picture)
-    finally:
-        partial.unlink(missing_ok=True)
+    save(report.figure(dataset, checkpoint), picture)
     out.print(f"results: {path}", soft_wrap=True)
     out.print(f"picture: {picture}", soft_wrap=True)

@@ -45,8 +45,8 @@ def normalised_product(
 
     The product has mean K m and variance diag(K C K'), with m and C the mean and the covariance
     of the patches, so that normalisation becomes a rescaled kernel and a bias: no pass over the
-    activations takes statistics, forward or backward. Worth it where the patches have no more
-    rows than the product, as in a first layer.
+    activations takes statistics, forward or backward. Worth it where the patches have not
+    many more rows than the product, as in a first layer.
 
     Args:
         kernel: flattened kernel of each channel.

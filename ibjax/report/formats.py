@@ -1,6 +1,5 @@
 """The table of a sweep for documents (Markdown, LaTeX) and for programs (CSV, Parquet)."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,20 +85,17 @@ def write_table(dataset: "xarray.Dataset", path: Path, checkpoint: int = -1) -> 
         ImportError: Parquet without pyarrow.
         OSError: no such folder, or the file cannot be written.
     """
+    from ibjax import results
+
     if path.suffix not in TABLES:
         raise ValueError(f"table={path} must end in {', '.join(TABLES)}")
     if not path.parent.is_dir():
         raise OSError(f"{path.parent}: no such folder for the table; make it or choose another")
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        if path.suffix == ".parquet":
-            _parquet(frame(dataset, checkpoint), part)
-        else:
-            write = {".md": markdown, ".tex": latex, ".csv": csv}[path.suffix]
-            part.write_text(write(dataset, checkpoint), encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    if path.suffix == ".parquet":
+        results.put(path, lambda part: _parquet(frame(dataset, checkpoint), part))
+    else:
+        text = {".md": markdown, ".tex": latex, ".csv": csv}[path.suffix](dataset, checkpoint)
+        results.put(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _parquet(table: "pandas.DataFrame", path: Path) -> None:

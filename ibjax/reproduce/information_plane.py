@@ -109,13 +109,7 @@ def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":
 
 
 def _write(found: "xarray.Dataset", path: Path) -> Path:
-    import os
+    from ibjax import results
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.part.nc")
-    try:
-        found.to_netcdf(partial, engine="h5netcdf")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    results.write(found, path)
     return path

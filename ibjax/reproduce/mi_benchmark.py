@@ -9,7 +9,6 @@ from the truth is "cca" in 50 + 50 dimensions (1.755 for 1.736, truth 1.624): th
 run on one of our samples gives our value to five decimals, so the samples differ, not the programs.
 """
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import data, mi
+from ibjax import data, mi, results
 from ibjax.interface import Estimate
 from ibjax.reproduce.mi_published import PUBLISHED, SAMPLES
 from ibjax.reproduce.outcome import Log, Outcome, save
@@ -217,13 +216,7 @@ def _write(cells: list[Cell], n: int, path: Path) -> Path:
     )
     seeds = {c.estimator: c.seeds for c in cells}
     out["seeds"] = ("estimator", [seeds[e] for e in estimators])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        out.to_netcdf(partial_path)
-        os.replace(partial_path, path)
-    finally:
-        partial_path.unlink(missing_ok=True)
+    results.write(out, path)
     return path
 
 

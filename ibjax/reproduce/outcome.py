@@ -43,13 +43,8 @@ def bound_text(value: float, error: float = math.nan, digits: int = 3, limit: fl
 
 def save(figure: Any, path: Path) -> Path:
     """Write a picture, whole or not at all."""
-    import os
+    from ibjax import results
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(partial, dpi=150)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    results.put(path, lambda part: figure.savefig(part, dpi=150))
     return path

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax import results
 from ibjax.interface import Dataset, Supersample
 from ibjax.reproduce.outcome import Log
 
@@ -61,7 +60,7 @@ def cell(
         "seconds": seconds,
         "steps": config.steps,
     }
-    write(dataset, path)
+    results.write(dataset, path)
     gap = float(np.nanmean((e.test_error - e.train_error)[..., -1]))
     log(f"{path.stem}: {e.diverged.size} replicas in {seconds:.0f} s, gap {gap:.4f}")
     return dataset
@@ -71,19 +70,6 @@ def fingerprint(settings: dict[str, Any]) -> str:
     """A name for the settings, the same in every process."""
     text = json.dumps({"format": _FORMAT, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def write(dataset: "xarray.Dataset", path: Path) -> None:
-    """Write netCDF beside its place and rename it: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    os.close(handle)
-    try:
-        small = {n: {"zlib": True} for n, v in dataset.variables.items() if v.ndim}
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=small)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
 def _read(path: Path, digest: str) -> "xarray.Dataset | None":

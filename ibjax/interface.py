@@ -191,11 +191,14 @@ class BatchStatistics(NamedTuple):
         train: ``(params, statistics, x, weights, key, hyper) -> (logits, statistics)``, normalised
             by the batch; `weights` says how much each example counts, None for equally.
         evaluate: ``(params, statistics, x, key, hyper) -> logits`` with the running statistics.
+        prepare: ``x -> pytree`` of what is worth computing once for each input, a row for each;
+            `train` is then given rows of it in the place of x. None for nothing.
     """
 
     init: Callable[..., Any]
     train: Callable[..., tuple[Any, Any]]
     evaluate: Callable[..., Any]
+    prepare: Callable[[Any], Any] | None = None
 
 
 class Network(NamedTuple):

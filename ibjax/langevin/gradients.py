@@ -142,7 +142,7 @@ def normalised_gradient(
         network: the batch-normalised network.
         params: its parameters.
         statistics: its running statistics before the step.
-        x: inputs (batch, ...).
+        x: inputs (batch, ...), or rows of what the network prepared of them.
         y: labels (batch,).
         weights: how often each example counts, (batch,), or None for once each.
         b: the normaliser of the sum.
@@ -157,7 +157,7 @@ def normalised_gradient(
         return jnp.sum(losses if weights is None else weights * losses) / b, after
 
     (value, after), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), value, None, after)
+    return StepGradient(gradient, jnp.full(y.shape[0], jnp.nan), value, None, after)
 
 
 def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGradient:

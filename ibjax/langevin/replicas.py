@@ -38,6 +38,7 @@ class _Shape(NamedTuple):
 
 
 class _Programs(NamedTuple):
+    prepare: Callable[[Any], Any]
     init: Callable[..., Any]
     advance: Callable[..., Any]
     evaluate: Callable[..., Any]
@@ -96,6 +97,7 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
     values, x, y = jax.device_put((values, x, y), whole)
+    prepared = programs.prepare(x)
     keys = replica_keys(key, k1, k2, config.shared_randomness)
     pairs = np.repeat(index, k2, axis=0).astype(np.int32)
     masks = mask.reshape(total, n).astype(np.int32)
@@ -105,19 +107,21 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
         keep = min(chunk, len(here) - first)
         rows = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
         k, i, m = jax.device_put((keys[rows], pairs[rows], masks[rows]), split)
-        some = (k, values, i, m, x, y)
+        some = (k, values, i, m)
+        training, whole_pool = (*some, prepared, y), (*some, x, y)
         state, step, measured = programs.init(k, values), 0, []
         for stop in stops:
             while step < stop:
                 until = min(step + _SEGMENT, stop)
-                state = programs.advance(state, *jax.device_put(_ints(step, until), whole), *some)
+                steps = jax.device_put(_ints(step, until), whole)
+                state = programs.advance(state, *steps, *training)
                 done += (until - step) * keep
                 step = until
                 if progress is not None:
                     jax.block_until_ready(state)
                     whole_run = total * config.steps
                     progress(min(done * jax.process_count(), whole_run), whole_run)
-            now = programs.evaluate(state, *jax.device_put(_ints(stop), whole), *some)
+            now = programs.evaluate(state, *jax.device_put(_ints(stop), whole), *whole_pool)
             measured.append(jax.device_get(now))
         together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
         parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], together))
@@ -226,6 +230,9 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
     run: Run = make_run(config, network, pool, shape.n)
     over = vectorised(config.mapping)
 
+    norm = network.batch_statistics
+    prepare = norm.prepare if norm is not None and norm.prepare is not None else lambda x: x
+
     def init(keys, values):
         return over(lambda k: run.init(k, values), keys)
 
@@ -262,13 +269,15 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
     index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
     mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
     labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
-    rest = (keys, values, index, mask, pool, labels)
-    compiled = place(advance, split, whole, whole, *data).lower(state, scalar, scalar, *rest)
+    rest = (keys, values, index, mask)
+    training = (*rest, jax.eval_shape(prepare, pool), labels)
+    compiled = place(advance, split, whole, whole, *data).lower(state, scalar, scalar, *training)
     compiled = compiled.compile()
     return _Programs(
+        jax.jit(prepare, out_shardings=whole),
         place(init, split, whole).lower(keys, values).compile(),
         compiled,
-        place(evaluate, split, whole, *data).lower(state, scalar, *rest).compile(),
+        place(evaluate, split, whole, *data).lower(state, scalar, *rest, pool, labels).compile(),
         (whole, split),
         _bytes(compiled),
     )

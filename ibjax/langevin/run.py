@@ -58,7 +58,10 @@ class Measurement(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The three pure functions of a run; each is for one replica."""
+    """The three pure functions of a run; each is for one replica.
+
+    `advance` takes the pool as the network prepared it, where it does.
+    """
 
     init: Callable[..., TrainState]
     advance: Callable[..., TrainState]
@@ -113,7 +116,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
 
         def gradient(rows):
             if normalised is not None:
-                inputs = (x[rows], y[rows], w, b, layer_key, hyper, config.loss)
+                batch = jax.tree.map(lambda a: a[rows], x)
+                inputs = (batch, y[rows], w, b, layer_key, hyper, config.loss)
                 return normalised_gradient(normalised, params, state.statistics, *inputs)
             arguments = (x[rows], y[rows], w, b, layer_key, hyper, clipping)
             return step_gradient(network, params, *arguments, config.account, config.loss)

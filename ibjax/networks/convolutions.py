@@ -11,7 +11,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.networks.products import Product, full
+from ibjax.networks.products import (
+    Low,
+    bits,
+    numbers,
+    product,
+    rounded,
+    rounded_product,
+    turned,
+)
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
@@ -27,7 +35,7 @@ def convolve(
     kernel: int,
     stride: int,
     padding: int,
-    product: Product = full,
+    low: Low = None,
 ) -> Float[Array, "out rows_after columns_after batch"]:
     """Zero-padded convolution without bias, as one matrix product.
 
@@ -42,7 +50,7 @@ def convolve(
         kernel: side of the square kernel.
         stride: distance between windows.
         padding: zeros on each side.
-        product: the matrix product.
+        low: dtype the factors of the product are rounded to, or None.
 
     Raises:
         ValueError: weights of another size, or a kernel that does not fit.
@@ -56,9 +64,9 @@ def convolve(
     whole = (rows + 2 * padding) % stride == 0 and (columns + 2 * padding) % stride == 0
     if channels > 1 and stride > 1 and kernel % stride == 0 and whole:
         _sides_after(x, kernel, stride, padding)
-        return _by_blocks(weights, x, kernel, stride, padding, product)
-    seen = patches(x, kernel, stride, padding)
-    y = product(weights, seen.reshape(seen.shape[0], -1))
+        return _by_blocks(weights, x, kernel, stride, padding, low)
+    seen: Any = rounded_patches(x, kernel, stride, padding, low)
+    y: Any = product(weights, seen.reshape(seen.shape[0], -1), low)
     return y.reshape(-1, *seen.shape[1:])
 
 
@@ -90,6 +98,24 @@ def patches(
     return jnp.concatenate(windows, 0)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
+def rounded_patches(x: Array, kernel: int, stride: int, padding: int, low: Low) -> Array:
+    """Patches of the rounded activations; their derivatives are added up unrounded."""
+    return numbers(patches(bits(rounded(x, low)), kernel, stride, padding), low)
+
+
+def _rounded_patches_forward(x, kernel, stride, padding, low):
+    return rounded_patches(x, kernel, stride, padding, low), jnp.zeros((*x.shape, 0))
+
+
+def _rounded_patches_backward(kernel, stride, padding, low, like, d):
+    x = jnp.zeros(like.shape[:-1], like.dtype)
+    return jax.vjp(lambda x: patches(x, kernel, stride, padding), x)[1](d.astype(x.dtype))
+
+
+rounded_patches.defvjp(_rounded_patches_forward, _rounded_patches_backward)
+
+
 def _sides_after(x: Array, kernel: int, stride: int, padding: int) -> tuple[int, int]:
     high, wide = (size_after(side, kernel, stride, padding) for side in x.shape[1:3])
     if high < 1 or wide < 1:
@@ -97,13 +123,12 @@ def _sides_after(x: Array, kernel: int, stride: int, padding: int) -> tuple[int,
     return high, wide
 
 
-def _by_blocks(weights, x, kernel, stride, padding, product) -> Array:
+def _by_blocks(weights, x, kernel, stride, padding, low) -> Array:
     channels, out, taps = x.shape[0], weights.shape[0], kernel // stride
     blocks: Any = _cut(x, stride, padding)
     kernels = weights.reshape(out, taps, stride, taps, stride, channels)
-    kernels = kernels.transpose(1, 3, 0, 2, 4, 5).reshape(taps * taps * out, -1)
-    met = product(kernels, blocks.reshape(blocks.shape[0], -1))
-    return _shifted(met.reshape(taps, taps, out, *blocks.shape[1:]))
+    kernels = kernels.transpose(1, 3, 0, 2, 4, 5).reshape(taps, taps, out, -1)
+    return _met(kernels, blocks, low)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -146,31 +171,54 @@ def _cut_backward(stride: int, padding: int, like: Array, d: Array):
 _cut.defvjp(_cut_forward, _cut_backward)
 
 
-@jax.custom_vjp
-def _shifted(met: Array) -> Array:
-    """Sum over taps of what they met, each moved back by its place.
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _met(kernels: Array, blocks: Array, low: Low) -> Array:
+    """Convolution of stride one: one product of all taps with all blocks, then shifted sums."""
+    return _met_forward(kernels, blocks, low)[0]
 
-    The derivative is padded once and sliced for every tap: left to itself, XLA computes the
-    derivative anew for each.
-    """
-    taps, _, _, h, w, _ = met.shape
-    high, wide = h - taps + 1, w - taps + 1
+
+def _met_forward(kernels: Array, blocks: Array, low: Low):
+    taps, _, out, fan_in = kernels.shape
+    high, wide = (side - taps + 1 for side in blocks.shape[1:3])
+    kernels, blocks = rounded(kernels, low), rounded(blocks, low)
+    met = rounded_product(kernels.reshape(-1, fan_in), blocks.reshape(fan_in, -1), low)
+    met = met.reshape(taps, taps, out, *blocks.shape[1:])
     parts = [met[i, j, :, i : i + high, j : j + wide] for i in range(taps) for j in range(taps)]
-    return sum(parts[1:], parts[0])
+    return sum(parts[1:], parts[0]), (kernels, blocks)
 
 
-def _shifted_forward(met: Array):
-    return _shifted(met), jnp.zeros((met.shape[0], 0))
+def _met_backward(low: Low, kept: tuple[Array, Array], d: Array):
+    """Derivatives in the kernels and in the blocks.
 
-
-def _shifted_backward(like: Array, d: Array):
-    taps, edge = like.shape[0], like.shape[0] - 1
+    The derivative is padded once and sliced for every tap; left to itself, XLA pads anew for
+    each. In half precision a CPU has no fast product with the blocks turned, and turning them
+    takes half as long as the product. There the derivative is turned instead, which is taps^2
+    times smaller, on the grid of the blocks with zeros beyond the edge: moving it to a tap is a
+    slice of its rows, and the blocks stay as they lie.
+    """
+    kernels, blocks = kept
+    taps, _, out, fan_in = kernels.shape
+    _, h, w, batch = blocks.shape
+    edge, last = taps - 1, (taps - 1) * (w + 1) * batch
+    places = [(i, j) for i in range(taps) for j in range(taps)]
     d = jnp.pad(d, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
     d = jax.lax.optimization_barrier(d)
-    h, w = d.shape[1] - edge, d.shape[2] - edge
-    places = [(edge - i, edge - j) for i in range(taps) for j in range(taps)]
-    parts = jnp.stack([d[:, i : i + h, j : j + w] for i, j in places])
-    return (parts.reshape(taps, taps, *parts.shape[1:]),)
+
+    corners = [(edge - i, edge - j) for i, j in places]
+    parts = jnp.stack([d[:, i : i + h, j : j + w] for i, j in corners])
+    parts = rounded(parts.reshape(taps * taps * out, -1), low)
+    d_blocks = rounded_product(turned(kernels.reshape(-1, fan_in)), parts, low)
+
+    flat = blocks.reshape(fan_in, -1)
+    if low is None or jax.default_backend() != "cpu":
+        d_kernels = rounded_product(parts, flat.T, low)
+    else:
+        rows = turned(rounded(d[:, edge:, edge:], low).reshape(out, -1))
+        rows = jax.lax.optimization_barrier(jnp.pad(rows, ((last, 0), (0, 0))))
+        starts = [last - (i * w + j) * batch for i, j in places]
+        met = [rounded_product(flat, rows[s : s + flat.shape[1]], low) for s in starts]
+        d_kernels = turned(jnp.concatenate(met, 1))
+    return d_kernels.reshape(kernels.shape), d_blocks.reshape(blocks.shape)
 
 
-_shifted.defvjp(_shifted_forward, _shifted_backward)
+_met.defvjp(_met_forward, _met_backward)

@@ -1,11 +1,12 @@
 """Batch normalisation with channels first and the batch last, followed by relu."""
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ibjax.networks.products import full
+from ibjax.networks.products import Low, product_backward, rounded, rounded_product
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
@@ -33,44 +34,96 @@ def normalise(
     return _normalise(y, scale, bias, _shares(weights, y), epsilon)
 
 
+class Moments(NamedTuple):
+    """First two moments of what each example's outputs see, over its positions.
+
+    Attributes:
+        mean: (batch, fan_in).
+        covariance: about the example's own mean, (batch, fan_in, fan_in).
+    """
+
+    mean: Array
+    covariance: Array
+
+
+def moments(patches: Float[Array, "fan_in *positions batch"]) -> Moments:
+    """Moments of the patches of each example; they do not change while a network trains.
+
+    Args:
+        patches: what each output sees.
+    """
+    flat = patches.reshape(patches.shape[0], -1, patches.shape[-1])
+    mean = jnp.mean(flat, axis=1)
+    centred = flat - mean[:, None]
+    return Moments(mean.T, jnp.einsum("kpb,lpb->bkl", centred, centred) / flat.shape[1])
+
+
 def normalised_product(
     kernel: Float[Array, "channels fan_in"],
     patches: Float[Array, "fan_in *positions batch"],
+    seen: Moments,
     scale: Float[Array, " channels"],
     bias: Float[Array, " channels"],
     weights: Float[Array, " batch"] | None,
     epsilon: float,
+    low: Low = None,
 ) -> tuple[Array, Array, Array]:
     """The same of ``kernel @ patches``, by the first two moments of the patches.
 
     The product has mean K m and variance diag(K C K'), with m and C the mean and the covariance
-    of the patches, so that normalisation becomes a rescaled kernel and a bias: no pass over the
-    activations takes statistics, forward or backward. Worth it where the patches have not
-    many more rows than the product, as in a first layer.
+    of the patches of the batch: those of its examples averaged, plus the covariance of their
+    means. Normalisation becomes a rescaled kernel and a bias: no pass over the activations takes
+    statistics, forward or backward. Worth it where the patches have not many more rows than the
+    product, as in a first layer, whose moments are known before training.
 
     Args:
         kernel: flattened kernel of each channel.
-        patches: what each output sees.
+        patches: what each output sees, rounded to `low` already.
+        seen: their `moments`.
         scale: gamma.
         bias: beta.
         weights: how much each example counts in the statistics, or None for equally.
         epsilon: added to the variance.
+        low: dtype the factors of the product are rounded to, or None.
 
     Returns:
         As `normalise`; here the statistics do carry derivatives.
     """
-    shares = _shares(weights, patches)
-    centre = _mean(patches, shares)
-    centred = jax.lax.optimization_barrier(patches - _along(centre, patches))
-    flat = centred.reshape(centred.shape[0], -1)
-    if shares is None:
-        covariance = flat @ flat.T / flat.shape[1]
-    else:
-        covariance = (centred * shares).reshape(flat.shape) @ flat.T
+    batch = patches.shape[-1]
+    shares = jnp.full(batch, 1 / batch) if weights is None else weights / jnp.sum(weights)
+    centre = shares @ seen.mean
+    apart = seen.mean - centre
+    within = shares @ seen.covariance.reshape(batch, -1)
+    covariance = within.reshape(seen.covariance.shape[1:]) + (apart * shares[:, None]).T @ apart
     variance = jnp.sum(kernel @ covariance * kernel, axis=1)
     slope = scale * jax.lax.rsqrt(variance + epsilon)
-    y = full(kernel * slope[:, None], flat).reshape(-1, *patches.shape[1:])
-    return jax.nn.relu(y + _along(bias, y)), kernel @ centre, variance
+    rescaled = kernel * slope[:, None]
+    y: Any = _relu_product(rescaled, patches, bias - rescaled @ centre, low)
+    return y, kernel @ centre, variance
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _relu_product(kernel: Array, patches: Array, offset: Array, low: Low) -> Array:
+    return _relu_forward(kernel, patches, offset, low)[0]
+
+
+def _relu_forward(kernel, patches, offset, low):
+    kernel = rounded(kernel, low)
+    y = rounded_product(kernel, patches.reshape(patches.shape[0], -1), low)
+    y = y.reshape(-1, *patches.shape[1:])
+    y = jax.nn.relu(y + _along(offset, y))
+    return y, (kernel, patches, y)
+
+
+def _relu_backward(low, kept, d):
+    kernel, patches, y = kept
+    d = rounded(jnp.where(y > 0, d, 0.0), low).reshape(y.shape[0], -1)
+    d_kernel, d_patches = product_backward(low, (kernel, patches.reshape(patches.shape[0], -1)), d)
+    d_offset = jnp.sum(d, axis=1, dtype=y.dtype)
+    return d_kernel, d_patches.reshape(patches.shape).astype(patches.dtype), d_offset
+
+
+_relu_product.defvjp(_relu_forward, _relu_backward)
 
 
 def _shares(weights: Array | None, y: Array) -> Array | None:

@@ -13,16 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import BatchStatistics, Hyper, LayerFacts, Network
-from ibjax.networks.convolutions import convolve, patches, size_after
-from ibjax.networks.normalisation import normalise, normalised_product
-from ibjax.networks.products import full, half
+from ibjax.networks.convolutions import convolve, patches, rounded_patches, size_after
+from ibjax.networks.normalisation import Moments, moments, normalise, normalised_product
+from ibjax.networks.products import bits, numbers, product, rounded
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
 Convolution = tuple[int, int, int, int]
 """Output channels, kernel, stride, padding."""
 
-_PIECE = 512
+_PIECE = 128
 """Examples evaluated at once."""
 
 
@@ -36,8 +36,7 @@ class NormalisedCNN:
         momentum: weight of the newest batch in the running statistics.
         epsilon: added to variances.
         precision: "float32", or "bfloat16" for the factors of the matrix products, which are
-            summed in float32; weights, statistics and optimiser stay in float32, and so does
-            the product of a first layer with few inputs (nothing is gained there).
+            summed in float32; weights, statistics and optimiser stay in float32.
     """
 
     convolutions: tuple[Convolution, ...] = (
@@ -110,7 +109,7 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
     """
     if len(image_shape) != 3:
         raise ValueError(f"inputs have shape {image_shape}; a CNN needs (height, width, channels)")
-    product = half if config.precision == "bfloat16" else full
+    low = jnp.bfloat16 if config.precision == "bfloat16" else None
     sides, channels = [image_shape[:2]], image_shape[2]
     shapes: dict[str, tuple[int, int]] = {}
     facts = []
@@ -129,6 +128,9 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
     shapes["dense"] = (config.width, channels * sides[-1][0] * sides[-1][1])
     shapes["head"] = (num_classes, config.width)
     facts.append(LayerFacts("dense", config.width, float("inf")))
+
+    window = config.convolutions[0][1:]
+    by_moments = shapes["conv 1"][1] <= 2 * shapes["conv 1"][0]
 
     def init(key: Key, x: Array) -> Any:
         del x
@@ -159,33 +161,57 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
     def images(x: Array) -> Array:
         return jnp.moveaxis(x.reshape(x.shape[0], *image_shape), (0, 3), (3, 0))
 
+    def in_pieces(function: Any, x: Array) -> Any:
+        """A function of inputs applied to some of them at a time."""
+        total = x.shape[0]
+        if total <= _PIECE:
+            return function(x)
+        pieces = -(-total // _PIECE)
+        size = -(-total // pieces)
+        padded = jnp.pad(x, ((0, pieces * size - total), *((0, 0),) * (x.ndim - 1)))
+        out = jax.lax.map(function, padded.reshape(pieces, size, *x.shape[1:]))
+        return jax.tree.map(lambda a: a.reshape(pieces * size, *a.shape[2:])[:total], out)
+
     def top(params: Any, h: Array) -> tuple[Array, Array]:
         dense, head = params["dense"], params["head"]
-        h = product(dense["kernel"], h.reshape(-1, h.shape[-1])) + dense["bias"][:, None]
+        h = product(dense["kernel"], h.reshape(-1, h.shape[-1]), low) + dense["bias"][:, None]
         h = jax.nn.relu(h)
-        return (product(head["kernel"], h) + head["bias"][:, None]).T, h.T
+        return (product(head["kernel"], h, low) + head["bias"][:, None]).T, h.T
 
-    def forward(params: Any, x: Array, weights: Array | None):
-        h, seen, features = images(x), {}, []
+    def first(x: Array) -> tuple[Array, Moments]:
+        """What the first convolution sees, and its moments."""
+        seen: Any = rounded_patches(images(x), *window, low)
+        return seen, moments(seen.astype(x.dtype))
+
+    def prepare(x: Array) -> Any:
+        """Inputs as the products take them, and the moments of what the first layer sees."""
+        known = in_pieces(lambda piece: first(piece)[1], x)
+        return bits(rounded(x, low)), known
+
+    def forward(params: Any, begin: Any, weights: Array | None):
+        seen, features = {}, []
+        h: Any = None if by_moments else images(begin)
         for i, (_, kernel, stride, padding) in enumerate(config.convolutions):
             name = f"conv {i + 1}"
             p = params[name]
             rest = p["scale"], p["bias"], weights, config.epsilon
-            if i == 0 and p["kernel"].shape[1] <= 2 * p["kernel"].shape[0]:
-                x = patches(h, kernel, stride, padding)
-                h, mean, variance = normalised_product(p["kernel"], x, *rest)
+            if h is None:
+                h, mean, variance = normalised_product(p["kernel"], *begin, *rest, low=low)
             else:
-                y = convolve(p["kernel"], h, kernel, stride, padding, product)
+                y = convolve(p["kernel"], h, kernel, stride, padding, low)
                 h, mean, variance = normalise(y, *rest)
             seen[name] = {"mean": mean, "variance": variance}
             features.append(h)
         logits, last = top(params, h)
         return logits, seen, (*features, last)
 
-    def train(params: Any, kept: Any, x: Array, weights: Array | None, key: Any, hyper: Hyper):
+    def train(params: Any, kept: Any, x: Any, weights: Array | None, key: Any, hyper: Hyper):
         del key, hyper
+        if by_moments:
+            inputs, known = x
+            x = numbers(patches(images(inputs), *window), low), known
         logits, seen, _ = forward(params, x, weights)
-        members = x.shape[0] if weights is None else jnp.sum(weights > 0)
+        members = logits.shape[0] if weights is None else jnp.sum(weights > 0)
         new = {}
         for i, name in enumerate(seen):
             rows, columns = sides[i + 1]
@@ -214,23 +240,17 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
         def piece(x):
             h = images(x)
             for (kernel, bias), (_, side, stride, padding) in zip(layers, config.convolutions):
-                h = convolve(kernel, h, side, stride, padding, product)
+                h = convolve(kernel, h, side, stride, padding, low)
                 h = jax.nn.relu(h + bias[:, None, None, None])
             return top(params, h)[0]
 
-        total = x.shape[0]
-        if total <= _PIECE:
-            return piece(x)
-        pieces = -(-total // _PIECE)
-        size = -(-total // pieces)
-        padded = jnp.pad(x, ((0, pieces * size - total), *((0, 0),) * (x.ndim - 1)))
-        logits = jax.lax.map(piece, padded.reshape(pieces, size, *x.shape[1:]))
-        return logits.reshape(pieces * size, -1)[:total]
+        return in_pieces(piece, x)
 
     def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
         del key, hyper
-        logits, _, features = forward(params, x, None)
+        logits, _, features = forward(params, first(x) if by_moments else x, None)
         return logits, tuple(jnp.moveaxis(f, -1, 0) for f in features[:count]) + features[count:]
 
-    batch_statistics = BatchStatistics(statistics, train, evaluate)
+    prepared = prepare if by_moments else None
+    batch_statistics = BatchStatistics(statistics, train, evaluate, prepared)
     return Network(init, apply, tuple(facts), batch_statistics=batch_statistics)

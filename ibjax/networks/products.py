@@ -1,6 +1,5 @@
-"""Matrix products in single and half precision whose derivatives are fast products too."""
+"""Matrix products in single or half precision whose derivatives are fast products too."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,45 +8,66 @@ import jax.numpy as jnp
 
 from ibjax.typing import JaxArray as Array
 
-Product = Callable[[Array, Array], Array]
-"""A matrix product in the precision of the network."""
-
-
-def full(a: Array, b: Array) -> Array:
-    """Matrix product in the precision of its arguments."""
-    return _product(a, b, None)
-
-
-def half(a: Array, b: Array) -> Array:
-    """Matrix product of bfloat16 roundings, summed in float32; the same for its derivatives."""
-    return _product(a, b, jnp.bfloat16)
+Low = Any
+"""What the factors of a product are rounded to, which is summed in float32; None for nothing."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _product(a: Array, b: Array, low: Any) -> Array:
-    return _forward(a, b, low)[0]
+def product(a: Array, b: Array, low: Low = None) -> Array:
+    """Matrix product, of the roundings of its factors where `low` says so.
+
+    Its derivatives are products of the same kind.
+
+    Args:
+        a: (m, k).
+        b: (k, n).
+        low: dtype the factors are rounded to, such as `jnp.bfloat16`, or None.
+    """
+    return rounded_product(rounded(a, low), rounded(b, low), low)
 
 
-def _forward(a: Array, b: Array, low: Any):
-    if low is None:
-        return a @ b, (a, b)
-    a, b = a.astype(low), b.astype(low)
-    return _summed(a, b), (a, b)
+def _forward(a: Array, b: Array, low: Low):
+    a, b = rounded(a, low), rounded(b, low)
+    return rounded_product(a, b, low), (a, b)
 
 
-def _summed(a: Array, b: Array) -> Array:
-    return jnp.matmul(a, b, preferred_element_type=jnp.float32)
-
-
-def _backward(low: Any, kept: tuple[Array, Array], d: Array):
+def product_backward(low: Low, kept: tuple[Array, Array], d: Array) -> tuple[Array, Array]:
+    """Derivatives in the (rounded) factors of a product."""
     a, b = kept
+    d = rounded(d, low)
+    d_b = rounded_product(turned(a), d, low)
     if low is None:
-        return d @ b.T, turned(a) @ d
-    d = d.astype(low)
-    return _summed(d, turned(b)), _summed(turned(a), d)
+        return d @ b.T, d_b
+    (m, k), n = a.shape, b.shape[1]
+    if m * (k + n) < k * n:  # cheaper to turn d and the result than b
+        return turned(rounded_product(b, turned(d), low)), d_b
+    return rounded_product(d, turned(b), low), d_b
 
 
-_product.defvjp(_forward, _backward)
+product.defvjp(_forward, product_backward)
+
+
+def rounded(a: Array, low: Low) -> Array:
+    """An array as a factor of a product."""
+    return a if low is None else a.astype(low)
+
+
+def bits(a: Array) -> Array:
+    """Half-precision numbers as the integers that hold them; others as they are.
+
+    XLA's CPU compiler moves bfloat16 numbers by way of float32, and integers as they are.
+    """
+    return jax.lax.bitcast_convert_type(a, jnp.uint16) if a.dtype.itemsize == 2 else a
+
+
+def numbers(a: Array, low: Low) -> Array:
+    """The numbers that `bits` of an array rounded to `low` stand for."""
+    return a if low is None else jax.lax.bitcast_convert_type(a, low)
+
+
+def rounded_product(a: Array, b: Array, low: Low) -> Array:
+    """Matrix product of factors that are rounded already; for use within derivatives."""
+    return a @ b if low is None else jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
 def turned(a: Array) -> Array:

@@ -196,7 +196,8 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
             p = params[name]
             rest = p["scale"], p["bias"], weights, config.epsilon
             if h is None:
-                h, mean, variance = normalised_product(p["kernel"], *begin, *rest, low=low)
+                x, known = begin
+                h, mean, variance = normalised_product(p["kernel"], x, known, *rest, low)
             else:
                 y = convolve(p["kernel"], h, kernel, stride, padding, low)
                 h, mean, variance = normalise(y, *rest)

@@ -15,7 +15,7 @@ from ibjax.networks.products import (
     Low,
     bits,
     numbers,
-    product,
+    product_backward,
     rounded,
     rounded_product,
     turned,
@@ -65,9 +65,7 @@ def convolve(
     if channels > 1 and stride > 1 and kernel % stride == 0 and whole:
         _sides_after(x, kernel, stride, padding)
         return _by_blocks(weights, x, kernel, stride, padding, low)
-    seen: Any = rounded_patches(x, kernel, stride, padding, low)
-    y: Any = product(weights, seen.reshape(seen.shape[0], -1), low)
-    return y.reshape(-1, *seen.shape[1:])
+    return _by_patches(weights, x, kernel, stride, padding, low)
 
 
 def patches(
@@ -105,15 +103,42 @@ def rounded_patches(x: Array, kernel: int, stride: int, padding: int, low: Low) 
 
 
 def _rounded_patches_forward(x, kernel, stride, padding, low):
-    return rounded_patches(x, kernel, stride, padding, low), jnp.zeros((*x.shape, 0))
+    return rounded_patches(x, kernel, stride, padding, low), jnp.zeros((*x.shape, 0), x.dtype)
 
 
 def _rounded_patches_backward(kernel, stride, padding, low, like, d):
-    x = jnp.zeros(like.shape[:-1], like.dtype)
-    return jax.vjp(lambda x: patches(x, kernel, stride, padding), x)[1](d.astype(x.dtype))
+    return (_from_patches(d, like, kernel, stride, padding),)
 
 
 rounded_patches.defvjp(_rounded_patches_forward, _rounded_patches_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _by_patches(weights, x, kernel: int, stride: int, padding: int, low: Low) -> Any:
+    return _by_patches_forward(weights, x, kernel, stride, padding, low)[0]
+
+
+def _by_patches_forward(weights, x, kernel, stride, padding, low):
+    seen: Any = rounded_patches(x, kernel, stride, padding, low)
+    factors = rounded(weights, low), seen.reshape(seen.shape[0], -1)
+    y = rounded_product(*factors, low).reshape(-1, *seen.shape[1:])
+    return y, (*factors, jnp.zeros((*x.shape, 0), x.dtype))
+
+
+def _by_patches_backward(kernel, stride, padding, low, kept, d):
+    *factors, like = kept
+    d_weights, d_seen = product_backward(low, tuple(factors), d.reshape(d.shape[0], -1))
+    return d_weights, _from_patches(d_seen.reshape(-1, *d.shape[1:]), like, kernel, stride, padding)
+
+
+_by_patches.defvjp(_by_patches_forward, _by_patches_backward)
+
+
+def _from_patches(d, like, kernel, stride, padding) -> Array:
+    """Derivatives of patches added up where they came from, at `like` less its last axis."""
+    x = jnp.zeros(like.shape[:-1], like.dtype)
+    pull = jax.vjp(lambda x: patches(x, kernel, stride, padding), x)[1]
+    return pull(d.astype(like.dtype))[0]
 
 
 def _sides_after(x: Array, kernel: int, stride: int, padding: int) -> tuple[int, int]:
@@ -157,7 +182,7 @@ def _corner(place: int, size: int, stride: int, padding: int) -> tuple[int, tupl
 
 
 def _cut_forward(x: Array, stride: int, padding: int):
-    return _cut(x, stride, padding), jnp.zeros((*x.shape[:3], 0))
+    return _cut(x, stride, padding), jnp.zeros((*x.shape[:3], 0), x.dtype)
 
 
 def _cut_backward(stride: int, padding: int, like: Array, d: Array):

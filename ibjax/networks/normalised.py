@@ -23,7 +23,7 @@ Convolution = tuple[int, int, int, int]
 """Output channels, kernel, stride, padding."""
 
 _PIECE = 128
-"""Examples evaluated at once."""
+"""Examples evaluated at once; more would not stay in the cache."""
 
 
 @dataclass(frozen=True)

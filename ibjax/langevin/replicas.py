@@ -38,7 +38,7 @@ class _Shape(NamedTuple):
 
 
 class _Programs(NamedTuple):
-    prepare: Callable[[Any], Any]
+    prepare: Callable[[Any], Any] | None
     init: Callable[..., Any]
     advance: Callable[..., Any]
     evaluate: Callable[..., Any]
@@ -97,7 +97,7 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
     values, x, y = jax.device_put((values, x, y), whole)
-    prepared = programs.prepare(x)
+    prepared = x if programs.prepare is None else programs.prepare(x)
     keys = replica_keys(key, k1, k2, config.shared_randomness)
     pairs = np.repeat(index, k2, axis=0).astype(np.int32)
     masks = mask.reshape(total, n).astype(np.int32)
@@ -231,7 +231,7 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
     over = vectorised(config.mapping)
 
     norm = network.batch_statistics
-    prepare = norm.prepare if norm is not None and norm.prepare is not None else lambda x: x
+    prepare = None if norm is None else norm.prepare
 
     def init(keys, values):
         return over(lambda k: run.init(k, values), keys)
@@ -270,11 +270,12 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
     mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
     labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
     rest = (keys, values, index, mask)
-    training = (*rest, jax.eval_shape(prepare, pool), labels)
+    seen = pool if prepare is None else jax.eval_shape(prepare, pool)
+    training = (*rest, seen, labels)
     compiled = place(advance, split, whole, whole, *data).lower(state, scalar, scalar, *training)
     compiled = compiled.compile()
     return _Programs(
-        jax.jit(prepare, out_shardings=whole),
+        None if prepare is None else jax.jit(prepare, out_shardings=whole),
         place(init, split, whole).lower(keys, values).compile(),
         compiled,
         place(evaluate, split, whole, *data).lower(state, scalar, *rest, pool, labels).compile(),

@@ -135,11 +135,12 @@ def _pool():
     return Dataset(x, y, 2, "halves")
 
 
-def test_replicas_train_with_whole_epochs_and_do_not_depend_on_their_neighbours():
+@pytest.mark.parametrize("network", [SMALL, BY_MOMENTS])
+def test_replicas_train_with_whole_epochs_and_do_not_depend_on_their_neighbours(network):
     pool = _pool()
     pairs = data.supersample(jax.random.key(0), 60, 20, 1, 2)
     config = langevin.Config(
-        network=BY_MOMENTS,
+        network=network,
         steps=45,
         batch_size=8,
         batching="whole_epochs",

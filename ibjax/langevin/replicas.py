@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -299,6 +299,7 @@ def vectorised(mapping: str) -> Callable[..., Any]:
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)
 
 
+@partial(jax.jit, static_argnames=("k1", "k2", "shared"))
 def replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
     """Keys (k1 * k2,): replica (s, u) has the same one whatever k1 and k2 are."""
     if shared:

@@ -208,8 +208,15 @@ def _met_forward(kernels: Array, blocks: Array, low: Low):
     kernels, blocks = rounded(kernels, low), rounded(blocks, low)
     met = rounded_product(kernels.reshape(-1, fan_in), blocks.reshape(fan_in, -1), low)
     met = met.reshape(taps, taps, out, *blocks.shape[1:])
-    parts = [met[i, j, :, i : i + high, j : j + wide] for i in range(taps) for j in range(taps)]
-    return sum(parts[1:], parts[0]), (kernels, blocks)
+    places = [(i, j) for i in range(taps) for j in range(taps)]
+
+    def some(channels: slice) -> Array:
+        parts = [met[i, j, channels, i : i + high, j : j + wide] for i, j in places]
+        return sum(parts[1:], parts[0])
+
+    # XLA's CPU compiler would repeat the sum in every pass that reads it, but not a concatenation.
+    y = jnp.concatenate([some(slice(out // 2)), some(slice(out // 2, out))])
+    return y, (kernels, blocks)
 
 
 def _met_backward(low: Low, kept: tuple[Array, Array], d: Array):

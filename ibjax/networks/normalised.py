@@ -186,7 +186,7 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
     def prepare(x: Array) -> Any:
         """Inputs as the products take them, and the moments of what the first layer sees."""
         known = in_pieces(lambda piece: first(piece)[1], x)
-        return bits(rounded(x, low)), known
+        return bits(rounded(x.reshape(x.shape[0], -1), low)), known
 
     def forward(params: Any, begin: Any, weights: Array | None):
         seen, features = {}, []

@@ -280,7 +280,7 @@ def _compile(config: Config, shape: _Shape) -> _Programs:
         compiled,
         place(evaluate, split, whole, *data).lower(state, scalar, *rest, pool, labels).compile(),
         (whole, split),
-        _bytes(compiled),
+        _bytes(compiled) + (0 if prepare is None else 4 * math.prod(shape.x)),  # and the raw pool
     )
 
 

@@ -1,6 +1,7 @@
 """One file for the replicas of a supersample: written whole or not at all, skipped when there."""
 
 import hashlib
+import importlib.metadata
 import json
 import time
 from pathlib import Path
@@ -31,9 +32,11 @@ def cell(
 ) -> "xarray.Dataset":
     """The replicas of one supersample, from its file if that holds the same settings.
 
+    A file of other settings, or of another version of ibjax, is made anew.
+
     Args:
         path: the file.
-        settings: what the numbers depend on, as JSON; a file with others is made anew.
+        settings: what the numbers depend on, as JSON.
         key: root key of the training randomness.
         config: the run.
         pool: the data.
@@ -44,10 +47,13 @@ def cell(
         Predictions (mask, checkpoint, pair, column), errors, masks, labels and index.
     """
     digest = fingerprint(settings)
-    found = _read(path, digest)
-    if found is not None:
+    found = _read(path)
+    if found is not None and found.attrs.get("fingerprint") == digest:
         log(f"{path.stem}: finished before")
         return found
+    if path.exists():
+        why = "cannot be read" if found is None else "has other settings or another version"
+        log(f"{path.stem}: the stored file {why} and is made anew")
     from ibjax import langevin
 
     start = time.perf_counter()
@@ -67,22 +73,22 @@ def cell(
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
-    """A name for the settings, the same in every process."""
-    text = json.dumps({"format": _FORMAT, **settings}, sort_keys=True)
+    """A name for the settings and the version of ibjax, the same in every process."""
+    version = importlib.metadata.version("ibjax")
+    text = json.dumps({"format": _FORMAT, "ibjax": version, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read(path: Path, digest: str) -> "xarray.Dataset | None":
+def _read(path: Path) -> "xarray.Dataset | None":
     import xarray
 
     if not path.exists():
         return None
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as stored:
-            dataset = stored.load()
+            return stored.load()
     except (OSError, ValueError, KeyError):
-        return None  # not ours, or cut short: make it anew
-    return dataset if dataset.attrs.get("fingerprint") == digest else None
+        return None  # not ours, or cut short
 
 
 def _dataset(e: Any) -> "xarray.Dataset":

@@ -278,7 +278,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--whole-sizes", type=int, nargs="*", default=[75, 1000])
-    parser.add_argument("--whole-networks", type=int, nargs="*", default=[60, 10])
+    parser.add_argument("--whole-networks", type=int, nargs="*", default=[60, 30])
     parser.add_argument("--whole-epochs", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/fcmi.json"))
     args = parser.parse_args()

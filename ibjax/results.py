@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax import bounds
 from ibjax.interface import Evidence
 from ibjax.pipeline import Cell, Experiment
 
@@ -98,7 +99,9 @@ def fingerprint(experiment: Experiment, depth: int) -> str:
     config = asdict(experiment) | {"depths": [depth], "data_dir": None, "download": False}
     if not experiment.maxent:
         del config["maxent"]  # cells of versions without it stay usable
-    what = {"format": FORMAT, "ibjax": _version("ibjax"), "jax": _version("jax"), "config": config}
+    what = {"format": FORMAT, "ibjax": version("ibjax"), "jax": version("jax"), "config": config}
+    # Cells with other rows of bounds cannot stand beside each other in one file.
+    what["bounds"] = [[b.name, b.kind, *b.assumptions] for b in bounds.registry().values()]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -245,9 +248,11 @@ def read(path: Path) -> "xarray.Dataset":
             dataset = stored.load()
     except Exception as error:
         raise ValueError(f"{path}: not a whole netCDF file ({error}); run again") from error
-    if dataset.attrs.get("ibjax_format") != FORMAT:
+    if "ibjax_format" not in dataset.attrs:
+        raise ValueError(f"{path}: not a results file of `ibjax run`; give one that it wrote")
+    if dataset.attrs["ibjax_format"] != FORMAT:
         raise ValueError(
-            f"{path}: written in layout {dataset.attrs.get('ibjax_format')}, this version reads "
+            f"{path}: written in layout {dataset.attrs['ibjax_format']}, this version reads "
             f"{FORMAT}; run again"
         )
     missing = [k for k in (*_DIMS, "bound_value", "gap") if k not in dataset]
@@ -258,19 +263,27 @@ def read(path: Path) -> "xarray.Dataset":
 
 def provenance(experiment: Experiment) -> dict[str, Any]:
     """Attributes every results file carries: configuration, versions, device, seed, units."""
+    return {
+        "ibjax_format": FORMAT,
+        "config": json.dumps(asdict(experiment), sort_keys=True),
+        **environment(),
+        "seed": experiment.seed,
+    }
+
+
+def environment() -> dict[str, str]:
+    """What the numbers of any file were made with: versions, device, unit of information."""
     import jax
 
     device = jax.devices()[0]
     packages = ("ibjax", "jax", "jaxlib", "flax", "optax", "numpy", "xarray")
     return {
-        "ibjax_format": FORMAT,
-        "config": json.dumps(asdict(experiment), sort_keys=True),
-        "versions": json.dumps({name: _version(name) for name in packages}),
+        "versions": json.dumps({name: version(name) for name in packages}),
         "device": f"{device.platform}: {device.device_kind} x {jax.local_device_count()}",
-        "seed": experiment.seed,
         "information_units": "nat",
     }
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Version of an installed package."""
     return importlib.metadata.version(package)

@@ -59,6 +59,12 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
     import tyro
 
+    if words and not words[0].startswith("-"):
+        if words[0] not in choices:
+            raise ValueError(f"{words[0]!r} is not in {prog}; choose among {', '.join(choices)}")
+        help_of = f"{prog} {words[0]}"
+    else:
+        help_of = prog
     said = io.StringIO()
     about = "How well will this network generalize, and which bound says so?"
     try:
@@ -69,7 +75,7 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     except SystemExit as stopped:
         if stopped.code in (0, None):
             raise
-        raise ValueError(f"{_message(said.getvalue())}; see {prog} --help") from None
+        raise ValueError(f"{_message(said.getvalue())}; see {help_of} --help") from None
 
 
 def _message(framed: str) -> str:

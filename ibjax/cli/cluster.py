@@ -19,7 +19,7 @@ def join(asked: bool) -> None:
         ValueError: if asked for where nothing says who the others are.
     """
     given = {name: os.environ.get(name, "") for name in _NAMES}
-    scheduled = max(_whole("SLURM_STEP_NUM_TASKS"), _whole("OMPI_COMM_WORLD_SIZE")) > 1
+    scheduled = _tasks() > 1
     if not asked and not scheduled:
         return
     import jax
@@ -39,6 +39,20 @@ def join(asked: bool) -> None:
         raise ValueError(
             f"--distributed needs Slurm, Open MPI, or the variables {', '.join(_NAMES)}"
         )
+
+
+def refuse(command: str) -> None:
+    """An error where a scheduler started several processes of a command that needs one.
+
+    Raises:
+        ValueError: each would do the whole work and write the same files.
+    """
+    if _tasks() > 1:
+        raise ValueError(f"{command} runs in one process but {_tasks()} were started; start one")
+
+
+def _tasks() -> int:
+    return max(_whole("SLURM_STEP_NUM_TASKS"), _whole("OMPI_COMM_WORLD_SIZE"))
 
 
 def _whole(name: str) -> int:

@@ -1,9 +1,11 @@
 """`ibjax reproduce`: named experiments, each a subcommand with its own options."""
 
+import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ibjax.cli import cluster
 from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 
@@ -35,6 +37,8 @@ def execute(command: Reproduce) -> None:
     from ibjax.reproduce import reproductions
 
     row = reproductions()[type(command).__name__]
+    cluster.refuse("ibjax reproduce")
+    _writable(command.out)
     prepare_devices(command.cache)
     out = console()
     arguments: list[Any] = [command.out, command.quick, lambda line: out.print(line)]
@@ -45,3 +49,15 @@ def execute(command: Reproduce) -> None:
     print_whole(out, outcome.table)
     for path in outcome.files:
         out.print(f"written: {path}", soft_wrap=True)
+
+
+def _writable(folder: Path) -> None:
+    """An error now, and not after hours of training, where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"--out {folder} cannot be written ({error.strerror}); give a folder that can"
+        ) from error

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from ibjax import arguments
 from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
 from ibjax.langevin import batches, hosts
 from ibjax.langevin.checks import pool_arrays
@@ -52,6 +53,7 @@ def run_replicas(
     dataset: Dataset,
     supersample: Supersample,
     *,
+    first_mask: int = 0,
     progress: Progress | None = None,
 ) -> Evidence:
     """Train one replica for each supersample and mask, and measure what the bounds need.
@@ -69,6 +71,7 @@ def run_replicas(
             configurations share one compiled program.
         dataset: the pool; kept once per device.
         supersample: pairs and masks, from `data.supersample`.
+        first_mask: number u of the first mask given, where a run with fewer masks is continued.
         progress: called after every stretch of steps.
 
     Returns:
@@ -80,10 +83,17 @@ def run_replicas(
             the loss is no number an example.
     """
     with jax.enable_x64(False):  # training is in float32 whatever the caller analyses in
-        return _run(key, config, dataset, supersample, progress)
+        return _run(
+            key,
+            config,
+            dataset,
+            supersample,
+            arguments.whole("first_mask", first_mask, 0),
+            progress,
+        )
 
 
-def _run(key, config, dataset, supersample, progress) -> Evidence:
+def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
     index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
     x, y = pool_arrays(dataset, index, mask)
     k1, k2, n = mask.shape
@@ -98,7 +108,7 @@ def _run(key, config, dataset, supersample, progress) -> Evidence:
     values = jax.tree.map(jnp.float32, hyper(config))
     values, x, y = jax.device_put((values, x, y), whole)
     prepared = x if programs.prepare is None else programs.prepare(x)
-    keys = replica_keys(key, k1, k2, config.shared_randomness)
+    keys = replica_keys(key, k1, k2, config.shared_randomness, first_mask)
     pairs = np.repeat(index, k2, axis=0).astype(np.int32)
     masks = mask.reshape(total, n).astype(np.int32)
 
@@ -300,14 +310,15 @@ def vectorised(mapping: str) -> Callable[..., Any]:
 
 
 @partial(jax.jit, static_argnames=("k1", "k2", "shared"))
-def replica_keys(key: Key, k1: int, k2: int, shared: bool) -> Array:
-    """Keys (k1 * k2,): replica (s, u) has the same one whatever k1 and k2 are."""
+def replica_keys(key: Key, k1: int, k2: int, shared: bool, first: int = 0) -> Array:
+    """Keys (k1 * k2,): replica (s, first + u) has the same one whatever k1 and k2 are."""
     if shared:
         return jnp.broadcast_to(key, (k1 * k2,))
     outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
-    return jax.vmap(lambda k: jax.vmap(lambda u: jax.random.fold_in(k, u))(jnp.arange(k2)))(
-        outer
-    ).reshape(-1)
+    masks = first + jnp.arange(k2)
+    return jax.vmap(lambda k: jax.vmap(lambda u: jax.random.fold_in(k, u))(masks))(outer).reshape(
+        -1
+    )
 
 
 def _checkpoints(config: Config) -> tuple[int, ...]:

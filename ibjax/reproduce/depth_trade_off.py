@@ -97,7 +97,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
 
 def _experiments(quick: bool, log: Log, options: Options):
     if quick:
-        return [(replace(BASE, depths=(1, 2), masks=6, steps=60), (0.5, 4.0))]
+        return [(replace(BASE, depths=(1, 2), supersamples=3, masks=4, steps=60), (0.5, 4.0))]
     grid: list[tuple[Experiment, tuple[float, ...]]] = [(BASE, NOISES)]
     mnist = replace(
         BASE,

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from ibjax import data
+from ibjax import data, results
 from ibjax.interface import Dataset, Supersample
-from ibjax.reproduce.fcmi_rows import BATCH, PUBLISHED, row
+from ibjax.reproduce.fcmi_rows import BATCH, PUBLISHED, dataset, row
 from ibjax.reproduce.fcmi_rows import BOUNDS as BOUNDS
 from ibjax.reproduce.fcmi_view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
@@ -70,14 +70,20 @@ class Options:
                 f"masks={self.masks}, supersamples={self.supersamples}, epochs={self.epochs}: give "
                 "at least 2 masks, 1 supersample and 1 epoch"
             )
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision={self.precision!r} must be float32 or bfloat16")
+        refuse_repeats("train_size", self.train_size)
+        refuse_repeats("variants", self.variants)
+
+
+QUICK = Options(masks=4, supersamples=1, epochs=5)
 
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train what is missing of the grid, then the table and the picture."""
     options = options or Options()
     if quick:
-        options = replace(options, train_size=(75,), masks=4, supersamples=1, epochs=5)
-        options = replace(options, variants=options.variants[:1])
+        options = quickened(options, QUICK)
     pool = mnist()
     rows, files = [], []
     for variant in options.variants:
@@ -85,11 +91,13 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             cells = []
             for s in range(options.supersamples):
                 path = folder / "fcmi-mnist" / f"{variant}-n{n}-s{s}.nc"
-                cells.append(_train(path, variant, n, s, options, pool, log))
+                found, path = _train(path, variant, n, s, options, pool, log)
+                cells.append(found)
                 files.append(path)
             rows.append(row(variant, n, cells))
+    results.write(dataset(rows, asdict(options)), folder / "fcmi-mnist.nc")
     picture = save(figure(rows), folder / "fcmi-mnist.png")
-    return Outcome(table(rows, options), (*files, picture))
+    return Outcome(table(rows, options), (*files, folder / "fcmi-mnist.nc", picture))
 
 
 def mnist(classes: tuple[int, int] = (4, 9)) -> Dataset:
@@ -131,7 +139,7 @@ def configuration(variant: str, n: int, epochs: int, precision: str) -> "Config"
     )
 
 
-def _train(path, variant, n, s, options, pool, log) -> "xarray.Dataset":
+def _train(path, variant, n, s, options, pool, log) -> "tuple[xarray.Dataset, Path]":
     root = jax.random.key(SEED)
     pairs = data.supersample(
         jax.random.fold_in(root, n), len(pool.y), n, options.supersamples, options.masks
@@ -141,7 +149,10 @@ def _train(path, variant, n, s, options, pool, log) -> "xarray.Dataset":
     training = jax.random.fold_in(root, 1)
     key = training if config.shared_randomness else jax.random.fold_in(training, s)
     settings = {
-        **asdict(replace(options, train_size=(n,), variants=(variant,), supersamples=1)),
+        "variant": variant,
+        "train_size": n,
+        "epochs": options.epochs,
+        "precision": options.precision,
         "supersample": s,
         "seed": SEED,
         "pool": len(pool.y),

@@ -1,7 +1,8 @@
 """Rows of the f-CMI experiment: the published numbers, and gap and bounds of trained cells."""
 
+import json
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Row(NamedTuple):
     train_error: np.ndarray
     bounds: dict[str, np.ndarray]
     seconds: float
+    replicas: int
+    diverged: int
 
 
 BOUNDS = ("f-CMI", "e-CMI", "ld-CMI", "single loss", "pair JS")
@@ -68,6 +71,7 @@ def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
     values: dict[str, list[list[float]]] = {name: [] for name in BOUNDS}
     for c in cells:
         valid = c.diverged.values[None] == 0
+        # Diverged replicas are NaN and left out; the row counts them.
         gaps.append((c.test_error - c.train_error).mean("mask_id").values)
         trains.append(c.train_error.mean("mask_id").values)
         each: dict[str, list[float]] = {name: [] for name in BOUNDS}
@@ -88,7 +92,71 @@ def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
         np.array(trains),
         {name: np.array(v) for name, v in values.items()},
         sum(float(c.attrs["seconds"]) for c in cells),
+        sum(c.sizes["mask_id"] for c in cells),
+        sum(int(c.diverged.sum()) for c in cells),
     )
+
+
+def centre(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over supersamples (first axis) of which a replica is left.
+
+    The deviation is NaN where fewer than two are.
+    """
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
+    return mean, np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
+
+
+def caveat(masks: int) -> str:
+    """What the numbers of a row are."""
+    ceiling = math.log(2) - 1 / (2 * masks)
+    return (
+        "gap: measured test minus training error. Bounds are plug-in estimates over "
+        f"{masks} masks: biased up where predictions hardly depend on the masks, down where they "
+        f"say nearly all (no more than about {ceiling:.3f} of log 2 = 0.693 nats can be seen). "
+        "They use the test labels and certify nothing."
+    )
+
+
+def losses(rows: list[Row]) -> str:
+    """What was left out of rows, in words; empty if nothing."""
+    bad, total = sum(r.diverged for r in rows), sum(r.replicas for r in rows)
+    return f" {bad} of {total} replicas diverged and are left out." if bad else ""
+
+
+def dataset(rows: list[Row], options: dict[str, Any]) -> "xarray.Dataset":
+    """The rows with their axes; checkpoints of one size beyond those of another are NaN."""
+    import xarray
+
+    from ibjax import results
+
+    axes = ("supersample", "checkpoint")
+    each = []
+    for r in rows:
+        numbers = {"gap": (r.gap, "measured"), "train_error": (r.train_error, "measured")}
+        numbers |= {name: (values, "plug-in estimate") for name, values in r.bounds.items()}
+        variables = {
+            name.replace(" ", "_").replace("-", "_"): (
+                axes,
+                values,
+                {"units": "loss (0-1)", "kind": kind, "long_name": name},
+            )
+            for name, (values, kind) in numbers.items()
+        }
+        variables |= {
+            "epoch": (("checkpoint",), r.epochs, {"units": "1"}),
+            "replicas": ((), r.replicas, {"units": "1"}),
+            "diverged": ((), r.diverged, {"units": "1"}),
+        }
+        place = {"variant": [r.variant], "n": [r.n]}
+        each.append(xarray.Dataset(variables).expand_dims(place))
+    found = xarray.combine_by_coords(each) if len(each) > 1 else each[0]
+    assert isinstance(found, xarray.Dataset)
+    found.attrs = {**results.environment(), "options": json.dumps(options, sort_keys=True)}
+    return found
 
 
 def _bounds(predictions, losses, masks, valid):

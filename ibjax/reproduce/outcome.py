@@ -1,12 +1,14 @@
 """What a reproduction is and what it gives."""
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 Log = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
@@ -31,6 +33,36 @@ class Reproduction:
     summary: str
     run: Callable[..., Outcome]
     options: type | None = None
+
+
+def quickened(options: T, small: T) -> T:
+    """Options with the values of `small` wherever the user left the default."""
+    chosen: Any = options
+    fresh = type(chosen)()
+    names = [f.name for f in fields(chosen)]
+    left = [name for name in names if getattr(chosen, name) == getattr(fresh, name)]
+    return replace(chosen, **{name: getattr(small, name) for name in left})
+
+
+def refuse_repeats(name: str, values: tuple[Any, ...]) -> None:
+    """An error for a grid that names a place twice."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name}={values} names one twice; give each once")
+
+
+def stretches(log: Log, name: str, every: float = 60.0) -> Callable[[int, int], None]:
+    """A progress function that says how much is done, at most once in so many seconds."""
+    start = said = time.monotonic()
+
+    def progress(done: int, whole: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= every and done < whole:
+            said = now
+            left = (now - start) * (whole - done) / done
+            log(f"{name}: {done / whole:.0%} of these replicas trained, {left:.0f} s to go")
+
+    return progress
 
 
 def bound_text(value: float, error: float = math.nan, digits: int = 3, limit: float = 1.0) -> str:

@@ -1,7 +1,6 @@
-"""One file for the replicas of a supersample: written whole or not at all, skipped when there."""
+"""The replicas of a supersample on disk: written whole, grown mask by mask, never overwritten."""
 
 import hashlib
-import importlib.metadata
 import json
 import time
 from pathlib import Path
@@ -11,14 +10,16 @@ import numpy as np
 
 from ibjax import results
 from ibjax.interface import Dataset, Supersample
-from ibjax.reproduce.outcome import Log
+from ibjax.reproduce.outcome import Log, stretches
 
 if TYPE_CHECKING:
     import xarray
 
     from ibjax.langevin import Config
 
-_FORMAT = 1
+_FORMAT = 2
+BLOCK = 10
+"""Replicas between two writes on a processor; accelerators train all at once."""
 
 
 def cell(
@@ -29,14 +30,16 @@ def cell(
     pool: Dataset,
     pairs: Supersample,
     log: Log,
-) -> "xarray.Dataset":
-    """The replicas of one supersample, from its file if that holds the same settings.
+) -> "tuple[xarray.Dataset, Path]":
+    """The replicas of one supersample, from its file as far as it holds them.
 
-    A file of other settings, or of another version of ibjax, is made anew.
+    The name of the file ends in the fingerprint of the settings, so that other settings, or
+    another version of ibjax, have files of their own. Mask u and its replica do not depend on how
+    many masks there are: a file with fewer is continued, of one with more the first are taken.
 
     Args:
-        path: the file.
-        settings: what the numbers depend on, as JSON.
+        path: the file, without the fingerprint.
+        settings: what the numbers depend on besides the number of masks, as JSON.
         key: root key of the training randomness.
         config: the run.
         pool: the data.
@@ -44,39 +47,97 @@ def cell(
         log: says what is done.
 
     Returns:
-        Predictions (mask, checkpoint, pair, column), errors, masks, labels and index.
-    """
-    digest = fingerprint(settings)
-    found = _read(path)
-    if found is not None and found.attrs.get("fingerprint") == digest:
-        log(f"{path.stem}: finished before")
-        return found
-    if path.exists():
-        why = "cannot be read" if found is None else "has other settings or another version"
-        log(f"{path.stem}: the stored file {why} and is made anew")
-    from ibjax import langevin
+        Predictions (mask, checkpoint, pair, column), errors, masks, labels and index; and the
+        file they are in.
 
-    start = time.perf_counter()
-    e = langevin.run_replicas(key, config, pool, pairs)
-    seconds = time.perf_counter() - start
-    dataset = _dataset(e)
-    dataset.attrs = {
-        "settings": json.dumps(settings, sort_keys=True),
-        "fingerprint": digest,
-        "seconds": seconds,
-        "steps": config.steps,
-    }
-    results.write(dataset, path)
-    gap = float(np.nanmean((e.test_error - e.train_error)[..., -1]))
-    log(f"{path.stem}: {e.diverged.size} replicas in {seconds:.0f} s, gap {gap:.4f}")
-    return dataset
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    settings = settings | {"steps": config.steps, "checkpoints": config.checkpoints}
+    digest = fingerprint(settings)
+    path = path.with_name(f"{path.stem}-{digest}{path.suffix}")
+    masks = np.asarray(pairs.mask)
+    found, name = _read(path), path.stem.removesuffix(f"-{digest}")
+    if found is None and path.exists():
+        log(f"{name}: the stored file cannot be read and is made anew")
+    done = 0 if found is None else found.sizes["mask_id"]
+    if found is not None:
+        if not np.array_equal(found.mask.values[: masks.shape[1]], masks[0, :done]):
+            raise ValueError(f"{path}: holds other masks than these settings draw; remove it")
+        if done >= masks.shape[1]:
+            log(f"{name}: finished before")
+            return found.isel(mask_id=slice(masks.shape[1])), path
+        log(f"{name}: {done} of {masks.shape[1]} replicas finished before")
+    for first, last in _blocks(done, masks.shape[1]):
+        start = time.perf_counter()
+        e = _trained(key, config, pool, pairs, first, last, stretches(log, name))
+        seconds = time.perf_counter() - start
+        block = _dataset(e)
+        found = block if found is None else _joined(found, block)
+        found.attrs = {
+            **results.environment(),
+            "settings": json.dumps(settings, sort_keys=True),
+            "fingerprint": digest,
+            "seconds": found.attrs.get("seconds", 0.0) + seconds,
+            "steps": config.steps,
+            "seed": settings.get("seed", -1),
+            "contents": _contents(found),
+        }
+        results.write(found, path)
+        gap = float(np.nanmean([np.nan, *(e.test_error - e.train_error)[..., -1].ravel()]))
+        lost = f", {int(e.diverged.sum())} diverged" if e.diverged.any() else ""
+        log(f"{name}: replicas {first + 1} to {last} in {seconds:.0f} s, gap {gap:.4f}{lost}")
+    assert found is not None
+    return found, path
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
     """A name for the settings and the version of ibjax, the same in every process."""
-    version = importlib.metadata.version("ibjax")
-    text = json.dumps({"format": _FORMAT, "ibjax": version, **settings}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = json.dumps(
+        {"format": _FORMAT, "ibjax": results.version("ibjax"), **settings}, sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _blocks(done: int, masks: int):
+    """Stretches of replicas that are trained and stored together."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return [(done, masks)]
+    devices = jax.local_device_count()
+    step = -(-BLOCK // devices) * devices
+    return [(first, min(first + step, masks)) for first in range(done, masks, step)]
+
+
+def _trained(key, config, pool, pairs, first: int, last: int, progress):
+    from ibjax import langevin
+
+    block = Supersample(pairs.index, pairs.mask[:, first:last])
+    return langevin.run_replicas(key, config, pool, block, first_mask=first, progress=progress)
+
+
+def _joined(stored: "xarray.Dataset", block: "xarray.Dataset") -> "xarray.Dataset":
+    import xarray
+
+    return xarray.concat(
+        [stored, block],
+        "mask_id",
+        data_vars="minimal",
+        coords="minimal",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
+
+
+def _contents(dataset: "xarray.Dataset") -> str:
+    """Checksum of the arrays: netCDF does not notice a changed bit."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, dataset.data_vars)):
+        values = np.ascontiguousarray(dataset[name].values)
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _read(path: Path) -> "xarray.Dataset | None":
@@ -86,9 +147,10 @@ def _read(path: Path) -> "xarray.Dataset | None":
         return None
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as stored:
-            return stored.load()
-    except (OSError, ValueError, KeyError):
-        return None  # not ours, or cut short
+            found = stored.load()
+        return found if found.attrs.get("contents") == _contents(found) else None
+    except Exception:  # a damaged file fails in as many ways as HDF5 has parts
+        return None
 
 
 def _dataset(e: Any) -> "xarray.Dataset":

@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import xarray
 
 from ibjax import bounds
 from ibjax.interface import Dataset
 from ibjax.networks import NormalisedCNN, normalised
 from ibjax.reproduce import fcmi_mnist
+from ibjax.reproduce.fcmi_rows import Row
+from ibjax.reproduce.outcome import quickened
 
 OPTIONS = fcmi_mnist.Options(train_size=(12,), masks=4, supersamples=2, epochs=2)
 
@@ -23,7 +28,7 @@ def tiny(monkeypatch):
 def test_the_grid_is_trained_once_and_resumed_cell_by_cell(tiny, tmp_path):
     said = []
     outcome = fcmi_mnist.run(tmp_path, False, said.append, OPTIONS)
-    assert len(outcome.files) == 2 + 1
+    assert len(outcome.files) == 2 + 2
     assert outcome.table.row_count == 1 + len(fcmi_mnist.BOUNDS)
     broken = outcome.files[1]
     broken.write_bytes(broken.read_bytes()[:100])
@@ -36,12 +41,58 @@ def test_the_grid_is_trained_once_and_resumed_cell_by_cell(tiny, tmp_path):
         list(c.cells) for c in outcome.table.columns
     ]
     assert not list(tmp_path.rglob("*.part*"))
+    stored = xarray.load_dataset(outcome.files[-2], engine="h5netcdf")
+    assert stored.f_CMI.dims == ("variant", "n", "supersample", "checkpoint")
+    assert stored.f_CMI.attrs["kind"] == "plug-in estimate" and int(stored.replicas.sum()) == 8
+    # Another grid beside it: every file stays, no number is compared with the published ones.
+    longer = fcmi_mnist.run(tmp_path, False, said.append, replace(OPTIONS, masks=5, epochs=3))
+    assert set(longer.files[:2]).isdisjoint(outcome.files) and outcome.files[0].exists()
+    assert not any(outcome.table.columns[-1].cells)
+    assert "not to be compared" in outcome.table.caption
+
+
+def test_quick_spares_what_was_chosen():
+    chosen = fcmi_mnist.Options(train_size=(250,), masks=6, variants=("deterministic", "wide"))
+    small = quickened(chosen, fcmi_mnist.QUICK)
+    assert small == replace(chosen, supersamples=1, epochs=5)
+
+
+def test_diverged_replicas_are_counted_and_a_lost_supersample_spoils_no_mean(tiny, tmp_path):
+    pool = fcmi_mnist.mnist()
+    cells = [
+        fcmi_mnist._train(tmp_path / f"{s}.nc", "standard", 12, s, OPTIONS, pool, lambda _: None)[0]
+        for s in range(2)
+    ]
+    lost = cells[1].copy(deep=True)
+    for name in ("train_error", "test_error"):
+        lost[name][:] = np.nan
+    lost["diverged"][:] = 1
+    lost["predictions"][:] = -1
+    found = fcmi_mnist.row("standard", 12, [cells[0], lost])
+    assert (found.replicas, found.diverged) == (8, 4)
+    kept = fcmi_mnist.row("standard", 12, cells[:1])
+    table = fcmi_mnist.table([found], OPTIONS)
+    assert "4 of 8 replicas diverged" in table.caption
+    alone = fcmi_mnist.table([kept], OPTIONS)
+    assert list(table.columns[3].cells) == list(alone.columns[3].cells)
+
+
+def test_differences_carry_their_standard_error():
+    published = fcmi_mnist.PUBLISHED["standard"][75]
+    values = published.gap + np.array([-0.01, 0.0, 0.01, 0.02, -0.02])
+    zeros = {name: np.zeros((5, 1)) for name in fcmi_mnist.BOUNDS}
+    found = Row("standard", 75, np.array([200]), values[:, None], values[:, None], zeros, 0, 150, 0)
+    cells = list(fcmi_mnist.table([found], fcmi_mnist.Options()).columns[-1].cells)
+    error = np.sqrt((values.var(ddof=1) + published.gap_spread**2) / 5)
+    assert cells[0] == f"+0.0000±{error:.4f} = +0.0 sd"
+    assert cells[1].endswith(f"{-published.f_cmi / published.f_cmi_spread:+.1f} sd")
+    assert not any(cells[2:])
 
 
 def test_the_bounds_of_a_row_are_ordered_and_those_of_the_library(tiny, tmp_path):
     pool = fcmi_mnist.mnist()
     cells = [
-        fcmi_mnist._train(tmp_path / f"{s}.nc", "standard", 12, s, OPTIONS, pool, lambda _: None)
+        fcmi_mnist._train(tmp_path / f"{s}.nc", "standard", 12, s, OPTIONS, pool, lambda _: None)[0]
         for s in range(2)
     ]
     assert not np.array_equal(cells[0].index, cells[1].index)
@@ -72,6 +123,10 @@ def test_mistakes_end_in_one_line(monkeypatch, tmp_path):
         fcmi_mnist.Options(variants=("narrow",))
     with pytest.raises(ValueError, match="train_size"):
         fcmi_mnist.Options(train_size=(5000,))
+    with pytest.raises(ValueError, match="once"):
+        fcmi_mnist.Options(train_size=(75, 75))
+    with pytest.raises(ValueError, match="precision='f16'"):
+        fcmi_mnist.Options(precision="f16")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="TFDS_DATA_DIR"):
         fcmi_mnist.mnist()

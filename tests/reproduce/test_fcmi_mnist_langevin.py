@@ -35,9 +35,15 @@ def test_both_conventions_are_trained_and_resumed(tiny, tmp_path):
     options = langevin.Options(train_size=100, masks=2, epochs=2)
     said = []
     outcome = langevin.run(tmp_path, False, said.append, options)
-    assert outcome.table.row_count == 4 and len(outcome.files) == 3
+    assert outcome.table.row_count == 4 and len(outcome.files) == 4
     langevin.run(tmp_path, False, said.append, options)
     assert sum("finished before" in line for line in said) == 2
+
+
+def test_published_epochs_are_among_those_evaluated(tiny):
+    for epochs, checkpoints in ((40, 10), (16, 4), (8, 8), (2, 2), (13, 10)):
+        config = langevin.configuration(langevin.Options(epochs=epochs), "langevin")
+        assert config.checkpoints == checkpoints
 
 
 def test_impossible_grids_are_refused():

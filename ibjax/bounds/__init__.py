@@ -1,8 +1,8 @@
 """Generalization bounds: arithmetic on information, losses and masks, and their inversions."""
 
 from ibjax.bounds import invert as invert
+from ibjax.bounds import plugin as plugin
 from ibjax.bounds.assumptions import assumptions as assumptions
-from ibjax.bounds.by_class import information_profile as information_profile
 from ibjax.bounds.by_class import per_class as per_class
 from ibjax.bounds.classic import individual as individual
 from ibjax.bounds.classic import random_subset as random_subset
@@ -27,7 +27,6 @@ from ibjax.bounds.examplewise import label_deviation as label_deviation
 from ibjax.bounds.fast_rates import binary_js as binary_js
 from ibjax.bounds.fast_rates import fast_rate as fast_rate
 from ibjax.bounds.fast_rates import interpolation as interpolation
-from ibjax.bounds.fast_rates import leave_one_out as leave_one_out
 from ibjax.bounds.fast_rates import steinke_zakynthinou as steinke_zakynthinou
 from ibjax.bounds.funnel import funnel as funnel
 from ibjax.bounds.funnel import funnel_layers as funnel_layers
@@ -38,6 +37,7 @@ from ibjax.bounds.hierarchical import gibbs as gibbs
 from ibjax.bounds.last_layer import last_layer as last_layer
 from ibjax.bounds.layered import depth as depth
 from ibjax.bounds.layered import sample_complexity as sample_complexity
+from ibjax.bounds.leave_one_out import leave_one_out as leave_one_out
 from ibjax.bounds.membership import haghifam as haghifam
 from ibjax.bounds.membership import k_ghost as k_ghost
 from ibjax.bounds.membership import log_likelihood_ratios as log_likelihood_ratios
@@ -54,6 +54,9 @@ from ibjax.bounds.pac_bayes import thermodynamic_divergence as thermodynamic_div
 from ibjax.bounds.path import membership_upper as membership_upper
 from ibjax.bounds.path import path_membership as path_membership
 from ibjax.bounds.path import path_prior as path_prior
+from ibjax.bounds.plugin import cluster_interval as cluster_interval
+from ibjax.bounds.plugin import mask_interval as mask_interval
+from ibjax.bounds.profile import information_profile as information_profile
 from ibjax.bounds.registry import Bound as Bound
 from ibjax.bounds.registry import evaluate as evaluate
 from ibjax.bounds.registry import registry as registry

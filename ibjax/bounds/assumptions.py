@@ -51,7 +51,8 @@ _ALL = (
     Assumption(
         "plug_in",
         "Mutual information is replaced by its plug-in estimate from the masks.",
-        "no certificate: the estimate is biased upwards near zero",
+        "no certificate: the estimate is biased up near zero, down near log 2 if masks are "
+        "unbalanced",
     ),
     Assumption(
         "monte_carlo",

@@ -1,6 +1,5 @@
-"""Gap and supersample bound of each class, and the information of every layer about the masks."""
+"""Gap and supersample bound of each class."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -42,7 +41,8 @@ def per_class(
 
     with D_i^c the difference of the losses of a pair where a member of another class counts as 0,
     and ``gap_c = E[l 1{Y = c}] / p_c`` on test less the same on training examples. Given the
-    supersample a pair without the class has no difference at all.
+    supersample a pair without the class has no difference at all. Plug-in noise as in
+    `supersample`: up near zero, down near log 2 where the masks are not balanced.
 
     Args:
         losses: 0-1 losses.
@@ -76,10 +76,10 @@ def per_class(
         name="per_class",
         kind="estimate",
         limit=1.0,
-        assumptions=("supersample", "bounded_loss", "plug_in"),
+        assumptions=replica_tables.ASSUMPTIONS,
         information=info,
         std_error=error,
-        note="plug-in information, biased up near zero; class shares are those of the examples",
+        note=f"{replica_tables.note(correction)}; class shares are those of the examples",
     )
     return Classes(gap, bound, share)
 
@@ -107,72 +107,3 @@ def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correcti
         return gap, value, information, error, share
 
     return jax.vmap(one)(jnp.arange(classes))
-
-
-def information_profile(
-    layers: Sequence[Int[Array, "k1 k2 n 2"]],
-    masks: Int[Array, "k1 k2 n"],
-    *,
-    correction: str | None = None,
-    valid: Array | None = None,
-) -> BoundValue:
-    """What the pair of values at each layer tells about the mask bit, and its bound on the gap.
-
-    ``I(loss pair; U | supersample) <= I(predictions; U | ..) <= I(features; U | ..) <= log 2``
-
-    Each layer that is a function of the one before, given the supersample, can only lose
-    information: the profile decreases along the network when the layers are given in its order
-    and each is coded as a refinement of the next. Later weights belong to the message: a layer's
-    code must determine the next one's on its own, else the order is not forced.
-
-    Args:
-        layers: integer codes (of binned or quantised features, predictions, losses), any range.
-        masks: the column trained on.
-        correction: as in `bounds.f_cmi`.
-        valid: (k1, k2) replicas to use; all by default.
-
-    Returns:
-        `value` and `information` one number a layer. With k2 replicas a layer that never repeats
-        a value reads as the entropy of the masks, log 2 at most: raise k2 or use coarser codes.
-
-    Reference:
-        Data processing of Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, applied layer by
-        layer; the profile is new here.
-    """
-    found = [_layer(codes, masks, valid, correction) for codes in layers]
-    if not found:
-        raise ValueError("layers is empty; give the codes of at least one layer")
-    value, info, error = (jnp.stack(parts) for parts in zip(*found))
-    return checks.result(
-        value,
-        name="information_profile",
-        kind="estimate",
-        limit=1.0,
-        assumptions=("supersample", "bounded_loss", "plug_in"),
-        information=info,
-        std_error=error,
-        note="plug-in information, biased up; a layer of unique values reads as log 2",
-    )
-
-
-def _layer(codes, masks, valid, correction):
-    codes = numeric("layers", codes)
-    if codes.ndim != 4 or codes.shape[-1] != 2:
-        raise ValueError(f"layers holds a shape {codes.shape}; give (k1, k2, n, 2)")
-    names = plugin.relabel(jnp.swapaxes(codes, 0, 1))
-    size = codes.shape[1]
-    data = replica_tables.prepare("layers", jnp.swapaxes(names, 0, 1), masks, valid, size)
-    return _profile(data, size, correction)
-
-
-@partial(jax.jit, static_argnums=(1, 2))
-def _profile(data: replica_tables.Data, size: int, correction: str | None):
-    codes = size * data.values[..., 0] + data.values[..., 1]
-    codes = jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)
-    tables = replica_tables.cell_tables(codes, data, size)
-    use = replica_tables.usable(data)
-    info = plugin.mutual_information(tables, correction, size)
-    info = jnp.where(use[:, None], info, 0.0)
-    root = jnp.mean(jnp.sqrt(2 * jnp.maximum(info, 0.0)), 1)
-    value, error = replica_tables.mean_and_error(root, use)
-    return value, replica_tables.mean_and_error(jnp.mean(info, 1), use)[0], error

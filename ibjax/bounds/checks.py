@@ -89,21 +89,68 @@ def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
         raise ValueError(f"{name}={value!r} is unknown; choose one of {options}")
 
 
-def information(value: Any) -> tuple[JaxArray, JaxArray, BoundKind]:
+def information(
+    value: Any, plain: BoundKind = "certificate"
+) -> tuple[JaxArray, JaxArray, BoundKind]:
     """Nonnegative information, its standard error, and the kind of bound it can support.
 
-    A plain number counts as known (error 0, certificate). An `Estimate` supports a certificate
-    only if it is exact or an upper bound (bias "none" or "up") with standard error zero.
+    An `Estimate` supports a certificate only if it is exact or an upper bound (bias "none" or
+    "up") with standard error zero. A `BoundValue` stands for the information it was computed
+    from and passes on its kind: what is no certificate has an unknown error (that of its value
+    is another one) and may lie below zero, where it is taken as zero; NaN where it does not hold.
+
+    Args:
+        value: a number or array, an `Estimate` or a `BoundValue`.
+        plain: what a number or array alone supports: "certificate" counts it as known, error 0;
+            "estimate" as measured, error NaN.
     """
+    if isinstance(value, BoundValue):
+        array = real("information.information", value.information)
+        array = jnp.where(value.holds, jnp.maximum(array, 0.0), jnp.nan)
+        return array, _flat_error(array, value.kind), value.kind
     if not isinstance(value, Estimate):
         array = real("information", value, 0.0)
-        return array, jnp.zeros_like(array), "certificate"
-    array = real("information.value", value.value, 0.0)
-    array = jnp.where(value.ok, array, jnp.nan)
-    error = jnp.asarray(value.std_error, array.dtype)
+        return array, _flat_error(array, plain), plain
+    return _estimate("information", value, ("none", "up"))
+
+
+def rate(name: str, value: Any) -> tuple[JaxArray, JaxArray, BoundKind]:
+    """A mean loss in [0, 1], its standard error, and the kind of bound it can support.
+
+    A number or array alone counts as known. An `Estimate` supports a certificate only if it is
+    exact: bias "none" and standard error zero.
+    """
+    if isinstance(value, Estimate):
+        return _estimate(name, value, ("none",), 1.0)
+    array = real(name, value, 0.0, 1.0)
+    return array, jnp.zeros_like(array), "certificate"
+
+
+def _flat_error(array: JaxArray, kind: BoundKind) -> JaxArray:
+    return jnp.full_like(array, 0.0 if kind == "certificate" else jnp.nan)
+
+
+def _estimate(
+    name: str, estimate: Estimate, biases: tuple[str, ...], high: float | None = None
+) -> tuple[JaxArray, JaxArray, BoundKind]:
+    array = real(f"{name}.value", estimate.value, 0.0, high)
+    array = jnp.where(estimate.ok, array, jnp.nan)
+    error = jnp.asarray(estimate.std_error, array.dtype)
     known = concrete(error) and not np.asarray(error).any()
-    kind: BoundKind = "certificate" if known and value.bias in ("none", "up") else "estimate"
+    kind: BoundKind = "certificate" if known and estimate.bias in biases else "estimate"
     return array, error, kind
+
+
+def weakest(*kinds: BoundKind) -> BoundKind:
+    """The weakest of the kinds: what follows from several numbers is no better than any."""
+    return max(kinds, key=("certificate", "estimate", "diagnostic").index)
+
+
+def inherited(value: Any, *premises: str) -> tuple[tuple[str, ...], str]:
+    """The premises together with those of a `BoundValue` that is used, and its note."""
+    if not isinstance(value, BoundValue):
+        return premises, ""
+    return tuple(dict.fromkeys((*premises, *value.assumptions))), value.note
 
 
 def result(
@@ -135,8 +182,13 @@ def result(
     )
 
 
-def error_of_root(value: JaxArray, information: JaxArray, error: JaxArray) -> JaxArray:
+def scaled_error(slope: Any, error: Any) -> JaxArray:
+    """|slope| times the standard error; 0 where the error is 0, though the slope be infinite."""
+    error = jnp.asarray(error)
+    return jnp.where(error == 0, 0.0, jnp.abs(slope) * jnp.where(error == 0, 1.0, error))
+
+
+def error_of_root(value: Any, information: Any, error: Any) -> JaxArray:
     """Delta-method standard error of c sqrt(I): value / (2 I) times the error of I."""
     safe = jnp.where(information > 0, information, 1.0)
-    slope = jnp.where(information > 0, value / (2 * safe), jnp.inf)
-    return jnp.where(error == 0, 0.0, slope * jnp.where(error == 0, 1.0, error))
+    return scaled_error(jnp.where(information > 0, value / (2 * safe), jnp.inf), error)

@@ -1,62 +1,94 @@
 """Bounds from conditional mutual information and the training error: fast rates and relatives.
 
-All take numbers, not replicas: the information may come from `supersample`, an enumeration or a
-likelihood ratio. Values bound the gap, test error minus training error.
+Values bound the gap, test error minus training error. All but `leave_one_out` take numbers, not
+replicas: the information may come from `supersample`, an enumeration or a likelihood ratio, and
+what it is decides what the bound is:
+
+BoundValue:      pass what `ld_cmi` and its kind return, as it is; a certificate stays one, an
+                 estimate an estimate, and premises and note are kept. The error is unknown (NaN),
+                 since that of its value is not that of its information.
+Estimate:        a certificate if exact or an upper bound with standard error 0, else an estimate
+                 with its error carried over.
+number or array: an estimate of unknown error. Such information is nearly always measured, on the
+                 labels of held-out members; to state one that is known, or bounded by theory,
+                 give ``Estimate(value, std_error=0.0, bias="up")`` or "none".
+
+    fast_rate(train_error, ld_cmi(losses, masks))
 """
 
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric
 from ibjax.bounds import checks, invert
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import Array, Float, Int, JaxArray, Scalar
+from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _FORMS = ("pair", "kl_half", "linear", "basic", "js")
 _ASSUMPTIONS = ("supersample", "bounded_loss")
 
+_Rate = Float[Array, "*batch"] | float | Estimate
+_Information = Float[Array, "*batch"] | float | Estimate | BoundValue
+
 
 def steinke_zakynthinou(
-    information: Float[Array, "*batch"] | float | Estimate, n: int, *, evaluated: bool = False
+    information: _Information, n: int, *, evaluated: bool = False, inversion: str = "sqrt"
 ) -> BoundValue:
     """Bound the gap by the information of the weights about all mask bits.
 
     weights:   ``|gap| <= sqrt(2 I(W; U | supersample) / n)``
     evaluated: ``E |ghost loss - training loss| <= sqrt(2 (I(losses; U | supersample) + log 2)/n)``
+    phi:       either with ``phi^-1(x)`` in the place of ``sqrt(2 x)``; at most 1, never larger
+
+    The terms (-1)^U_i (L_i1 - L_i0) of n independent fair bits have a mean whose cumulant
+    generating function at t is at most n log cosh(t/n), one log 2 more for the absolute value;
+    phi is the conjugate of log cosh.
 
     Args:
-        information: in nats, at most n log 2 where it is exact.
+        information: about all bits together, in nats, at most n log 2 where it is exact.
         n: number of pairs.
         evaluated: bound the mean absolute difference from evaluated CMI instead.
+        inversion: "sqrt" as published, or "phi".
 
     Raises:
-        ValueError: negative information or n < 1.
+        ValueError: negative information, n < 1, unknown inversion, or a `BoundValue` of plug-in
+            information, which is that of single pairs.
 
     Reference:
         Steinke, Zakynthinou 2020, "Reasoning about generalization via conditional mutual
-        information".
+        information". The phi form is derived here.
     """
-    info, error, kind = checks.information(information)
+    checks.choice("inversion", inversion, ("sqrt", "phi"))
+    if isinstance(information, BoundValue) and "plug_in" in information.assumptions:
+        raise ValueError(
+            f"information comes from {information.name or 'a plug-in bound'}, a mean over single "
+            "pairs; give that about all bits together, or use fast_rate"
+        )
+    info, error, kind = checks.information(information, "estimate")
+    premises, note = checks.inherited(information, *_ASSUMPTIONS)
     n = checks.whole("n", n)
     total = info + jnp.log(2.0).astype(info.dtype) if evaluated else info
-    value = jnp.sqrt(2 * total / n)
+    if inversion == "phi":
+        value = invert.phi(total / n)
+        # The slope below is the larger one, and not zero where the value has reached 1.
+        spread = value - invert.phi(jnp.maximum(total - error, 0.0) / n)
+        spread = jnp.where(error == 0, 0.0, spread)
+    else:
+        value = jnp.sqrt(2 * total / n)
+        spread = checks.error_of_root(value, total, error)
     return checks.result(
         value,
         name="steinke_zakynthinou",
         kind=kind,
         limit=1.0,
-        assumptions=_ASSUMPTIONS,
+        assumptions=premises,
         information=info,
-        std_error=checks.error_of_root(value, total, error),
+        std_error=spread,
+        note=note,
     )
 
 
 def fast_rate(
-    train_error: Float[Array, "*batch"] | float,
-    information: Float[Array, "*batch"] | float | Estimate,
-    *,
-    form: str = "pair",
-    c: Scalar = 1.0,
+    train_error: _Rate, information: _Information, *, form: str = "pair", c: Scalar = 1.0
 ) -> BoundValue:
     """Bound the gap from the mean information of a pair and the training error.
 
@@ -66,21 +98,25 @@ def fast_rate(
     basic:   ``(1 + c) l + I/lam`` with ``e^lam + e^(-lam (1 + c)) = 2`` at the given c
     js:      ``invert.js(l, I)``, for single-loss information
 
-    each less the training error l. "pair" is the tightest of the first four.
+    each less the training error l. "pair" is the tightest of the first four. For 0-1 losses "js"
+    returns the gap itself from exact unconditional information, see `binary_js`.
 
     Args:
-        train_error: mean training error l in [0, 1].
+        train_error: mean training error l in [0, 1]; the error of an `Estimate` enters.
         information: mean over pairs of the pair, difference or (for "js") single-loss
-            information, in nats.
+            information, in nats; best the `BoundValue` it comes with, ``ld_cmi(losses, masks)``.
         form: one of the names above.
         c: the constant of "basic"; 1 gives 2 l + I/log((1 + sqrt 5)/2).
 
     Returns:
         The bound on the gap; vacuous where it puts the test error at 1 or above. NaN for the
-        root "basic" does not have at c = 0.
+        root "basic" does not have at c = 0. Its error adds up those of both inputs, which may
+        share their replicas; NaN where one is unknown. `ld_cmi` with inversion="pair" has a
+        jackknife error for the same number.
 
     Raises:
-        ValueError: rates outside [0, 1], negative information or c, unknown form.
+        ValueError: rates outside [0, 1], negative information or c, unknown form; `single_loss`
+            in a form other than "js".
 
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples";
@@ -88,10 +124,13 @@ def fast_rate(
         CMI"; Dong et al. 2025 for "js". The optimum "pair" is derived here.
     """
     checks.choice("form", form, _FORMS)
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
-    info, error, kind = checks.information(information)
+    if form != "js":
+        _needs_pairs(information, 'use form="js"')
+    rate, rate_error, rate_kind = checks.rate("train_error", train_error)
+    info, error, kind = checks.information(information, "estimate")
+    premises, note = checks.inherited(information, *_ASSUMPTIONS)
 
-    def gap(info: JaxArray) -> JaxArray:
+    def gap(rate: JaxArray, info: JaxArray) -> JaxArray:
         if form == "linear":
             return _linear(rate, info) - rate
         if form == "basic":
@@ -99,62 +138,76 @@ def fast_rate(
             return factor * rate + info / _basic_rate(factor)
         return getattr(invert, form)(rate, info) - rate
 
-    value = gap(info)
+    value = gap(rate, info)
     # Concave in the information: the slope below is the larger one, so this errs upwards.
-    below = jnp.maximum(info - error, 0.0)
+    spread = jnp.where(error == 0, 0.0, value - gap(rate, jnp.maximum(info - error, 0.0)))
+    if rate_kind != "certificate":
+        # The gap may rise or fall in l, and be infinitely steep at 0: the larger of both changes.
+        ends = (jnp.maximum(rate - rate_error, 0.0), jnp.minimum(rate + rate_error, 1.0))
+        moved = jnp.maximum(*(jnp.abs(gap(end, info) - value) for end in ends))
+        spread += jnp.where(rate_error == 0, 0.0, moved)
     return checks.result(
         value,
         name=f"fast_rate_{form}",
-        kind=kind,
+        kind=checks.weakest(kind, rate_kind),
         limit=1.0 - rate,
-        assumptions=_ASSUMPTIONS,
+        assumptions=premises,
         information=info,
-        std_error=jnp.where(error == 0, 0.0, value - gap(below)),
+        std_error=spread,
+        note=note,
     )
 
 
-def interpolation(
-    train_error: Float[Array, "*batch"] | float,
-    information: Float[Array, "*batch"] | float | Estimate,
-) -> BoundValue:
+def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
     """Test error of an interpolating learner from its loss-difference information.
 
     ``L = (1/n) sum_i I(L_i1 - L_i0; U_i) / log 2`` when every training loss is zero
 
-    An equality for the unconditional information of 0-1 losses, an upper bound otherwise.
+    An equality for the unconditional information of 0-1 losses where the columns are
+    exchangeable (a symmetric learner), an upper bound otherwise.
 
     Args:
         train_error: must be 0; elsewhere the value is NaN and the bound does not hold.
-        information: mean over pairs, in nats.
+        information: mean over pairs, in nats; best the `BoundValue` it comes with.
+
+    Returns:
+        The bound; its error is unknown (NaN) where that of the training error is not 0.
+
+    Raises:
+        ValueError: rates outside [0, 1], negative information; that of `single_loss`.
 
     Reference:
         Wang, Mao 2023, as `fast_rate`.
     """
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
-    info, error, kind = checks.information(information)
+    _needs_pairs(information, "use binary_js")
+    rate, rate_error, rate_kind = checks.rate("train_error", train_error)
+    info, error, kind = checks.information(information, "estimate")
+    premises, note = checks.inherited(information, *_ASSUMPTIONS, "interpolation")
     value = jnp.where(rate == 0, info / jnp.log(2.0), jnp.nan).astype(info.dtype)
     return checks.result(
         value,
         name="interpolation",
-        kind=kind,
+        kind=checks.weakest(kind, rate_kind),
         limit=1.0,
-        assumptions=(*_ASSUMPTIONS, "interpolation"),
+        assumptions=premises,
         information=info,
-        std_error=error / np.log(2),
+        std_error=jnp.where(rate_error == 0, error / np.log(2), jnp.nan),
+        note=note,
     )
 
 
-def binary_js(
-    train_error: Float[Array, "*batch"] | float,
-    information: Float[Array, "*batch"] | float | Estimate,
-) -> BoundValue:
+def binary_js(train_error: _Rate, information: _Information) -> BoundValue:
     """Bound the gap by the binary Jensen-Shannon comparison of the two errors.
 
-    ``h((l + L)/2) - h(l)/2 - h(L)/2 <= (1/n) sum_i I(L_ic; U_i)``, an equality for 0-1 losses
+    ``h((l + L)/2) - h(l)/2 - h(L)/2 <= (1/n) sum_i I(L_ic; U_i)``
+
+    For 0-1 losses an equality for the unconditional information where the columns are
+    exchangeable and the pairs alike (a symmetric learner, or all pairs pooled); information
+    given the supersample is larger, and so is the mean over unlike pairs.
 
     Args:
         train_error: mean training error l.
-        information: mean single-loss information, in nats.
+        information: mean single-loss information, in nats; best the `BoundValue` it comes with.
 
     Reference:
         Dong et al. 2025, ICML (binary Jensen-Shannon bounds).
@@ -162,55 +215,10 @@ def binary_js(
     return fast_rate(train_error, information, form="js")
 
 
-def leave_one_out(losses: Int[Array, "k1 n_plus_1 n_plus_1"]) -> BoundValue:
-    """Bound the gap by what all losses tell about which of n + 1 points was held out.
-
-    ``|gap| <= ((n + 1)/n) sqrt(I(l_1, ..., l_{n+1}; U | points) / 2)``
-
-    The gap is ((n + 1)/n) (E l_U - E mean l): a loss at an independent index has the mean of the
-    losses, and a [0, 1] loss is 1/2-sub-Gaussian. With one training a held-out index the loss
-    vector is a function of U, and I is log(n + 1) less the mean log number of indices that share
-    their vector: exact for a deterministic learner, biased up for a randomised one.
-
-    Args:
-        losses: 0-1 losses; ``losses[s, u, j]`` at point j of the learner trained without u.
-
-    Returns:
-        The mean over point sets; error over point sets.
-
-    Raises:
-        ValueError: not square, n < 1 or values other than 0 and 1.
-
-    Reference:
-        Haghifam, Moran, Roy, Dziugaite 2022, "Understanding generalization via leave-one-out
-        conditional mutual information"; the constant re-derived.
-    """
-    losses = numeric("losses", losses)
-    if losses.ndim != 3 or losses.shape[1] != losses.shape[2] or losses.shape[1] < 2:
-        raise ValueError(f"losses has shape {losses.shape}; give (k1, n + 1, n + 1) with n >= 1")
-    legal = (losses == 0) | (losses == 1)
-    if checks.concrete(losses) and not np.asarray(legal).all():
-        raise ValueError("losses holds other values than 0 and 1; give 0-1 losses")
-    size = losses.shape[1]
-    x = losses.astype(jnp.result_type(float))
-    agreements = jnp.einsum("suj,svj->suv", x, x) + jnp.einsum("suj,svj->suv", 1 - x, 1 - x)
-    shared = jnp.sum(agreements > size - 0.5, axis=-1)
-    # The ratio inside the logarithm keeps a vector shared by all indices at exactly zero.
-    info = jnp.mean(jnp.log(size / shared.astype(x.dtype)), axis=-1)
-    info = jnp.where(jnp.all(legal, (1, 2)), info, jnp.nan)
-    each = size / (size - 1) * jnp.sqrt(info / 2)
-    k1 = losses.shape[0]
-    error = jnp.std(each, ddof=1) / np.sqrt(k1) if k1 > 1 else jnp.nan
-    return checks.result(
-        jnp.mean(each),
-        name="leave_one_out",
-        kind="estimate",
-        limit=1.0,
-        assumptions=("iid", "bounded_loss", "plug_in"),
-        information=jnp.mean(info),
-        std_error=error,
-        note="plug-in from one training an index: exact for a deterministic learner, else up",
-    )
+def _needs_pairs(information: _Information, instead: str) -> None:
+    """Refuse the information of single losses, which is below that of pairs."""
+    if isinstance(information, BoundValue) and information.name == "single_loss":
+        raise ValueError(f"information comes from single_loss; give that of pairs, or {instead}")
 
 
 def _linear(rate: JaxArray, info: JaxArray) -> JaxArray:

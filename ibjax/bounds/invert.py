@@ -3,20 +3,31 @@
 Each returns the largest number compatible with an information budget, elementwise and
 broadcasting, to the precision of the input (1e-9 in float64). All increase with the training
 loss and the information and are concave in both, so they are applied to the *means*. A negative or
-out-of-range concrete argument is refused; a traced one gives NaN. They are differentiable in
-both arguments through the implicit function.
+out-of-range concrete argument is refused; a traced one gives NaN.
+
+They are differentiable in both arguments through the implicit function F(l, R) = i:
+``dR/di = 1/F_R`` and ``dR/dl = -F_l/F_R``. At the edges the derivative is the one-sided one:
+
+at i = 0:         1 in l, since R(l, 0) = l; +inf in i for 0 < l < 1
+at l = 0 < i:     +inf in l, finite in i
+where R is capped at 1: 0 in both
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
 from ibjax.typing import Array, Float, JaxArray
 
+_Numbers = Float[Array, "*batch"] | float
+_Roots = Float[JaxArray, "*batch"]
 
-def phi(i: Float[Array, "*batch"] | float) -> Float[JaxArray, "*batch"]:
+
+def phi(i: _Numbers) -> _Roots:
     """Largest gap g with ``phi(g) <= i``: replaces sqrt(2 i) in any bound of that shape.
 
     ``phi(g) = ((1 + g) log(1 + g) + (1 - g) log(1 - g)) / 2 = log 2 - h((1 + g) / 2) >= g^2 / 2``
@@ -34,10 +45,7 @@ def phi(i: Float[Array, "*batch"] | float) -> Float[JaxArray, "*batch"]:
     return _phi_root(i)
 
 
-def pair(
-    l: Float[Array, "*batch"] | float,  # noqa: E741
-    i: Float[Array, "*batch"] | float,
-) -> Float[JaxArray, "*batch"]:
+def pair(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error given the training error and the loss-difference information.
 
     ``sup { R : J(a, b) <= i, a + c = l, b + c = R, a + b + c <= 1, a, b, c >= 0 }`` with
@@ -63,10 +71,7 @@ def pair(
     return _pair_root(*_prepare(l=l, i=i))
 
 
-def kl_half(
-    l: Float[Array, "*batch"] | float,  # noqa: E741
-    i: Float[Array, "*batch"] | float,
-) -> Float[JaxArray, "*batch"]:
+def kl_half(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error R with ``kl(l || (l + R)/2) <= i``.
 
     Args:
@@ -80,11 +85,7 @@ def kl_half(
     return ghost(l, i, 2)
 
 
-def ghost(
-    l: Float[Array, "*batch"] | float,  # noqa: E741
-    i: Float[Array, "*batch"] | float,
-    k: int,
-) -> Float[JaxArray, "*batch"]:
+def ghost(l: _Numbers, i: _Numbers, k: int) -> _Roots:  # noqa: E741
     """Largest test error R with ``kl(l || (l + (k - 1) R)/k) <= i``.
 
     One used example among k candidates: k = 2 is `kl_half`, k -> infinity is `kl`.
@@ -98,9 +99,7 @@ def ghost(
     return _kl_root(*_prepare(l=l, i=i), (k - 1) / k)
 
 
-def kl(
-    q: Float[Array, "*batch"] | float, c: Float[Array, "*batch"] | float
-) -> Float[JaxArray, "*batch"]:
+def kl(q: _Numbers, c: _Numbers) -> _Roots:
     """Largest p with ``kl(q || p) <= c``, the upper inverse of the binary relative entropy.
 
     Args:
@@ -113,10 +112,7 @@ def kl(
     return _kl_root(*_prepare(q=q, c=c), 1.0)
 
 
-def js(
-    l: Float[Array, "*batch"] | float,  # noqa: E741
-    i: Float[Array, "*batch"] | float,
-) -> Float[JaxArray, "*batch"]:
+def js(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error R with ``h((l + R)/2) - h(l)/2 - h(R)/2 <= i``.
 
     The left side is the binary Jensen-Shannon divergence; for 0-1 losses it equals the single-loss
@@ -132,12 +128,82 @@ def js(
     return _js_root(*_prepare(l=l, i=i))
 
 
+def _differentiable(slopes: Callable[..., tuple[JaxArray, ...]]):
+    """Give a root the derivatives ``slopes(root, *arguments)``, one for each leading argument."""
+
+    def decorate(solver):
+        root = jax.custom_jvp(solver)
+
+        # Symbolic zeros: an argument held fixed must not enter as 0 times an infinite slope.
+        @partial(root.defjvp, symbolic_zeros=True)
+        def rule(primals, tangents):
+            value = root(*primals)
+            change = jnp.zeros_like(value)
+            for slope, tangent in zip(slopes(value, *primals), tangents):
+                if not isinstance(tangent, SymbolicZero):
+                    change = change + slope * tangent
+            return value, change
+
+        return root
+
+    return decorate
+
+
+def _edges(root, rate, i, in_rate, in_i, at_zero) -> tuple[JaxArray, JaxArray]:
+    """Slopes with their one-sided limits at R = 1 and i = 0; `at_zero` is dR/di at l = i = 0."""
+    in_rate, in_i = (jnp.where(root >= 1, 0.0, slope) for slope in (in_rate, in_i))
+    steepest = jnp.where(rate > 0, jnp.inf, at_zero)
+    return jnp.where(i <= 0, 1.0, in_rate), jnp.where((i <= 0) & (root < 1), steepest, in_i)
+
+
+def _ratio(top: JaxArray, bottom: JaxArray) -> JaxArray:
+    """top/bottom, and 1 for 0/0: both vanish alike where R meets l."""
+    return jnp.where((top == 0) & (bottom == 0), 1.0, top / bottom)
+
+
+def _phi_slope(root, i):
+    return (1 / jnp.arctanh(root),)
+
+
+def _pair_slopes(root, rate, i):
+    # J has the slopes -down in a and up in b, at (l, R) or past the corner at (1 - R, 1 - l).
+    corner = rate + root >= 1
+    a, b = jnp.where(corner, 1 - root, rate), jnp.where(corner, 1 - rate, root)
+    down, up = jnp.log1p((b - a) / (2 * a)), -jnp.log1p((a - b) / (2 * b))
+    down, up = jnp.where(corner, up, down), jnp.where(corner, down, up)
+    return _edges(root, rate, i, _ratio(down, up), 1 / up, 1 / jnp.log(2.0))
+
+
+def _kl_slopes(root, rate, i, share):
+    # kl(l || p) has the slopes -odds in l and steep in p.
+    up, p, rest = _toward(root, rate, share)
+    odds, steep = jnp.log1p(up / (rate * rest)), up / (p * rest)
+    along = (_ratio(odds, steep) - (1 - share)) / share
+    return _edges(root, rate, i, along, 1 / (share * steep), 1 / share)
+
+
+def _js_slopes(root, rate, i):
+    # Twice the slopes of the divergence: log odds ratios of the middle with l and with R.
+    half, middle, rest = _toward(root, rate, 0.5)
+    down, up = jnp.log1p(half / (rate * rest)), jnp.log1p(half / (middle * (1 - root)))
+    return _edges(root, rate, i, _ratio(down, up), 2 / up, 2 / jnp.log(2.0))
+
+
+def _toward(root, rate, share):
+    """(p - l, p, 1 - p) for p = l + share (R - l)."""
+    up = share * (root - rate)
+    # With a full share 1 - R keeps the digits that 1 - l - up loses next to 1.
+    return up, rate + up, jnp.where(share == 1, 1 - root, 1 - rate - up)
+
+
 @jax.jit
+@_differentiable(_phi_slope)
 def _phi_root(i: JaxArray) -> JaxArray:
     return _solve(_phi, i, jnp.zeros_like(i), jnp.ones_like(i))
 
 
 @jax.jit
+@_differentiable(_pair_slopes)
 def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
     other = 1 - rate
     free = _solve(lambda b: _pair(rate, b), i, rate, jnp.maximum(other, rate))
@@ -149,20 +215,20 @@ def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
 
 
 @jax.jit
+@_differentiable(_kl_slopes)
 def _kl_root(rate: JaxArray, i: JaxArray, share: JaxArray | float) -> JaxArray:
     def divergence(r):
-        up = share * (r - rate)
-        # With a full share 1 - r keeps the digits that 1 - rate - up loses next to 1.
-        return _kl(rate, up, jnp.where(share == 1, 1 - r, 1 - rate - up))
+        up, _, rest = _toward(r, rate, share)
+        return _kl(rate, up, rest)
 
     return _solve(divergence, i, rate, jnp.ones_like(i))
 
 
 @jax.jit
+@_differentiable(_js_slopes)
 def _js_root(rate: JaxArray, i: JaxArray) -> JaxArray:
     def divergence(r):
-        half = (r - rate) / 2
-        top = 1 - rate - half
+        half, _, top = _toward(r, rate, 0.5)
         return (_kl(rate, half, top) + _kl(r, -half, top)) / 2
 
     return _solve(divergence, i, rate, jnp.ones_like(i))
@@ -217,27 +283,15 @@ def _kl(q: JaxArray, up: JaxArray, rest: JaxArray) -> JaxArray:
 def _solve(
     function: Callable[[JaxArray], JaxArray], target: JaxArray, low: JaxArray, high: JaxArray
 ) -> JaxArray:
-    """Largest x in [low, high] with function(x) <= target, for an increasing function.
-
-    The bisection itself has no useful gradient; a Newton correction of value zero carries the
-    one of the implicit function.
-    """
+    """Largest x in [low, high] with function(x) <= target, for an increasing function."""
     steps = jnp.finfo(target.dtype).nmant + 8
-    goal, left, right = map(jax.lax.stop_gradient, (target, low, high))
 
     def halve(_, bracket):
         left, right = bracket
         middle = left + (right - left) / 2
-        below = jax.lax.stop_gradient(function(middle)) <= goal
+        below = function(middle) <= target
         return jnp.where(below, middle, left), jnp.where(below, right, middle)
 
-    fits = jax.lax.stop_gradient(function(right)) <= goal
-    root, _ = jax.lax.fori_loop(0, steps, halve, (left, right))
-    root = jnp.where(fits, right, root)
-    slope = jax.jvp(function, (root,), (jnp.ones_like(root),))[1]
-    slope = jax.lax.stop_gradient(slope)
-    regular = ~fits & jnp.isfinite(slope) & (slope > 0)
-    residual = target - function(root)
-    step = jnp.where(regular, residual / jnp.where(regular, slope, 1.0), 0.0)
-    root = root + (step - jax.lax.stop_gradient(step))
+    root, _ = jax.lax.fori_loop(0, steps, halve, (low, high))
+    root = jnp.where(function(high) <= target, high, root)
     return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

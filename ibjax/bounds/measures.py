@@ -6,12 +6,12 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import invert
+from ibjax.bounds import checks, invert
 from ibjax.bounds.classic import individual, xu_raginsky
 from ibjax.bounds.evidence import mean_over_replicas
 from ibjax.bounds.layered import depth
 from ibjax.bounds.noisy_sgd import noisy_sgd_information, sample_information
-from ibjax.bounds.supersample import f_cmi, ld_cmi
+from ibjax.bounds.supersample import e_cmi, f_cmi, ld_cmi, single_loss
 from ibjax.interface import BoundValue, Contraction, Evidence
 
 SIGMA = 0.5
@@ -104,9 +104,8 @@ def _measured(values, evidence: Evidence, examples: int) -> BoundValue:
     """sqrt(2 sigma^2 I / examples) at the mean over replicas, which sits inside the root."""
     mean = mean_over_replicas(jnp.asarray(values), evidence.diverged)
     bound = xu_raginsky(mean.value, examples, SIGMA)
-    slope = bound.value / (2 * mean.value)
-    holds = bound.holds & _noisy(evidence) & mean.ok
-    return replace(bound, std_error=mean.std_error * slope, holds=holds)
+    error = checks.error_of_root(bound.value, mean.value, mean.std_error)
+    return replace(bound, std_error=error, holds=bound.holds & _noisy(evidence) & mean.ok)
 
 
 def batch_gradient(evidence: Evidence) -> BoundValue:
@@ -129,7 +128,8 @@ def trajectory(evidence: Evidence) -> BoundValue:
     mean = mean_over_replicas(jnp.asarray(evidence.trajectory_cmi), evidence.diverged)
     value = invert.phi(mean.value)
     slope = 1 / jnp.arctanh(value)  # derivative of the inverse of phi
-    result = BoundValue(value, mean.value, mean.std_error * slope, value >= 1, _noisy(evidence))
+    error = checks.scaled_error(slope, mean.std_error)
+    result = BoundValue(value, mean.value, error, value >= 1, _noisy(evidence))
     return replace(result, holds=result.holds & mean.ok)
 
 
@@ -137,7 +137,7 @@ def test_prior(evidence: Evidence) -> BoundValue:
     """Bound against the prior that tests which member was used."""
     mean = mean_over_replicas(jnp.asarray(evidence.test_prior_information), evidence.diverged)
     value = jnp.sqrt(2 * mean.value)
-    error = mean.std_error / value
+    error = checks.error_of_root(value, mean.value, mean.std_error)
     return BoundValue(value, mean.value, error, value >= 1, _noisy(evidence) & mean.ok)
 
 
@@ -145,7 +145,8 @@ def _with_training_error(information, inversion, evidence: Evidence) -> BoundVal
     """A bound on the test error from the mean training error and information, less the former.
 
     Both inversions are concave in the pair, hence applied to the means. The error of the value
-    counts the two means as perfectly correlated, the worst case.
+    counts the two means as perfectly correlated, the worst case; where the inversion has reached 1
+    it is that of the training error alone.
     """
     info = mean_over_replicas(jnp.asarray(information), evidence.diverged)
     rate = mean_over_replicas(jnp.asarray(evidence.train_error), evidence.diverged)
@@ -155,7 +156,9 @@ def _with_training_error(information, inversion, evidence: Evidence) -> BoundVal
 
     r, i = jnp.asarray(rate.value), jnp.asarray(info.value)
     slopes = jax.grad(gap, argnums=(0, 1))(r, i)
-    error = jnp.abs(slopes[0]) * rate.std_error + jnp.abs(slopes[1]) * info.std_error
+    # At a mean of zero the slope may be infinite, but then no replica, hence no error, is above 0.
+    of_rate = checks.scaled_error(slopes[0], rate.std_error)
+    error = of_rate + checks.scaled_error(slopes[1], info.std_error)
     value = gap(r, i)
     vacuous = value >= (1 - r) * (1 - 8 * jnp.finfo(value.dtype).eps)
     return BoundValue(value, i, error, vacuous, _noisy(evidence) & info.ok & rate.ok)
@@ -183,19 +186,45 @@ def _losses(evidence: Evidence):
     )
 
 
-def _valid(evidence: Evidence):
-    return ~jnp.asarray(evidence.diverged)
+def _supersample(function, values, evidence: Evidence, *args, **keywords) -> BoundValue:
+    """A supersample bound on the replicas that did not diverge; missing where k2 = 1.
+
+    One mask a supersample shows nothing of what another would have given.
+    """
+    if jnp.shape(evidence.mask)[-2] < 2:
+        return _missing()
+    valid = ~jnp.asarray(evidence.diverged)
+    return function(values, evidence.mask, *args, valid=valid, **keywords)
+
+
+def _missing() -> BoundValue:
+    nan = jnp.array(jnp.nan)
+    return BoundValue(nan, nan, nan, holds=jnp.array(False))
 
 
 def predictions(evidence: Evidence) -> BoundValue:
     """f-CMI of the predictions."""
     classes = float(evidence.num_classes)
     if math.isnan(classes):
-        missing = jnp.array(jnp.nan)
-        return BoundValue(missing, missing, missing, holds=jnp.array(False))
-    return f_cmi(evidence.predictions, evidence.mask, int(classes), valid=_valid(evidence))
+        return _missing()
+    return _supersample(f_cmi, evidence.predictions, evidence, int(classes))
+
+
+def loss_pairs(evidence: Evidence) -> BoundValue:
+    """e-CMI of the pairs of 0-1 losses."""
+    return _supersample(e_cmi, _losses(evidence), evidence)
 
 
 def loss_differences(evidence: Evidence) -> BoundValue:
     """Loss-difference CMI of the 0-1 losses."""
-    return ld_cmi(_losses(evidence), evidence.mask, valid=_valid(evidence))
+    return _supersample(ld_cmi, _losses(evidence), evidence)
+
+
+def single_losses(evidence: Evidence) -> BoundValue:
+    """Single-loss CMI of the 0-1 losses, centred, mean over both columns."""
+    return _supersample(single_loss, _losses(evidence), evidence)
+
+
+def loss_differences_pair(evidence: Evidence) -> BoundValue:
+    """Loss-difference CMI with the training error: pair inversion."""
+    return _supersample(ld_cmi, _losses(evidence), evidence, inversion="pair")

@@ -1,11 +1,14 @@
 """Plug-in mutual information between a mask bit and a small alphabet, and what biases it."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import xlogy
 
+from ibjax.arguments import numeric
 from ibjax.bounds import checks, invert
 from ibjax.typing import Array, Float, Int, JaxArray, Key
 
@@ -31,23 +34,54 @@ def counts(
 
     Returns:
         Tables of counts as floats, mask on the last axis but one.
+
+    Raises:
+        ValueError: shapes that differ; a draw outside its alphabet (unseen under jit).
     """
-    values, masks = jnp.asarray(values, int), jnp.asarray(masks, int)
+    num_values = checks.static_whole("num_values", num_values)
+    values, masks = _draws(values, masks, num_values, valid)
     dtype = jnp.result_type(float)
     weight = jnp.asarray(1 if valid is None else valid, dtype)
     weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
-    code = masks * num_values + values
-    flat = code.reshape(code.shape[0], -1)
-    weight = jnp.broadcast_to(weight, code.shape).reshape(flat.shape)
+    flat = (masks * num_values + values).reshape(values.shape[0], -1)
+    weight = jnp.broadcast_to(weight, values.shape).reshape(flat.shape)
     size = 2 * num_values
     if size <= _ONE_HOT_LIMIT:
         hot = (flat[..., None] == jnp.arange(size)).astype(dtype)
         table = jnp.einsum("rcm,rc->cm", hot, weight)
     else:
-        cells = jnp.arange(flat.shape[1])
         table = jnp.zeros((flat.shape[1], size), dtype)
-        table = table.at[cells[None], flat].add(weight)
+        table = table.at[jnp.arange(flat.shape[1])[None], flat].add(weight)
     return table.reshape(*values.shape[1:], 2, num_values)
+
+
+def integers(name: str, values: Any, size: int, valid: Any = None) -> JaxArray:
+    """Integers in 0..size-1; others are refused where they are known and their replica counts.
+
+    Raises:
+        ValueError: for such an entry; `valid` flags the replicas that count, on the leading axes.
+    """
+    array = numeric(name, values)
+    if checks.concrete(array, valid):
+        host = np.asarray(array)
+        good = (host >= 0) & (host < size) & (host == np.round(host))
+        if valid is not None:
+            use = np.asarray(valid, bool)
+            good |= ~use.reshape(use.shape + (1,) * (host.ndim - use.ndim))
+        if not good.all():
+            raise ValueError(
+                f"{name} holds {host[~good].flat[0]:g}; give integers in 0..{size - 1}: recode "
+                "them, or leave diverged replicas out"
+            )
+    return array.astype(int)
+
+
+def _draws(values: Any, masks: Any, size: int, valid: Any = None) -> tuple[JaxArray, JaxArray]:
+    values = integers("values", values, size, valid)
+    masks = integers("masks", masks, 2, valid)
+    if values.shape != masks.shape:
+        raise ValueError(f"masks has shape {masks.shape}; give {values.shape} to fit values")
+    return values, masks
 
 
 def relabel(values: Int[Array, "k2 ..."]) -> Int[JaxArray, "k2 ..."]:
@@ -66,7 +100,8 @@ def mutual_information(
     """Mutual information in nats of the empirical law of each table of counts.
 
     None:         the plug-in; under independence biased up by about (m_+ - 1)/(2 N), with m_+
-                  occupied columns and N draws.
+                  occupied columns and N draws. Near log 2 it is biased down: it cannot exceed
+                  the entropy of the masks drawn, on average log 2 - 1/(2 N) for fair ones.
     miller_madow: plus (M_X + M_Y - M_XY - 1)/(2 N) with the numbers of occupied bins; removes
                   the bias of well filled tables, hardly that of rare values.
     jackknife:    N I - (N - 1) mean of I with one draw left out; can be negative.
@@ -112,12 +147,8 @@ def _information(table: JaxArray, correction: str | None, max_count: int) -> Jax
     if correction == "jackknife":
         # Leaving out one draw of a cell changes N I by the differences of x log x at the
         # cell, its margins and the total.
-        change = (
-            _drop(rows)[..., None]
-            + _drop(columns)[..., None, :]
-            - _drop(table)
-            - _drop(total)[..., None, None]
-        )
+        margins = _drop(rows)[..., None] + _drop(columns)[..., None, :]
+        change = margins - _drop(table) - _drop(total)[..., None, None]
         return -jnp.sum(jnp.where(table > 0, table * change, 0.0), (-2, -1)) / safe
     return raw - permutation_mean(table, max_count)
 
@@ -187,21 +218,30 @@ def cluster_interval(
 
     Args:
         key: of the resampling.
-        values: one statistic a supersample; NaN entries are left out.
+        values: one statistic a supersample; entries that are not finite are left out. Where fewer
+            than two remain under jit, the interval is NaN.
         level: coverage.
         draws: bootstrap samples.
 
     Raises:
-        ValueError: fewer than two supersamples (use `mask_interval`) or a level outside (0, 1).
+        ValueError: fewer than two finite entries (use `mask_interval`), level outside (0, 1).
     """
     values = checks.real("values", values)
-    if values.ndim != 1 or values.shape[0] < 2:
+    finite = jnp.isfinite(values)
+    units = jnp.sum(finite)
+    known = int(units) if checks.concrete(values) else values.size
+    if values.ndim != 1 or known < 2:
         raise ValueError(
-            f"values has shape {values.shape}; one supersample has no spread: "
+            f"values has shape {values.shape}, {known} finite; one supersample has no spread: "
             "give at least 2, or resample its masks with mask_interval"
         )
-    chosen = jax.random.choice(key, values, (draws, values.shape[0]))
-    return _basic(jnp.nanmean(values), jnp.nanmean(chosen, 1), level)
+    # Units are the finite entries: they come first, and a resample has as many as there are.
+    first = jnp.where(finite, values, 0.0)[jnp.argsort(~finite)]
+    picks = jax.random.randint(key, (draws, values.shape[0]), 0, jnp.maximum(units, 1))
+    counted = jnp.arange(values.shape[0]) < units
+    size = jnp.where(units > 1, units.astype(values.dtype), jnp.nan)
+    resampled = jnp.sum(jnp.where(counted, first[picks], 0.0), 1) / size
+    return _basic(jnp.sum(first) / size, resampled, level)
 
 
 def mask_interval(
@@ -226,9 +266,15 @@ def mask_interval(
         num_values: alphabet size.
         level: coverage.
         draws: bootstrap samples.
+
+    Raises:
+        ValueError: as `counts`; fewer than two replicas or a level outside (0, 1).
     """
-    values, masks = jnp.asarray(values), jnp.asarray(masks)
-    replicas = values.shape[0]
+    num_values = checks.static_whole("num_values", num_values)
+    values, masks = _draws(values, masks, num_values)
+    replicas = values.shape[0] if values.ndim else 0
+    if replicas < 2:
+        raise ValueError(f"values has shape {values.shape}; give at least 2 replicas to resample")
 
     def mean(rows):
         return jnp.mean(mutual_information(counts(values[rows], masks[rows], num_values)))
@@ -246,15 +292,7 @@ def _basic(point: JaxArray, resampled: JaxArray, level: float) -> Interval:
     return Interval(2 * point - high, 2 * point - low)
 
 
-def _log(x: JaxArray) -> JaxArray:
-    """Logarithm, and 0 at 0, where every use multiplies it by a count of 0."""
-    return jnp.log(jnp.where(x > 0, x, 1.0))
-
-
-def _entropic(x: JaxArray) -> JaxArray:
-    return x * _log(x)
-
-
 def _drop(x: JaxArray) -> JaxArray:
     """Difference of x log x between a count x and x - 1."""
-    return _entropic(x) - _entropic(jnp.maximum(x - 1, 0.0))
+    less = jnp.maximum(x - 1, 0.0)
+    return xlogy(x, x) - xlogy(less, less)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
-from ibjax.bounds import measures
+from ibjax.bounds import measures, replica_tables
 from ibjax.bounds.evidence import at
 from ibjax.interface import BoundValue, Evidence
 from ibjax.typing import BoundKind
@@ -44,8 +44,9 @@ def evaluate(
 ) -> dict[str, BoundValue]:
     """Registered bounds at one checkpoint, in the order of the registry.
 
-    A bound whose inputs are missing, or whose checkable premises fail, is NaN with
-    ``holds=False``; none raises.
+    A bound whose inputs are missing (those of supersamples: with fewer than two masks each), or
+    whose checkable premises fail, is NaN with ``holds=False``; none raises on evidence of the
+    engine or of `from_arrays`.
 
     Args:
         evidence: of a run.
@@ -81,6 +82,7 @@ def _labelled(row: Bound, value: BoundValue) -> BoundValue:
 
 _TRAJECTORY = ("iid", "bounded_loss", "data_independent_batches", "clipped", "weight_noise")
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
+_TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints", "exchangeable")
 
 _ROWS = (
@@ -188,18 +190,45 @@ _ROWS = (
         measures.predictions,
         "estimate",
         ("predictions", "mask", "num_classes", "diverged"),
-        ("supersample", "bounded_loss", "plug_in"),
+        replica_tables.ASSUMPTIONS,
         "harutyunyan2021",
         "information of the predictions about the masks",
+    ),
+    Bound(
+        "e_cmi",
+        measures.loss_pairs,
+        "estimate",
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
+        "hellstrom2022",
+        "information of the pairs of losses about the masks",
     ),
     Bound(
         "ld_cmi",
         measures.loss_differences,
         "estimate",
-        ("predictions", "labels", "mask", "diverged"),
-        ("supersample", "bounded_loss", "plug_in"),
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
         "wang2023",
         "information of the loss differences about the masks",
+    ),
+    Bound(
+        "single_loss",
+        measures.single_losses,
+        "estimate",
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
+        "wang2023",
+        "information of one member's loss about the masks, centred: half the published bound",
+    ),
+    Bound(
+        "ld_cmi_pair",
+        measures.loss_differences_pair,
+        "estimate",
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
+        "wang2023",
+        "loss differences with the training error, inverted together",
     ),
     Bound(
         "depth_published",

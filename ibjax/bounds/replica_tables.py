@@ -1,4 +1,4 @@
-"""From arrays of replicas to checked codes and one table of counts a pair."""
+"""From arrays of replicas to checked codes, one table of counts a pair, and what biases it."""
 
 from typing import Any, NamedTuple
 
@@ -8,6 +8,28 @@ import numpy as np
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, plugin
 from ibjax.typing import Float, JaxArray
+
+ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
+"""Premises of every bound from tables; without "iid" it bounds the gap to the held-out members."""
+
+CEILING = "low near log 2 unless the masks are balanced"
+
+_NOTES = {
+    None: f"plug-in information, biased up near zero by about (m-1)/(2 k2) nats a cell, {CEILING}",
+    "miller_madow": f"Miller-Madow corrected: less biased on well filled tables only, {CEILING}",
+    "jackknife": "jackknife corrected over masks: approximately unbiased, can be negative",
+    "permutation": "minus its mean under permuted masks: zero-mean if independent, else low",
+}
+_POOLED = {
+    None: f"plug-in information of one table, biased up near zero by about (m-1)/(2 k1 k2 n) nats, "
+    f"{CEILING}",
+    "jackknife": "jackknife corrected over all draws as if independent, can be negative",
+}
+
+
+def note(correction: str | None, pooled: bool = False) -> str:
+    """How the information of the tables errs, in one line."""
+    return _POOLED.get(correction, _NOTES[correction]) if pooled else _NOTES[correction]
 
 
 class Data(NamedTuple):
@@ -20,8 +42,10 @@ class Data(NamedTuple):
 
 
 def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
-    """Checked integer values in 0..size-1, masks and the replicas to use."""
+    """Checked integer values in 0..size-1 (or booleans), masks and the replicas to use."""
     values, masks = numeric(name, values), numeric("masks", masks)
+    if values.dtype == bool:  # the usual type of a 0-1 loss; it cannot be rounded
+        values = values.astype(int)
     if values.ndim != 4 or values.shape[-1] != 2:
         raise ValueError(f"{name} has shape {values.shape}; give (k1, k2, n, 2)")
     if masks.shape != values.shape[:-1]:

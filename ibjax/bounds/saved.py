@@ -22,6 +22,12 @@ _PER_REPLICA = (
 _PER_STEP = ("step_sizes", "noise_stds")
 _PER_LAYER = ("layer_diameter", "layer_noise", "layer_log1m")
 _SCALARS = ("clip", "gradient_norm", "batch_size", "dim", "exchangeable")
+_COUNTS = {"batch_size": 1, "dim": 1, "num_classes": 2}
+"""Whole numbers, with the smallest."""
+
+_FREE = ("train_loss", "trajectory_cmi_llr")
+"""May be negative: a loss, and the one estimate of information that can be in a replica."""
+
 NAMES = (*_REQUIRED, *_OUTCOMES, "diverged", *_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS)
 """Every array that can be given."""
 
@@ -37,9 +43,9 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
             was trained on; then either ``losses`` (k1, k2, n, 2), the 0-1 loss on both members,
             or ``predictions`` (k1, k2, n, 2) with ``labels`` (k1, n, 2), both integers from 0,
             and optionally ``num_classes``. Optional: ``diverged`` (k1, k2); measured information
-            (k1, k2), in nats; ``step_sizes`` and ``noise_stds`` (T,); ``layer_log1m`` (L,), the
-            log(1 - eta) of each layer; ``clip``, ``gradient_norm`` (the clip unless given),
-            ``batch_size``, ``dim`` and ``exchangeable``.
+            (k1, k2), in nats, at least 0; ``step_sizes`` and ``noise_stds`` (T,); ``layer_log1m``
+            (L,), the log(1 - eta) of each layer; ``clip``, ``gradient_norm`` (the clip unless
+            given), ``batch_size``, ``dim`` and ``exchangeable``.
 
     Returns:
         `Evidence` with one checkpoint, for `evaluate` and `gap`.
@@ -59,7 +65,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     wrong = np.where(diverged[..., None, None], np.nan, predictions != labels[:, None])
     trained = np.take_along_axis(wrong, mask[..., None], axis=-1)[..., 0]
     ghost = np.take_along_axis(wrong, 1 - mask[..., None], axis=-1)[..., 0]
-    known = {name: _array(arrays, name, (k1, k2))[:, :, None] for name in _PER_REPLICA}
+    known = {name: _array(arrays, name, (k1, k2), keep=~diverged) for name in _PER_REPLICA}
+    known = {name: values[:, :, None] for name, values in known.items()}
     steps = {name: _vector(arrays, name) for name in _PER_STEP}
     if steps["step_sizes"].shape != steps["noise_stds"].shape:
         raise ValueError(
@@ -116,7 +123,8 @@ def _outcomes(arrays: Mapping[str, Any], k1: int, k2: int, n: int) -> tuple[Any,
     predictions = _whole(arrays, "predictions", pairs)
     labels = _whole(arrays, "labels", (k1, n, 2))
     most = int(max(predictions.max(), labels.max())) + 1
-    num_classes = int(_array(arrays, "num_classes", (), max(most, 2)))
+    given = _array(arrays, "num_classes", ())
+    num_classes = max(most, 2) if np.isnan(given) else int(given)
     if labels.min() < 0 or most > num_classes:
         raise ValueError(
             f"labels and predictions reach from {labels.min()} to {most - 1}; they must lie in "
@@ -132,7 +140,14 @@ def _whole(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.n
     return values.astype(np.int32)
 
 
-def _array(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...], missing: Any = np.nan):
+def _array(
+    arrays: Mapping[str, Any],
+    name: str,
+    shape: tuple[int, ...],
+    missing: Any = np.nan,
+    keep: Any = True,
+) -> np.ndarray:
+    """An array by its name, its type and shape checked, and its range where `keep` is true."""
     if name not in arrays:
         return np.full(shape, missing)
     values = np.asarray(arrays[name])
@@ -140,7 +155,24 @@ def _array(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...], missing
         raise ValueError(f"{name} holds {values.dtype}; give numbers")
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}; it must be {shape} to fit the mask")
-    return values.astype(np.float64)
+    values = values.astype(np.float64)
+    bad, allowed = _outside(name, values)
+    if np.any(bad & keep):
+        raise ValueError(f"{name} holds {values[bad & keep].flat[0]:g}; it must be {allowed}")
+    return values
+
+
+def _outside(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Which values cannot be right, and what can; NaN marks a missing one."""
+    if name in _COUNTS:
+        low = _COUNTS[name]
+        whole = (values >= low) & (values < 2**31) & (values == np.floor(values))
+        return ~whole & ~np.isnan(values), f"a whole number of at least {low}"
+    if name == "layer_log1m":
+        return values > 0, "log(1 - eta) of a coefficient, at most 0"
+    if name in (*_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS) and name not in _FREE:
+        return values < 0, "at least 0"
+    return np.zeros(values.shape, bool), ""
 
 
 def _vector(arrays: Mapping[str, Any], name: str, missing: int = 1) -> np.ndarray:

@@ -3,6 +3,12 @@
 Every number here uses the labels of the held-out members: it measures how tight a bound is, and
 certifies nothing from training data alone. All values bound the gap, test error minus training
 error.
+
+Plug-in information errs both ways. Near zero it is biased up, by about (m - 1)/(2 k2) nats a cell
+of m values. Near log 2 it is biased down: no cell exceeds the entropy of its empirical mask bit,
+about log 2 - 1/(2 k2) on average over fair masks, so that a bound can fall below the gap (a gap
+of 1 reads as 0.99 by phi and 0.98 by pair at k2 = 30). Where much is remembered draw `balanced`
+masks, each member trained on in half of them: then the ceiling is log 2.
 """
 
 from functools import partial
@@ -16,7 +22,6 @@ from ibjax.bounds import checks, invert, plugin, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Int, JaxArray
 
-_ASSUMPTIONS = ("supersample", "bounded_loss", "plug_in")
 _ROOTS = ("sqrt", "phi")
 _PAIR = (*_ROOTS, "pair", "kl_half")
 _SINGLE = (*_ROOTS, "js")
@@ -68,7 +73,7 @@ def f_cmi(
         codes = jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)
         size = replicas
     numbers = _evaluate(data, (codes,), size, correction, False, inversion, 1.0)
-    return _value("f_cmi", numbers, correction)
+    return _value("f_cmi", numbers, replica_tables.note(correction))
 
 
 def e_cmi(
@@ -88,8 +93,10 @@ def e_cmi(
         losses: 0-1 losses.
         masks: the column trained on, 0 or 1.
         correction: as in `f_cmi`.
-        pooled: one table for all pairs, supersamples and replicas, which estimates the
-            unconditional information; needs exchangeable examples (a symmetric algorithm).
+        pooled: one table for all pairs, supersamples and replicas: the information about U_J of
+            a pair J drawn uniformly, J unseen. It bounds the gap of any algorithm; exchangeable
+            examples (a symmetric algorithm) are needed for equalities alone, such as that with
+            `ld_cmi`. "permutation" then loops over all k1 k2 n draws: slow for many.
         inversion: "sqrt" or "phi"; "pair" or "kl_half" for a bound on the test error from the
             mean information and the training error, less that error.
         valid: as in `f_cmi`.
@@ -119,7 +126,8 @@ def ld_cmi(
 
     ``|gap| <= E (1/n) sum_i sqrt(2 I(L_i1 - L_i0; U_i | supersample))``
 
-    Never above `e_cmi`, which is never above `f_cmi` on the same replicas (data processing).
+    By data processing never above `e_cmi` with the same options, which is never above `f_cmi` on
+    the same replicas unless pooled. Corrected values need not keep this order.
 
     Args:
         losses: 0-1 losses.
@@ -155,9 +163,9 @@ def single_loss(
     centred:   ``|gap| <= E (1/n) sum_i sqrt(2 I(L_ic; U_i | supersample))``, mean over both c
     published: ``|gap| <= E (2/n) sum_i sqrt(2 I(L_i0; U_i | supersample))``
 
-    Swapping a pair and its bit leaves the law unchanged, so gap_i = 2 E[(-1)^(1 - U) L_0] = 2
-    E[(-1)^(1 - U) (L_0 - 1/2)] up to the sign convention; the centred factor lies in [-1/2, 1/2]
-    and halves the published bound.
+    The gap of a pair is E[(-1)^U (L_1 - 1/2)] - E[(-1)^U (L_0 - 1/2)]: a fair sign makes any
+    constant free, and a factor within [-1/2, 1/2] halves the published bound. Both columns
+    need no symmetry; column 0 alone needs a law that swapping a pair and its bit leaves unchanged.
 
     Args:
         losses: 0-1 losses.
@@ -165,7 +173,7 @@ def single_loss(
         correction: as in `f_cmi`.
         pooled: as in `e_cmi`.
         inversion: "sqrt" or "phi"; "js" for the binary Jensen-Shannon inversion of the mean
-            information, exact for the pooled population value.
+            information, an equality for the pooled population value of exchangeable examples.
         centred: False for the published constant and column.
         valid: as in `f_cmi`.
 
@@ -205,7 +213,7 @@ def _loss_bound(
 ) -> BoundValue:
     checks.choice("inversion", inversion, options)
     numbers = _evaluate(data, codes, size, correction, bool(pooled), inversion, factor)
-    return _value(name, numbers, correction)
+    return _value(name, numbers, replica_tables.note(correction, bool(pooled)))
 
 
 class _Numbers(NamedTuple):
@@ -261,22 +269,14 @@ def _evaluate(
     return _Numbers(value, information, spread * (jnp.sum(use) - 1), rate)
 
 
-_NOTES = {
-    None: "plug-in information, biased up near zero by about (m-1)/(2 k2) nats a cell",
-    "miller_madow": "Miller-Madow corrected: less biased on well filled tables only",
-    "jackknife": "jackknife corrected over masks: approximately unbiased, can be negative",
-    "permutation": "minus its mean under permuted masks: zero-mean if independent, else low",
-}
-
-
-def _value(name: str, numbers: _Numbers, correction: str | None) -> BoundValue:
+def _value(name: str, numbers: _Numbers, note: str) -> BoundValue:
     return checks.result(
         numbers.value,
         name=name,
         kind="estimate",
         limit=1.0 - numbers.rate,
-        assumptions=_ASSUMPTIONS,
+        assumptions=replica_tables.ASSUMPTIONS,
         information=numbers.information,
         std_error=numbers.error,
-        note=_NOTES[correction],
+        note=note,
     )

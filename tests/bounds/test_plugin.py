@@ -49,12 +49,35 @@ def test_counts_leave_out_invalid_replicas(x64):
     assert np.isnan(plugin.mutual_information(jnp.zeros((2, 3))))
 
 
-# Value law independent of fair masks, and E sqrt(2 I), E sqrt(2 I_MM^+) over 30 draws.
+@pytest.mark.parametrize("m", [3, 25])
+def test_draws_outside_their_alphabet_are_refused(m):
+    key, low = jax.random.key(0), np.zeros((4, 2), int)
+    for bad in (low + m, low - 1, low + 0.5, low + np.nan):
+        with pytest.raises(ValueError, match=rf"values holds .* integers in 0\.\.{m - 1}"):
+            plugin.counts(bad, low, m)
+        with pytest.raises(ValueError, match="values holds"):
+            plugin.mask_interval(key, bad, low, m)
+    with pytest.raises(ValueError, match=r"masks holds 2; give integers in 0\.\.1"):
+        plugin.counts(low, np.uint8(2) + low, m)
+    with pytest.raises(ValueError, match="masks holds 2"):
+        plugin.mask_interval(key, low, low + 2, m)
+    with pytest.raises(ValueError, match="masks has shape"):
+        plugin.counts(low, low[:, :1], m)
+    with pytest.raises(ValueError, match="at least 2 replicas"):
+        plugin.mask_interval(key, low[:1], low[:1], m)
+    # A diverged replica may hold anything.
+    diverged = np.where(np.arange(4)[:, None] == 1, np.nan, low)
+    table = plugin.counts(diverged, low, m, np.arange(4) != 1)
+    np.testing.assert_array_equal(table, slow_tables(low[:3], low[:3], m))
+
+
+# Value law independent of fair masks, draws, and E sqrt(2 I), E sqrt(2 I_MM^+).
 NULL = [
-    ((0.5, 0.5), (0.149, 0.068)),
-    ((0.1, 0.9), (0.163, 0.114)),
-    ((0.02, 0.98), (0.091, 0.088)),
-    ((0.05, 0.9, 0.05), (0.238, 0.197)),
+    ((0.5, 0.5), 30, (0.149, 0.068)),
+    ((0.1, 0.9), 30, (0.163, 0.114)),
+    ((0.02, 0.98), 30, (0.091, 0.088)),
+    ((0.05, 0.9, 0.05), 30, (0.238, 0.197)),
+    ((0.5, 0.5), 40, (0.1285, 0.0562)),
 ]
 
 
@@ -76,10 +99,10 @@ def null_means(cells, draws):
     return raw / draws + np.log(draws), raw / draws + np.log(draws) + correction
 
 
-@pytest.mark.parametrize(("law", "printed"), NULL)
-def test_exact_means_under_independence(x64, law, printed):
-    """Every table of 30 independent fair masks and values, by its multinomial weight."""
-    m, draws = len(law), 30
+@pytest.mark.parametrize(("law", "draws", "printed"), NULL)
+def test_exact_means_under_independence(x64, law, draws, printed):
+    """Every table of independent fair masks and values, by its multinomial weight."""
+    m = len(law)
     cells = np.array([law, law]) / 2
     columns = [c for c in itertools.product(range(draws + 1), repeat=m) if sum(c) == draws]
     tables = np.array(
@@ -101,6 +124,49 @@ def test_exact_means_under_independence(x64, law, printed):
     if m == 2:
         full = np.asarray(plugin.mutual_information(tables, "permutation", draws))
         assert abs(weights @ full) < 1e-9
+
+
+def test_exact_means_of_four_equal_values(x64):
+    """All tables of 30 draws: columns in falling order, weighted by how many orders they have."""
+    tables, weights, cells = [], [], np.full((2, 4), 1 / 8)
+    for column in itertools.product(range(31), repeat=4):
+        if sum(column) == 30 and list(column) == sorted(column, reverse=True):
+            top = np.indices([c + 1 for c in column]).reshape(4, -1).T
+            tables.append(np.stack([top, np.array(column) - top], 1).astype(float))
+            law = stats.multinomial.pmf(tables[-1].reshape(-1, 8), 30, cells.ravel())
+            weights.append(law * len(set(itertools.permutations(column))))
+    weights, tables = np.concatenate(weights), np.concatenate(tables)
+    values = [np.asarray(plugin.mutual_information(tables, c)) for c in (None, "miller_madow")]
+    means = [weights @ v for v in values]
+    np.testing.assert_allclose(means, null_means(cells, 30), atol=1e-9)
+    np.testing.assert_allclose(means, (0.056986, 0.009402), atol=6e-7)
+    roots = [weights @ np.sqrt(2 * np.maximum(v, 0)) for v in values]
+    np.testing.assert_allclose(roots, (0.31031, 0.12902), atol=6e-6)
+
+
+@pytest.mark.parametrize(
+    ("draws", "mean", "root"),
+    [(40, 0.0408806, 0.26309), (100, 0.0154146, 0.16173), (1000, 0.0015038, 0.05052)],
+)
+def test_means_under_independence_shrink_with_the_draws(x64, draws, mean, root):
+    cells = np.full((2, 4), 1 / 8)
+    assert null_means(cells, draws)[0] == pytest.approx(mean, abs=1e-7)
+    tables = np.random.default_rng(draws).multinomial(draws, cells.ravel(), 20_000)
+    info = np.asarray(plugin.mutual_information(tables.reshape(-1, 2, 4)))
+    for sample, known in ((info, mean), (np.sqrt(2 * info), root)):
+        assert sample.mean() == pytest.approx(known, abs=4 * sample.std() / 141)
+
+
+@pytest.mark.parametrize("draws", [10, 30, 100])
+def test_perfect_dependence_reads_below_log_two(x64, draws):
+    """Fair masks that the value repeats: the plug-in is the entropy of the masks drawn."""
+    ones = np.arange(draws + 1.0)
+    tables = np.zeros((draws + 1, 2, 2))
+    tables[:, 0, 0], tables[:, 1, 1] = draws - ones, ones
+    info = np.asarray(plugin.mutual_information(tables))
+    np.testing.assert_allclose(info, stats.entropy([ones / draws, 1 - ones / draws]), atol=1e-12)
+    mean = stats.binom.pmf(ones, draws, 0.5) @ info
+    assert mean == pytest.approx(np.log(2) - 1 / (2 * draws), abs=0.7 / draws**2)
 
 
 def test_permutation_mean_is_the_mean_over_all_permutations(x64):
@@ -162,6 +228,37 @@ def test_cluster_interval_covers(x64):
         plugin.cluster_interval(keys[0], [0.1])
     with pytest.raises(ValueError, match="level=1"):
         plugin.cluster_interval(keys[0], [0.1, 0.2], level=1)
+
+
+def test_cluster_interval_leaves_out_what_is_not_finite(x64):
+    key = jax.random.key(4)
+    values = np.array([0.1, np.nan, 0.5, 0.2, np.inf])
+    found = plugin.cluster_interval(key, values, level=0.9, draws=500)
+    rows = np.asarray(jax.random.randint(key, (500, 5), 0, 3))
+    means = [np.mean([(0.1, 0.5, 0.2)[j] for j in row[:3]]) for row in rows]
+    point = np.mean([0.1, 0.5, 0.2])
+    wanted = 2 * point - np.quantile(means, [0.95, 0.05])
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    traced = jax.jit(lambda v: plugin.cluster_interval(key, v, level=0.9, draws=500))
+    np.testing.assert_allclose(traced(values), found, atol=1e-12)
+    assert np.isnan(traced(np.array([0.1, np.nan]))).all()
+    with pytest.raises(ValueError, match="1 finite; one supersample has no spread"):
+        plugin.cluster_interval(key, [0.1, np.nan])
+
+
+def test_mask_interval_is_its_definition(x64):
+    rng = np.random.default_rng(5)
+    masks = rng.integers(2, size=(25, 3))
+    values = np.where(rng.random((25, 3)) < 0.3, 2, masks)
+    key = jax.random.key(2)
+
+    def mean(rows):
+        return np.mean([mutual_info_score(values[rows, i], masks[rows, i]) for i in range(3)])
+
+    resampled = [mean(rows) for rows in np.asarray(jax.random.randint(key, (60, 25), 0, 25))]
+    wanted = 2 * mean(np.arange(25)) - np.quantile(resampled, [0.9, 0.1])
+    found = plugin.mask_interval(key, values, masks, 3, level=0.8, draws=60)
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
 
 
 def test_mask_interval_is_centred_below_the_biased_plugin(x64):

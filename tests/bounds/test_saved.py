@@ -6,6 +6,22 @@ import pytest
 from ibjax import bounds
 
 K1, K2, N = 3, 12, 20
+STEPS = {
+    "step_sizes": np.full(10, 0.1),
+    "noise_stds": np.full(10, 0.05),
+    "clip": 1.0,
+    "batch_size": float(N),
+    "dim": 40.0,
+}
+
+
+INFORMATION = (
+    "gradient_information",
+    "sample_information",
+    "incoherence_information",
+    "trajectory_cmi",
+    "test_prior_information",
+)
 
 
 def arrays(**changes):
@@ -49,22 +65,26 @@ def test_supersample_bounds_are_those_of_the_arrays(x64):
 
 
 def test_trajectory_bounds_need_the_word_of_the_user(x64):
-    steps = {
-        "step_sizes": np.full(10, 0.1),
-        "noise_stds": np.full(10, 0.05),
-        "clip": 1.0,
-        "batch_size": float(N),
-        "dim": 40.0,
-    }
-    assert not bounds.evaluate(bounds.from_arrays(arrays(**steps)))["individual"].holds
-    value = bounds.evaluate(bounds.from_arrays(arrays(**steps, exchangeable=1.0)))["xu_raginsky"]
+    assert not bounds.evaluate(bounds.from_arrays(arrays(**STEPS)))["individual"].holds
+    value = bounds.evaluate(bounds.from_arrays(arrays(**STEPS, exchangeable=1.0)))["xu_raginsky"]
     information = 10 * 40 / 2 * np.log1p((0.1 / 0.05) ** 2 / 40)
     np.testing.assert_allclose(value.value, np.sqrt(2 * 0.25 * information / N), rtol=1e-12)
 
 
+def test_one_mask_a_supersample_takes_away_its_bounds_alone(x64):
+    given = arrays(trajectory_cmi=np.full((K1, K2), 0.1), **STEPS, exchangeable=1.0)
+    given = {n: a[:, :1] if np.shape(a)[:2] == (K1, K2) else a for n, a in given.items()}
+    values = bounds.evaluate(bounds.from_arrays(given))
+    for name in ("individual", "xu_raginsky", "trajectory_cmi"):
+        assert values[name].holds, name
+    for name in ("f_cmi", "e_cmi", "ld_cmi", "single_loss", "ld_cmi_pair"):
+        assert np.isnan(values[name].value) and not values[name].holds, name
+
+
 def test_diverged_replicas_are_left_out(x64):
-    given = arrays()
+    given = arrays(trajectory_cmi=np.full((K1, K2), 0.1))
     given["predictions"][0, 0] = -1
+    given["trajectory_cmi"][0, 0] = -7
     evidence = bounds.from_arrays(given)
     assert evidence.diverged.sum() == 1 and np.isnan(evidence.train_error[0, 0]).all()
     assert np.isfinite(bounds.gap(bounds.at(evidence)).value)
@@ -84,11 +104,23 @@ def test_diverged_replicas_are_left_out(x64):
         ({"clip": np.ones(2)}, "clip has shape"),
         ({"clip": "one"}, "clip holds"),
         ({"layer_log1m": np.ones((2, 2))}, "layer_log1m has shape"),
+        ({"layer_log1m": np.full(2, 0.5)}, "layer_log1m holds 0.5"),
+        *(({name: np.full((K1, K2), -0.001)}, f"{name} holds -0.001") for name in INFORMATION),
+        ({"step_sizes": -np.ones(3), "noise_stds": np.ones(3)}, "step_sizes holds -1"),
+        ({"clip": -1.0}, "clip holds -1"),
+        ({"dim": 0.5}, "dim holds 0.5; it must be a whole number of at least 1"),
+        ({"batch_size": np.inf}, "batch_size holds inf"),
+        ({"num_classes": np.inf}, "num_classes holds inf"),
     ],
 )
 def test_refusals_name_the_array(changes, named):
     with pytest.raises(ValueError, match=named):
         bounds.from_arrays(arrays(**changes))
+
+
+def test_what_may_be_negative_or_unknown_is_taken():
+    free = {n: np.full((K1, K2), -0.1) for n in ("train_loss", "trajectory_cmi_llr")}
+    assert bounds.from_arrays(arrays(**free, num_classes=np.nan)).num_classes == 3
 
 
 def test_missing_arrays_and_real_losses_are_refused():

@@ -158,7 +158,7 @@ FAST = {
     for name, f in LOSS_BOUNDS.items()
     for pooled in (False, True)
 }
-F_FAST = jax.jit(lambda p, m: bounds.f_cmi(p, m, 2))
+FAST["f", False] = jax.jit(lambda p, m: bounds.f_cmi(p, m, 2))
 
 
 @given(st.integers(0, 10_000))
@@ -168,24 +168,25 @@ def test_data_processing_and_invariances(x64, seed):
     labels = rng.integers(2, size=(2, 1, 3, 2))
     predictions = losses ^ labels
     e, ld = FAST["e", False](losses, masks), FAST["ld", False](losses, masks)
-    f = F_FAST(predictions, masks)
-    assert float(ld.value) <= float(e.value) + 1e-12
+    f, single = FAST["f", False](predictions, masks), FAST["single", False](losses, masks)
+    assert max(float(ld.value), float(single.value)) <= float(e.value) + 1e-12
     assert float(e.value) <= float(f.value) + 1e-12
     pairs, order = rng.permutation(3), rng.permutation(6)
     flip = rng.integers(2, size=(2, 1, 3))
-    flipped = np.where(flip[..., None] == 1, losses[..., ::-1], losses)
-    changed = {
-        "pairs": (losses[:, :, pairs], masks[:, :, pairs]),
-        "replicas": (losses[:, order], masks[:, order]),
-        "supersamples": (losses[::-1], masks[::-1]),
-        "columns": (flipped, masks ^ flip),
+    changes = {
+        "pairs": (lambda a: a[:, :, pairs], masks[:, :, pairs]),
+        "replicas": (lambda a: a[:, order], masks[:, order]),
+        "supersamples": (lambda a: a[::-1], masks[::-1]),
+        "columns": (lambda a: np.where(flip[..., None] == 1, a[..., ::-1], a), masks ^ flip),
     }
     for (name, pooled), function in FAST.items():
-        reference = float(function(losses, masks).value)
-        for change, (values, bits) in changed.items():
+        given = predictions if name == "f" else losses
+        reference = float(function(given, masks).value)
+        for change, (of, bits) in changes.items():
             if change == "columns" and pooled:
                 continue  # relabelling single pairs moves mass between pooled tables
-            assert float(function(values, bits).value) == pytest.approx(reference, abs=1e-9), name
+            found = float(function(of(given), bits).value)
+            assert found == pytest.approx(reference, abs=1e-9), (name, change)
 
 
 def test_duplicated_replicas_leave_the_plugin_unchanged(x64):
@@ -213,17 +214,6 @@ def test_slow_twin_and_error_over_supersamples(x64):
     assert np.isnan(bounds.f_cmi(predictions[:1], masks[:1], 4).std_error)
     phi = bounds.f_cmi(predictions, masks, 4, inversion="phi")
     assert float(phi.value) <= min(float(value.value), 1.0)
-
-
-def test_pooled_error_is_the_jackknife_over_supersamples(x64):
-    losses, masks = random_replicas(11, k1=5, k2=8)
-    left = []
-    for s in range(5):
-        keep = np.arange(5) != s
-        left.append(float(bounds.ld_cmi(losses[keep], masks[keep], pooled=True).value))
-    twin = np.sqrt(4 / 5 * np.sum((left - np.mean(left)) ** 2))
-    value = bounds.ld_cmi(losses, masks, pooled=True)
-    assert float(value.std_error) == pytest.approx(twin, rel=1e-9)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -268,6 +258,8 @@ def test_a_constant_predictor_has_no_information():
 def test_jit_and_precision(dtype):
     losses, masks = random_replicas(4)
     for (name, pooled), function in FAST.items():
+        if name == "f":
+            continue
         eager = LOSS_BOUNDS[name](losses, masks, pooled=pooled)
         traced = function(losses, masks)
         assert eager.value.dtype == dtype

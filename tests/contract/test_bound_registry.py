@@ -1,13 +1,16 @@
 """What every registered bound must satisfy, whatever it computes."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ibjax import bounds
+from ibjax import bounds, results
 from ibjax.bounds import evidence as of
 from ibjax.interface import Evidence
+from ibjax.pipeline import Experiment
 
 K1, K2, E, N, T, L = 3, 8, 2, 10, 6, 2
 RNG = np.random.default_rng(0)
@@ -180,6 +183,42 @@ def test_values_are_looked_up_by_name_not_by_position():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="no_such_bound"):
         bounds.evaluate(EXAMPLE, names=["no_such_bound"])
+
+
+def test_rows_of_supersamples_are_the_functions_of_their_arrays():
+    losses = (EXAMPLE.predictions != EXAMPLE.labels[:, None, None])[:, :, -1]
+    rows = {
+        "e_cmi": bounds.e_cmi,
+        "ld_cmi": bounds.ld_cmi,
+        "single_loss": bounds.single_loss,
+        "ld_cmi_pair": partial(bounds.ld_cmi, inversion="pair"),
+    }
+    found = {name: value(name, EXAMPLE) for name in rows}
+    for name, function in rows.items():
+        with jax.enable_x64(True):
+            direct = function(losses, EXAMPLE.mask)
+        assert float(found[name].value) == float(direct.value), name
+        assert found[name].assumptions == direct.assumptions, name
+    assert max(found["single_loss"].value, found["ld_cmi"].value) <= found["e_cmi"].value
+
+
+def test_one_mask_a_supersample_leaves_its_rows_missing_and_raises_nothing():
+    one = {
+        name: np.asarray(getattr(EXAMPLE, name))[:, :1]
+        for name in Evidence._fields
+        if np.shape(getattr(EXAMPLE, name))[:2] == (K1, K2)
+    }
+    with jax.enable_x64(True):
+        found = bounds.evaluate(EXAMPLE._replace(**one))
+    for name, row in ROWS.items():
+        assert bool(found[name].holds) == ("plug_in" not in row.assumptions), name
+
+
+def test_stored_cells_with_other_rows_are_not_taken(monkeypatch):
+    before = results.fingerprint(Experiment(), 1)
+    fewer = {name: row for name, row in ROWS.items() if name != "single_loss"}
+    monkeypatch.setattr(bounds, "registry", lambda: fewer)
+    assert results.fingerprint(Experiment(), 1) != before
 
 
 def test_closed_forms():

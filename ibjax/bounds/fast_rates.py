@@ -1,8 +1,8 @@
 """Bounds from conditional mutual information and the training error: fast rates and relatives.
 
-Values bound the gap, test error minus training error. All but `leave_one_out` take numbers, not
-replicas: the information may come from `supersample`, an enumeration or a likelihood ratio, and
-what it is decides what the bound is:
+Values bound the gap, test error minus training error. All take numbers, not replicas: the
+information may come from `supersample`, an enumeration or a likelihood ratio, and what it is
+decides what the bound is:
 
 BoundValue:      pass what `ld_cmi` and its kind return, as it is; a certificate stays one, an
                  estimate an estimate, and premises and note are kept. The error is unknown (NaN),

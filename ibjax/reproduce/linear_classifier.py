@@ -42,7 +42,7 @@ from ibjax.interface import Supersample
 from ibjax.reproduce.linear_measures import MEASURED, measure
 from ibjax.reproduce.linear_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
-from ibjax.reproduce.replica_cells import fingerprint
+from ibjax.reproduce.replica_cells import contents, fingerprint, read
 from ibjax.typing import JaxArray, Key
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     }
     digest = fingerprint(settings)
     path = folder / f"n{n}-{digest}.nc"
-    found = _read(path)
+    found = read(path)
     if found is not None:
         log(f"n = {n}: finished before")
         return found, path
@@ -133,23 +133,12 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
         "fingerprint": digest,
         "seconds": time.perf_counter() - start,
         "n": n,
+        "contents": contents(found),
     }
     results.write(found, path)
     gap = float(found.value.sel(quantity="gap"))
     log(f"n = {n}: {found.diverged.size} trainings in {found.seconds:.0f} s, gap {gap:.4f}")
     return found, path
-
-
-def _read(path: Path) -> "xarray.Dataset | None":
-    import xarray
-
-    if not path.exists():
-        return None
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf") as stored:
-            return stored.load()
-    except Exception:  # a damaged file fails in as many ways as HDF5 has parts
-        return None
 
 
 def point(n: int, options: Options) -> "xarray.Dataset":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def cell(
     digest = fingerprint(settings)
     path = path.with_name(f"{path.stem}-{digest}{path.suffix}")
     masks = np.asarray(pairs.mask)
-    found, name = _read(path), path.stem.removesuffix(f"-{digest}")
+    found, name = read(path), path.stem.removesuffix(f"-{digest}")
     if found is None and path.exists():
         log(f"{name}: the stored file cannot be read and is made anew")
     done = 0 if found is None else found.sizes["mask_id"]
@@ -68,9 +69,9 @@ def cell(
             log(f"{name}: finished before")
             return found.isel(mask_id=slice(masks.shape[1])), path
         log(f"{name}: {done} of {masks.shape[1]} replicas finished before")
-    for first, last in _blocks(done, masks.shape[1]):
+    for first, end in _blocks(done, masks.shape[1]):
         start = time.perf_counter()
-        e = _trained(key, config, pool, pairs, first, last, stretches(log, name))
+        e = _trained(key, config, pool, pairs, first, end, stretches(log, name))
         seconds = time.perf_counter() - start
         block = _dataset(e)
         found = block if found is None else _joined(found, block)
@@ -81,12 +82,13 @@ def cell(
             "seconds": found.attrs.get("seconds", 0.0) + seconds,
             "steps": config.steps,
             "seed": settings.get("seed", -1),
-            "contents": _contents(found),
+            "contents": contents(found),
         }
         results.write(found, path)
-        gap = float(np.nanmean([np.nan, *(e.test_error - e.train_error)[..., -1].ravel()]))
+        last = (e.test_error - e.train_error)[~e.diverged][:, -1]
+        gap = last.mean() if last.size else math.nan
         lost = f", {int(e.diverged.sum())} diverged" if e.diverged.any() else ""
-        log(f"{name}: replicas {first + 1} to {last} in {seconds:.0f} s, gap {gap:.4f}{lost}")
+        log(f"{name}: replicas {first + 1} to {end} in {seconds:.0f} s, gap {gap:.4f}{lost}")
     assert found is not None
     return found, path
 
@@ -131,7 +133,7 @@ def _joined(stored: "xarray.Dataset", block: "xarray.Dataset") -> "xarray.Datase
     )
 
 
-def _contents(dataset: "xarray.Dataset") -> str:
+def contents(dataset: "xarray.Dataset") -> str:
     """Checksum of the arrays: netCDF does not notice a changed bit."""
     digest = hashlib.sha256()
     for name in sorted(map(str, dataset.data_vars)):
@@ -140,7 +142,8 @@ def _contents(dataset: "xarray.Dataset") -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path) -> "xarray.Dataset | None":
+def read(path: Path) -> "xarray.Dataset | None":
+    """A stored data set whose ``contents`` attribute fits its arrays; None if there is none."""
     import xarray
 
     if not path.exists():
@@ -148,7 +151,7 @@ def _read(path: Path) -> "xarray.Dataset | None":
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as stored:
             found = stored.load()
-        return found if found.attrs.get("contents") == _contents(found) else None
+        return found if found.attrs.get("contents") == contents(found) else None
     except Exception:  # a damaged file fails in as many ways as HDF5 has parts
         return None
 

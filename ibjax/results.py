@@ -205,6 +205,24 @@ def write(dataset: "xarray.Dataset", path: Path) -> None:
     put(path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=compress))
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before training whether results can be stored in a folder; it is made if need be.
+
+    Raises:
+        OSError: if not.
+    """
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{folder}: cannot be written ({error.strerror}); choose another place with --out"
+        ) from error
+
+
 def put(path: Path, fill: Callable[[Path], object]) -> None:
     """A file that is there whole or not at all: filled beside its place, then renamed into it.
 

@@ -103,22 +103,8 @@ def _all_writable(*folders: Path) -> None:
     if hosts.first():
         try:
             for folder in folders:
-                _writable(folder)
+                results.check_writable(folder)
         except OSError as error:
             problem = error
     if hosts.agreed(problem is not None):
         raise problem or OSError("the first process cannot store results; see its message")
-
-
-def _writable(folder: Path) -> None:
-    """Find out before training whether results can be stored."""
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"{folder}: cannot be written ({error.strerror}); choose another place with --out"
-        ) from error

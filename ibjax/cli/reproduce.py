@@ -1,6 +1,5 @@
 """`ibjax reproduce`: named experiments, each a subcommand with its own options."""
 
-import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,12 @@ def parsers() -> dict[str, Any]:
 
 def execute(command: Reproduce) -> None:
     """Run it, print its table and name the files it wrote."""
+    from ibjax import results
     from ibjax.reproduce import reproductions
 
     row = reproductions()[type(command).__name__]
     cluster.refuse("ibjax reproduce")
-    _writable(command.out)
+    results.check_writable(command.out)
     prepare_devices(command.cache)
     out = console()
     arguments: list[Any] = [command.out, command.quick, lambda line: out.print(line)]
@@ -49,15 +49,3 @@ def execute(command: Reproduce) -> None:
     print_whole(out, outcome.table)
     for path in outcome.files:
         out.print(f"written: {path}", soft_wrap=True)
-
-
-def _writable(folder: Path) -> None:
-    """An error now, and not after hours of training, where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"--out {folder} cannot be written ({error.strerror}); give a folder that can"
-        ) from error

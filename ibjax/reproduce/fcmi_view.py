@@ -30,7 +30,7 @@ def table(rows: list[Row], options: "Options") -> Any:
 
     same = all(getattr(options, name) == value for name, value in PUBLISHED_GRID.items())
     advice = (
-        " difference: of the means, ± its standard error, in published standard deviations."
+        " difference: of the means ± its standard error; sd: published standard deviations."
         if same
         else " The published numbers are of 5 x 30 networks and 200 epochs: not to be compared."
     )

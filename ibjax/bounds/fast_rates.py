@@ -102,7 +102,8 @@ def fast_rate(
     returns the gap itself from exact unconditional information, see `binary_js`.
 
     Args:
-        train_error: mean training error l in [0, 1]; the error of an `Estimate` enters.
+        train_error: mean training error l in [0, 1]. A number counts as known, that of the
+            learner and not of one run; for a measured one give an `Estimate`, whose error enters.
         information: mean over pairs of the pair, difference or (for "js") single-loss
             information, in nats; best the `BoundValue` it comes with, ``ld_cmi(losses, masks)``.
         form: one of the names above.

@@ -3,7 +3,7 @@
 Slot J holds one of K candidates, uniformly, given everything else. The transition densities of
 the path are Gaussians, so its log-likelihood ratios Y_k = log p(path | k)/p(path | used) are
 known, and ``I(path; U_J | rest) = E[log K - logsumexp_k Y_k]`` exactly, never above log K. No
-plug-in, no bias. The exception is `leave_one_out`, which reads losses instead of a path.
+plug-in, no bias.
 """
 
 import jax

@@ -79,24 +79,18 @@ def run_replicas(
         marked in ``diverged``; its numbers are NaN (predictions -1).
 
     Raises:
-        ValueError: if the supersample does not fit the data set, the batch does not fit n, or
-            the loss is no number an example.
+        ValueError: if the supersample does not fit the data set, the batch does not fit n,
+            the loss is no number an example, or first_mask is negative.
     """
     with jax.enable_x64(False):  # training is in float32 whatever the caller analyses in
-        return _run(
-            key,
-            config,
-            dataset,
-            supersample,
-            arguments.whole("first_mask", first_mask, 0),
-            progress,
-        )
+        return _run(key, config, dataset, supersample, first_mask, progress)
 
 
 def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
     index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
     x, y = pool_arrays(dataset, index, mask)
     k1, k2, n = mask.shape
+    first_mask = arguments.whole("first_mask", first_mask, 0)
     b = batches.size(n, config.batch_size, config.batching)
     network = build(config.network, dataset.num_classes, x.shape[1:])
     check_loss(config.loss, dataset.num_classes)
@@ -315,10 +309,8 @@ def replica_keys(key: Key, k1: int, k2: int, shared: bool, first: int = 0) -> Ar
     if shared:
         return jnp.broadcast_to(key, (k1 * k2,))
     outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
-    masks = first + jnp.arange(k2)
-    return jax.vmap(lambda k: jax.vmap(lambda u: jax.random.fold_in(k, u))(masks))(outer).reshape(
-        -1
-    )
+    inner = jax.vmap(jax.random.fold_in, (None, 0))
+    return jax.vmap(inner, (0, None))(outer, first + jnp.arange(k2)).reshape(-1)
 
 
 def _checkpoints(config: Config) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ibjax import bottleneck
 from ibjax.reproduce.narrowing import EDGES, NAMES, Course, train
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, quickened, save
 from ibjax.reproduce.plane_verdicts import ACTIVATIONS, verdicts
 from ibjax.reproduce.plane_view import figure, tables
 
@@ -64,15 +64,16 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         raise ValueError(
             f"epochs={options.epochs}, replicas={options.replicas}: give at least 1 of each"
         )
-    epochs, replicas = (100, 1) if quick else (options.epochs, options.replicas)
-    found = experiment(epochs, replicas, log)
+    if quick:
+        options = quickened(options, Options(epochs=100, replicas=1))
+    found = experiment(options.epochs, options.replicas, log)
     path = _write(found, folder / "information-plane.nc")
     picture = save(figure(found), folder / "information-plane.png")
     log("cells: entropy of cells (30 edges on (-1, 1) for tanh, else 30 over the layer's range);")
     log("edges: the edges for tanh where they do not belong, blind to what leaves (-1, 1);")
     log(f"noise: upper bound on I(X; T + N(0, {NOISE**2:g})), for noise the network does not have.")
     log("None estimates I(X;T): of a network without noise it is 12 bits or as many as T keeps.")
-    return Outcome(tables(found, verdicts(found), epochs), (path, picture))
+    return Outcome(tables(found, verdicts(found), options.epochs), (path, picture))
 
 
 def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ibjax.reproduce.maxent_measures import VARIANTS, Measured, Study, by_probes, exactly
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, quickened, save
 
 if TYPE_CHECKING:
     import xarray
@@ -271,12 +271,14 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     from ibjax import results
 
     chosen = Options() if options is None else options
+    if quick:
+        chosen = quickened(chosen, Options(replicas=2))
     own = {"replicas": chosen.replicas}
     bits = replace(BITS, **own)
     images = replace(IMAGES, dataset=chosen.dataset, data_dir=chosen.data_dir, **own)
     if quick:
         # Stacked layers as wide as concatenative ones share their compiled programs.
-        small: dict[str, Any] = {"replicas": 2, "slots": 2, "steps": 60, "growth": 4}
+        small: dict[str, Any] = {"slots": 2, "steps": 60, "growth": 4}
         bits = replace(bits, **small, width=18)
         images = replace(images, **small, train_size=200, held_out=300, width=72, probe_width=16)
     studies = {"bits": bits, images.dataset: images}

@@ -6,7 +6,7 @@ trained by noisy SGD. Since no test error lies below the Bayes line, ``Bayes err
 error`` is a floor under the student's gap, and under every bound on it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from ibjax import bounds, langevin, results, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, quickened, save
 from ibjax.reproduce.teacher_view import figure, table
 from ibjax.typing import Key
 
@@ -117,8 +117,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     """Run every alpha; write the results file and the picture."""
     options = options or Options()
     if quick:
-        small = {k: v for k, v in vars(QUICK).items() if getattr(options, k) == _DEFAULT[k]}
-        options = replace(options, **small)
+        options = quickened(options, QUICK)
     found = []
     for alpha in options.alpha:
         log(f"n/d = {alpha:g}: n = {round(alpha * options.dimension)}")
@@ -128,9 +127,6 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     results.write(together, path)
     picture = save(figure(together), folder / "teacher-student.png")
     return Outcome(table(together), (path, picture))
-
-
-_DEFAULT = vars(Options())
 
 
 def point(alpha: float, options: Options) -> Point:

@@ -1,0 +1,44 @@
+"""What reproductions share: `--quick` spares what was chosen, progress is said now and then."""
+
+import pytest
+
+from ibjax.reproduce import information_plane, maxent_layers, outcome
+
+
+class Asked(Exception):
+    """Carries what an experiment was called with."""
+
+
+def test_quick_keeps_the_epochs_or_replicas_of_an_information_plane(monkeypatch, tmp_path):
+    def experiment(epochs, replicas, log):
+        raise Asked(epochs, replicas)
+
+    monkeypatch.setattr(information_plane, "experiment", experiment)
+    for options, asked in (({}, (100, 1)), ({"replicas": 3}, (100, 3)), ({"epochs": 7}, (7, 1))):
+        with pytest.raises(Asked) as said:
+            information_plane.run(tmp_path, True, print, information_plane.Options(**options))
+        assert said.value.args == asked
+
+
+def test_quick_keeps_the_replicas_of_maxent_layers(monkeypatch, tmp_path):
+    def exactly(study):
+        raise Asked(study.replicas, study.slots)
+
+    monkeypatch.setattr(maxent_layers, "exactly", exactly)
+    for options, asked in (({}, (2, 2)), ({"replicas": 3}, (3, 2))):
+        with pytest.raises(Asked) as said:
+            maxent_layers.run(tmp_path, True, print, maxent_layers.Options(**options))
+        assert said.value.args == asked
+
+
+def test_progress_is_said_at_most_once_in_so_many_seconds(monkeypatch):
+    now, said = [0.0], []
+    monkeypatch.setattr(outcome.time, "monotonic", lambda: now[0])
+    progress = outcome.stretches(said.append, "cell", every=60.0)
+    for seconds, done in ((30, 10), (61, 20), (80, 40), (150, 50), (300, 100)):
+        now[0] = float(seconds)
+        progress(done, 100)
+    assert said == [
+        "cell: 20% of these replicas trained, 244 s to go",
+        "cell: 50% of these replicas trained, 150 s to go",
+    ]

@@ -4,6 +4,7 @@ Arrays are the data of each pytree; names, kinds and scopes are static metadata,
 survive `jit` and `vmap` and can never be averaged with the numbers they describe.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from ibjax.typing import (
     Bool,
     BoundKind,
     CoefficientKind,
+    Divergence,
     Float,
     Int,
     Scope,
@@ -75,8 +77,8 @@ class LayerFacts(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["value", "std_error", "ok"],
-    meta_fields=["bias", "name", "reason"],
+    data_fields=["value", "std_error", "ok", "confidence"],
+    meta_fields=["bias", "name", "reason", "exact"],
 )
 @dataclass(frozen=True)
 class Estimate:
@@ -89,6 +91,11 @@ class Estimate:
         bias: the direction in which it errs on average.
         name: the estimator.
         reason: the static part of why `ok` may be False, and what to do about it.
+        exact: computed from known laws or proved, not from a sample: with bias "none" the
+            quantity itself, with "up" or "down" a proved bound on it. Only this makes a number
+            fit for a certificate; a sample that shows no spread does not.
+        confidence: probability with which a limit holds (bias "up" or "down" and `exact`); 1 for
+            what is not left to chance.
     """
 
     value: Float[Array, "*batch"]
@@ -97,12 +104,14 @@ class Estimate:
     bias: BiasDirection = "unknown"
     name: str = ""
     reason: str = ""
+    exact: bool = False
+    confidence: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(1.0))
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["value", "log1m"],
-    meta_fields=["kind", "scope", "reason"],
+    meta_fields=["kind", "scope", "reason", "divergence"],
 )
 @dataclass(frozen=True)
 class Contraction:
@@ -114,6 +123,8 @@ class Contraction:
         kind: exact, upper, lower or estimate. Only exact and upper enter a certificate.
         scope: channel (any input law), input (one input law) or instance (one variable).
         reason: where the number comes from, in words.
+        divergence: for which divergence it holds: kl, tv (total variation) or chi2. The
+            coefficient of total variation is at least that of any f-divergence.
     """
 
     value: Float[Array, "*batch"]
@@ -121,6 +132,7 @@ class Contraction:
     kind: CoefficientKind = "exact"
     scope: Scope = "channel"
     reason: str = ""
+    divergence: Divergence = "kl"
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,7 @@ class Assumption:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["value", "information", "std_error", "vacuous", "holds"],
+    data_fields=["value", "information", "std_error", "vacuous", "holds", "confidence"],
     meta_fields=["name", "kind", "assumptions", "note"],
 )
 @dataclass(frozen=True)
@@ -152,6 +164,8 @@ class BoundValue:
         kind: certificate, estimate or diagnostic.
         assumptions: names of the premises.
         note: one line for people, for instance why a published formula is no certificate.
+        confidence: probability with which a certificate holds over what was sampled; 1 for one
+            that nothing sampled enters.
     """
 
     value: Float[Array, "*batch"]
@@ -163,6 +177,7 @@ class BoundValue:
     kind: BoundKind = "diagnostic"
     assumptions: tuple[str, ...] = ()
     note: str = ""
+    confidence: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(1.0))
 
 
 class Hyper(NamedTuple):
@@ -216,7 +231,6 @@ class Network(NamedTuple):
         assemble: ``(params, inputs, deltas) -> gradient`` summed over the batch.
         trainable: ``(params, hyper) -> pytree of 0/1`` marking the parameters in use, or None
             when all are (padded depth masks the rest).
-        stochastic: whether `apply` draws noise, so that evaluation averages over draws.
         batch_statistics: for batch normalisation, else None. Training and evaluation then go
             through it instead of `apply`. Trajectory bounds refuse such a network.
     """
@@ -228,8 +242,24 @@ class Network(NamedTuple):
     tap_shapes: Callable[..., Any] | None = None
     assemble: Callable[..., Any] | None = None
     trainable: Callable[..., Any] | None = None
-    stochastic: bool = False
     batch_statistics: BatchStatistics | None = None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether `apply` draws noise, so that evaluation averages over draws: its layers say."""
+        return any(facts.noise > 0 or facts.dropout > 0 for facts in self.layers)
+
+
+BATCHINGS = (
+    "full",
+    "epochs",
+    "whole_epochs",
+    "without_replacement",
+    "poisson",
+    "fixed",
+    "with_replacement",
+)
+"""Ways to draw batches, in the order of their codes in `Evidence.batching`."""
 
 
 class Evidence(NamedTuple):
@@ -269,6 +299,14 @@ class Evidence(NamedTuple):
         layer_log1m: log(1 - eta_l) of each hidden layer, channel scope, exact or upper, (L,).
         num_classes: K, a float scalar.
         exchangeable: 1 where batches and stopping were chosen independently of the data.
+        batching: how batches were drawn, a position in `BATCHINGS`; NaN where it is not known,
+            and the worst of them is then counted.
+        smallest_batch: fewest examples that a step's gradient was averaged over: b, and less
+            where a last batch is shorter and divided by its own size.
+        shared_batches: 1 where all replicas saw the same batches, so that the measured gap is
+            the one given these; 0 where each drew its own.
+        bounded_steps: 1 where every example's gradient was kept within `clip`, also one that was
+            not finite, so that the bounds cover replicas that diverged.
     """
 
     index: Array
@@ -298,3 +336,18 @@ class Evidence(NamedTuple):
     layer_log1m: Array
     num_classes: Array
     exchangeable: Array
+    batching: Any = math.nan
+    smallest_batch: Any = math.nan
+    shared_batches: Any = math.nan
+    bounded_steps: Any = math.nan
+
+
+class Moment(Evidence):
+    """The evidence of one checkpoint: the fields of `Evidence` without their checkpoint axis.
+
+    A type of its own, so that a whole run and one moment of it cannot be taken for each other;
+    `bounds.at` makes it. ``checkpoints`` is then the number of steps done, and the sizes of later
+    steps are zero.
+    """
+
+    __slots__ = ()

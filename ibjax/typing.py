@@ -23,6 +23,9 @@ BoundKind: TypeAlias = Literal["certificate", "estimate", "diagnostic"]
 CoefficientKind: TypeAlias = Literal["exact", "upper", "lower", "estimate"]
 """What a contraction coefficient or an information value is, relative to the truth."""
 
+Divergence: TypeAlias = Literal["kl", "tv", "chi2"]
+"""The divergence a contraction coefficient is about."""
+
 Scope: TypeAlias = Literal["channel", "input", "instance"]
 """For which inputs a contraction coefficient holds."""
 
@@ -35,6 +38,7 @@ __all__ = [
     "Bool",
     "BoundKind",
     "CoefficientKind",
+    "Divergence",
     "Float",
     "Int",
     "JaxArray",

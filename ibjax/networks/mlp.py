@@ -195,5 +195,4 @@ def build(config: MLP, num_classes: int) -> Network:
         tap_shapes=tap_shapes,
         assemble=assemble,
         trainable=None if config.padded_to is None else trainable,
-        stochastic=config.noise > 0 or config.dropout > 0,
     )

@@ -271,9 +271,10 @@ class Evidence(NamedTuple):
     Attributes:
         index: pool positions of the pairs, (k1, n, 2).
         mask: training column of each pair, (k1, k2, n).
-        labels: (k1, n, 2).
+        labels: (k1, n, 2); -1 where they are not known and `predictions` holds the 0-1 loss.
         predictions: predicted class, one fresh draw of the layer noise, (k1, k2, E, n, 2).
-        train_error: 0-1 error on the training members, averaged over noise draws, (k1, k2, E).
+        train_error: 0-1 error on the training members, averaged over noise draws, (k1, k2, E);
+            1, as the test error, where the replica diverged.
         test_error: the same on the ghosts.
         train_loss: training loss (surrogate) at the checkpoints, (k1, k2, E).
         diverged: whether the parameters left the finite numbers, (k1, k2).
@@ -307,6 +308,7 @@ class Evidence(NamedTuple):
             the one given these; 0 where each drew its own.
         bounded_steps: 1 where every example's gradient was kept within `clip`, also one that was
             not finite, so that the bounds cover replicas that diverged.
+        classes_given: 1 where `num_classes` is known, not counted from the labels that occur.
     """
 
     index: Array
@@ -340,6 +342,7 @@ class Evidence(NamedTuple):
     smallest_batch: Any = math.nan
     shared_batches: Any = math.nan
     bounded_steps: Any = math.nan
+    classes_given: Any = math.nan
 
 
 class Moment(Evidence):

@@ -26,12 +26,29 @@ _ALL = (
     Assumption(
         "clipped",
         "The norm of every per-example gradient is at most `clip`.",
-        "enforced in training; refused where clip is infinite",
+        "enforced in training; the bound is missing where clip is infinite",
+    ),
+    Assumption(
+        "class_number",
+        "The number of classes is known, not counted from the labels that occur.",
+        "that of the data set in the engine; the bound is missing where it was not given",
+    ),
+    Assumption(
+        "every_replica",
+        "The bound is about all replicas: a diverged one errs everywhere, and its steps were "
+        "bounded like the others'.",
+        "in training a gradient that is not finite counts as zero; elsewhere the bound is missing "
+        "where a replica diverged",
+    ),
+    Assumption(
+        "hidden_batches",
+        "Each replica draws its own batches, and the bound is about the mean over them.",
+        "the membership of an example is counted as known where batches are shared",
     ),
     Assumption(
         "weight_noise",
         "Every step adds isotropic Gaussian noise to the weights after clipping.",
-        "refused where a noise standard deviation is zero",
+        "the bound is missing where a noise standard deviation is zero",
     ),
     Assumption(
         "fresh_layer_noise",
@@ -58,6 +75,11 @@ _ALL = (
         "monte_carlo",
         "An expectation over training runs is replaced by the mean over the replicas.",
         "no certificate: see the standard error",
+    ),
+    Assumption(
+        "upper_limit",
+        "The training error lies below its upper confidence limit.",
+        "with the confidence the bound carries, where supersamples share no example",
     ),
     Assumption(
         "fixed_prior",

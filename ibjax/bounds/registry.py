@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
+import numpy as np
 
-from ibjax.bounds import measures, replica_tables
-from ibjax.bounds.evidence import at
-from ibjax.interface import BoundValue, Evidence
+from ibjax.bounds import checks, measures, premises, replica_tables, tabulated
+from ibjax.bounds.evidence import at, in_float64
+from ibjax.bounds.fields import FIELDS
+from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.typing import BoundKind
 
 
@@ -15,23 +17,56 @@ from ibjax.typing import BoundKind
 class Bound:
     """One row of the registry.
 
+    The kind is stated nowhere: it follows from what the row reads, and can only be lowered.
+
     Attributes:
         name: key in tables and files.
-        function: from the evidence of one checkpoint to the value; pure.
-        kind: certificate, estimate or diagnostic.
-        inputs: the fields of `Evidence` it reads, and no other.
+        measure: from the evidence of one checkpoint to the value; pure.
+        inputs: the fields of `Evidence` it reads, and no other; those that checking its
+            assumptions reads are added.
         assumptions: names in `assumptions()`.
         reference: key in the bibliography.
         summary: one line for people.
+        limits: measured inputs of which only an upper confidence limit enters.
+        lowered: the best kind the row may have, whatever its inputs.
     """
 
     name: str
-    function: Callable[[Evidence], BoundValue]
-    kind: BoundKind
+    measure: Callable[[Moment], BoundValue]
     inputs: tuple[str, ...]
     assumptions: tuple[str, ...]
     reference: str
     summary: str
+    limits: tuple[str, ...] = ()
+    lowered: BoundKind = "certificate"
+
+    def __post_init__(self) -> None:
+        checked = premises.inputs(self.assumptions)
+        object.__setattr__(self, "inputs", tuple(dict.fromkeys((*self.inputs, *checked))))
+
+    @property
+    def kind(self) -> BoundKind:
+        """Certificate if it reads settings and checked facts alone, else estimate; or lower."""
+        measured = any(FIELDS[name].measured for name in set(self.inputs) - set(self.limits))
+        return checks.weakest("estimate" if measured else "certificate", self.lowered)
+
+    def function(self, moment: Moment) -> BoundValue:
+        """The value under the row's name, its premises checked; NaN where one fails.
+
+        The kind is the weakest of what the computation found and what the inputs allow.
+        """
+        value = self.measure(moment)
+        known = jnp.isfinite(jnp.asarray(value.value))
+        ok = value.holds & known & premises.hold(moment, self.assumptions)
+        return replace(
+            value,
+            value=jnp.where(ok, value.value, jnp.nan),
+            vacuous=value.vacuous & ok,
+            holds=ok,
+            name=self.name,
+            kind=checks.weakest(value.kind, self.kind),
+            assumptions=self.assumptions,
+        )
 
 
 def registry() -> dict[str, Bound]:
@@ -39,22 +74,23 @@ def registry() -> dict[str, Bound]:
     return {row.name: row for row in _ROWS}
 
 
+@in_float64
 def evaluate(
     evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = None
 ) -> dict[str, BoundValue]:
-    """Registered bounds at one checkpoint, in the order of the registry.
+    """Registered bounds at one checkpoint in float64, in the order of the registry.
 
     A bound whose inputs are missing (those of supersamples: with fewer than two masks each), or
-    whose checkable premises fail, is NaN with ``holds=False``; none raises on evidence of the
-    engine or of `from_arrays`.
+    whose checkable premises fail, is NaN with ``holds=False``, and its note says why; none raises
+    on evidence of the engine or of `from_arrays`.
 
     Args:
-        evidence: of a run.
-        checkpoint: which checkpoint; the last by default.
+        evidence: of a whole run, or of one checkpoint, see `at`.
+        checkpoint: which checkpoint of a run; the last by default.
         names: which bounds; all by default.
 
     Raises:
-        ValueError: for a name that is not registered.
+        ValueError: for a name that is not registered, and as `at`.
     """
     rows = registry()
     for name in names or ():
@@ -62,35 +98,49 @@ def evaluate(
             raise ValueError(f"names holds {name!r}; choose among {list(rows)}")
     now = at(evidence, checkpoint)
     chosen = [row for row in rows.values() if names is None or row.name in names]
-    return {row.name: _labelled(row, row.function(now)) for row in chosen}
+    found = {row.name: row.function(now) for row in chosen}
+    if not checks.concrete(*now):
+        return found
+    return {row.name: _explained(row, found[row.name], now) for row in chosen}
 
 
-def _labelled(row: Bound, value: BoundValue) -> BoundValue:
-    """The value under the row's name and kind; NaN where the premises fail."""
-    known = jnp.isfinite(value.value)
-    ok = value.holds & known
-    return replace(
-        value,
-        value=jnp.where(ok, value.value, jnp.nan),
-        vacuous=value.vacuous & ok,
-        holds=ok,
-        name=row.name,
-        kind=row.kind,
-        assumptions=row.assumptions,
-    )
+def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:
+    """The value with a note on what is missing, where it does not hold or replicas diverged."""
+    gone = np.asarray(moment.diverged, bool)
+    if bool(value.holds):
+        lost = f"{int(gone.sum())} of {gone.size} replicas diverged" if gone.any() else ""
+        return replace(value, note="; ".join(filter(None, (value.note, lost))))
+    reasons = premises.failing(moment, row.assumptions)
+    for name in row.inputs:
+        values = np.asarray(getattr(moment, name))
+        if values.dtype.kind != "f" or name in premises.inputs(row.assumptions):
+            continue
+        bad = np.isnan(values) & ~gone if values.shape == gone.shape else np.isnan(values)
+        if bad.all():
+            reasons.append(f"{name} is missing")
+        elif bad.any() and values.shape == gone.shape:
+            reasons.append(f"{name} is missing in {int(bad.sum())} of {gone.size} replicas")
+    return replace(value, note="; ".join(filter(None, (*reasons, value.note))))
 
 
-_TRAJECTORY = ("iid", "bounded_loss", "data_independent_batches", "clipped", "weight_noise")
+_TRAJECTORY = (
+    "iid",
+    "bounded_loss",
+    "data_independent_batches",
+    "clipped",
+    "weight_noise",
+    "every_replica",
+)
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 _TABLES = ("predictions", "labels", "mask", "diverged")
-_STEPS = ("step_sizes", "noise_stds", "checkpoints", "exchangeable")
+_STEPS = ("step_sizes", "noise_stds", "checkpoints")
+_EXAMPLES = (*_STEPS, "clip", "batch_size", "batching", "smallest_batch", "dim", "mask")
 
 _ROWS = (
     Bound(
         "individual",
         measures.examples,
-        "certificate",
-        (*_STEPS, "clip", "batch_size", "dim", "mask"),
+        _EXAMPLES,
         _TRAJECTORY,
         "bu2020",
         "per-example trajectory information under clipping, individual-sample bound",
@@ -98,17 +148,15 @@ _ROWS = (
     Bound(
         "depth",
         measures.certified_depth,
-        "certificate",
-        (*_STEPS, "clip", "batch_size", "dim", "mask", "layer_log1m", "num_classes"),
-        (*_TRAJECTORY, "fresh_layer_noise", "channel_contraction"),
+        (*_EXAMPLES, "layer_log1m", "num_classes"),
+        (*_TRAJECTORY, "fresh_layer_noise", "channel_contraction", "class_number"),
         "zhang2018",
         "depth bound, repaired: the label term stands beside the contracted input term",
     ),
     Bound(
         "xu_raginsky",
         measures.weights,
-        "certificate",
-        (*_STEPS, "clip", "gradient_norm", "dim", "mask"),
+        (*_EXAMPLES, "gradient_norm"),
         _TRAJECTORY,
         "pensia2018",
         "trajectory information under clipping, I(S;W) bound",
@@ -116,7 +164,6 @@ _ROWS = (
     Bound(
         "trajectory_cmi",
         measures.trajectory,
-        "estimate",
         (*_STEPS, "trajectory_cmi", "diverged"),
         (*_PATH, "supersample"),
         "haghifam2020",
@@ -125,7 +172,6 @@ _ROWS = (
     Bound(
         "trajectory_pair",
         measures.trajectory_pair,
-        "estimate",
         (*_STEPS, "trajectory_cmi", "train_error", "diverged"),
         (*_PATH, "supersample"),
         "haghifam2020",
@@ -134,7 +180,6 @@ _ROWS = (
     Bound(
         "test_prior",
         measures.test_prior,
-        "estimate",
         (*_STEPS, "test_prior_information", "diverged"),
         (*_PATH, "supersample"),
         "haghifam2020",
@@ -143,7 +188,6 @@ _ROWS = (
     Bound(
         "sample_gradient",
         measures.sample_gradient,
-        "estimate",
         (*_STEPS, "sample_information", "diverged", "mask"),
         _PATH,
         "negrea2019",
@@ -152,7 +196,6 @@ _ROWS = (
     Bound(
         "incoherence",
         measures.incoherence,
-        "estimate",
         (*_STEPS, "incoherence_information", "diverged", "mask"),
         _PATH,
         "negrea2019",
@@ -161,7 +204,6 @@ _ROWS = (
     Bound(
         "incoherence_kl",
         measures.incoherence_kl,
-        "estimate",
         (*_STEPS, "incoherence_information", "train_error", "diverged"),
         _PATH,
         "negrea2019",
@@ -170,7 +212,6 @@ _ROWS = (
     Bound(
         "noisy_sgd",
         measures.batch_gradient,
-        "estimate",
         (*_STEPS, "gradient_information", "diverged", "mask"),
         _PATH,
         "pensia2018",
@@ -179,7 +220,6 @@ _ROWS = (
     Bound(
         "noisy_sgd_kl",
         measures.batch_gradient_kl,
-        "estimate",
         (*_STEPS, "gradient_information", "train_error", "diverged", "mask"),
         _PATH,
         "pensia2018",
@@ -187,17 +227,15 @@ _ROWS = (
     ),
     Bound(
         "f_cmi",
-        measures.predictions,
-        "estimate",
-        ("predictions", "mask", "num_classes", "diverged"),
+        tabulated.predictions,
+        ("predictions", "labels", "mask", "num_classes", "diverged"),
         replica_tables.ASSUMPTIONS,
         "harutyunyan2021",
         "information of the predictions about the masks",
     ),
     Bound(
         "e_cmi",
-        measures.loss_pairs,
-        "estimate",
+        tabulated.loss_pairs,
         _TABLES,
         replica_tables.ASSUMPTIONS,
         "hellstrom2022",
@@ -205,8 +243,7 @@ _ROWS = (
     ),
     Bound(
         "ld_cmi",
-        measures.loss_differences,
-        "estimate",
+        tabulated.loss_differences,
         _TABLES,
         replica_tables.ASSUMPTIONS,
         "wang2023",
@@ -214,8 +251,7 @@ _ROWS = (
     ),
     Bound(
         "single_loss",
-        measures.single_losses,
-        "estimate",
+        tabulated.single_losses,
         _TABLES,
         replica_tables.ASSUMPTIONS,
         "wang2023",
@@ -223,8 +259,7 @@ _ROWS = (
     ),
     Bound(
         "ld_cmi_pair",
-        measures.loss_differences_pair,
-        "estimate",
+        tabulated.loss_differences_pair,
         _TABLES,
         replica_tables.ASSUMPTIONS,
         "wang2023",
@@ -233,10 +268,10 @@ _ROWS = (
     Bound(
         "depth_published",
         measures.published_depth,
-        "diagnostic",
-        (*_STEPS, "clip", "gradient_norm", "dim", "mask", "layer_log1m"),
+        (*_EXAMPLES, "gradient_norm", "layer_log1m"),
         (*_TRAJECTORY, "labels_contract"),
         "zhang2018",
         "depth bound as published: eta^(L/2) times the I(S;W) bound; no certificate",
+        lowered="diagnostic",
     ),
 )

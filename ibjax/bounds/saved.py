@@ -1,34 +1,30 @@
 """Evidence from arrays that were saved elsewhere, by any framework."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
-from ibjax.interface import Evidence
+from ibjax.bounds.fields import FIELDS, REPLICA, named
+from ibjax.interface import BATCHINGS, Evidence
 
-_REQUIRED = ("mask",)
-_OUTCOMES = ("losses", "predictions", "labels", "num_classes")
-_PER_REPLICA = (
-    "train_loss",
-    "gradient_information",
-    "sample_information",
-    "incoherence_information",
-    "trajectory_cmi",
-    "trajectory_cmi_llr",
-    "test_prior_information",
-    "likelihood_ratio",
+_OUTCOMES = ("mask", "losses", "predictions", "labels")
+_PER_REPLICA = tuple(
+    name
+    for name in named(*REPLICA, "checkpoint")
+    if name not in ("train_error", "test_error")  # these follow from the losses
 )
-_PER_STEP = ("step_sizes", "noise_stds")
-_PER_LAYER = ("layer_diameter", "layer_noise", "layer_log1m")
-_SCALARS = ("clip", "gradient_norm", "batch_size", "dim", "exchangeable")
-_COUNTS = {"batch_size": 1, "dim": 1, "num_classes": 2}
+_PER_STEP = named("step")
+_PER_LAYER = named("layer")
+_SCALARS = tuple(name for name in named() if name != "classes_given")
+_COUNTS = {"batch_size": 1, "smallest_batch": 1, "dim": 1, "num_classes": 2}
 """Whole numbers, with the smallest."""
 
-_FREE = ("train_loss", "trajectory_cmi_llr")
-"""May be negative: a loss, and the one estimate of information that can be in a replica."""
+_FLAGS = ("exchangeable", "shared_batches", "bounded_steps")
+"""Yes or no: 1 or 0."""
 
-NAMES = (*_REQUIRED, *_OUTCOMES, "diverged", *_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS)
+NAMES = (*_OUTCOMES, "diverged", *_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS)
 """Every array that can be given."""
 
 
@@ -36,16 +32,23 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     """The evidence of trained replicas of one configuration, from arrays by name.
 
     What is not given is NaN, and bounds that need it are missing. The trajectory bounds also
-    need ``exchangeable = 1``: your word that batches and stopping did not look at the data.
+    need ``exchangeable = 1``: your word that batches and stopping did not look at the data; and
+    how batches were drawn, without which the worst case is counted: as if each held one example.
 
     Args:
         arrays: ``mask`` (k1, k2, n) says which member of each pair (column 0 or 1) each replica
             was trained on; then either ``losses`` (k1, k2, n, 2), the 0-1 loss on both members,
             or ``predictions`` (k1, k2, n, 2) with ``labels`` (k1, n, 2), both integers from 0,
-            and optionally ``num_classes``. Optional: ``diverged`` (k1, k2); measured information
-            (k1, k2), in nats, at least 0; ``step_sizes`` and ``noise_stds`` (T,); ``layer_log1m``
-            (L,), the log(1 - eta) of each layer; ``clip``, ``gradient_norm`` (the clip unless
-            given), ``batch_size``, ``dim`` and ``exchangeable``.
+            and optionally ``num_classes``: the depth bound needs it, since the labels that
+            happen to occur do not tell. Optional: ``diverged`` (k1, k2), replicas without an
+            outcome, which count as wrong everywhere; measured information (k1, k2), in nats, at
+            least 0; ``step_sizes`` and ``noise_stds`` (T,); ``layer_log1m`` (L,), the
+            log(1 - eta) of each layer; ``clip``, ``batch_size``, ``dim``, ``exchangeable``;
+            ``batching``, a name of `interface.BATCHINGS`, and ``smallest_batch`` where the last
+            one is averaged over its own size; ``gradient_norm``, the root mean square over
+            batches of the largest norm of a step, which follows from these where it is not
+            given; ``shared_batches``, 0 where every replica drew its own; ``bounded_steps``, 1
+            where a gradient that was not finite was kept within the clip too.
 
     Returns:
         `Evidence` with one checkpoint, for `evaluate` and `gap`.
@@ -56,13 +59,16 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     """
     unknown = sorted(set(arrays) - set(NAMES))
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not a known array; choose among {', '.join(NAMES)}")
+        near = get_close_matches(unknown[0], NAMES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(NAMES)}"
+        raise ValueError(f"{unknown[0]!r} is not a known array; {hint}")
     mask = _mask(arrays)
     k1, k2, n = mask.shape
-    predictions, labels, num_classes = _outcomes(arrays, k1, k2, n)
-    diverged = _array(arrays, "diverged", (k1, k2), False).astype(bool)
+    diverged = _diverged(arrays, k1, k2)
+    predictions, labels, num_classes, given = _outcomes(arrays, diverged, k1, k2, n)
     diverged = diverged | np.any(predictions < 0, axis=(-1, -2))
-    wrong = np.where(diverged[..., None, None], np.nan, predictions != labels[:, None])
+    wrong = np.where(labels[:, None] < 0, predictions, predictions != labels[:, None])
+    wrong = np.where(diverged[..., None, None], 1.0, wrong)
     trained = np.take_along_axis(wrong, mask[..., None], axis=-1)[..., 0]
     ghost = np.take_along_axis(wrong, 1 - mask[..., None], axis=-1)[..., 0]
     known = {name: _array(arrays, name, (k1, k2), keep=~diverged) for name in _PER_REPLICA}
@@ -73,9 +79,6 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
             f"step_sizes has {len(steps['step_sizes'])} steps but noise_stds "
             f"{len(steps['noise_stds'])}; give one value a step in both"
         )
-    scalars = {name: _array(arrays, name, ()) for name in _SCALARS}
-    if np.isnan(scalars["gradient_norm"]):
-        scalars["gradient_norm"] = scalars["clip"]
     return Evidence(
         index=np.full((k1, n, 2), -1),
         mask=mask,
@@ -85,12 +88,54 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
         test_error=ghost.mean(axis=-1)[:, :, None],
         diverged=diverged,
         checkpoints=np.array([len(steps["step_sizes"])]),
-        num_classes=np.asarray(num_classes, np.float64),
+        classes_given=np.asarray(1.0 if given else np.nan),
         **known,
         **steps,
         **{name: _vector(arrays, name, 0) for name in _PER_LAYER},
-        **scalars,
+        **_settings(arrays, n) | {"num_classes": np.asarray(num_classes, np.float64)},
     )
+
+
+def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
+    """The scalars, the way of drawing batches as its code, and what follows from them."""
+    found = {name: _array(arrays, name, ()) for name in _SCALARS if name != "batching"}
+    found["batching"] = np.asarray(_batching(arrays), np.float64)
+    way = None if np.isnan(found["batching"]) else BATCHINGS[int(found["batching"])]
+    b = found["batch_size"]
+    if b > n and way != "with_replacement":
+        raise ValueError(f"batch_size={b:g} exceeds the n = {n} examples; give at most n")
+    if way == "full" and b != n:
+        raise ValueError(f"batch_size={b:g} with batching='full'; the full batch has n = {n}")
+    if found["smallest_batch"] > b:
+        raise ValueError(f"smallest_batch={found['smallest_batch']:g} exceeds batch_size={b:g}")
+    if way == "whole_epochs" and np.isnan(found["smallest_batch"]) and not np.isnan(b):
+        found["smallest_batch"] = np.asarray(n % int(b) or b)
+    if np.isnan(found["gradient_norm"]):
+        # A batch that varies in size may be larger than the b it is divided by; one that is not
+        # known how it was drawn may be, down to b = 1.
+        size = b if way == "poisson" else 1.0
+        share = 1 - b / n if way == "poisson" else 1.0
+        varies = way in ("poisson", None)
+        found["gradient_norm"] = found["clip"] * np.sqrt(1 + share / size if varies else 1.0)
+    return found
+
+
+def _batching(arrays: Mapping[str, Any]) -> float:
+    """The code of how batches were drawn, from its name; NaN where it is not given."""
+    if "batching" not in arrays:
+        return np.nan
+    value = np.asarray(arrays["batching"])
+    name = str(value.item()) if value.size == 1 else str(value)
+    if name not in BATCHINGS:
+        raise ValueError(f"batching={name!r} is unknown; choose among {', '.join(BATCHINGS)}")
+    return float(BATCHINGS.index(name))
+
+
+def _diverged(arrays: Mapping[str, Any], k1: int, k2: int) -> np.ndarray:
+    values = _array(arrays, "diverged", (k1, k2), 0.0)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError("diverged must hold 0 and 1 only: whether each replica diverged")
+    return values.astype(bool)
 
 
 def _mask(arrays: Mapping[str, Any]) -> np.ndarray:
@@ -104,38 +149,48 @@ def _mask(arrays: Mapping[str, Any]) -> np.ndarray:
     return mask.astype(np.int32)
 
 
-def _outcomes(arrays: Mapping[str, Any], k1: int, k2: int, n: int) -> tuple[Any, Any, float]:
-    """Predictions, labels and number of classes; 0-1 losses are predictions of label 0."""
+def _outcomes(
+    arrays: Mapping[str, Any], diverged: np.ndarray, k1: int, k2: int, n: int
+) -> tuple[np.ndarray, np.ndarray, float, bool]:
+    """Predictions, labels, number of classes and whether it was given.
+
+    Where only losses are known they stand for predictions, with labels of -1.
+    """
     pairs = (k1, k2, n, 2)
+    gone = diverged[..., None, None]
+    classes = float(_array(arrays, "num_classes", ()))
+    given = not np.isnan(classes)
     if "losses" in arrays:
-        if "predictions" in arrays:
-            raise ValueError("losses and predictions are both given; keep one of them")
-        losses = _array(arrays, "losses", pairs)
+        for name in ("predictions", "labels"):
+            if name in arrays:
+                raise ValueError(
+                    f"losses and {name} are both given; keep one of them: predictions with "
+                    "labels, which hold more, or losses"
+                )
+        losses = np.where(gone, 1.0, _array(arrays, "losses", pairs))
         if not np.isin(losses, (0, 1)).all():
             odd = losses[~np.isin(losses, (0, 1))].flat[0]
             raise ValueError(
                 f"losses holds {odd}; the 0-1 loss is needed: save whether each prediction was "
                 "wrong, and mark replicas without one in diverged"
             )
-        return losses.astype(np.int32), np.zeros((k1, n, 2), np.int32), np.nan
+        return losses.astype(np.int32), np.full((k1, n, 2), -1, np.int32), classes, given
     if "predictions" not in arrays or "labels" not in arrays:
         raise ValueError("losses are missing; give losses, or predictions and labels")
-    predictions = _whole(arrays, "predictions", pairs)
-    labels = _whole(arrays, "labels", (k1, n, 2))
+    predictions = _whole("predictions", np.where(gone, -1, _array(arrays, "predictions", pairs)))
+    labels = _whole("labels", _array(arrays, "labels", (k1, n, 2)))
     most = int(max(predictions.max(), labels.max())) + 1
-    given = _array(arrays, "num_classes", ())
-    num_classes = max(most, 2) if np.isnan(given) else int(given)
+    num_classes = int(classes) if given else max(most, 2)
     if labels.min() < 0 or most > num_classes:
         raise ValueError(
             f"labels and predictions reach from {labels.min()} to {most - 1}; they must lie in "
             f"0..{num_classes - 1} (a prediction of -1 marks a diverged replica)"
         )
-    return predictions, labels, float(num_classes)
+    return predictions, labels, float(num_classes), given
 
 
-def _whole(arrays: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    values = _array(arrays, name, shape)
-    if not np.all(values == np.round(values)):
+def _whole(name: str, values: np.ndarray) -> np.ndarray:
+    if not np.all((values == np.round(values)) & (np.abs(values) < 2**31)):
         raise ValueError(f"{name} must hold whole numbers, the classes from 0")
     return values.astype(np.int32)
 
@@ -164,14 +219,20 @@ def _array(
 
 def _outside(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
     """Which values cannot be right, and what can; NaN marks a missing one."""
+    known = ~np.isnan(values)
     if name in _COUNTS:
         low = _COUNTS[name]
         whole = (values >= low) & (values < 2**31) & (values == np.floor(values))
-        return ~whole & ~np.isnan(values), f"a whole number of at least {low}"
+        return ~whole & known, f"a whole number of at least {low}"
+    if name in _FLAGS:
+        return ~np.isin(values, (0, 1)) & known, "1 for yes or 0 for no"
     if name == "layer_log1m":
         return values > 0, "log(1 - eta) of a coefficient, at most 0"
-    if name in (*_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS) and name not in _FREE:
-        return values < 0, "at least 0"
+    if name in _PER_STEP:
+        return ~(np.isfinite(values) & (values >= 0)), "finite and at least 0"
+    least = FIELDS[name].least if name in FIELDS else None
+    if least is not None:
+        return values < least, f"at least {least:g}"
     return np.zeros(values.shape, bool), ""
 
 
@@ -179,6 +240,6 @@ def _vector(arrays: Mapping[str, Any], name: str, missing: int = 1) -> np.ndarra
     if name not in arrays:
         return np.full(missing, np.nan)
     shape = np.shape(arrays[name])
-    if len(shape) != 1:
-        raise ValueError(f"{name} has shape {shape}; it must be a vector")
+    if len(shape) != 1 or (name in _PER_STEP and not shape[0]):
+        raise ValueError(f"{name} has shape {shape}; it must be a vector, not an empty one")
     return _array(arrays, name, shape)

@@ -49,7 +49,7 @@ def test_errors_are_those_of_the_members_the_mask_names(x64):
     np.testing.assert_allclose(evidence.train_error[:, :, 0], train, atol=1e-15)
     whole = wrong.mean(axis=(-1, -2))
     np.testing.assert_allclose(evidence.test_error[:, :, 0] + train, 2 * whole, atol=1e-15)
-    gap = bounds.gap(bounds.at(evidence))
+    gap = bounds.gap(evidence)
     np.testing.assert_allclose(gap.value, 2 * (whole.mean() - np.mean(train)), atol=1e-12)
 
 
@@ -65,10 +65,14 @@ def test_supersample_bounds_are_those_of_the_arrays(x64):
 
 
 def test_trajectory_bounds_need_the_word_of_the_user(x64):
-    assert not bounds.evaluate(bounds.from_arrays(arrays(**STEPS)))["individual"].holds
-    value = bounds.evaluate(bounds.from_arrays(arrays(**STEPS, exchangeable=1.0)))["xu_raginsky"]
-    information = 10 * 40 / 2 * np.log1p((0.1 / 0.05) ** 2 / 40)
-    np.testing.assert_allclose(value.value, np.sqrt(2 * 0.25 * information / N), rtol=1e-12)
+    missing = bounds.evaluate(bounds.from_arrays(arrays(**STEPS)))["individual"]
+    assert not missing.holds and "exchangeable" in missing.note
+    told = {**STEPS, "exchangeable": 1.0, "batching": "full"}
+    values = bounds.evaluate(bounds.from_arrays(arrays(**told)))
+    each = 10 * 40 / 2 * np.log1p((0.1 / 0.05 / N) ** 2 / 40)
+    np.testing.assert_allclose(values["individual"].information, each, rtol=1e-12)
+    batch = 10 * 40 / 2 * np.log1p((0.1 / 0.05) ** 2 / 40)
+    np.testing.assert_allclose(values["xu_raginsky"].information, min(batch, N * each), rtol=1e-12)
 
 
 def test_one_mask_a_supersample_takes_away_its_bounds_alone(x64):
@@ -81,13 +85,98 @@ def test_one_mask_a_supersample_takes_away_its_bounds_alone(x64):
         assert np.isnan(values[name].value) and not values[name].holds, name
 
 
-def test_diverged_replicas_are_left_out(x64):
+def test_a_diverged_replica_errs_everywhere(x64):
     given = arrays(trajectory_cmi=np.full((K1, K2), 0.1))
+    whole = bounds.from_arrays(given)
     given["predictions"][0, 0] = -1
     given["trajectory_cmi"][0, 0] = -7
     evidence = bounds.from_arrays(given)
-    assert evidence.diverged.sum() == 1 and np.isnan(evidence.train_error[0, 0]).all()
-    assert np.isfinite(bounds.gap(bounds.at(evidence)).value)
+    assert evidence.diverged.sum() == 1
+    assert (evidence.train_error[0, 0] == 1).all() and (evidence.test_error[0, 0] == 1).all()
+    each = (whole.test_error - whole.train_error)[..., 0]
+    each[0, 0] = 0
+    np.testing.assert_allclose(bounds.gap(evidence).value, each.mean(), rtol=1e-12)
+
+
+def test_what_a_diverged_replica_holds_does_not_matter(x64):
+    """Losses of diverged replicas may be NaN, and the rows of tables count them as wrong."""
+    given = arrays()
+    gone = np.zeros((K1, K2))
+    gone[1, 2] = 1
+    wrong = losses(given)
+    wrong[1, 2] = np.nan
+    found = bounds.evaluate(
+        bounds.from_arrays({"mask": given["mask"], "losses": wrong, "diverged": gone})
+    )
+    wrong[1, 2] = 1
+    direct = bounds.e_cmi(wrong.astype(int), given["mask"])
+    np.testing.assert_allclose(found["e_cmi"].value, direct.value, rtol=1e-12)
+    assert "1 of 36 replicas diverged" in found["e_cmi"].note
+
+
+def test_certificates_do_not_survive_divergence_of_unknown_gradients(x64):
+    """Whether a replica diverges can depend on its data, through a gradient nothing bounded."""
+    told = {**STEPS, "exchangeable": 1.0, "batching": "full", "diverged": np.eye(K1, K2)}
+    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))
+    for name in ("individual", "xu_raginsky"):
+        assert np.isnan(found[name].value) and "diverged" in found[name].note
+    found = bounds.evaluate(bounds.from_arrays(arrays(**told, bounded_steps=1)))
+    assert found["individual"].holds and found["individual"].kind == "certificate"
+
+
+def exact_average(weights, r):
+    """(1/n) sum_i of the capacity of one step whose example i has this weight, in nats."""
+    return np.mean(np.asarray(weights) ** 2) * r**2 / 2
+
+
+@pytest.mark.parametrize(
+    ("batching", "weights"),
+    [
+        ("with_replacement", "binomial"),
+        ("whole_epochs", "short"),
+        (None, "with_replacement"),
+        (None, "short"),
+    ],
+)
+def test_batches_of_every_kind_are_counted(x64, batching, weights):
+    """Repeated examples and a short last batch weigh more than 1/b; unknown ones may do either."""
+    n, b, steps = N, 6, 10
+    told = {**STEPS, "batch_size": b, "dim": 10**6, "exchangeable": 1.0}
+    told |= {} if batching is None else {"batching": batching}
+    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))["individual"]
+    r = 0.1 / 0.05
+    if weights == "short":  # batches of 6, 6, 6 and 2, each averaged over its own size
+        sizes = [6, 6, 6, 2]
+        each = np.mean([s / n * (r / s) ** 2 / 2 for s in sizes])
+    else:  # multiplicities are binomial: E m^2 = (b/n) (1 + (b-1)/n)
+        each = b / n * (1 + (b - 1) / n) * (r / b) ** 2 / 2
+    assert float(found.information) >= steps * each * (1 - 1e-4)
+    plain = steps * b / n * (r / b) ** 2 / 2
+    assert float(found.information) > plain * (1 + 1e-3)
+
+
+def test_the_norm_of_a_step_knows_how_batches_vary(x64):
+    told = {**STEPS, "batch_size": 4.0, "exchangeable": 1.0}
+    norm = {
+        way: float(bounds.from_arrays(arrays(**told, batching=way)).gradient_norm)
+        for way in ("poisson", "epochs", "with_replacement")
+    }
+    np.testing.assert_allclose(norm["poisson"], np.sqrt(1 + (1 - 4 / N) / 4), rtol=1e-15)
+    assert norm["epochs"] == norm["with_replacement"] == 1.0
+    unknown = float(bounds.from_arrays(arrays(**told)).gradient_norm)
+    assert unknown >= max(norm.values())
+
+
+def test_classes_that_happen_to_occur_enter_no_certificate(x64):
+    told = {**STEPS, "exchangeable": 1.0, "batching": "full", "layer_log1m": np.full(2, -0.7)}
+    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))["depth"]
+    assert np.isnan(found.value) and "num_classes was not given" in found.note
+    few = bounds.evaluate(bounds.from_arrays(arrays(**told, num_classes=3)))["depth"].value
+    many = bounds.evaluate(bounds.from_arrays(arrays(**told, num_classes=7)))["depth"].value
+    assert few < many
+    only = {k: v for k, v in arrays(**told).items() if k not in ("predictions", "labels")}
+    beside = bounds.from_arrays({**only, "losses": losses(arrays()), "num_classes": 7})
+    np.testing.assert_allclose(bounds.evaluate(beside)["depth"].value, many, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +200,16 @@ def test_diverged_replicas_are_left_out(x64):
         ({"dim": 0.5}, "dim holds 0.5; it must be a whole number of at least 1"),
         ({"batch_size": np.inf}, "batch_size holds inf"),
         ({"num_classes": np.inf}, "num_classes holds inf"),
+        ({"batch_size": N + 1}, "batch_size=21 exceeds the n = 20"),
+        ({"batch_size": 5, "batching": "full"}, "batching='full'"),
+        ({"batch_size": 5, "smallest_batch": 6}, "smallest_batch=6 exceeds"),
+        ({"batching": "permutation"}, "batching='permutation' is unknown"),
+        ({"exchangeable": 0.5}, "exchangeable holds 0.5; it must be 1 for yes or 0 for no"),
+        ({"step_sizes": np.ones(0), "noise_stds": np.ones(0)}, "step_sizes has shape"),
+        ({"step_sizes": np.ones(3), "noise_stds": np.full(3, np.inf)}, "noise_stds holds inf"),
+        ({"noise_std": np.ones(3)}, "did you mean 'noise_stds'"),
+        ({"diverged": np.full((K1, K2), 0.5)}, "diverged must hold 0 and 1"),
+        ({"labels": np.full((K1, N, 2), 2**32)}, "labels must hold whole"),
     ],
 )
 def test_refusals_name_the_array(changes, named):

@@ -9,7 +9,9 @@ import pytest
 
 from ibjax import bounds, results
 from ibjax.bounds import evidence as of
-from ibjax.interface import Evidence
+from ibjax.bounds import measures, tabulated
+from ibjax.bounds.fields import FIELDS
+from ibjax.interface import BATCHINGS, Evidence
 from ibjax.pipeline import Experiment
 
 K1, K2, E, N, T, L = 3, 8, 2, 10, 6, 2
@@ -49,16 +51,28 @@ def example(**changes) -> Evidence:
         layer_log1m=np.full(L, -0.7),
         num_classes=np.float64(2),
         exchangeable=np.float64(1),
+        batching=np.float64(BATCHINGS.index("without_replacement")),
+        smallest_batch=np.float64(5),
+        shared_batches=np.float64(0),
+        bounded_steps=np.float64(1),
+        classes_given=np.float64(1),
     )
     return base._replace(**changes)
 
 
 EXAMPLE = example()
 
+READ_WHERE = {
+    "smallest_batch": example(batching=np.float64(BATCHINGS.index("whole_epochs"))),
+    "bounded_steps": example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
+    # With few dimensions the batch form is the smaller one.
+    "gradient_norm": example(dim=np.float64(1), noise_stds=np.full(T, 1e-6)),
+}
+"""Evidence on which a field is read that is not read on every one."""
+
 
 def value(name, evidence, checkpoint=-1):
-    with jax.enable_x64(True):
-        return bounds.evaluate(evidence, checkpoint, [name])[name]
+    return bounds.evaluate(evidence, checkpoint, [name])[name]
 
 
 @pytest.fixture(params=list(ROWS))
@@ -70,7 +84,19 @@ def test_a_row_is_complete(row):
     assert row.kind in ("certificate", "estimate", "diagnostic")
     assert row.summary and row.reference and row.assumptions
     assert set(row.assumptions) <= set(bounds.assumptions())
-    assert set(row.inputs) <= set(Evidence._fields)
+    assert set(row.inputs) <= set(Evidence._fields) == set(FIELDS)
+
+
+def test_the_kind_follows_from_what_a_row_reads(row):
+    """One algebra: what was measured makes an estimate, whatever the computation says of itself."""
+    with jax.enable_x64(True):
+        found = row.measure(of.at(EXAMPLE))
+    assert found.kind == row.kind
+    read = {FIELDS[name].measured for name in row.inputs}
+    if row.kind == "certificate":
+        assert not any(read) or row.limits
+    elif row.lowered == "certificate":
+        assert any(read)
 
 
 def test_the_value_is_finite_and_carries_its_row(row):
@@ -93,20 +119,21 @@ def test_it_reads_its_declared_inputs_and_no_others(row):
     spared = {*row.inputs, "checkpoints"}
     other = {n: ruined(n) for n in Evidence._fields if n not in spared}
     np.testing.assert_array_equal(value(row.name, EXAMPLE._replace(**other)).value, reference.value)
-    touched = [
-        not np.array_equal(
-            value(row.name, EXAMPLE._replace(**{n: ruined(n)})).value, reference.value
-        )
-        for n in row.inputs
-        if np.asarray(getattr(EXAMPLE, n)).dtype.kind == "f"
-    ]
-    assert all(touched)
+    for name in row.inputs:
+        if np.asarray(getattr(EXAMPLE, name)).dtype.kind == "f":
+            given = READ_WHERE.get(name, EXAMPLE)
+            before, after = (
+                value(row.name, given),
+                value(row.name, given._replace(**{name: ruined(name)})),
+            )
+            assert not np.array_equal(before.value, after.value), name
 
 
 def test_jit_is_eager(row):
     with jax.enable_x64(True):
         now = jax.tree.map(jnp.asarray, of.at(EXAMPLE))
-        static = {"num_classes": EXAMPLE.num_classes}
+        # The alphabet, and whether there are labels, fix shapes.
+        static = {"num_classes": EXAMPLE.num_classes, "labels": EXAMPLE.labels}
         eager = row.function(now._replace(**static))
         traced = jax.jit(lambda e: row.function(e._replace(**static)))(now)
     np.testing.assert_allclose(traced.value, eager.value, rtol=1e-12)
@@ -134,15 +161,19 @@ def test_a_certificate_is_missing_where_a_premise_fails():
         "no clipping": example(clip=np.float64(np.inf)),
         "no noise": example(noise_stds=np.zeros(T)),
         "data-dependent batches": example(exchangeable=np.float64(0)),
+        "infinite noise": example(noise_stds=np.full(T, np.inf)),
+        "no steps": example(step_sizes=np.zeros(0), noise_stds=np.zeros(0)),
     }
     for what, evidence in broken.items():
         for name, row in ROWS.items():
             if row.kind == "certificate":
                 got = value(name, evidence)
+                assert got.note
                 assert np.isnan(got.value) and not got.holds and not got.vacuous, (what, name)
 
 
-def test_a_diverged_replica_is_left_out_of_every_mean():
+def test_no_row_is_silent_about_a_diverged_replica():
+    """Certificates cover it where its steps were bounded; measured information cannot be had."""
     marked = np.zeros((K1, K2), bool)
     marked[0, 0] = True
     spoiled = EXAMPLE._replace(
@@ -154,19 +185,84 @@ def test_a_diverged_replica_is_left_out_of_every_mean():
         },
         predictions=np.where(marked[..., None, None, None], -1, EXAMPLE.predictions),
     )
-    for name in ROWS:
-        assert np.isfinite(value(name, spoiled).value), name
+    unknown = spoiled._replace(bounded_steps=np.float64(np.nan))
+    for name, row in ROWS.items():
+        found = value(name, spoiled)
+        assert np.isfinite(found.value) and "1 of 24 replicas diverged" in found.note, name
+        if row.kind == "certificate":
+            assert float(found.value) == float(value(name, EXAMPLE).value)
+            assert not value(name, unknown).holds
+    gap = bounds.gap(spoiled)
+    each = (EXAMPLE.test_error - EXAMPLE.train_error)[:, :, -1]
+    each[0, 0] = 0
+    np.testing.assert_allclose(gap.value, each.mean(), rtol=1e-12)
+
+
+def test_measured_information_is_divided_by_the_share_that_survived():
+    marked = np.zeros((K1, K2), bool)
+    marked[:, :4] = True
+    even = np.full((K1, K2, E), 0.06)
+    whole = EXAMPLE._replace(sample_information=even)
+    half = whole._replace(diverged=marked, bounded_steps=np.float64(1))
+    ratio = value("sample_gradient", half).value / value("sample_gradient", whole).value
+    np.testing.assert_allclose(ratio, np.sqrt(2), rtol=1e-12)
+
+
+def test_a_row_whose_input_is_missing_in_one_replica_says_so(row):
+    for name in row.inputs:
+        field = np.asarray(getattr(EXAMPLE, name))
+        if not FIELDS[name].measured or field.dtype.kind != "f":
+            continue
+        holed = np.array(field)
+        holed[1, 2, -1] = np.nan
+        found = value(row.name, EXAMPLE._replace(**{name: holed}))
+        assert np.isnan(found.value) and not found.holds
+        assert f"{name} is missing in 1 of 24 replicas" in found.note
+
+
+def test_precision_does_not_depend_on_the_caller():
+    single = jax.tree.map(
+        lambda a: np.float32(a) if np.asarray(a).dtype == np.float64 else a, EXAMPLE
+    )
+    for found in bounds.evaluate(single).values():
+        assert np.asarray(found.value).dtype == np.float64
+    assert np.asarray(bounds.gap(single).value).dtype == np.float64
     with jax.enable_x64(True):
-        gap = bounds.gap(bounds.at(spoiled))
-    rest = (EXAMPLE.test_error - EXAMPLE.train_error)[:, :, -1]
-    rest[0, 0] = np.nan
-    np.testing.assert_allclose(gap.value, np.nanmean(rest, axis=1).mean(), rtol=1e-12)
+        wide = bounds.evaluate(EXAMPLE)
+    narrow = bounds.evaluate(EXAMPLE)
+    assert all(float(wide[name].value) == float(narrow[name].value) for name in ROWS)
+
+
+def test_a_run_and_a_moment_are_told_apart():
+    moment = of.at(EXAMPLE)
+    first, last = of.at(EXAMPLE, 0), of.at(EXAMPLE, -1)
+    assert float(bounds.gap(EXAMPLE).value) == float(bounds.gap(last).value)
+    assert float(bounds.gap(EXAMPLE, 0).value) == float(bounds.gap(first).value)
+    assert float(bounds.gap(EXAMPLE).std_error) > 0
+    for name in ("individual", "ld_cmi", "trajectory_cmi"):
+        got = bounds.evaluate(moment, names=[name])[name].value
+        assert float(got) == float(value(name, EXAMPLE).value)
+    for call in (bounds.gap, bounds.evaluate, bounds.at):
+        with pytest.raises(ValueError, match="checkpoint=0: this is the evidence of one"):
+            call(moment, 0)
+        with pytest.raises(ValueError, match="checkpoint=2 does not exist; the run has 2"):
+            call(EXAMPLE, 2)
+    short = EXAMPLE._replace(test_error=np.zeros((K1, K2)))
+    with pytest.raises(ValueError, match="test_error has shape"):
+        bounds.gap(short)
+    with pytest.raises(ValueError, match="values has shape"):
+        bounds.mean_over_replicas(np.zeros((K1, K2, E)), np.zeros((K1, K2)))
+
+
+def test_measured_functions_say_what_they_are():
+    now = of.at(EXAMPLE)
+    for function in (measures.batch_gradient, measures.incoherence_kl, tabulated.loss_pairs):
+        assert function(now).kind == "estimate"
 
 
 def test_nothing_is_left_where_every_replica_diverged():
     gone = EXAMPLE._replace(diverged=np.ones((K1, K2), bool))
-    with jax.enable_x64(True):
-        assert not bool(bounds.gap(bounds.at(gone)).ok)
+    assert not bool(bounds.gap(gone).ok)
     for name, row in ROWS.items():
         if row.kind == "estimate":
             got = value(name, gone)
@@ -222,13 +318,16 @@ def test_stored_cells_with_other_rows_are_not_taken(monkeypatch):
 
 
 def test_closed_forms():
-    steps = 6 * 25 * np.log1p((0.1 * 0.2) ** 2 / (50 * 0.05**2))
+    # The sum over examples is the smaller bound on I(S;W) but in few dimensions.
     np.testing.assert_allclose(
-        value("xu_raginsky", EXAMPLE).value, np.sqrt(2 * 0.25 * steps / N), rtol=1e-12
+        value("xu_raginsky", READ_WHERE["gradient_norm"]).information,
+        6 * 0.5 * np.log1p((0.1 * 0.2) ** 2 / 1e-6**2),
+        rtol=1e-12,
     )
     one = 6 * 0.5 * 25 * np.log1p((0.1 * 0.2 / 5) ** 2 / (50 * 0.05**2))
     individual = np.sqrt(0.5 * one)
-    np.testing.assert_allclose(value("individual", EXAMPLE).value, individual, rtol=1e-12)
+    for name in ("individual", "xu_raginsky"):
+        np.testing.assert_allclose(value(name, EXAMPLE).value, individual, rtol=1e-12)
     eta = (1 - np.exp(-0.7)) ** 2
     np.testing.assert_allclose(
         value("depth", EXAMPLE).value,
@@ -237,6 +336,6 @@ def test_closed_forms():
     )
     np.testing.assert_allclose(
         value("depth_published", EXAMPLE).value,
-        np.sqrt(eta * 0.5 * steps / N),
+        np.sqrt(eta) * individual,
         rtol=1e-12,
     )

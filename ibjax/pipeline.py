@@ -13,6 +13,7 @@ from ibjax import bounds, data, langevin, maxent, networks
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
+from ibjax.langevin.config import Batching
 from ibjax.langevin.replicas import Progress, replica_keys, vectorised
 from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
@@ -28,27 +29,30 @@ class Experiment:
 
     dataset: str = "digits"
     """Data set: "digits" (embedded), or any TFDS name."""
-    classes: tuple[int, ...] = (4, 9)
-    """Labels to tell apart."""
-    depths: tuple[int, ...] = (1, 2, 4, 6)
+    classes: tuple[int | tuple[int, ...], ...] = ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9))
+    """Labels to tell apart, or groups of labels, each of which becomes one class."""
+    depths: tuple[int, ...] = (1, 2, 3)
     """Numbers of hidden layers."""
     width: int = 32
     """Units per hidden layer."""
-    train_size: int = 120
+    train_size: int = 200
     """Training examples n of each replica (the pool must hold 2n)."""
-    supersamples: int = 5
+    supersamples: int = 10
     """Supersamples: independent sets of n pairs."""
-    masks: int = 30
-    """Masks, hence replicas, per supersample."""
+    masks: int = 20
+    """Masks, hence replicas, per supersample; in complementary pairs where their number is even,
+    so that how hard an example is cancels in the measured gap."""
     steps: int = 200
     """Updates."""
     batch_size: int | None = None
-    """Examples per update; the full batch by default."""
+    """Examples per update; a quarter of the training examples by default."""
+    batching: Batching | None = None
+    """How batches are drawn: by default all examples, or a fresh subset each update."""
     learning_rate: float = 0.1
     """Step size eta."""
-    inverse_temperature: float = 500.0
+    inverse_temperature: float = 200.0
     """Inverse temperature beta of the mean loss: each update adds N(0, 2 eta / beta)."""
-    layer_noise: float = 0.5
+    layer_noise: float = 0.1
     """Standard deviation of the noise after each hidden activation."""
     clip: float = 1.0
     """Largest norm of a per-example gradient; what the certificates rest on."""
@@ -64,6 +68,11 @@ class Experiment:
     """Add the maximum-entropy conditions of the last layer to the table. Trains once more."""
     seed: int = 0
     """Root of all randomness."""
+
+
+def batch_size(experiment: Experiment) -> int:
+    """Examples per update: what was chosen, or a quarter of the training examples."""
+    return experiment.batch_size or max(1, round(experiment.train_size / 4))
 
 
 class Cell(NamedTuple):
@@ -101,7 +110,9 @@ def check(experiment: Experiment) -> None:
     if len(set(experiment.depths)) < len(experiment.depths):
         raise ValueError(f"depths={experiment.depths} lists a depth twice; give each once")
     if len(set(experiment.classes)) < max(len(experiment.classes), 2):
-        raise ValueError(f"classes={experiment.classes} must be two or more different labels")
+        raise ValueError(
+            f"classes={experiment.classes} must be two or more different labels, or groups of them"
+        )
     if experiment.batch_size is not None and experiment.batch_size > experiment.train_size:
         raise ValueError(
             f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"
@@ -116,7 +127,8 @@ def training(experiment: Experiment, depth: int) -> langevin.Config:
     return langevin.Config(
         network=network,
         steps=experiment.steps,
-        batch_size=experiment.batch_size,
+        batch_size=batch_size(experiment),
+        batching=experiment.batching,
         learning_rate=experiment.learning_rate,
         inverse_temperature=experiment.inverse_temperature,
         clip=experiment.clip,
@@ -136,7 +148,12 @@ def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     )
     key = jax.random.fold_in(jax.random.key(experiment.seed), 0)
     return pool, data.supersample(
-        key, len(pool.y), experiment.train_size, experiment.supersamples, experiment.masks
+        key,
+        len(pool.y),
+        experiment.train_size,
+        experiment.supersamples,
+        experiment.masks,
+        balanced=experiment.masks % 2 == 0,
     )
 
 
@@ -151,10 +168,9 @@ def run_cell(
     key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
     config = training(experiment, depth)
     evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
-    with jax.enable_x64(True):
-        times = range(len(evidence.checkpoints))
-        gaps = [bounds.gap(bounds.at(evidence, t)) for t in times]
-        values = [bounds.evaluate(evidence, t) for t in times]
+    times = range(len(evidence.checkpoints))
+    gaps = [bounds.gap(evidence, t) for t in times]
+    values = [bounds.evaluate(evidence, t) for t in times]
     conditions = None
     if experiment.maxent and hosts.first():
         conditions = last_layer(key, config, pool, supersample)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, measures, premises, replica_tables, tabulated
+from ibjax.bounds import measures, premises, replica_tables, tabulated
 from ibjax.bounds.evidence import at, in_float64
+from ibjax.bounds.checks import concrete
 from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.kinds import weakest
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.typing import BoundKind
 
@@ -48,7 +50,7 @@ class Bound:
     def kind(self) -> BoundKind:
         """Certificate if it reads settings and checked facts alone, else estimate; or lower."""
         measured = any(FIELDS[name].measured for name in set(self.inputs) - set(self.limits))
-        return checks.weakest("estimate" if measured else "certificate", self.lowered)
+        return weakest("estimate" if measured else "certificate", self.lowered)
 
     def function(self, moment: Moment) -> BoundValue:
         """The value under the row's name, its premises checked; NaN where one fails.
@@ -64,7 +66,7 @@ class Bound:
             vacuous=value.vacuous & ok,
             holds=ok,
             name=self.name,
-            kind=checks.weakest(value.kind, self.kind),
+            kind=weakest(value.kind, self.kind),
             assumptions=self.assumptions,
         )
 
@@ -99,7 +101,7 @@ def evaluate(
     now = at(evidence, checkpoint)
     chosen = [row for row in rows.values() if names is None or row.name in names]
     found = {row.name: row.function(now) for row in chosen}
-    if not checks.concrete(*now):
+    if not concrete(*now):
         return found
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
 
@@ -134,7 +136,16 @@ _TRAJECTORY = (
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
-_EXAMPLES = (*_STEPS, "clip", "batch_size", "batching", "smallest_batch", "dim", "mask")
+_EXAMPLES = (
+    *_STEPS,
+    "clip",
+    "batch_size",
+    "batching",
+    "smallest_batch",
+    "shared_batches",
+    "dim",
+    "mask",
+)
 
 _ROWS = (
     Bound(
@@ -143,7 +154,16 @@ _ROWS = (
         _EXAMPLES,
         _TRAJECTORY,
         "bu2020",
-        "per-example trajectory information under clipping, individual-sample bound",
+        "information of the path about one example under clipping, tight form of Pinsker's",
+    ),
+    Bound(
+        "individual_kl",
+        measures.examples_with_limit,
+        (*_EXAMPLES, "train_error", "index"),
+        (*_TRAJECTORY, "upper_limit"),
+        "bu2020",
+        "the same with an upper confidence limit on the training error; never above it",
+        limits=("train_error",),
     ),
     Bound(
         "depth",
@@ -151,15 +171,23 @@ _ROWS = (
         (*_EXAMPLES, "layer_log1m", "num_classes"),
         (*_TRAJECTORY, "fresh_layer_noise", "channel_contraction", "class_number"),
         "zhang2018",
-        "depth bound, repaired: the label term stands beside the contracted input term",
+        "depth bound, repaired: only the input term contracts, the label term stays",
     ),
     Bound(
         "xu_raginsky",
         measures.weights,
-        (*_EXAMPLES, "gradient_norm"),
+        _EXAMPLES,
         _TRAJECTORY,
         "pensia2018",
-        "trajectory information under clipping, I(S;W) bound",
+        "information of the path about the sample under clipping, I(S;W) bound",
+    ),
+    Bound(
+        "individual_at_error",
+        measures.examples_at_error,
+        (*_EXAMPLES, "train_error"),
+        (*_TRAJECTORY, "monte_carlo"),
+        "bu2020",
+        "individual at the measured training error, binary relative entropy inverted",
     ),
     Bound(
         "trajectory_cmi",
@@ -188,10 +216,10 @@ _ROWS = (
     Bound(
         "sample_gradient",
         measures.sample_gradient,
-        (*_STEPS, "sample_information", "diverged", "mask"),
+        (*_EXAMPLES, "sample_information", "diverged"),
         _PATH,
         "negrea2019",
-        "measured per-example gradient norms along the trajectory",
+        "measured per-example gradient norms along the trajectory, batches hidden",
     ),
     Bound(
         "incoherence",
@@ -268,7 +296,7 @@ _ROWS = (
     Bound(
         "depth_published",
         measures.published_depth,
-        (*_EXAMPLES, "gradient_norm", "layer_log1m"),
+        (*_EXAMPLES, "layer_log1m"),
         (*_TRAJECTORY, "labels_contract"),
         "zhang2018",
         "depth bound as published: eta^(L/2) times the I(S;W) bound; no certificate",

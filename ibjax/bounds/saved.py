@@ -102,7 +102,7 @@ def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     found["batching"] = np.asarray(_batching(arrays), np.float64)
     way = None if np.isnan(found["batching"]) else BATCHINGS[int(found["batching"])]
     b = found["batch_size"]
-    if b > n and way != "with_replacement":
+    if b > n:
         raise ValueError(f"batch_size={b:g} exceeds the n = {n} examples; give at most n")
     if way == "full" and b != n:
         raise ValueError(f"batch_size={b:g} with batching='full'; the full batch has n = {n}")
@@ -110,13 +110,6 @@ def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
         raise ValueError(f"smallest_batch={found['smallest_batch']:g} exceeds batch_size={b:g}")
     if way == "whole_epochs" and np.isnan(found["smallest_batch"]) and not np.isnan(b):
         found["smallest_batch"] = np.asarray(n % int(b) or b)
-    if np.isnan(found["gradient_norm"]):
-        # A batch that varies in size may be larger than the b it is divided by; one that is not
-        # known how it was drawn may be, down to b = 1.
-        size = b if way == "poisson" else 1.0
-        share = 1 - b / n if way == "poisson" else 1.0
-        varies = way in ("poisson", None)
-        found["gradient_norm"] = found["clip"] * np.sqrt(1 + share / size if varies else 1.0)
     return found
 
 

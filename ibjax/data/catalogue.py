@@ -26,7 +26,7 @@ def load(
     name: str,
     split: str = "train",
     *,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int | Sequence[int]] | None = None,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
 ) -> Dataset:
@@ -41,7 +41,7 @@ def load(
         split: ``"train"``, ``"test"``, or TFDS's language: ``"train[:1000]"``,
             ``"train[:80%]"``, ``"train+test"``. ``"digits"`` has ``"all"`` besides.
         classes: keep the examples of these labels only and relabel them 0, 1, ... in the
-            order given.
+            order given; a group of labels becomes one class, ((0, 2, 4), (1, 3, 5)).
         data_dir: directory of prepared TFDS data; default the environment variable
             TFDS_DATA_DIR, else ``~/tensorflow_datasets``.
         download: when the data are not there, fetch and prepare them. `mnist`,
@@ -128,17 +128,34 @@ def _cut(
 
 
 def _select(
-    name: str, x: np.ndarray, y: np.ndarray, num_classes: int, classes: Sequence[int]
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    num_classes: int,
+    classes: Sequence[int | Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    wanted = [int(label) for label in classes]
-    unknown = [label for label in wanted if not 0 <= label < num_classes]
-    if not wanted or unknown or len(set(wanted)) != len(wanted):
+    groups = [_group(name, num_classes, entry) for entry in classes]
+    wanted = [label for group in groups for label in group]
+    if not groups or len(set(wanted)) != len(wanted):
         raise ValueError(
-            f"classes={tuple(classes)!r} must be different labels of {name!r}: "
-            f"use some of 0 to {num_classes - 1}"
+            f"classes={tuple(classes)!r} must be different labels of {name!r}, or groups of "
+            f"them: use each of 0 to {num_classes - 1} at most once"
         )
     relabel = np.full(num_classes, -1, np.int32)
-    relabel[wanted] = np.arange(len(wanted))
-    new = relabel[y]
-    keep = new >= 0
-    return x[keep], new[keep], len(wanted)
+    for new, group in enumerate(groups):
+        relabel[group] = new
+    labels = relabel[y]
+    keep = labels >= 0
+    return x[keep], labels[keep], len(groups)
+
+
+def _group(name: str, num_classes: int, entry: int | Sequence[int]) -> list[int]:
+    """The labels that one entry of `classes` stands for."""
+    labels = np.atleast_1d(np.asarray(entry))
+    whole = labels.dtype.kind in "iu" and labels.ndim == 1 and labels.size > 0
+    if not whole or labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"classes holds {entry!r}; the labels of {name!r} are 0 to {num_classes - 1}: give "
+            "whole numbers, or groups of them"
+        )
+    return [int(label) for label in labels]

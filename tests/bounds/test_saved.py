@@ -155,18 +155,6 @@ def test_batches_of_every_kind_are_counted(x64, batching, weights):
     assert float(found.information) > plain * (1 + 1e-3)
 
 
-def test_the_norm_of_a_step_knows_how_batches_vary(x64):
-    told = {**STEPS, "batch_size": 4.0, "exchangeable": 1.0}
-    norm = {
-        way: float(bounds.from_arrays(arrays(**told, batching=way)).gradient_norm)
-        for way in ("poisson", "epochs", "with_replacement")
-    }
-    np.testing.assert_allclose(norm["poisson"], np.sqrt(1 + (1 - 4 / N) / 4), rtol=1e-15)
-    assert norm["epochs"] == norm["with_replacement"] == 1.0
-    unknown = float(bounds.from_arrays(arrays(**told)).gradient_norm)
-    assert unknown >= max(norm.values())
-
-
 def test_classes_that_happen_to_occur_enter_no_certificate(x64):
     told = {**STEPS, "exchangeable": 1.0, "batching": "full", "layer_log1m": np.full(2, -0.7)}
     found = bounds.evaluate(bounds.from_arrays(arrays(**told)))["depth"]

@@ -65,8 +65,6 @@ EXAMPLE = example()
 READ_WHERE = {
     "smallest_batch": example(batching=np.float64(BATCHINGS.index("whole_epochs"))),
     "bounded_steps": example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
-    # With few dimensions the batch form is the smaller one.
-    "gradient_norm": example(dim=np.float64(1), noise_stds=np.full(T, 1e-6)),
 }
 """Evidence on which a field is read that is not read on every one."""
 

@@ -165,8 +165,8 @@ def quantity(
     if not isinstance(value, Estimate):
         array = real(name, value, low, high)
         return Given(array, _flat_error(array, plain), plain)
-    array = real(f"{name}.value", value.value, low, high)
-    array = jnp.where(value.ok, array, jnp.nan)
+    array = real(f"{name}.value", value.value)
+    array = real(f"{name}.value", jnp.where(value.ok, array, jnp.nan), low, high)
     error = jnp.broadcast_to(jnp.asarray(value.std_error, array.dtype), array.shape)
     if value.exact:
         error = jnp.where(jnp.isnan(error), 0.0, error)

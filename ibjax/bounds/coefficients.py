@@ -67,9 +67,7 @@ def product(etas: Any, *, certified: bool, divergence: Divergence = "kl") -> Jax
     return _multiply(value) if value.ndim else value
 
 
-def coefficient(
-    c: Contraction, *, certified: bool, divergence: Divergence = "kl"
-) -> JaxArray:
+def coefficient(c: Contraction, *, certified: bool, divergence: Divergence = "kl") -> JaxArray:
     """The value of one coefficient, if it supports what is asked of it; see `product`."""
     if certified and c.kind not in ("exact", "upper"):
         raise ValueError(

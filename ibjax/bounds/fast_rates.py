@@ -124,7 +124,8 @@ def fast_rate(
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples";
         Hellstrom, Durisi 2022, "A new family of generalization bounds using samplewise evaluated
-        CMI"; Dong et al. 2025 for "js". The optimum "pair" is derived here.
+        CMI"; Dong, Guo, Gong, Wen, Li 2025, "Exactly tight information-theoretic generalization
+        bounds via binary Jensen-Shannon divergence", for "js". The optimum "pair" is derived here.
     """
     checks.choice("form", form, _FORMS)
     if form != "js":
@@ -203,7 +204,8 @@ def binary_js(train_error: _Rate, information: _Information) -> BoundValue:
         information: mean single-loss information, in nats; best the `BoundValue` it comes with.
 
     Reference:
-        Dong et al. 2025, ICML (binary Jensen-Shannon bounds).
+        Dong, Guo, Gong, Wen, Li 2025, "Exactly tight information-theoretic generalization bounds
+        via binary Jensen-Shannon divergence".
     """
     return fast_rate(train_error, information, form="js")
 

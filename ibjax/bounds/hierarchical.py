@@ -70,6 +70,7 @@ def gibbs(
     return checks.result(
         value,
         name="gibbs",
+        kind="certificate",
         inputs=inputs,
         std_error=error,
         limit=2 * sigma,

@@ -163,8 +163,8 @@ def k_ghost(
         k: number of candidates, at least 2.
 
     Reference:
-        The information of one example among k candidates as in the leave-m-out CMI of Lu, Frey,
-        Kuijper, Zhu (arXiv 2605.21056); the form for paths is derived here.
+        For k candidates the leave-m-out CMI of Lu, Frey, Kuijper, Zhu 2026, "On unified and
+        sharpened CMI bounds for generalization errors"; the form for paths is derived here.
     """
     k = checks.static_whole("k", k, 2)
     info = checks.information(information)

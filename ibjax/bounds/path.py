@@ -91,8 +91,9 @@ def path_membership(
     Reference:
         Haghifam, Negrea, Khisti, Roy, Dziugaite 2020, "Sharpened generalization bounds based on
         conditional mutual information and an application to noisy, iterative algorithms"; for K
-        candidates the leave-m-out CMI of Lu, Frey, Kuijper, Zhu (arXiv 2605.21056); the exact
-        information of the path and its inversions are derived here.
+        candidates the leave-m-out CMI of Lu, Frey, Kuijper, Zhu 2026, "On unified and sharpened
+        CMI bounds for generalization errors"; the exact information of the path and its
+        inversions are derived here.
     """
     checks.choice("form", form, ("sqrt", "phi", "pair", "kl"))
     k = checks.static_whole("candidates", candidates, 2)

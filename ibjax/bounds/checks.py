@@ -165,8 +165,8 @@ def quantity(
     if not isinstance(value, Estimate):
         array = real(name, value, low, high)
         return Given(array, _flat_error(array, plain), plain)
-    array = real(f"{name}.value", value.value, low, high)
-    array = jnp.where(value.ok, array, jnp.nan)
+    array = real(f"{name}.value", value.value)
+    array = real(f"{name}.value", jnp.where(value.ok, array, jnp.nan), low, high)
     error = jnp.broadcast_to(jnp.asarray(value.std_error, array.dtype), array.shape)
     if value.exact:
         error = jnp.where(jnp.isnan(error), 0.0, error)
@@ -195,7 +195,7 @@ def result(
     name: str,
     limit: Any,
     assumptions: tuple[str, ...],
-    kind: BoundKind = "certificate",
+    kind: BoundKind | None = None,
     inputs: Sequence[Given] = (),
     information: Any = None,
     std_error: Any = 0.0,
@@ -208,7 +208,12 @@ def result(
     Kind and confidence are those that `kind`, `confidence` and all `inputs` leave: the weakest
     kind, and the failure probabilities added up. Premises and notes of bounds among the inputs
     are kept.
+
+    Raises:
+        ValueError: if neither `kind` nor `inputs` say what the value may claim.
     """
+    if kind is None and not inputs:
+        raise ValueError(f"kind=None for {name} without inputs; state the kind")
     dtype = value.dtype
     for given in inputs:
         assumptions = tuple(dict.fromkeys((*assumptions, *given.assumptions)))
@@ -223,7 +228,7 @@ def result(
         vacuous=value >= limit * (1 - 8 * jnp.finfo(dtype).eps),
         holds=jnp.asarray(holds) & ~jnp.isnan(value),
         name=name,
-        kind=weakest(kind, *(i.kind for i in inputs)),
+        kind=weakest(kind or "certificate", *(i.kind for i in inputs)),
         assumptions=assumptions,
         note=note,
         confidence=together(*confidences).astype(dtype),

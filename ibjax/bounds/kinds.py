@@ -120,3 +120,38 @@ def gap_at(gap: Callable[[JaxArray], JaxArray], given: Given) -> tuple[JaxArray,
     middle = jax.lax.stop_gradient((left + right) / 2)
     inside, at_most = gap(middle), gap(most)
     return jnp.maximum(inside, at_most), jnp.where(inside > at_most, middle, most)
+
+
+def with_error(
+    gap: Callable[[JaxArray, JaxArray], JaxArray], rate: Given, info: Given
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """A gap from training error and information, with its standard error.
+
+    Args:
+        gap: of both, concave in each.
+        rate: the training error, or a limit on it; see `gap_at`.
+        info: the information.
+
+    Returns:
+        The gap, the training error at which it was taken, and the error: those of both inputs
+        added up, since they may share their replicas.
+    """
+    value, at = gap_at(lambda at: gap(at, info.value), rate)
+    # Concave in the information: the slope below is the larger one, so this errs upwards.
+    below = gap(at, jnp.maximum(info.value - info.error, 0.0))
+    spread = jnp.where(info.error == 0, 0.0, value - below)
+    return value, at, spread + moved_by(lambda at: gap(at, info.value), rate, at, value)
+
+
+def moved_by(
+    gap: Callable[[JaxArray], JaxArray], rate: Given, at: JaxArray, value: JaxArray
+) -> JaxArray:
+    """How far the error of the training error can move a gap.
+
+    The gap may rise or fall in it, and be infinitely steep at 0: the larger of both changes.
+    """
+    if rate.kind == "certificate":
+        return jnp.zeros_like(value)
+    ends = (jnp.maximum(at - rate.error, 0.0), jnp.minimum(at + rate.error, 1.0))
+    moved = jnp.maximum(*(jnp.abs(gap(end) - value) for end in ends))
+    return jnp.where(rate.error == 0, 0.0, moved)

@@ -94,7 +94,7 @@ def _excess(u: JaxArray) -> JaxArray:
 
 
 def _stirling(k: JaxArray) -> JaxArray:
-    """log k! less Stirling's formula."""
+    """Logarithm of k! less Stirling's formula."""
     table = jnp.asarray(_STIRLING, k.dtype)
     few = table[jnp.clip(k, 0, 15).astype(jnp.int32)]
     x = jnp.maximum(k, 16.0)

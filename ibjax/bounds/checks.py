@@ -50,7 +50,7 @@ def real(
         bad |= (array <= low) if open_low else (array < low)
     if high is not None:
         bad |= array > high
-    if concrete(array):
+    if concrete(array, bad):  # inside a trace the comparison of a known array is traced
         host, wrong = np.asarray(array), np.asarray(bad)
         if wrong.any():
             left = "(" if open_low or low is None else "["

@@ -30,6 +30,8 @@ def _noise(moment: Moment) -> JaxArray:
 
 
 def _account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+    if not jnp.size(moment.step_sizes):
+        return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True)
     return function(
         moment.step_sizes,
         _noise(moment),
@@ -65,7 +67,7 @@ def _hidden(moment: Moment) -> JaxArray:
     first = jnp.argmax(steps / noise)
     one = moment._replace(step_sizes=steps[first][None], noise_stds=noise[first][None])
     hidden, known = (
-        _account(per_example_information, one, **known).value
+        _account(per_example_information, one, smallest_batch=None, **known).value
         for known in ({}, {"shared_batches": True})
     )
     return jnp.where(known > 0, hidden / jnp.where(known > 0, known, 1.0), 1.0)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import measures, premises, replica_tables, tabulated
-from ibjax.bounds.evidence import at, in_float64
 from ibjax.bounds.checks import concrete
+from ibjax.bounds.evidence import at, in_float64
 from ibjax.bounds.fields import FIELDS
 from ibjax.bounds.kinds import weakest
 from ibjax.interface import BoundValue, Evidence, Moment
@@ -136,16 +136,8 @@ _TRAJECTORY = (
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
-_EXAMPLES = (
-    *_STEPS,
-    "clip",
-    "batch_size",
-    "batching",
-    "smallest_batch",
-    "shared_batches",
-    "dim",
-    "mask",
-)
+_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "dim", "mask")
+_EXAMPLES = (*_HIDDEN, "smallest_batch")
 
 _ROWS = (
     Bound(
@@ -216,7 +208,7 @@ _ROWS = (
     Bound(
         "sample_gradient",
         measures.sample_gradient,
-        (*_EXAMPLES, "sample_information", "diverged"),
+        (*_HIDDEN, "sample_information", "diverged"),
         _PATH,
         "negrea2019",
         "measured per-example gradient norms along the trajectory, batches hidden",

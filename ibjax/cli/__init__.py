@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ibjax.cli import bounds, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import account, bounds, limits, listing, mi, plane, reproduce, run, show
 
 
 class Command(NamedTuple):
@@ -22,6 +22,7 @@ COMMANDS = {
     "show": Command(show.Show, show.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
+    "account": Command(account.Account, account.execute),
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
     "plane": Command(plane.PlaneOptions, plane.execute),

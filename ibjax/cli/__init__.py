@@ -22,9 +22,9 @@ COMMANDS = {
     "show": Command(show.Show, show.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
-    "account": Command(account.Account, account.execute),
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
+    "account": Command(account.Account, account.execute),
     "plane": Command(plane.PlaneOptions, plane.execute),
     "reproduce": Command(reproduce.Reproduce, reproduce.execute),
 }

@@ -89,12 +89,13 @@ def _one_epoch(r, m) -> tuple[JaxArray, int]:
 def bins(r: JaxArray, m: JaxArray) -> JaxArray:
     """`bins_epoch` summed over the epochs of a run of T steps, m of them (traced or not) each."""
     epoch, first = _places(r.shape[0], m)
-    capped = jnp.where(r * r < 60, r * r, jnp.inf)
-    e = jnp.where(capped < 60, jnp.expm1(jnp.where(capped < 60, capped, 0.0)), jnp.inf)
-    before = _before(e, first)
-    chained = _sums(e * (1 + before / m), epoch) / (2 * m * m)
+    close = r * r < 60
+    e = jnp.expm1(jnp.where(close, r * r, 0.0))
+    chained = _sums(e * (1 + _before(e, first) / m), epoch) / (2 * m * m)
     mixed = jnp.log1p(_sums(e, epoch) / (m * m))
-    cost = jnp.minimum(jnp.minimum(_known(chained), _known(mixed)), _sums(r * r, epoch) / (2 * m))
+    lost = _sums(jnp.where(close, 0.0, 1.0), epoch) > 0
+    closed = jnp.where(lost, jnp.inf, jnp.minimum(chained, mixed))
+    cost = jnp.minimum(closed, _sums(r * r, epoch) / (2 * m))
     return up(jnp.sum(cost), r.shape[0] + 32)
 
 
@@ -111,10 +112,9 @@ def permutations(r: JaxArray, q: JaxArray, m: JaxArray) -> JaxArray:
     v = start + (1 + start) * q * before
     fine = jnp.where(opening, s, (_root(s) + _root(e * v)) ** 2)
     plain = jnp.where(opening, e, e * (1 + v))
-    lost = jnp.where(close, 0.0, jnp.inf)
-    closed = jnp.minimum(_sums(fine + lost, epoch), _sums(plain + lost, epoch))
-    closed = jnp.where(q > 0, q * q / 2 * closed, 0.0)
-    cost = jnp.minimum(_known(closed), q * _sums(r * r, epoch) / 2)
+    closed = q * q / 2 * jnp.minimum(_sums(fine, epoch), _sums(plain, epoch))
+    lost = _sums(jnp.where(close, 0.0, 1.0), epoch) > 0
+    cost = jnp.minimum(jnp.where(lost, jnp.inf, closed), q * _sums(r * r, epoch) / 2)
     return up(jnp.sum(cost), r.shape[0] + 64)
 
 
@@ -134,8 +134,7 @@ def _places(steps: int, m: JaxArray) -> tuple[JaxArray, JaxArray]:
 
 def _before(terms: JaxArray, first: JaxArray) -> JaxArray:
     """Sum of the terms of earlier steps of the same epoch."""
-    finite = jnp.where(jnp.isfinite(terms), terms, 0.0)
-    total = jnp.cumsum(finite) - finite
+    total = jnp.cumsum(terms) - terms
     # A difference of running sums may round below zero.
     return jnp.maximum(total - total[first], 0.0)
 
@@ -147,7 +146,3 @@ def _sums(terms: JaxArray, epoch: JaxArray) -> JaxArray:
 def _root(x: JaxArray) -> JaxArray:
     """Square root with gradient 0 at 0."""
     return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)
-
-
-def _known(cost: JaxArray) -> JaxArray:
-    return jnp.where(jnp.isnan(cost), jnp.inf, cost)

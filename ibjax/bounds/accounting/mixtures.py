@@ -53,7 +53,7 @@ def _mixture(q: JaxArray, r: JaxArray) -> JaxArray:
     square = r * r
     small = jnp.where(square < 60, square, 0.0)
     chi = jnp.where(square < 60, q * q * jnp.expm1(small) / 2, jnp.inf)
-    revealed = jnp.where(q > 0, q * square / 2, 0.0)
+    revealed = jnp.where(q == 0, 0.0, q * square / 2)
     # float32: the measured error of the sum is at most 8e-6.
     margin = 4e-5 if r.dtype == jnp.float32 else 1e-12
     hidden = jnp.where(inside, jnp.minimum(found * (1 + margin), up(chi, 8)), jnp.inf)
@@ -79,6 +79,7 @@ def _integral(q: JaxArray, r: JaxArray) -> JaxArray:
     return width / (NODES - 1) * jnp.sum(jnp.where(v < 1, near, far))
 
 
+@jax.jit
 def poisson_step(q: JaxArray, r: JaxArray, dim: JaxArray) -> JaxArray:
     """Smallest proved cost of one step with Poisson batches: K, or less in few dimensions.
 
@@ -106,6 +107,7 @@ def poisson_step(q: JaxArray, r: JaxArray, dim: JaxArray) -> JaxArray:
     return jnp.minimum(jnp.minimum(k, few), channel(q, r, dim))
 
 
+@jax.jit
 def overflow(n: JaxArray, q: JaxArray, capacity: JaxArray) -> JaxArray:
     """Bound the probability that at least `capacity` of n - 1 others join a Poisson batch.
 

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds.accounting.revealed import channel
@@ -13,6 +14,7 @@ _MOST = 12
 """Largest multiplicity that is kept hidden; rarer ones are revealed."""
 
 
+@jax.jit
 def repeated_step(shift: JaxArray, b: JaxArray, n: JaxArray, dim: JaxArray) -> JaxArray:
     """Smallest proved cost of a step with b draws with replacement out of n.
 
@@ -43,29 +45,28 @@ def repeated_step(shift: JaxArray, b: JaxArray, n: JaxArray, dim: JaxArray) -> J
     scale = jnp.sqrt(second / present)
     revealed = jnp.minimum(channel(present, scale * shift, dim), up(second * square / 2, 8))
 
-    law = [absent]
-    for m in range(1, _MOST + 1):
-        step = jnp.maximum(b - m + 1, 0.0) / (m * jnp.maximum(n - 1, 1.0))
-        law.append(law[-1] * step)
-    law = jnp.stack(law)
-    counts = jnp.arange(_MOST + 1)
-    product = jnp.sqrt(1.0 * counts[:, None] * counts).astype(shift.dtype)
-    hidden = jnp.full_like(shift, jnp.inf)
+    counts = jnp.arange(1, _MOST + 1)
+    odds = jnp.maximum(b - counts + 1, 0.0) / (counts * jnp.maximum(n - 1, 1.0))
+    law = absent * jnp.cumprod(odds)
     usable = absent > 0
-    for most in range(1, _MOST + 1):
-        # exp(4 most^2 r^2) may not overflow.
-        small = (most * most * square < 8) & usable
-        r = jnp.where(small, shift, 0.0)
-        some = slice(1, most + 1)
-        terms = pair_moment(product[some, some] * r[..., None, None])
-        weights = law[some, None] * law[None, some]
-        inside = jnp.sum(weights * terms, (-2, -1)) / (2 * jnp.where(usable, absent, 1.0))
-        cost = up(inside + _tail(q, most) * square / 2, 256)
-        hidden = jnp.minimum(hidden, jnp.where(small, cost, jnp.inf))
+    # Every cut M = 1, 2, ... at once; exp(4 M^2 r^2) may not overflow.
+    small = (counts * counts * square[..., None] < 8) & usable
+    product = counts[:, None] * counts
+    close = product * square[..., None, None] < 8
+    r = jnp.sqrt(1.0 * product).astype(shift.dtype) * jnp.where(close, shift[..., None, None], 0.0)
+    terms = law[:, None] * law * pair_moment(r)
+    inside = jnp.cumsum(jnp.cumsum(terms, -1), -2)
+    inside = jnp.diagonal(inside, axis1=-2, axis2=-1) / (2 * jnp.where(usable, absent, 1.0))
+    cost = up(inside + _tail(q) * square[..., None] / 2, 256)
+    hidden = jnp.min(jnp.where(small, cost, jnp.inf), -1)
     return jnp.minimum(revealed, hidden)
 
 
-def _tail(q: JaxArray, most: int) -> JaxArray:
-    """Bound ``E[m^2; m > most]``: with ``P(Bin(k, 1/n) >= j) <= C(k, j) n^-j <= (k/n)^j/j!``."""
-    pairs, single = 1 / math.factorial(most - 1), 1 / math.factorial(most)
-    return q ** (most + 1) * (pairs + single)
+def _tail(q: JaxArray) -> JaxArray:
+    """Bounds on ``E[m^2; m > M]``, (12,).
+
+    By ``P(Bin(k, 1/n) >= j) <= C(k, j) n^-j <= (k/n)^j/j!`` for m (m - 1) and for m.
+    """
+    cuts = range(1, _MOST + 1)
+    factor = [1 / math.factorial(m - 1) + 1 / math.factorial(m) for m in cuts]
+    return jnp.stack([q ** (m + 1) for m in cuts]) * jnp.asarray(factor, q.dtype)

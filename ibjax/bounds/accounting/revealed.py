@@ -1,5 +1,6 @@
 """What a step costs when the membership of the example in the batches is revealed."""
 
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds.accounting.rounding import up
@@ -24,9 +25,10 @@ def channel(q: JaxArray, r: JaxArray, dim: JaxArray) -> JaxArray:
     d = jnp.where(finite, dim, 1.0)
     log = d / 2 * jnp.log1p(jnp.where(finite, r * r, 1.0) / d)
     cost = jnp.where(finite, jnp.minimum(log, linear), linear)
-    return up(jnp.where(q > 0, q * cost, 0.0), 8)
+    return up(jnp.where(q == 0, 0.0, q * cost), 8)
 
 
+@jax.jit
 def any_weights(shift: JaxArray, n: JaxArray, low: JaxArray, dim: JaxArray) -> JaxArray:
     """Mean cost over the n examples of a step whose weights are not known.
 

@@ -61,7 +61,7 @@ def _total(costs: JaxArray) -> JaxArray:
 
 def revealed(s: Setting) -> JaxArray:
     """Every example in a share b/n of the steps, which may be known."""
-    return _total(channel(jnp.full_like(s.shift, 1) * s.q, s.r, s.dim))
+    return _total(channel(jnp.ones_like(s.shift) * s.q, s.r, s.dim))
 
 
 def anything(s: Setting) -> JaxArray:
@@ -71,11 +71,12 @@ def anything(s: Setting) -> JaxArray:
 
 def fewer(s: Setting) -> JaxArray:
     """Steps averaged over as few examples as `smallest`; it is not known which."""
-    return _total(any_weights(s.shift, s.n, jnp.maximum(s.smallest, 1.0), s.dim))
+    low = jnp.where(s.smallest < s.b, jnp.maximum(s.smallest, 1.0), 1.0)
+    return _total(any_weights(s.shift, s.n, low, s.dim))
 
 
 def _poisson(s: Setting) -> JaxArray:
-    return _total(poisson_step(jnp.full_like(s.shift, 1) * s.q, s.r, s.dim))
+    return _total(poisson_step(jnp.ones_like(s.shift) * s.q, s.r, s.dim))
 
 
 def _truncated(s: Setting) -> JaxArray:
@@ -90,7 +91,7 @@ def _truncated(s: Setting) -> JaxArray:
 
 
 def _subsets(s: Setting) -> JaxArray:
-    return _total(subset_step(jnp.full_like(s.shift, 1) * s.q, s.r, s.dim))
+    return _total(subset_step(jnp.ones_like(s.shift) * s.q, s.r, s.dim))
 
 
 def _permutations(s: Setting) -> JaxArray:
@@ -115,7 +116,7 @@ def _replacement(s: Setting) -> JaxArray:
 
 def _bins(s: Setting) -> JaxArray:
     hidden = epochs.bins(s.r, s.per_epoch)
-    return jnp.minimum(hidden, _total(channel(1 / (s.per_epoch + 0 * s.shift), s.r, s.dim)))
+    return jnp.minimum(hidden, _total(channel(jnp.ones_like(s.shift) / s.per_epoch, s.r, s.dim)))
 
 
 def _known_bins(s: Setting) -> JaxArray:

@@ -1,5 +1,6 @@
 """Fresh subsets of a fixed size: a batch of b of the n examples, drawn anew at every step."""
 
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds.accounting.mixtures import _mixture
@@ -39,6 +40,7 @@ def fixed_step(
     return subset_step(*together(q=q, r=r), jnp.inf)
 
 
+@jax.jit
 def subset_step(q: JaxArray, r: JaxArray, dim: JaxArray | float) -> JaxArray:
     """Smallest proved cost of one step: `fixed_step`, or the log form of the revealed one."""
     doubled = jnp.where(q < 1, _mixture(q, 2 * r), jnp.inf)

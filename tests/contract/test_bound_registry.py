@@ -81,10 +81,12 @@ def test_the_value_is_finite_and_carries_its_row(row):
 
 
 def test_it_reads_its_declared_inputs_and_no_others(row):
-    reference = value(row.name, EXAMPLE)
+    # Large gradients: below the label term the depth bound is that without layers.
+    example = EXAMPLE._replace(clip=EXAMPLE.clip * 10)
+    reference = value(row.name, example)
 
     def ruined(name):
-        old = np.asarray(getattr(EXAMPLE, name))
+        old = np.asarray(getattr(example, name))
         if old.dtype.kind == "f":
             return np.full_like(old, np.nan)
         return np.ones_like(old) if old.dtype.kind == "b" else np.zeros_like(old)
@@ -92,13 +94,13 @@ def test_it_reads_its_declared_inputs_and_no_others(row):
     # Shapes and the choice of the checkpoint are read by all.
     spared = {*row.inputs, "checkpoints"}
     other = {n: ruined(n) for n in Evidence._fields if n not in spared}
-    np.testing.assert_array_equal(value(row.name, EXAMPLE._replace(**other)).value, reference.value)
+    np.testing.assert_array_equal(value(row.name, example._replace(**other)).value, reference.value)
     touched = [
         not np.array_equal(
-            value(row.name, EXAMPLE._replace(**{n: ruined(n)})).value, reference.value
+            value(row.name, example._replace(**{n: ruined(n)})).value, reference.value
         )
         for n in row.inputs
-        if np.asarray(getattr(EXAMPLE, n)).dtype.kind == "f"
+        if np.asarray(getattr(example, n)).dtype.kind == "f"
     ]
     assert all(touched)
 
@@ -229,10 +231,14 @@ def test_closed_forms():
     one = 6 * 0.5 * 25 * np.log1p((0.1 * 0.2 / 5) ** 2 / (50 * 0.05**2))
     individual = np.sqrt(0.5 * one)
     np.testing.assert_allclose(value("individual", EXAMPLE).value, individual, rtol=1e-12)
-    eta = (1 - np.exp(-0.7)) ** 2
+    eta, away = (1 - np.exp(-0.7)) ** 2, 0.5 * np.sqrt(1 / N)
+    assert individual < away
+    np.testing.assert_allclose(value("depth", EXAMPLE).value, individual, rtol=1e-12)
+    steep = EXAMPLE._replace(clip=EXAMPLE.clip * 10)
+    squared = float(value("individual", steep).value) ** 2
     np.testing.assert_allclose(
-        value("depth", EXAMPLE).value,
-        np.sqrt(eta) * individual + 0.5 * np.sqrt(1 / N),
+        value("depth", steep).value,
+        (1 - eta) * away + np.sqrt(eta * squared - eta * (1 - eta) * away**2),
         rtol=1e-12,
     )
     np.testing.assert_allclose(

@@ -45,19 +45,22 @@ def real(
         array = array.astype(jnp.result_type(float))
     if low is None and high is None:
         return array
-    bad = jnp.zeros(array.shape, bool)
+    # A number known now is looked at on the host: inside a trace its comparisons are traced.
+    held = np.asarray(array) if concrete(array) else array
+    bad = False
     if low is not None:
-        bad |= (array <= low) if open_low else (array < low)
+        bad = (held <= low) if open_low else (held < low)
     if high is not None:
-        bad |= array > high
-    if concrete(array, bad):  # inside a trace the comparison of a known array is traced
-        host, wrong = np.asarray(array), np.asarray(bad)
+        bad = bad | (held > high)
+    if isinstance(held, np.ndarray):
+        wrong = np.asarray(bad)
         if wrong.any():
             left = "(" if open_low or low is None else "["
             raise ValueError(
-                f"{name} holds {host[wrong].flat[0]:g}; give numbers in "
+                f"{name} holds {held[wrong].flat[0]:g}; give numbers in "
                 f"{left}{'-inf' if low is None else low}, {'inf' if high is None else high}]"
             )
+        return array
     return jnp.where(bad, jnp.nan, array)
 
 
@@ -228,7 +231,7 @@ def result(
         vacuous=value >= limit * (1 - 8 * jnp.finfo(dtype).eps),
         holds=jnp.asarray(holds) & ~jnp.isnan(value),
         name=name,
-        kind=weakest(kind or "certificate", *(i.kind for i in inputs)),
+        kind=weakest(kind or "certificate", *[i.kind for i in inputs]),
         assumptions=assumptions,
         note=note,
         confidence=together(*confidences).astype(dtype),

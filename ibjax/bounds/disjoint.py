@@ -74,15 +74,20 @@ def wang_gao_calmon(
 
     known = given.kind == "certificate"
     premises = tuple(a for a in ASSUMPTIONS if not (known and a == "monte_carlo"))
-    held, _ = jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (batch, terms, shrink))
+
+    def kept(terms: JaxArray) -> JaxArray:
+        return jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (batch, terms, shrink))[0]
+
+    held, errors = kept(terms), kept(energy(step_sizes, noise_stds, given.error, "variance"))
+    roots = jnp.sqrt(2 * held / b)
     return checks.result(
-        jnp.mean(jnp.sqrt(2 * held / b)) * sigma,
+        jnp.mean(roots) * sigma,
         name="wang_gao_calmon",
         inputs=(given,),
         limit=2 * sigma,
         assumptions=(*premises, "disjoint_batches"),
         information=jnp.mean(held),
-        std_error=0.0 if known else jnp.nan,
+        std_error=jnp.mean(checks.error_of_root(roots, held, errors)) * sigma,
         note="" if known else "variances are Monte-Carlo means over training runs",
     )
 

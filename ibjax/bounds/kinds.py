@@ -71,7 +71,7 @@ def bare_or_estimate(
         "up",
         name,
         "an input is missing or must not be used",
-        weakest(*(i.kind for i in inputs)) == "certificate",
+        weakest(*[i.kind for i in inputs]) == "certificate",
         together(*(fitted(i.confidence, value.shape) for i in inputs)),
     )
 

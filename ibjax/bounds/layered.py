@@ -209,6 +209,7 @@ def _kept(info: Given, labels: Given, eta: JaxArray) -> tuple[JaxArray, JaxArray
     all_labels = labels.value >= info.value
     x = jnp.where(all_labels, info.value, labels.value)
     kept = times(1 - eta, x) + times(eta, info.value)
+    kept = jnp.where(all_labels, info.value, kept)
     error = checks.scaled_error(jnp.where(all_labels, 1.0, eta), info.error)
     of_labels = checks.scaled_error(jnp.where(all_labels, 0.0, 1 - eta), labels.error)
     lost = jnp.isnan(labels.value) | jnp.isnan(info.value)

@@ -23,7 +23,9 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
 
     Returns:
         I(X;Y) in nats with error 0. Of counts it is the plug-in value of the empirical law, which
-        as an estimate of the population's errs upwards by about (k-1)(m-1)/(2N).
+        as an estimate of the population's errs upwards by about (k-1)(m-1)/(2N). A table of
+        frequencies looks like a law, so it is not marked exact: ``replace(value, exact=True)`` of
+        `dataclasses` says that the table is the law.
 
     Raises:
         ValueError: for a table that is no matrix, has negative entries, or sums to zero.
@@ -58,6 +60,7 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
 
     Returns:
         I(X;Y) in nats with error 0; infinite and not ok where one determines part of the other.
+        Not marked exact, since the covariance may be that of a sample: see `discrete`.
 
     Raises:
         ValueError: for a matrix that is not square, symmetric, or has no room for Y.

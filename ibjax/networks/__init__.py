@@ -18,7 +18,9 @@ from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
 
 
 def build(
-    config: MLP | CNN | NormalisedCNN | Network | Any, num_classes: int, input_shape: tuple[int, ...]
+    config: MLP | CNN | NormalisedCNN | Network | Any,
+    num_classes: int,
+    input_shape: tuple[int, ...],
 ) -> Network:
     """The network of a description; a `Network` is returned as it is, a linen module adapted.
 

@@ -124,5 +124,7 @@ def disturbed(h: Array, fact: LayerFacts, key: Key | None) -> Array:
         wide = jnp.where(keep, wide / (1 - fact.dropout), 0.0)
     if key is not None and fact.noise:
         # in full precision: rounding the noisy output afterwards reveals nothing more
-        wide = wide + fact.noise * jax.random.normal(jax.random.fold_in(key, 1), h.shape, wide.dtype)
+        wide = wide + fact.noise * jax.random.normal(
+            jax.random.fold_in(key, 1), h.shape, wide.dtype
+        )
     return wide.astype(h.dtype)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import arguments
 from ibjax.data import embedded, originals, splits, synthetic, tfds
 from ibjax.interface import Dataset
 
@@ -75,6 +76,7 @@ def load(
         num_classes, truth = 2, drawn[0].truth
     else:
         x, y, num_classes = tfds.read(name, _folder(name, data_dir, download), split)
+    y = arguments.labels(f"the labels of {name!r}", y, num_classes)
     if classes is not None:
         x, y, kept = _select(name, x, y, num_classes, classes)
         # a truth about all classes says nothing of some of them

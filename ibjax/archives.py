@@ -76,6 +76,7 @@ def archive(path: Path) -> dict[str, np.ndarray]:
             for name, info in members.items():
                 with packed.open(info) as stream:
                     header = _named(name, _header, stream)
+                    _refuse_large(header.bytes, 0)
                     if info.file_size - stream.tell() != header.bytes:
                         raise ValueError(
                             f"{name!r}: {header.shape} of {header.dtype} is {header.bytes} bytes, "
@@ -175,12 +176,12 @@ def _numbers(stream: BinaryIO, header: _Header) -> np.ndarray:
 
 
 def _refuse_large(unfolded: int, packed: int) -> None:
-    limit = min(LIMIT, available_memory() // _SHARE)
-    if unfolded > limit:
-        raise ValueError(
-            f"it unfolds to {unfolded / 2**30:.1f} GiB, more than {limit / 2**30:.3g} GiB, "
-            "what fits here"
-        )
+    size = f"it unfolds to {unfolded / 2**30:.1f} GiB"
+    if unfolded > LIMIT:
+        raise ValueError(f"{size}, more than {LIMIT / 2**30:.0f}")
+    fits = available_memory() // _SHARE
+    if unfolded > fits:
+        raise ValueError(f"{size}; {amount(fits)} would fit into the memory that is left")
     if packed and unfolded > _DENSE and unfolded > _BOMB * packed:
         raise ValueError(
             f"it unfolds from {amount(packed)} to {amount(unfolded)}; save it uncompressed"

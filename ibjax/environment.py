@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -153,6 +153,19 @@ def describe() -> dict[str, str]:
         "device": f"{device.platform}: {device.device_kind} x {jax.local_device_count()}",
         "information_units": "nat",
     }
+
+
+def merged(made: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several descriptions as one: each device and version once, in their order."""
+
+    def each(between: str, values: Iterable[str]) -> str:
+        return between.join(dict.fromkeys(one for v in values for one in v.split(between)))
+
+    versions = [json.loads(m["versions"]) for m in made]
+    names = dict.fromkeys(name for v in versions for name in v)
+    together = {k: each(" / ", (v[k] for v in versions if k in v)) for k in names}
+    device = each("; ", (m["device"] for m in made))
+    return {**made[-1], "versions": json.dumps(together), "device": device}
 
 
 def version(package: str) -> str:

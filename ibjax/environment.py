@@ -43,7 +43,7 @@ def pinned() -> Iterator[None]:
         yield
 
 
-def root_key(seed: int) -> Key:
+def seed_key(seed: int) -> Key:
     """The threefry key of a seed, the same in every environment.
 
     Equals ``jax.random.key(seed)`` at JAX's default settings to the bit.

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ibjax import bounds, capacity, data, langevin, maxent, networks
-from ibjax.environment import check_seed, pinned, root_key
+from ibjax.environment import check_seed, pinned, seed_key
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
@@ -151,7 +151,7 @@ def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
         download=experiment.download,
     )
     _check_room(experiment, pool)
-    key = jax.random.fold_in(root_key(experiment.seed), 0)
+    key = jax.random.fold_in(seed_key(experiment.seed), 0)
     return pool, data.supersample(
         key, len(pool.y), experiment.train_size, experiment.supersamples, experiment.masks
     )
@@ -166,7 +166,7 @@ def run_cell(
     progress: Progress | None = None,
 ) -> Cell:
     """Train and bound one depth."""
-    key = jax.random.fold_in(root_key(experiment.seed), 1)
+    key = jax.random.fold_in(seed_key(experiment.seed), 1)
     config = training(experiment, depth)
     evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
     with jax.enable_x64(True):

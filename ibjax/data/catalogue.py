@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.data import embedded, originals, splits, synthetic, tfds
+from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
 from ibjax.interface import Dataset
 
 _SYNTHETIC_SIZE = 4000
@@ -94,7 +94,7 @@ def _folder(name: str, data_dir: str | os.PathLike | None, download: bool) -> Pa
         folder = (
             originals.download(plain, root)
             if plain in originals.names()
-            else tfds.prepare_stock(name, root)
+            else preparing.prepare_stock(name, root)
         )
     if folder is None:
         _check_known(name, root)

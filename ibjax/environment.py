@@ -98,22 +98,41 @@ def amount(size: float) -> str:
     return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
 
 
-def cache_folder() -> tuple[Path, str]:
-    """Where compiled programs are kept between runs, and a remark where it is not the usual place.
+def settle_caches() -> str:
+    """Give this process a place for what libraries keep between runs, where home offers none.
 
-    A process in a container may have no home, or one that it cannot write to.
+    A process in a container may have no home directory, or one that it cannot write to. The
+    folder in its stead is this user's alone: compiled programs are run without a question.
+
+    Returns:
+        A remark that says which folder it is; empty where the usual one will do.
     """
     told = os.environ.get("XDG_CACHE_HOME")
-    usual = Path(told) if told and Path(told).is_absolute() else home() / ".cache"
-    folder = usual / "ibjax" / "xla"
+    usual = Path(told) if told else Path(os.path.expanduser("~")) / ".cache"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        return folder, "" if has_home() or told else f"no home directory: programs are in {folder}"
+        if not usual.is_absolute():
+            raise FileNotFoundError(2, "no home directory")
+        usual.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=usual):
+            return ""
     except OSError as error:
-        other = temporary() / "xla"
-        return other, f"{folder} cannot be written ({error.strerror}): programs are in {other}"
+        why = error.strerror if not usual.is_absolute() else f"{usual}: {error.strerror}"
+    folder = temporary()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            raise FileExistsError(17, "belongs to another user")
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="ibjax-"))
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+    return f"{why}; compiled programs are kept in {folder}"
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs."""
+    told = os.environ.get("XDG_CACHE_HOME")
+    return (Path(told) if told else home() / ".cache") / "ibjax" / "xla"
 
 
 def has_home() -> bool:

@@ -39,10 +39,9 @@ def write(dataset: "xarray.Dataset", path: Path) -> None:
     """
     compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
     content = bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=compress))
-    seal = _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
     path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    put(path, content + seal)
+    put(path, content + _seal(content))
 
 
 def read(path: Path) -> "xarray.Dataset":
@@ -67,7 +66,7 @@ def read(path: Path) -> "xarray.Dataset":
             f"{path}: not a whole netCDF file of ibjax, it carries no checksum: cut short, changed "
             "by another program or written by an older version; run again"
         )
-    if seal[len(_MARK) : -1] != hashlib.sha256(content).hexdigest().encode():
+    if seal != _seal(content):
         raise ValueError(
             f"{path}: damaged, not a whole netCDF file (its checksum does not fit); run again"
         )
@@ -189,6 +188,10 @@ def digest(*arrays: Any) -> str:
         found.update(f"{array.dtype.str} {array.shape};".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]
+
+
+def _seal(content: bytes) -> bytes:
+    return _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 @contextlib.contextmanager

@@ -204,7 +204,8 @@ def last_layer(
             [features], labels, head=(head[0], head[1]), num_classes=pool.num_classes
         )
     shape = supersample.mask.shape[:2]
-    return jax.tree.map(lambda a: np.asarray(a).reshape(shape), found)
+    # one number an estimate, such as its confidence, stays one
+    return jax.tree.map(lambda a: np.reshape(a, shape if np.ndim(a) else ()), found)
 
 
 def _held_out(pool: Dataset, supersample: Supersample) -> np.ndarray:

@@ -69,7 +69,8 @@ def _check(command: Limits) -> None:
     for name, least, most in (("points", 2, _POINTS), ("depth", 1, _DEPTH)):
         value = getattr(command, name)
         if not least <= value <= most:
-            raise ValueError(f"{name}={value} must be from {least} to {most}")
+            limit = f"at least {least}" if value < least else f"at most {most}"
+            raise ValueError(f"{name}={value} must be {limit}")
     if command.out.suffix != ".nc":
         raise ValueError(f"out={command.out} must end in .nc")
     for name in ("dimension", "width"):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ibjax import files
-from ibjax.environment import cache_folder
+from ibjax.environment import cache_folder, settle_caches
 
 if TYPE_CHECKING:
     import xarray
@@ -55,10 +55,9 @@ def prepare_devices(cache: bool) -> None:
         except RuntimeError:
             pass  # JAX has started (the command line called as a function): keep its devices
     if cache and getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        folder, remark = cache_folder()
-        if remark:
-            console(stderr=True).print(f"compiled {remark}", soft_wrap=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        if remark := settle_caches():
+            console(stderr=True).print(remark, soft_wrap=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

@@ -5,11 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
+from ibjax.environment import pinned, seed_key
 from ibjax.interface import Dataset
 
 _SYNTHETIC_SIZE = 4000
@@ -64,12 +64,13 @@ def load(
         x, y = _cut(name, split, embedded.digits())
         num_classes = 10
     elif name == "two_gaussians":
-        drawn = [
-            synthetic.two_gaussians(
-                jax.random.key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
-            )
-            for seed in (0, 1)
-        ]
+        with pinned():
+            drawn = [
+                synthetic.two_gaussians(
+                    seed_key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
+                )
+                for seed in (0, 1)
+            ]
         parts = {s: (np.asarray(d.x), np.asarray(d.y)) for s, d in zip(("train", "test"), drawn)}
         x, y = _cut(name, split, parts)
         num_classes, truth = 2, drawn[0].truth

@@ -3,13 +3,15 @@
 Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data, langevin, maxent, networks
+from ibjax import bounds, capacity, data, langevin, maxent, networks
+from ibjax.environment import check_seed, pinned, seed_key
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
@@ -117,6 +119,9 @@ def check(experiment: Experiment) -> None:
         raise ValueError(
             f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"
         )
+    check_seed(experiment.seed)
+    capacity.check_steps(experiment.steps)
+    capacity.check_depth(max(experiment.depths))
     for depth in experiment.depths:
         training(experiment, depth)
 
@@ -137,6 +142,17 @@ def training(experiment: Experiment, depth: int) -> langevin.Config:
     )
 
 
+def _check_room(experiment: Experiment, pool: Dataset) -> None:
+    """Refuse what memory cannot hold before any of it is asked for."""
+    k1, k2, n = experiment.supersamples, experiment.masks, experiment.train_size
+    times = min(experiment.checkpoints, experiment.steps)
+    capacity.check_replicas(k1, k2, min(n, len(pool.y)), times)
+    inputs = math.prod(pool.x.shape[1:])
+    for depth in experiment.depths:
+        capacity.check_network(inputs, experiment.width, depth, pool.num_classes)
+
+
+@pinned()
 def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     """The pool of examples and the supersamples drawn from it; the same for every depth."""
     check(experiment)
@@ -146,7 +162,8 @@ def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
         data_dir=experiment.data_dir,
         download=experiment.download,
     )
-    key = jax.random.fold_in(jax.random.key(experiment.seed), 0)
+    _check_room(experiment, pool)
+    key = jax.random.fold_in(seed_key(experiment.seed), 0)
     return pool, data.supersample(
         key,
         len(pool.y),
@@ -157,6 +174,7 @@ def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     )
 
 
+@pinned()
 def run_cell(
     experiment: Experiment,
     depth: int,
@@ -165,7 +183,7 @@ def run_cell(
     progress: Progress | None = None,
 ) -> Cell:
     """Train and bound one depth."""
-    key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
+    key = jax.random.fold_in(seed_key(experiment.seed), 1)
     config = training(experiment, depth)
     evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
     times = range(len(evidence.checkpoints))
@@ -202,7 +220,8 @@ def last_layer(
             [features], labels, head=(head[0], head[1]), num_classes=pool.num_classes
         )
     shape = supersample.mask.shape[:2]
-    return jax.tree.map(lambda a: np.asarray(a).reshape(shape), found)
+    # one number an estimate, such as its confidence, stays one
+    return jax.tree.map(lambda a: np.reshape(a, shape if np.ndim(a) else ()), found)
 
 
 def _held_out(pool: Dataset, supersample: Supersample) -> np.ndarray:

@@ -1,31 +1,33 @@
 """Cells of a sweep as `xarray.Dataset`s, on disk and back.
 
-A file is written beside its place and renamed into it, so it is there whole or not at all. It
-carries the configuration, versions, device, seed and units, and no code is run to read it.
+A file is there whole or not at all, with a checksum, see `files`. It carries the configuration,
+versions, device, seed and units, and no code is run to read it.
 """
 
 import hashlib
-import importlib.metadata
 import json
-import os
-import secrets
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax import bounds
-from ibjax.interface import Evidence
+from ibjax import bounds, files
+from ibjax.environment import describe as environment
+from ibjax.environment import merged
+from ibjax.environment import version as version
+from ibjax.files import write as write
+from ibjax.interface import Dataset, Evidence
 from ibjax.pipeline import Cell, Experiment
 
 if TYPE_CHECKING:
     import xarray
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a results file."""
+
+_PARTS = ("value", "information", "std_error", "vacuous", "holds")
+_TEXT = {"bound_name", "bound_kind", "bound_assumptions"}
 
 _DIMS: dict[str, tuple[str, ...]] = {
     "index": ("supersample", "pair", "column"),
@@ -91,24 +93,36 @@ CONDITIONS = {
 """Maximum-entropy conditions a file may hold as ``maxent_<name>``, and their units."""
 
 
-def fingerprint(experiment: Experiment, depth: int) -> str:
+def fingerprint(experiment: Experiment, depth: int, data: str = "") -> str:
     """Hash of everything that decides the numbers of one cell.
 
-    The sweep's other depths and the place of the data do not.
+    The sweep's other depths and the place of the data do not; the data themselves do.
+
+    Args:
+        experiment: the sweep.
+        depth: of the cell.
+        data: hash of the loaded pool, see `pool_digest`.
     """
     config = asdict(experiment) | {"depths": [depth], "data_dir": None, "download": False}
     if not experiment.maxent:
         del config["maxent"]  # cells of versions without it stay usable
     what = {"format": FORMAT, "ibjax": version("ibjax"), "jax": version("jax"), "config": config}
+    what["data"] = data
     # Cells with other rows of bounds cannot stand beside each other in one file.
     what["bounds"] = [[b.name, b.kind, *b.assumptions] for b in bounds.registry().values()]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def to_dataset(cell: Cell, experiment: Experiment, depth: int) -> "xarray.Dataset":
+def pool_digest(pool: Dataset) -> str:
+    """Hash of the examples themselves: one name may stand for other data in another place."""
+    return files.digest(pool.x, pool.y, pool.num_classes)
+
+
+def to_dataset(cell: Cell, experiment: Experiment, depth: int, data: str = "") -> "xarray.Dataset":
     """One cell as a data set with a depth axis of length one.
 
-    Layers beyond this depth are NaN, up to the deepest of the sweep.
+    Layers beyond this depth are NaN, up to the deepest of the sweep. `data` is the hash of the
+    pool, see `fingerprint`.
     """
     import xarray
 
@@ -124,7 +138,7 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int) -> "xarray.Datase
             value, dims = value[None], ("depth", *dims)
         variables[name] = (dims, value, {"units": _UNITS.get(name, "1")})
     names = list(cell.bounds[0])
-    for part in ("value", "information", "std_error", "vacuous", "holds"):
+    for part in _PARTS:
         table = np.array([[np.asarray(getattr(b[k], part)) for k in names] for b in cell.bounds])
         key = f"bound_{part}"
         dims = ("depth", "checkpoint", "bound_name")
@@ -152,12 +166,16 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int) -> "xarray.Datase
             [" ".join(cell.bounds[0][k].assumptions) for k in names],
         ),
     }
-    attributes = provenance(experiment) | {"cells": fingerprint(experiment, depth)}
+    attributes = provenance(experiment, fingerprint(experiment, depth, data))
     return xarray.Dataset(variables, coords, attributes)
 
 
 def combine(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
-    """The cells of a sweep along depth; what they share is stored once."""
+    """The cells of a sweep along depth; what they share is stored once.
+
+    Each keeps its provenance; the attributes name a device, version or place of the data where
+    all agree, and all of them where they do not.
+    """
     import xarray
 
     together = xarray.concat(
@@ -169,8 +187,7 @@ def combine(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
         join="exact",
         combine_attrs="override",
     )
-    together.attrs["cells"] = " ".join(cell.attrs["cells"] for cell in cells)
-    return together
+    return together.assign_attrs(_together(cells))
 
 
 def evidence(dataset: "xarray.Dataset", depth: int) -> Evidence:
@@ -192,80 +209,16 @@ def evidence(dataset: "xarray.Dataset", depth: int) -> Evidence:
     return Evidence(**parts)
 
 
-def write(dataset: "xarray.Dataset", path: Path) -> None:
-    """Write a data set as netCDF, whole or not at all.
-
-    What a killed process left half-written beside it is removed, once it is a minute old.
-
-    Raises:
-        OSError: if the place cannot be written; nothing half-written is left there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
-    put(path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=compress))
-
-
-def check_writable(folder: Path) -> None:
-    """Find out before training whether results can be stored in a folder; it is made if need be.
-
-    Raises:
-        OSError: if not.
-    """
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"{folder}: cannot be written ({error.strerror}); choose another place with --out"
-        ) from error
-
-
-def put(path: Path, fill: Callable[[Path], object]) -> None:
-    """A file that is there whole or not at all: filled beside its place, then renamed into it.
-
-    What a killed process left half-written beside it is removed, once it is a minute old.
-
-    Args:
-        path: the file; one that is there already is replaced.
-        fill: writes to the path it is given, which has the same ending.
-
-    Raises:
-        OSError: if the place cannot be written; nothing half-written is left there.
-    """
-    for left in path.parent.glob(f".{path.name}.*.part*"):
-        if time.time() - left.stat().st_mtime > 60:
-            left.unlink(missing_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        with open(part, "wb"):
-            pass  # an unwritable place is named here, whatever library fills the file
-        fill(part)
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def read(path: Path) -> "xarray.Dataset":
     """A results file, checked.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is not a whole results file of this layout.
+        ValueError: if it is damaged, or not a whole results file of this layout.
     """
-    import xarray
-
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such results file; `ibjax run` writes one")
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf") as stored:
-            dataset = stored.load()
-    except Exception as error:
-        raise ValueError(f"{path}: not a whole netCDF file ({error}); run again") from error
+    dataset = files.read(path)
     if "ibjax_format" not in dataset.attrs:
         raise ValueError(f"{path}: not a results file of `ibjax run`; give one that it wrote")
     if dataset.attrs["ibjax_format"] != FORMAT:
@@ -273,35 +226,68 @@ def read(path: Path) -> "xarray.Dataset":
             f"{path}: written in layout {dataset.attrs['ibjax_format']}, this version reads "
             f"{FORMAT}; run again"
         )
-    missing = [k for k in (*_DIMS, "bound_value", "gap") if k not in dataset]
+    expected = {k: d if k in _SHARED else ("depth", *d) for k, d in _DIMS.items()}
+    expected |= {f"bound_{part}": ("depth", "checkpoint", "bound_name") for part in _PARTS}
+    expected |= {k: ("depth", "checkpoint") for k in ("gap", "gap_std_error")}
+    expected |= {k: ("bound_name",) for k in ("bound_name", "bound_kind", "bound_assumptions")}
+    expected["depth"] = ("depth",)
+    missing = [k for k in expected if k not in dataset.variables]
+    missing += [k for k in (*_attributes(), "cells") if k not in dataset.attrs]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; run again")
+    for name, dims in expected.items():
+        found = dataset[name]
+        if found.dims != dims or not found.size:
+            raise ValueError(
+                f"{path}: {name} has axes {dict(found.sizes)}, not {dims} of at least one place "
+                "each; run again"
+            )
+        if name not in _TEXT and found.dtype.kind not in "biuf":
+            raise ValueError(f"{path}: {name} holds {found.dtype}, not numbers; run again")
+    try:
+        config = json.loads(dataset.attrs["config"])
+        unknown = [f.name for f in fields(Experiment) if f.name not in config]
+        json.loads(dataset.attrs["provenance"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its configuration cannot be read ({error}); run again") from None
+    if unknown:
+        raise ValueError(f"{path}: its configuration lacks {', '.join(unknown)}; run again")
     return dataset
 
 
-def provenance(experiment: Experiment) -> dict[str, Any]:
-    """Attributes every results file carries: configuration, versions, device, seed, units."""
+def provenance(experiment: Experiment, cell: str) -> dict[str, Any]:
+    """Attributes every results file carries: configuration, versions, device, seed, units.
+
+    `provenance` says once more, a cell each, what can differ between the cells of one file.
+    """
+    made = environment()
+    about = {"cell": cell, "data_dir": experiment.data_dir}
+    about |= {k: made[k] for k in ("device", "versions")}
     return {
         "ibjax_format": FORMAT,
         "config": json.dumps(asdict(experiment), sort_keys=True),
-        **environment(),
+        **made,
         "seed": experiment.seed,
+        "provenance": json.dumps([about]),
+        "cells": cell,
     }
 
 
-def environment() -> dict[str, str]:
-    """What the numbers of any file were made with: versions, device, unit of information."""
-    import jax
-
-    device = jax.devices()[0]
-    packages = ("ibjax", "jax", "jaxlib", "flax", "optax", "numpy", "xarray")
+def _together(cells: "list[xarray.Dataset]") -> dict[str, Any]:
+    """The attributes of cells that were perhaps made in different places."""
+    about = [a for cell in cells for a in json.loads(cell.attrs["provenance"])]
+    config = json.loads(cells[0].attrs["config"])
+    config["depths"] = [int(d) for cell in cells for d in cell["depth"].values]
+    places = {a["data_dir"] for a in about}
+    config["data_dir"] = places.pop() if len(places) == 1 else None
     return {
-        "versions": json.dumps({name: version(name) for name in packages}),
-        "device": f"{device.platform}: {device.device_kind} x {jax.local_device_count()}",
-        "information_units": "nat",
+        **cells[0].attrs,
+        **{k: merged(about)[k] for k in ("device", "versions")},
+        "config": json.dumps(config, sort_keys=True),
+        "provenance": json.dumps(about),
+        "cells": " ".join(a["cell"] for a in about),
     }
 
 
-def version(package: str) -> str:
-    """Version of an installed package."""
-    return importlib.metadata.version(package)
+def _attributes() -> tuple[str, ...]:
+    return ("config", "device", "versions", "seed", "provenance")

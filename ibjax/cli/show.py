@@ -28,10 +28,13 @@ class Show:
 
 def execute(command: Show) -> None:
     """Read a results file and show it."""
-    from ibjax import report, results
+    from ibjax import files, report, results
 
     if command.picture is not None and command.picture.suffix not in PICTURES:
         raise ValueError(f"picture={command.picture} must end in {', '.join(PICTURES)}")
+    for name in ("table", "picture"):
+        if (place := getattr(command, name)) is not None:
+            files.check_apart(place, command.file, f"--{name}")
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:

@@ -5,12 +5,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax import arguments
-from ibjax.data import embedded, originals, splits, synthetic, tfds
+from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
+from ibjax.environment import pinned, seed_key
 from ibjax.interface import Dataset
 
 _SYNTHETIC_SIZE = 4000
@@ -65,12 +65,13 @@ def load(
         x, y = _cut(name, split, embedded.digits())
         num_classes = 10
     elif name == "two_gaussians":
-        drawn = [
-            synthetic.two_gaussians(
-                jax.random.key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
-            )
-            for seed in (0, 1)
-        ]
+        with pinned():
+            drawn = [
+                synthetic.two_gaussians(
+                    seed_key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
+                )
+                for seed in (0, 1)
+            ]
         parts = {s: (np.asarray(d.x), np.asarray(d.y)) for s, d in zip(("train", "test"), drawn)}
         x, y = _cut(name, split, parts)
         num_classes, truth = 2, drawn[0].truth
@@ -96,7 +97,7 @@ def _folder(name: str, data_dir: str | os.PathLike | None, download: bool) -> Pa
         folder = (
             originals.download(plain, root)
             if plain in originals.names()
-            else tfds.prepare_stock(name, root)
+            else preparing.prepare_stock(name, root)
         )
     if folder is None:
         _check_known(name, root)

@@ -1,8 +1,11 @@
 """The table of a sweep for documents (Markdown, LaTeX) and for programs (CSV, Parquet)."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ibjax import files
+from ibjax.environment import expanded
 from ibjax.report.summary import Summary, summarise
 from ibjax.report.table import cell
 
@@ -85,22 +88,24 @@ def write_table(dataset: "xarray.Dataset", path: Path, checkpoint: int = -1) -> 
         ImportError: Parquet without pyarrow.
         OSError: no such folder, or the file cannot be written.
     """
-    from ibjax import results
-
+    path = expanded(path)
     if path.suffix not in TABLES:
         raise ValueError(f"table={path} must end in {', '.join(TABLES)}")
     if not path.parent.is_dir():
         raise OSError(f"{path.parent}: no such folder for the table; make it or choose another")
     if path.suffix == ".parquet":
-        results.put(path, lambda part: _parquet(frame(dataset, checkpoint), part))
+        content = _parquet(frame(dataset, checkpoint))
     else:
         text = {".md": markdown, ".tex": latex, ".csv": csv}[path.suffix](dataset, checkpoint)
-        results.put(path, lambda part: part.write_text(text, encoding="utf-8"))
+        content = text.encode()
+    files.put(path, content)
 
 
-def _parquet(table: "pandas.DataFrame", path: Path) -> None:
+def _parquet(table: "pandas.DataFrame") -> bytes:
+    stream = io.BytesIO()
     try:
-        table.to_parquet(path, index=False)
+        table.to_parquet(stream, index=False)
+        return stream.getvalue()
     except ImportError as error:
         raise ImportError("Parquet needs pyarrow: pip install pyarrow, or choose .csv") from error
 

@@ -22,6 +22,8 @@ _NOTES = {
     "permutation": "minus its mean under permuted masks: zero-mean if independent, else low",
     "polynomial": "mean information by tables of little bias, the largest bias added, then the "
     "root; the error covers both",
+    "conservative": "plug-in of balanced masks, mean first and root last: not below the truth in "
+    "expectation, biased up near zero",
 }
 _POOLED = {
     None: f"plug-in information of one table, biased up near zero by about (m-1)/(2 k1 k2 n) nats, "
@@ -85,7 +87,7 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
     if not integer and checks.concrete(*data):
         integer = bool(jnp.all((data.values == 0) | (data.values == 1) | ~data.valid[..., None]))
     values = jnp.where(data.valid[..., None], data.values, 0)
-    dtype = jnp.dtype(int) if integer else jnp.result_type(float)
+    dtype = jnp.result_type(int if integer else float)
     return data._replace(values=values.astype(dtype)), high - low
 
 
@@ -142,6 +144,12 @@ def varies(data: Data) -> JaxArray:
     """Pairs whose bit took both values in the replicas in use, (k1, n); of others I is unknown."""
     ones = jnp.any((data.masks == 1) & data.valid, 1)
     return ones & jnp.any((data.masks == 0) & data.valid, 1) & data.legal
+
+
+def balanced(data: Data) -> JaxArray:
+    """Pairs each member of which trains in half of the replicas in use, (k1, n)."""
+    ones = jnp.sum((data.masks == 1) & data.valid, 1)
+    return 2 * ones == jnp.sum(data.valid, 1)
 
 
 def usable(data: Data) -> JaxArray:

@@ -14,7 +14,8 @@ truth in expectation (it is a Jensen-Shannon divergence, jointly convex, of unbi
 
 ``correction="polynomial"`` is the recommended estimate: mean information first, by tables whose
 bias is small for every law (`polynomial.table`); the largest bias they can have is added; the root
-comes last. The defaults below are the published form.
+comes last. ``"conservative"`` is the plug-in of balanced masks with the mean first and the root
+last, which is not below the truth in expectation. The defaults below are the published form.
 
 A pair whose mask bit is the same in all replicas tells nothing and is left out. Where more pairs
 are constant than fair coins leave, the bound is missing.
@@ -58,7 +59,8 @@ def f_cmi(
         num_classes: C.
         correction: None, "miller_madow", "jackknife" or "permutation", see
             `plugin.mutual_information`, where a root takes the positive part of each cell and
-            "permutation" only turns couples of complementary masks; or "polynomial", see above.
+            "permutation" only turns couples of complementary masks; or "polynomial" or
+            "conservative" (missing unless masks are balanced), see above.
         inversion: "sqrt", or "phi" for the never vacuous replacement of sqrt(2 I).
         valid: (k1, k2) replicas to use, the others diverged, or (k1, k2, n); all by default.
 
@@ -66,7 +68,7 @@ def f_cmi(
         `value` averages the roots over pairs, then supersamples; `information` is the mean
         information, unclamped; `std_error` is over supersamples (NaN for one). Supersamples with
         fewer than two valid replicas are left out; NaN if that leaves none.
-        With "polynomial" `value` is the root of the mean information, not below zero, plus the
+        With "polynomial", `value` is the root of the mean information, not below zero, plus the
         largest bias (of the letters seen and one more); `std_error` is the larger of the errors
         over supersamples and over masks (a jackknife that leaves out masks 2v and 2v + 1
         together), taken through the root with the bias on both sides: value less 1.96 errors is
@@ -131,7 +133,8 @@ def e_cmi(
     Args:
         losses: 0-1 losses, or real ones in [0, 1]; (k2, n, 2) for one supersample.
         masks: the column trained on, 0 or 1; (k2, n) where all supersamples share them.
-        correction: as in `f_cmi`; None or "polynomial" for real losses.
+        correction: as in `f_cmi`; "miller_madow", "jackknife" and "permutation" need 0-1
+            losses.
         pooled: one table for all pairs, supersamples and replicas: the information about U_J of
             a pair J drawn uniformly, J unseen. It bounds the gap of any algorithm; exchangeable
             examples (a symmetric algorithm) are needed for equalities alone, such as that with

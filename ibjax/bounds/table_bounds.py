@@ -1,9 +1,10 @@
 """From checked replicas to the value of a supersample bound: information, root, error.
 
 Two orders of averaging. The published one takes the root of each pair's information and then
-means, with a plug-in or a corrected information. "polynomial" takes the mean information first,
-adds the largest bias its tables can have, and takes the root last: roots of single pairs are
-biased by the noise of each, the root of a mean by that of the mean alone.
+means, with a plug-in or a corrected information. The other takes the mean information first and
+the root last: roots of single pairs are biased by the noise of each, the root of a mean by that
+of the mean alone. "polynomial" adds the largest bias its tables can have to the mean;
+"conservative" is the plug-in of balanced masks, whose mean is not below the truth.
 """
 
 from dataclasses import dataclass
@@ -14,21 +15,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, flips, invert, letters, plugin, polynomial, replica_tables
+from ibjax.bounds import (
+    checks,
+    flips,
+    invert,
+    jackknife,
+    letters,
+    plugin,
+    polynomial,
+    replica_tables,
+)
 from ibjax.bounds.replica_tables import Data
 from ibjax.interface import BoundValue
 from ibjax.typing import JaxArray
 
-CORRECTIONS = (*plugin.CORRECTIONS, "polynomial")
+MEAN_FIRST = ("polynomial", "conservative")
+CORRECTIONS = (*plugin.CORRECTIONS, *MEAN_FIRST)
 ROOTS = ("sqrt", "phi")
 
 _TRACED = 40
 """Most masks for which the tables of every split are held where the masks are not known yet."""
 
-_GROUPS = 30
-"""Most groups of masks that the jackknife leaves out in turn."""
-
-_Z = 1.959964
+Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -72,13 +80,13 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
     """
     checks.choice("inversion", rule.inversion, inversions)
     checks.choice("correction", rule.correction, CORRECTIONS)
-    if rule.pooled and rule.correction == "polynomial":
+    if rule.pooled and rule.correction in MEAN_FIRST:
         raise ValueError(
-            "correction='polynomial' is for one table a pair; a pooled table has little bias: "
-            "leave correction out"
+            f"correction={rule.correction!r} is for one table a pair; a pooled table has little "
+            "bias: leave correction out"
         )
     real = not jnp.issubdtype(data.values.dtype, jnp.integer)
-    if real and rule.correction not in (None, "polynomial"):
+    if real and rule.correction not in (None, *MEAN_FIRST):
         raise ValueError(
             f"correction={rule.correction!r} needs whole counts, but losses are real numbers; "
             "use 'polynomial', or integers for 0-1 losses"
@@ -87,9 +95,11 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
-    tables = _tables(rule, data, data.masks[None])
-    numbers = _polynomial(data, tables, rule) if tables else _plain(data, rule)
+    numbers = _numbers(data, _tables(rule, data, data.masks[None], data.valid[None]), rule)
     remarks = replica_tables.remarks(data)
+    if rule.correction == "conservative" and checks.concrete(*data):
+        if not bool(jnp.all(replica_tables.balanced(data))):
+            remarks += ("missing: a pair does not train in half of its masks",)
     text = replica_tables.note(rule.correction, rule.pooled)
     return checks.result(
         width * numbers.value,
@@ -103,36 +113,44 @@ def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     )
 
 
-def shuffled(rule: Rule, data: Data, masks: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """Values (for losses in [0, 1]) and information under other masks, (draws, k1, k2, n)."""
-    return _shuffled(data, masks, _tables(rule, data, masks), rule)
+def shuffled(
+    rule: Rule, data: Data, masks: JaxArray, valid: JaxArray | None = None
+) -> tuple[JaxArray, JaxArray]:
+    """Values (for losses in [0, 1]) and information under other masks, (draws, k1, k2, n).
+
+    Args:
+        rule: what is evaluated.
+        data: the values.
+        masks: of each draw.
+        valid: what to use in each draw; that of `data` unless given.
+    """
+    use = data.valid[None] if valid is None else valid
+    return _shuffled(data, masks, valid, _tables(rule, data, masks, use), rule)
 
 
 @partial(jax.jit, static_argnames="rule")
-def _shuffled(data: Data, masks: JaxArray, tables: polynomial.Lookup | None, rule: Rule):
-    def one(masks):
-        moved = data._replace(masks=masks)
-        numbers = _polynomial(moved, tables, rule) if tables else _plain(moved, rule)
+def _shuffled(data: Data, masks, valid, tables: polynomial.Lookup | None, rule: Rule):
+    def one(drawn):
+        masks, use = drawn
+        moved = data._replace(masks=masks, valid=data.valid if use is None else use)
+        numbers = _numbers(moved, tables, rule)
         return numbers.value, numbers.information
 
-    return jax.lax.map(one, masks)
+    return jax.lax.map(one, (masks, valid))
 
 
-def group_count(replicas: int) -> int:
-    """Groups of masks (2 v and 2 v + 1 together) that the jackknife leaves out in turn."""
-    return min((replicas + 1) // 2, _GROUPS)
+def _numbers(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers:
+    if rule.correction in MEAN_FIRST:
+        return _mean_first(data, tables, rule)
+    return _plain(data, rule)
 
 
-def _group(replicas: int) -> np.ndarray:
-    return (np.arange(replicas) // 2) % group_count(replicas)
-
-
-def _tables(rule: Rule, data: Data, masks: JaxArray) -> polynomial.Lookup | None:
+def _tables(rule: Rule, data: Data, masks: JaxArray, valid: JaxArray) -> polynomial.Lookup | None:
     """The tables of all splits of the replicas that occur, also with a group left out."""
     if rule.correction != "polynomial":
         return None
     replicas = data.masks.shape[1]
-    if not checks.concrete(masks, data.valid):
+    if not checks.concrete(masks, valid):
         if replicas > _TRACED:
             raise ValueError(
                 f"correction='polynomial' with {replicas} masks that are not known yet (under "
@@ -140,11 +158,14 @@ def _tables(rule: Rule, data: Data, masks: JaxArray) -> polynomial.Lookup | None
             )
         splits = {(a, b) for a in range(replicas + 1) for b in range(replicas + 1 - a)}
         return polynomial.lookup(splits, rule.size)
-    bits, use, group = np.asarray(masks), np.asarray(data.valid), _group(replicas)
-    splits: set[tuple[int, int]] = set()
+    bits, group = np.asarray(masks), jackknife.groups(replicas)
+    every = np.broadcast_to(np.asarray(valid), bits.shape)
     # Shuffling whole masks of replicas that are all in use changes no count.
-    for drawn in bits[:1] if use.all() else bits:
-        for left in (-1, *range(group_count(replicas))):
+    several = slice(None, 1) if every.all() else slice(None)
+    splits: set[tuple[int, int]] = set()
+    for drawn, use in zip(bits[several], every[several]):
+        # The error needs the splits with one group left out; the draws of a null have no error.
+        for left in (-1, *range(jackknife.count(replicas))) if len(bits) == 1 else (-1,):
             kept = use & (group != left)[None, :, None]
             sides = [np.sum(kept & (drawn == side), 1).ravel() for side in (0, 1)]
             splits |= set(zip(*(side.tolist() for side in sides)))
@@ -217,11 +238,16 @@ def _apply(rule: Rule, information: JaxArray, rate: JaxArray) -> JaxArray:
 
 
 @partial(jax.jit, static_argnames="rule")
-def _polynomial(data: Data, tables: polynomial.Lookup, rule: Rule) -> Numbers:
-    """Mean information of little bias with its allowance, root last, error of both."""
+def _mean_first(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers:
+    """Mean information with its allowance for bias, root last, error of both."""
 
     def by_supersample(data: Data) -> tuple[JaxArray, JaxArray, JaxArray]:
-        info, allowed = letters.polynomial_information(rule.alphabet, rule.size, data, tables)
+        if tables is None:
+            counted = letters.counts(rule.alphabet, rule.size, data)
+            info = jnp.mean(plugin.mutual_information(counted), 1)
+            allowed = jnp.zeros_like(info)
+        else:
+            info, allowed = letters.polynomial_information(rule.alphabet, rule.size, data, tables)
         wrong, trained = replica_tables.train_error(data)
         means = (replica_tables.pair_mean(data, each) for each in (info, allowed))
         return *means, wrong / jnp.maximum(trained, 1)
@@ -232,46 +258,29 @@ def _polynomial(data: Data, tables: polynomial.Lookup, rule: Rule) -> Numbers:
     allowance, _ = replica_tables.mean_and_error(allowed, use)
     rate, rate_over = replica_tables.mean_and_error(rates, use)
     replicas = data.masks.shape[1]
-    groups, group = group_count(replicas), jnp.asarray(_group(replicas))
+    group = jnp.asarray(jackknife.groups(replicas))
 
     def without(g):
         kept = data._replace(valid=data.valid & (group != g)[None, :, None])
         left, _, rates = by_supersample(kept)
         return left, rates
 
-    deleted = jax.lax.map(without, jnp.arange(groups))
+    deleted = jax.lax.map(without, jnp.arange(jackknife.count(replicas)))
     shared = jnp.all(data.masks == data.masks[:1])
-    spread = _larger(over_supersamples, _jackknife(deleted[0], use, shared))
+    spread = jackknife.larger(over_supersamples, jackknife.error(deleted[0], use, shared))
     value = _apply(rule, mean_plus := jnp.maximum(mean, 0.0) + allowance, rate)
-    low = _apply(rule, jnp.maximum(mean, 0.0) - allowance - _Z * spread, rate)
-    high = _apply(rule, jnp.maximum(mean_plus, mean + allowance + _Z * spread), rate)
-    error = jnp.maximum(value - low, high - value) / _Z
+    low = _apply(rule, jnp.maximum(mean, 0.0) - allowance - Z * spread, rate)
+    high = _apply(rule, jnp.maximum(mean_plus, mean + allowance + Z * spread), rate)
+    error = jnp.maximum(value - low, high - value) / Z
     if rule.inversion in ROOTS:
         rate = jnp.zeros_like(rate)
     else:
-        moved = _larger(rate_over, _jackknife(deleted[1], use, shared))
+        moved = jackknife.larger(rate_over, jackknife.error(deleted[1], use, shared))
         ends = (jnp.maximum(rate - moved, 0.0), jnp.minimum(rate + moved, 1.0))
         changes = [jnp.abs(_apply(rule, mean_plus, end) - value) for end in ends]
         error += jnp.maximum(*changes)
-    fair = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
-    return Numbers(fair * value, fair * mean, fair * error, rate, allowance)
-
-
-def _larger(a: JaxArray, b: JaxArray) -> JaxArray:
-    """The larger of two errors; the other where one is unknown."""
-    return jnp.where(jnp.isnan(a), b, jnp.where(jnp.isnan(b), a, jnp.maximum(a, b)))
-
-
-def _jackknife(left: JaxArray, use: JaxArray, shared: JaxArray) -> JaxArray:
-    """Error over the masks from values with each group left out, (groups, k1).
-
-    Groups of different supersamples are independent, unless all have the same masks.
-    """
-    groups, units = left.shape[0], jnp.sum(use)
-    if groups < 2:
-        return jnp.full((), jnp.nan, left.dtype)
-    left = jnp.where(use, left, 0.0)
-    apart = jnp.sum((left - left.mean(0)) ** 2) / units**2
-    means = jnp.sum(left, 1) / units
-    together = jnp.sum((means - means.mean()) ** 2)
-    return jnp.sqrt((groups - 1) / groups * jnp.where(shared, together, apart))
+    fit = replica_tables.fair(data)
+    if tables is None:
+        fit &= jnp.all(replica_tables.balanced(data))
+    known = jnp.where(fit, 1.0, jnp.nan)
+    return Numbers(known * value, known * mean, known * error, rate, allowance)

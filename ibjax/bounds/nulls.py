@@ -44,10 +44,6 @@ class Null(NamedTuple):
     information: JaxArray
     information_spread: JaxArray
 
-    def above(self, value: Any) -> JaxArray:
-        """Whether a value lies more than two spreads above the mean; False where one is NaN."""
-        return jnp.asarray(value) > self.mean + 2 * self.spread
-
 
 def null(
     bound: Callable[..., BoundValue],
@@ -123,21 +119,30 @@ def summary(value: JaxArray, information: JaxArray) -> Null:
     )
 
 
-def verdict(value: Any, found: Null, masks: int) -> str:
-    """A value beside its null, in words.
+def above(value: BoundValue, found: Null) -> bool:
+    """Whether the information lies more than two standard deviations above its null.
+
+    The information and not the bound: an inversion also sees the training error, which dealing
+    the masks changes, and a root widens the smallest numbers. False where a number is missing.
+    """
+    info, mean, spread = (
+        float(x) for x in (value.information, found.information, found.information_spread)
+    )
+    return info > mean + 2 * spread
+
+
+def verdict(value: BoundValue, found: Null, masks: int) -> str:
+    """A bound beside its null, in words.
 
     Args:
-        value: of the bound.
+        value: the bound.
         found: its null.
         masks: k2, the number of masks of a supersample.
 
     Returns:
-        "no memory seen with 30 masks" where the value is not two spreads above the mean of its
-        null, "above its null" where it is, and "no null" where one of them is missing.
+        "no memory seen with 30 masks" where the bound is not `above` its null, "above its null"
+        where it is, and "no null" where one of them is missing.
     """
-    numbers = (float(value), float(found.mean), float(found.spread))
-    if not all(math.isfinite(number) for number in numbers):
+    if not (bool(value.holds) and math.isfinite(float(found.mean))):
         return "no null"
-    if bool(found.above(value)):
-        return "above its null"
-    return f"no memory seen with {masks} masks"
+    return "above its null" if above(value, found) else f"no memory seen with {masks} masks"

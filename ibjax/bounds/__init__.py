@@ -34,6 +34,7 @@ from ibjax.bounds.divergences import f_information as f_information
 from ibjax.bounds.evidence import at as at
 from ibjax.bounds.evidence import gap as gap
 from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
+from ibjax.bounds.examples import remembered as remembered
 from ibjax.bounds.examplewise import depth_examples as depth_examples
 from ibjax.bounds.fast_rates import binary_js as binary_js
 from ibjax.bounds.fast_rates import fast_rate as fast_rate
@@ -56,8 +57,11 @@ from ibjax.bounds.membership import k_ghost as k_ghost
 from ibjax.bounds.membership import log_likelihood_ratios as log_likelihood_ratios
 from ibjax.bounds.membership import membership_information as membership_information
 from ibjax.bounds.membership import stepwise_information as stepwise_information
+from ibjax.bounds.membership_matrix import from_membership as from_membership
 from ibjax.bounds.noisy_sgd import noisy_sgd_information as noisy_sgd_information
 from ibjax.bounds.noisy_sgd import sample_information as sample_information
+from ibjax.bounds.nulls import null as null
+from ibjax.bounds.nulls import verdict as verdict
 from ibjax.bounds.pac_bayes import free_energy as free_energy
 from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_divergence
 from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence
@@ -79,6 +83,8 @@ from ibjax.bounds.supersample import e_cmi as e_cmi
 from ibjax.bounds.supersample import f_cmi as f_cmi
 from ibjax.bounds.supersample import ld_cmi as ld_cmi
 from ibjax.bounds.supersample import single_loss as single_loss
+from ibjax.bounds.supersample_limits import cmi_limit as cmi_limit
+from ibjax.bounds.supersample_limits import masks_needed as masks_needed
 from ibjax.bounds.total_variation import algorithmic_transport as algorithmic_transport
 from ibjax.bounds.total_variation import depth_tv as depth_tv
 from ibjax.bounds.total_variation import variation_from_information as variation_from_information

@@ -110,19 +110,29 @@ def is_classes(array: Any) -> bool:
     return bool(jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool)
 
 
-def in_double(function: Callable[..., Any], *arrays: Any, dtype: Any) -> Any:
+def grain(*values: Any) -> float:
+    """The relative rounding of the coarsest floating type that the values were given in."""
+    types = [v.dtype if hasattr(v, "dtype") else np.asarray(v).dtype for v in values]
+    found = [float(jnp.finfo(t).eps) for t in types if jnp.issubdtype(t, jnp.floating)]
+    return max([float(np.finfo(float).eps), *found])
+
+
+def in_double(
+    function: Callable[..., Any], *arrays: Any, dtype: Any, given: tuple[Any, ...] = ()
+) -> Any:
     """A function of arrays, evaluated in float64 whatever the flag where they are known now.
 
     Args:
         function: of the arrays; its result is a pytree of arrays.
         *arrays: floating arrays; pytrees of them too.
         dtype: floating type of the numbers in the result.
+        given: what else the function holds; traced, it keeps everything as it is.
     """
 
     def cast(v):
         return v.astype(dtype) if jnp.issubdtype(v.dtype, jnp.floating) else v
 
-    if not concrete(*arrays):
+    if not concrete(*arrays, *given):
         typed = jax.tree.map(lambda v: jnp.asarray(v, dtype), arrays)
         return function(*typed)
     with jax.enable_x64(True):

@@ -21,6 +21,7 @@ _DETERMINED = 0.9
 
 @jax.jit
 def atoms(a: JaxArray, b: JaxArray):
+    """The estimator with atoms of two variables of classes."""
     n = a.shape[0]
     in_a, in_b = places(a), places(b)
     counts = [digamma(sizes(v)) for v in (in_a, in_b, joint_places(in_a, in_b))]
@@ -31,6 +32,7 @@ def atoms(a: JaxArray, b: JaxArray):
 
 @partial(jax.jit, static_argnums=(2, 3))
 def ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
+    """Ross's estimator."""
     wanted, size, inside, radius = _class_counts(x, labels, k, rows)
     kept = size > 1
     number = jnp.sum(kept).astype(x.dtype)
@@ -41,6 +43,7 @@ def ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
 
 @partial(jax.jit, static_argnums=(2, 3))
 def classes(x: JaxArray, labels: JaxArray, k: int, rows: int):
+    """The estimator with atoms of a continuous variable and classes."""
     n = x.shape[0]
     wanted, size, inside, radius = _class_counts(x, labels, k, rows)
     kept, atom = size > 1, radius == 0
@@ -93,6 +96,7 @@ def _told_apart(labels: JaxArray, kept: JaxArray, radius: JaxArray) -> JaxArray:
 
 @partial(jax.jit, static_argnums=(2, 3))
 def mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
+    """The estimator with atoms of two variables of numbers."""
     n = x.shape[0]
 
     def one(i):
@@ -114,6 +118,7 @@ def mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
 
 
 def ross_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
+    """Ross's estimator on the host."""
     x, labels, several = _kept(x, labels)
     if not several:
         return missing()
@@ -123,6 +128,7 @@ def ross_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
 
 
 def classes_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
+    """`classes` on the host."""
     varied = bool((x != x[:1]).any())
     x, labels, several = _kept(x, labels)
     if not several:
@@ -138,6 +144,7 @@ def classes_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
 
 
 def mixed_by_tree(x: np.ndarray, y: np.ndarray, k: int):
+    """`mixed` on the host."""
     neighbours, nx, ny, _ = atom_counts(x, y, k)
     value, error = _digammas(math.log(len(x)), neighbours, nx, ny)
     varied = (x != x[:1]).any() and (y != y[:1]).any()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from ibjax.arguments import concrete, in_double
+from ibjax.arguments import concrete, grain, in_double
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.exact import canonical_correlations, information_of, known_correlations
@@ -86,18 +86,12 @@ def _estimate(x: Array, y: Array, ranks: bool, corrected: bool, name: str) -> Es
     both = pair(x, y, "standardise")
     n, dx = both.x.shape
     dy = both.y.shape[1]
-    # samples of a known function carry the rounding of their own type, not that of this program
-    grain = max(float(jnp.finfo(jnp.dtype(t)).eps) for t in (_grain(x), _grain(y)))
-    fit = partial(_fit, ranks=ranks, known=concrete(both.x, both.y), grain=grain)
+    known = concrete(both.x, both.y)
+    fit = partial(_fit, ranks=ranks, known=known, grain=grain(x, y))
     value, error, ok = in_double(fit, both.x, both.y, dtype=both.dtype)
     if corrected and n > dx + dy + 1:
         value = value - _bias(n, dx, dy)
     return estimate((value, error, ok), both.dtype, both.sound, "unknown", name, REASON)
-
-
-def _grain(v: Array) -> type:
-    dtype = v.dtype if hasattr(v, "dtype") else np.asarray(v).dtype
-    return dtype if jnp.issubdtype(dtype, jnp.floating) else np.float64
 
 
 @partial(jax.jit, static_argnames=("ranks", "known", "grain"))
@@ -113,8 +107,10 @@ def _fit(x: JaxArray, y: JaxArray, *, ranks: bool, known: bool, grain: float):
     scores = scores / jnp.where(spread > 0, spread, 1.0)
     cov = jnp.matmul(scores.T, scores, precision=jax.lax.Precision.HIGHEST) / n
     cov = jnp.where(constant, jnp.eye(d, dtype=cov.dtype), cov)
-    rho = (known_correlations if known else canonical_correlations)(cov, dx)
-    value = information_of(rho, rounding(cov.dtype, d) + (100 * grain) ** 2)
+    # products of samples are rounded in the type of this program, their residuals in their own
+    noise = rounding(float(jnp.finfo(cov.dtype).eps), d) + 16 * d * grain**2
+    rho = (known_correlations if known else canonical_correlations)(cov, dx, noise)
+    value = information_of(rho, noise)
     error = jnp.sqrt(jnp.sum(rho**2) / n)
     ok = ~constant & jnp.isfinite(value) & (n > d + 1) & (jnp.max(coincide) <= _COINCIDENCE)
     return value, error, ok

@@ -84,9 +84,13 @@ def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
     Raises:
         ValueError: for a matrix that is not square.
     """
-    law, dtype = covariance("cov", cov)
-    constant = 0.5 * law.shape[0] * math.log(2 * math.pi * math.e)
-    value = in_double(lambda c: constant + 0.5 * log_determinant(c), law, dtype=dtype)
+    law = covariance("cov", cov)
+    constant = 0.5 * law.matrix.shape[0] * math.log(2 * math.pi * math.e)
+
+    def entropy(c: JaxArray) -> JaxArray:
+        return constant + 0.5 * log_determinant(c, law.noise)
+
+    value = in_double(entropy, law.matrix, dtype=law.dtype)
     return _exact(value, "gaussian_entropy", "the covariance is singular")
 
 

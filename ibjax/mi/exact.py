@@ -9,7 +9,7 @@ from jax.scipy.special import xlogy
 
 from ibjax.arguments import concrete, floating, in_double, whole
 from ibjax.interface import Estimate
-from ibjax.mi.laws import covariance, pseudo_inverse, relative, rounding, table, whitener
+from ibjax.mi.laws import covariance, pseudo_inverse, relative, table, whitener
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -63,11 +63,12 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
         >>> round(float(gaussian([[1.0, 0.5], [0.5, 1.0]], dim_x=1).value), 6)
         0.143841
     """
-    law, dtype = covariance("cov", cov)
-    if not 0 < whole("dim_x", dim_x) < law.shape[0]:
-        raise ValueError(f"dim_x={dim_x} must lie between 1 and {law.shape[0] - 1}")
-    information = _known_information if concrete(law) else _traced_information
-    value = in_double(partial(information, dim_x=dim_x), law, dtype=dtype)
+    law = covariance("cov", cov)
+    d = law.matrix.shape[0]
+    if not 0 < whole("dim_x", dim_x) < d:
+        raise ValueError(f"dim_x={dim_x} must lie between 1 and {d - 1}")
+    information = partial(_information, dim_x=dim_x, known=concrete(cov), noise=law.noise)
+    value = in_double(information, law.matrix, dtype=law.dtype)
     reason = "one vector determines part of the other: the information is infinite"
     ok = jnp.isfinite(value)
     return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian", reason)
@@ -79,54 +80,48 @@ def _table_information(p: JaxArray) -> JaxArray:
     return jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(column, column))
 
 
-def known_correlations(cov: JaxArray, dim_x: int) -> JaxArray:
-    """Canonical correlations of a covariance whose blocks may be singular; 0 for what is missing."""
-    half = whitener(cov[:dim_x, :dim_x]).T @ cov[:dim_x, dim_x:] @ whitener(cov[dim_x:, dim_x:])
-    return jnp.minimum(jnp.linalg.svd(half, compute_uv=False), 1.0)
+def known_correlations(cov: JaxArray, dim_x: int, noise: float) -> JaxArray:
+    """Canonical correlations where blocks may be singular; 0 for what does not vary."""
+    a, b = whitener(cov[:dim_x, :dim_x], noise), whitener(cov[dim_x:, dim_x:], noise)
+    whitened = a.T @ cov[:dim_x, dim_x:] @ b
+    return jnp.minimum(jnp.linalg.svd(whitened, compute_uv=False), 1.0)
 
 
-def canonical_correlations(cov: JaxArray, dim_x: int) -> JaxArray:
+def canonical_correlations(cov: JaxArray, dim_x: int, noise: float) -> JaxArray:
     """Canonical correlations by triangular factors, which may be traced and differentiated.
 
     NaN where a block is singular up to rounding.
     """
     corr, _ = relative(cov)
-    a, b = _factor(corr[:dim_x, :dim_x]), _factor(corr[dim_x:, dim_x:])
+    a, b = factor(corr[:dim_x, :dim_x], noise), factor(corr[dim_x:, dim_x:], noise)
     whitened = jnp.linalg.solve(a, corr[:dim_x, dim_x:])
     whitened = jnp.linalg.solve(b, whitened.T)
     return jnp.minimum(jnp.linalg.svd(whitened, compute_uv=False), 1.0)
 
 
-def information_of(rho: JaxArray, noise: JaxArray | float) -> JaxArray:
-    """Gaussian information of canonical correlations; infinite where 1 - rho^2 is noise."""
-    left = (1 - rho) * (1 + rho)
-    return jnp.where(
-        jnp.any(left <= noise),
-        jnp.inf,
-        -0.5 * jnp.sum(jnp.log1p(-(jnp.where(left <= noise, 0.0, rho) ** 2))),
-    )
+def information_of(rho: JaxArray, noise: float) -> JaxArray:
+    """Gaussian information of canonical correlations; infinite where 1 - rho^2 is rounding."""
+    determined = (1 - rho) * (1 + rho) <= noise
+    safe = jnp.where(determined, 0.0, rho)
+    return jnp.where(jnp.any(determined), jnp.inf, -0.5 * jnp.sum(jnp.log1p(-(safe**2))))
 
 
-def log_determinant(cov: JaxArray) -> JaxArray:
+def log_determinant(cov: JaxArray, noise: float) -> JaxArray:
     """Of a positive definite matrix; NaN for others, and for those singular up to rounding."""
     corr, size = relative(cov)
-    return 2 * jnp.sum(jnp.log(size)) + 2 * jnp.sum(jnp.log(jnp.diagonal(_factor(corr))))
+    return 2 * jnp.sum(jnp.log(size)) + 2 * jnp.sum(jnp.log(jnp.diagonal(factor(corr, noise))))
 
 
-def _factor(corr: JaxArray) -> JaxArray:
+def factor(corr: JaxArray, noise: float) -> JaxArray:
+    """Cholesky factor of a matrix with a diagonal of 1; NaN where singular up to rounding."""
     root = jnp.linalg.cholesky(corr)
-    sound = jnp.min(jnp.diagonal(root)) ** 2 > rounding(corr.dtype, corr.shape[0])
-    return jnp.where(sound, root, jnp.nan)
+    return jnp.where(jnp.min(jnp.diagonal(root)) ** 2 > noise, root, jnp.nan)
 
 
-@partial(jax.jit, static_argnames="dim_x")
-def _known_information(cov: JaxArray, dim_x: int) -> JaxArray:
-    return information_of(known_correlations(cov, dim_x), rounding(cov.dtype, cov.shape[0]))
-
-
-@partial(jax.jit, static_argnames="dim_x")
-def _traced_information(cov: JaxArray, dim_x: int) -> JaxArray:
-    return information_of(canonical_correlations(cov, dim_x), rounding(cov.dtype, cov.shape[0]))
+@partial(jax.jit, static_argnames=("dim_x", "known", "noise"))
+def _information(cov: JaxArray, *, dim_x: int, known: bool, noise: float) -> JaxArray:
+    correlations = known_correlations if known else canonical_correlations
+    return information_of(correlations(cov, dim_x, noise), noise)
 
 
 def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Estimate:
@@ -145,32 +140,27 @@ def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Es
     Raises:
         ValueError: for a matrix that is not square or has no room for Z.
     """
-    law, dtype = covariance("cov", cov)
+    law = covariance("cov", cov)
+    d, known, noise = law.matrix.shape[0], concrete(cov), law.noise
     both = whole("dim_x", dim_x) + whole("dim_y", dim_y)
-    if both >= law.shape[0]:
-        raise ValueError(
-            f"dim_x={dim_x} and dim_y={dim_y} take all of {law.shape[0]}; leave some to Z"
-        )
+    if both >= d:
+        raise ValueError(f"dim_x={dim_x} and dim_y={dim_y} take all of {d}; leave some to Z")
 
     def information(cov: JaxArray) -> JaxArray:
-        cross = cov[:both, both:]
-        if concrete(law):
-            given = cov[:both, :both] - cross @ pseudo_inverse(cov[both:, both:]) @ cross.T
-            return _known_information(_clean(given, cov[:both, :both]), dim_x)
-        given = cov[:both, :both] - cross @ jnp.linalg.solve(cov[both:, both:], cross.T)
-        return _traced_information(given, dim_x)
+        own, cross, given = cov[:both, :both], cov[:both, both:], cov[both:, both:]
+        if known:
+            left = own - cross @ pseudo_inverse(given, noise) @ cross.T
+            # coordinates that Z determines up to rounding have nothing left to vary
+            varies = jnp.diagonal(left) > noise * jnp.diagonal(own)
+            left = jnp.where(varies[:, None] & varies, left, 0.0)
+        else:
+            left = own - cross @ jnp.linalg.solve(given, cross.T)
+        return _information(left, dim_x=dim_x, known=known, noise=noise)
 
-    value = in_double(information, law, dtype=dtype)
+    value = in_double(information, law.matrix, dtype=law.dtype)
     reason = "a variable is determined by the others"
     zero = jnp.zeros_like(value)
     return Estimate(value, zero, jnp.isfinite(value), "none", "gaussian_conditional", reason)
-
-
-def _clean(given: JaxArray, before: JaxArray) -> JaxArray:
-    """A conditional covariance without coordinates that Z determines up to rounding."""
-    left, full = jnp.diagonal(given), jnp.diagonal(before)
-    varies = left > rounding(given.dtype, len(given)) * full
-    return jnp.where(varies[:, None] & varies, given, 0.0)
 
 
 def gaussian_mixture(

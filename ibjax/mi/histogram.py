@@ -88,7 +88,7 @@ def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False
         it are choices made here.
     """
     types = [v.dtype if hasattr(v, "dtype") else np.asarray(v).dtype for v in (x, y)]
-    if not all(jnp.issubdtype(t, jnp.integer) or t == bool for t in types):
+    if not all(jnp.issubdtype(t, jnp.integer) or t == np.dtype(bool) for t in types):
         raise ValueError(f"x and y have dtypes {types[0]} and {types[1]}; give integer classes")
     a, b = codes("x", x), codes("y", y)
     if a.shape != b.shape:

@@ -1,12 +1,13 @@
 """Known laws as arguments: tables of probabilities or counts, and covariances."""
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import concrete, floating, host, precision
+from ibjax.arguments import concrete, floating, grain, host, precision
 from ibjax.typing import Array, JaxArray
 
 
@@ -29,8 +30,22 @@ def table(name: str, value: Any, axes: int | None = None) -> tuple[Array, Any]:
     return p / p.sum(), precision(value)
 
 
-def covariance(name: str, value: Any) -> tuple[Array, Any]:
-    """A square matrix, in float64 on the host where it is known now, and its precision.
+class Covariance(NamedTuple):
+    """A covariance as functions of it take it.
+
+    Attributes:
+        matrix: (d, d), in float64 on the host where it is known now.
+        dtype: floating type of a result.
+        noise: relative eigenvalues up to this are rounding, of the type it was given in.
+    """
+
+    matrix: Array
+    dtype: Any
+    noise: float
+
+
+def covariance(name: str, value: Any) -> Covariance:
+    """A square matrix as a covariance.
 
     Raises:
         ValueError: for another shape, or where it cannot be a covariance.
@@ -40,7 +55,7 @@ def covariance(name: str, value: Any) -> tuple[Array, Any]:
     if cov.ndim != 2 or cov.shape[0] != cov.shape[1] or cov.shape[0] < 1:
         raise ValueError(f"{name} has shape {cov.shape}; it must be square")
     if not known:
-        return cov, cov.dtype
+        return Covariance(cov, cov.dtype, rounding(grain(cov), cov.shape[0]))
     cov = cov.astype(float)
     if not np.isfinite(cov).all():
         raise ValueError(f"{name} holds NaN or infinite values; give a covariance")
@@ -50,7 +65,7 @@ def covariance(name: str, value: Any) -> tuple[Array, Any]:
         raise ValueError(f"{name} is not symmetric; give a covariance")
     if np.linalg.eigvalsh((relative + relative.T) / 2).min() < -1e-6 * len(cov):
         raise ValueError(f"{name} has a negative eigenvalue; give a covariance")
-    return cov, precision(value)
+    return Covariance(cov, precision(value), rounding(grain(value), len(cov)))
 
 
 def _check_axes(name: str, shape: tuple[int, ...], axes: int | None) -> None:
@@ -59,9 +74,9 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: int | None) -> None:
         raise ValueError(f"{name} has shape {shape}; it must be a table ({letters})")
 
 
-def rounding(dtype: Any, dim: int) -> float:
+def rounding(eps: float, dim: int) -> float:
     """What is nothing but rounding in sums of products of `dim` relative coordinates."""
-    return 50 * dim * float(jnp.finfo(dtype).eps)
+    return 50 * dim * eps
 
 
 def relative(cov: JaxArray) -> tuple[JaxArray, JaxArray]:
@@ -71,20 +86,20 @@ def relative(cov: JaxArray) -> tuple[JaxArray, JaxArray]:
     return cov / safe[:, None] / safe, size
 
 
-def whitener(cov: JaxArray) -> JaxArray:
+def whitener(cov: JaxArray, noise: float) -> JaxArray:
     """W with W' cov W the identity on what varies; columns of zeros for directions that do not.
 
     Differentiable nowhere where eigenvalues coincide: for covariances that are known now.
     """
     corr, size = relative(cov)
     square, basis = jnp.linalg.eigh((corr + corr.T) / 2)
-    varies = square > rounding(cov.dtype, cov.shape[0]) * jnp.maximum(jnp.max(square), 0.0)
+    varies = square > noise * jnp.maximum(jnp.max(square), 0.0)
     scaled = basis * jnp.where(varies, 1 / jnp.sqrt(jnp.where(varies, square, 1.0)), 0.0)
     return scaled / jnp.where(size > 0, size, 1.0)[:, None]
 
 
-@jax.jit
-def pseudo_inverse(cov: JaxArray) -> JaxArray:
+@partial(jax.jit, static_argnames="noise")
+def pseudo_inverse(cov: JaxArray, noise: float) -> JaxArray:
     """Inverse on what varies, zero elsewhere."""
-    w = whitener(cov)
+    w = whitener(cov, noise)
     return w @ w.T

@@ -94,7 +94,7 @@ def estimators() -> tuple[Estimator, ...]:
             "continuous",
             "unknown",
             "",
-            "plug-in over 10 bins of equal mass a coordinate: cutting lowers it, counting raises it",
+            "plug-in over 10 bins of equal mass each: cutting lowers it, counting raises it",
         ),
         Estimator(
             "sliced",

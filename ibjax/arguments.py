@@ -124,7 +124,7 @@ def in_double(
 
     Args:
         function: of the arrays; its result is a pytree of arrays.
-        *arrays: floating arrays; pytrees of them too.
+        *arrays: arrays, or nested lists of numbers.
         dtype: floating type of the numbers in the result.
         given: what else the function holds; traced, it keeps everything as it is.
     """
@@ -133,10 +133,9 @@ def in_double(
         return v.astype(dtype) if jnp.issubdtype(v.dtype, jnp.floating) else v
 
     if not concrete(*arrays, *given):
-        typed = jax.tree.map(lambda v: jnp.asarray(v, dtype), arrays)
-        return function(*typed)
+        return function(*(jnp.asarray(v, dtype) for v in arrays))
     with jax.enable_x64(True):
-        double = jax.tree.map(lambda v: jnp.asarray(np.asarray(v), jnp.float64), arrays)
+        double = [jnp.asarray(np.asarray(v), jnp.float64) for v in arrays]
         return jax.tree.map(cast, function(*double))
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.typing import JaxArray
+from ibjax.typing import Array, JaxArray
 
 
 def concrete(*values: Any) -> bool:
@@ -85,8 +85,8 @@ def host(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def codes(name: str, value: Any) -> JaxArray:
-    """Classes, (n,), numbered from 0 in the order of their names.
+def codes(name: str, value: Any) -> Array:
+    """Classes, (n,), numbered from 0 in the order of their names; in NumPy where known now.
 
     Names of any integer type are compared whole, before they could wrap to fewer bits. Traced
     names stay as they are.
@@ -102,7 +102,7 @@ def codes(name: str, value: Any) -> JaxArray:
         raise ValueError(f"{name} has dtype {array.dtype}; give integer classes")
     if not known:
         return array.astype(jnp.int32) if array.dtype == bool else jnp.asarray(array)
-    return jnp.asarray(np.unique(array, return_inverse=True)[1].reshape(-1).astype(np.int32))
+    return np.unique(array, return_inverse=True)[1].reshape(-1).astype(np.int32)
 
 
 def is_classes(array: Any) -> bool:

@@ -1,7 +1,7 @@
 """Put bounds against every family of exactly solved models, and against the adversary."""
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -141,7 +141,8 @@ def falsify(
     seed = jax.random.key_data(jax.random.key(0) if key is None else key)
     state = [int(v) for v in np.asarray(seed).ravel()]
     every = families()
-    facing = {row.name: _facing(row, every) for row in chosen}
+    names = _names(every)
+    facing = {row.name: _facing(row, every, names) for row in chosen}
     records: dict[str, list[_Record]] = {row.name: [] for row in chosen}
     for index, family in enumerate(every.values()):
         against = [row for row in chosen if family.name in facing[row.name]]
@@ -177,24 +178,31 @@ class _Record:
     violations: int = 0
     tables: Tables | None = None
     ratios: np.ndarray | None = None
+    top: float = -1.0
+    at: tuple[float, float] = (np.nan, np.nan)
 
-    @property
-    def top(self) -> float:
-        """The largest ratio so far; below 0 where nothing was answered."""
-        if self.ratios is None or np.isnan(self.ratios).all():
-            return -1.0
-        return float(np.nanmax(self.ratios))
+    def evaluate(self, tables: Tables) -> feeding.Scores:
+        """Scores of a batch, counted; the worst model of all is remembered."""
+        fields = self.family.solve(tables)
+        (found,) = feeding.answers([self.row.function], self.family, fields)
+        return self.count(fields, found)
 
-    def evaluate(self, fields: dict[str, Any]) -> np.ndarray:
-        """Ratios of a batch."""
-        found = feeding.answer(self.row.function, self.family, fields, self.row.static)
+    def count(self, fields: dict[str, Any], found: feeding.Answer) -> feeding.Scores:
+        """Scores of a batch whose bounds are known, counted."""
         self.kind = found.kind
-        return feeding.ratio(*truth_of(self.row, fields, found.value))
+        scores = feeding.compare(*truth_of(self.row, fields, found.value))
+        said = ~np.isnan(scores.ratio)
+        self.tried += int(said.sum())
+        self.violations += int(np.sum(scores.ratio > 1))
+        if said.any():
+            i = int(np.nanargmax(scores.ratio))
+            if scores.ratio[i] > self.top:
+                self.top = float(scores.ratio[i])
+                self.at = float(scores.truth[i]), float(scores.value[i])
+        return scores
 
     def keep(self, tables: Tables, ratios: np.ndarray) -> None:
-        """Count a batch and remember its worst models."""
-        self.tried += int(np.sum(~np.isnan(ratios)))
-        self.violations += int(np.sum(ratios > 1))
+        """Remember the worst models of all batches so far."""
         if self.tables is not None and self.ratios is not None:
             tables = {k: np.concatenate([v, self.tables[k]]) for k, v in tables.items()}
             ratios = np.concatenate([ratios, self.ratios])
@@ -203,7 +211,7 @@ class _Record:
 
 def _random(
     rng: np.random.Generator, family: Family, against: list[Row], models: int
-) -> Iterator[_Record]:
+) -> list[_Record]:
     """Draw and solve the models of a family once, for all rows."""
     records = [_Record(row, family) for row in against]
     left = max(1, round(models * family.share))
@@ -211,26 +219,23 @@ def _random(
         count = min(left, CHUNK)
         tables = family.draw(rng, count)
         fields = family.solve(tables)
-        for record in records:
-            record.keep(tables, record.evaluate(fields))
+        found = feeding.answers([row.function for row in against], family, fields)
+        for record, value in zip(records, found):
+            record.keep(tables, record.count(fields, value).ratio)
         left -= count
-    yield from records
+    return records
 
 
 def _search(rng: np.random.Generator, record: _Record, steps: int) -> None:
     """Let the adversary go on from the worst random models of a family."""
     if record.tables is None or record.ratios is None:
         return
-
-    def evaluate(tables: Tables) -> np.ndarray:
-        return record.evaluate(record.family.solve(tables))
-
     # Slow families get fewer steps, as they get fewer models.
     steps = max(1, round(steps * max(record.family.share, 0.2)))
-    found = climb(rng, record.tables, record.ratios, evaluate, steps)
-    record.tables, record.ratios = found.tables, found.ratios
-    record.tried += found.tried
-    record.violations += found.violations
+    start = record.tables, record.ratios
+    record.tables, record.ratios = climb(
+        rng, *start, lambda tables: record.evaluate(tables).ratio, steps
+    )
 
 
 def _verdict(row: Row, records: list[_Record]) -> Verdict:
@@ -239,13 +244,10 @@ def _verdict(row: Row, records: list[_Record]) -> Verdict:
     assert best.tables is not None
     model = take(best.tables, slice(0, 1))
     fields = best.family.solve(model)
-    found = feeding.answer(row.function, best.family, fields, row.static)
-    truth, value = (np.asarray(v, float) for v in truth_of(row, fields, found.value))
-    at = _worst_entry(truth[0], value[0])
     return Verdict(
         name=row.name,
         kind=best.kind,
-        theorem=row.theorem and best.kind not in ("diagnostic",),
+        theorem=row.theorem and best.kind != "diagnostic",
         truth=row.truth,
         models=sum(r.tried for r in records),
         violations=sum(r.violations for r in records),
@@ -253,18 +255,10 @@ def _verdict(row: Row, records: list[_Record]) -> Verdict:
         family=best.family.name,
         model={k: v[0] for k, v in model.items()},
         fields=dict(best.family.facts) | {k: v[0] for k, v in fields.items()},
-        value=float(at[1]),
-        target=float(at[0]),
+        value=best.at[1],
+        target=best.at[0],
         note=row.note,
     )
-
-
-def _worst_entry(truth: np.ndarray, value: np.ndarray) -> tuple[float, float]:
-    """The pair of numbers, among those of one model, that comes closest to a violation."""
-    truth, value = np.broadcast_arrays(truth, value)
-    pairs = zip(truth.ravel(), value.ravel())
-    each = [(t, v) for t, v in pairs if not np.isnan(v)]
-    return max(each, key=lambda p: feeding.ratio(np.array([p[0]]), np.array([p[1]]))[0])
 
 
 def _chosen(function: Any, truth: str) -> list[Row]:
@@ -274,7 +268,7 @@ def _chosen(function: Any, truth: str) -> list[Row]:
         return list(known.values())
     if callable(function):
         name = getattr(function, "__name__", type(function).__name__)
-        return [Row(name, function, truth, static=None)]
+        return [Row(name, function, truth)]
     names = [function] if isinstance(function, str) else list(function)
     if not names:
         raise ValueError("function names no bound; give at least one, or None for all")
@@ -286,11 +280,15 @@ def _chosen(function: Any, truth: str) -> list[Row]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def _facing(row: Row, every: dict[str, Family]) -> list[str]:
-    """Families that have all a row needs."""
-    needed, _ = feeding.wants(row.function)
+def _names(every: dict[str, Family]) -> dict[str, set[str]]:
+    """What each family knows, by name."""
     rng = np.random.default_rng(0)
-    names = {k: {*f.facts, *f.solve(f.draw(rng, 1))} for k, f in every.items()}
+    return {k: {*f.facts, *f.solve(f.draw(rng, 1))} for k, f in every.items()}
+
+
+def _facing(row: Row, every: dict[str, Family], names: dict[str, set[str]]) -> list[str]:
+    """Families that have all a row needs."""
+    needed = feeding.wants(row.function).needed
     unknown = [n for n in needed if not any(n in known for known in names.values())]
     if unknown:
         listed = ", ".join(sorted(set().union(*names.values())))

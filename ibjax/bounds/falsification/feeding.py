@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +28,12 @@ class Wants(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a bound says: one row a model, NaN where it says nothing; and of what kind it is."""
+    """What a bound says of a batch of models.
+
+    Attributes:
+        value: one row a model, NaN where it says nothing.
+        kind: what it calls itself: its kind, "upper" for information, "claim" for a number.
+    """
 
     value: np.ndarray
     kind: str
@@ -53,102 +58,115 @@ def wants(function: Callable[..., Any]) -> Wants:
     )
 
 
-def answer(
-    function: Callable[..., Any],
-    family: Family,
-    fields: Mapping[str, Array],
-    static: Collection[str] | None = None,
-) -> Answer:
-    """The bound of every model of a batch.
+def answers(
+    functions: Sequence[Callable[..., Any]], family: Family, fields: Mapping[str, Array]
+) -> list[Answer]:
+    """What bounds say of every model of a batch.
 
-    The function is compiled for a batch; one that JAX cannot trace is called model by model with
-    plain numbers.
+    They are compiled into one program for a batch; a function that JAX cannot trace is called
+    model by model with plain numbers.
 
     Args:
-        function: called with names alone; a `BoundValue`, an `Estimate`, a number or an array.
-        family: whose facts are given to it too.
+        functions: called with names alone, each gives a `BoundValue`, an `Estimate`, a number or
+            an array.
+        family: whose facts are given to them too.
         fields: exact quantities, models first.
-        static: names among the numbers of `facts` that must be known when tracing; all by default.
     """
-    needed, optional = wants(function)
-    arrays = {k: np.asarray(fields[k]) for k in (*needed, *optional) if k in fields}
-    facts = {k: family.facts[k] for k in (*needed, *optional) if k in family.facts}
     count = len(next(iter(fields.values())))
-    if static is not None:
-        moving = [k for k in facts if k not in static and isinstance(facts[k], (int, float))]
-        arrays |= {k: np.full(count, facts.pop(k)) for k in moving}
+    asked = [set().union(*wants(f)) for f in functions]
+    names = set().union(*asked) & set(fields)
+    arrays = {k: np.asarray(fields[k]) for k in sorted(names)}
     with jax.enable_x64(True):
         try:
-            return _compiled(function, arrays, facts, count)
+            return _compiled(tuple(functions), tuple(family.facts.items()), arrays, count)
         except (TypeError, jax.errors.JAXTypeError):
-            return _one_by_one(function, arrays, facts, count)
+            if len(functions) > 1:
+                raise
+            each = [_read(_alone(functions[0], family, fields, i)) for i in range(count)]
+            return [Answer(np.stack([a.value for a in each]), each[0].kind)]
 
 
-def _compiled(function, arrays: dict[str, np.ndarray], facts: dict[str, Any], count: int) -> Answer:
-    simple = {k: v for k, v in facts.items() if not isinstance(v, np.ndarray)}
-    tables = tuple((k, tuple(v.tolist())) for k, v in facts.items() if k not in simple)
-    call = _batched(function, tuple(sorted(simple.items())), tables, BLOCK)
-    found, kind = [], "claim"
+def _alone(
+    function: Callable[..., Any], family: Family, fields: Mapping[str, Array], i: int
+) -> Any:
+    """What a bound returns for one model, called with plain numbers and arrays."""
+    asked = {*wants(function).needed, *wants(function).optional}
+    own = {k: np.asarray(v, float)[i] for k, v in fields.items() if k in asked}
+    return function(**{k: v for k, v in family.facts.items() if k in asked}, **own)
+
+
+def _compiled(functions, facts, arrays: dict[str, np.ndarray], count: int) -> list[Answer]:
+    call = _batched(functions, facts, BLOCK)
+    found: list[list[Answer]] = [[] for _ in functions]
     for start in range(0, count, BLOCK):
         part = {k: v[start : start + BLOCK] for k, v in arrays.items()}
         size = min(BLOCK, count - start)
         part = {k: np.concatenate([v, v[:1].repeat(BLOCK - size, 0)]) for k, v in part.items()}
-        value, kind = _read(call(part))
-        found.append(value[:size])
-    return Answer(np.concatenate(found), kind)
+        for kept, value in zip(found, call(part)):
+            read = _read(value)
+            kept.append(Answer(read.value[:size], read.kind))
+    return [Answer(np.concatenate([a.value for a in kept]), kept[0].kind) for kept in found]
 
 
 @functools.lru_cache(maxsize=512)
-def _batched(function, simple, tables, size):
-    known = dict(simple) | {k: np.array(v) for k, v in tables}
+def _batched(functions, facts, size):
+    known = dict(facts)
 
     def one(arrays):
-        found = function(**arrays, **known)
-        return found if isinstance(found, (BoundValue, Estimate)) else jnp.asarray(found)
+        said = []
+        for function in functions:
+            names = {*wants(function).needed, *wants(function).optional}
+            given = {k: v for k, v in (known | arrays).items() if k in names}
+            found = function(**given)
+            plain = not isinstance(found, (BoundValue, Estimate))
+            said.append(jnp.asarray(found) if plain else found)
+        return said
 
     return jax.jit(jax.vmap(one, axis_size=size))
 
 
-def _one_by_one(function, arrays, facts, count: int) -> Answer:
-    found, kinds = [], []
-    for i in range(count):
-        one = {k: v[i] if v.ndim > 1 else v[i].item() for k, v in arrays.items()}
-        value, kind = _read(function(**one, **facts))
-        found.append(value)
-        kinds.append(kind)
-    return Answer(np.stack(found), kinds[0])
-
-
-def _read(found: Any) -> tuple[np.ndarray, str]:
+def _read(found: Any) -> Answer:
     """Value and kind of what a bound returns; NaN where it does not hold."""
     if isinstance(found, BoundValue):
         holds = np.asarray(found.holds)
-        return np.where(holds, np.asarray(found.value, float), np.nan), found.kind
+        return Answer(np.where(holds, np.asarray(found.value, float), np.nan), found.kind)
     if isinstance(found, Estimate):
         ok = np.asarray(found.ok) | np.isposinf(np.asarray(found.value))
-        return np.where(ok, np.asarray(found.value, float), np.nan), "upper"
+        return Answer(np.where(ok, np.asarray(found.value, float), np.nan), "upper")
     try:
-        return np.asarray(found, float), "claim"
+        return Answer(np.asarray(found, float), "claim")
     except (TypeError, ValueError):
         raise ValueError(
             f"the function returns {type(found).__name__}; give a number or a BoundValue"
         ) from None
 
 
-def ratio(truth: Array, value: Array) -> np.ndarray:
-    """Truth over bound, above 1 exactly where the truth exceeds it by more than rounding.
+class Scores(NamedTuple):
+    """Truth against bound, one number a model: of several of a model the worst.
 
-    Several truths or values of a model count by the worst; NaN where the bound says nothing.
+    Attributes:
+        ratio: truth / bound, above 1 exactly where the truth exceeds the bound by more than
+            rounding; NaN where the bound says nothing.
+        truth: what must not be exceeded.
+        value: the bound.
     """
+
+    ratio: np.ndarray
+    truth: np.ndarray
+    value: np.ndarray
+
+
+def compare(truth: Array, value: Array) -> Scores:
+    """Scores of a batch; both are one row a model, of one number or several."""
     truth, value = np.asarray(truth, float), np.asarray(value, float)
     truth = truth.reshape(*truth.shape, *(1,) * (value.ndim - truth.ndim))
     value = value.reshape(*value.shape, *(1,) * (truth.ndim - value.ndim))
+    truth, value = np.broadcast_arrays(truth, value)
     over = np.maximum(truth - ROUNDING, 0.0)
-    positive = value > 0
-    with np.errstate(invalid="ignore"):
-        found = np.where(positive, over / np.where(positive, value, 1.0), np.inf)
+    found = np.where(value > 0, over / np.where(value > 0, value, 1.0), np.inf)
     found = np.where((over == 0) & (value >= -ROUNDING), 0.0, found)
-    found = np.where(np.isnan(value) | np.isnan(truth), np.nan, found)
-    axes = tuple(range(1, found.ndim))
-    lost = np.isnan(found).all(axes)
-    return np.where(lost, np.nan, np.max(np.where(np.isnan(found), -np.inf, found), axes))
+    found = np.where(np.isnan(value) | np.isnan(truth), -np.inf, found)
+    flat = [a.reshape(len(a), -1) for a in (found, truth, value)]
+    place = np.argmax(flat[0], -1)[:, None]
+    ratio, at, bound = (np.take_along_axis(a, place, -1)[:, 0] for a in flat)
+    return Scores(np.where(np.isneginf(ratio), np.nan, ratio), at, bound)

@@ -126,7 +126,7 @@ def _family(batching: str, n: int, b: int) -> Family:
         "dim": 1,
     }
     if batching == "disjoint":
-        facts |= {"batches": np.array([0, 1]), "num_batches": n // b}
+        facts |= {"batches": (0, 1), "num_batches": n // b}
     if np.max([scheme.first, scheme.second]) <= 1 and batching != "poisson":
         facts["distinct_batch_size"] = b
 

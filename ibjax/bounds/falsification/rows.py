@@ -20,7 +20,6 @@ class Row(NamedTuple):
         truth: what it must not fall below: "gap" (signed), "size" (the gap's absolute value), or
             the name of another exact quantity.
         theorem: whether it is proved. A published form that is known to fail is not.
-        static: arguments that must be known when tracing; None for all numbers of a family.
         only: facts a family must have besides, each with the values that will do.
         compare: in place of `truth`, from (fields, value) to (truth, value).
         note: one line for people.
@@ -30,7 +29,6 @@ class Row(NamedTuple):
     function: Callable[..., Any]
     truth: str = "size"
     theorem: bool = True
-    static: tuple[str, ...] | None = ()
     only: Mapping[str, tuple[Any, ...]] = {}
     compare: Callable[[Mapping[str, Array], np.ndarray], tuple[Array, Array]] | None = None
     note: str = ""

@@ -12,8 +12,6 @@ from ibjax.bounds.path import path_membership
 from ibjax.bounds.profile import information_profile
 from ibjax.bounds.supersample import e_cmi, f_cmi, ld_cmi, single_loss
 
-STATIC = ("num_classes", "candidates")
-
 
 def _steinke(mask_information, n):
     return steinke_zakynthinou(known(mask_information), n)
@@ -165,18 +163,18 @@ ROWS = (
     Row("binary_js_free", _js_free, "gap"),
     Row("interpolation", _interpolation, "test_error"),
     Row("interpolation_free", _interpolation_free, "test_error"),
-    Row("f_cmi", _f_cmi("sqrt"), static=STATIC),
-    Row("f_cmi_phi", _f_cmi("phi"), static=STATIC),
+    Row("f_cmi", _f_cmi("sqrt")),
+    Row("f_cmi_phi", _f_cmi("phi")),
     *(
         Row(_name(base, options), _tables(bound, **options), _signed(options))
         for base, bound, options in _REPLICAS
     ),
-    Row("per_class", _per_class, "class_gap", static=STATIC, compare=_size_of_classes),
+    Row("per_class", _per_class, "class_gap", compare=_size_of_classes),
     Row("information_profile", _profile),
     Row("leave_one_out", _left_out("sqrt")),
     Row("leave_one_out_interpolation", _left_out("interpolation"), "test_error"),
-    Row("k_ghost", _ghost, static=STATIC),
-    Row("path_membership", _membership, static=STATIC),
+    Row("k_ghost", _ghost),
+    Row("path_membership", _membership),
     Row("path_membership_phi", _membership_phi, only={"candidates": (2,)}),
     Row(
         "path_membership_pair",
@@ -184,7 +182,7 @@ ROWS = (
         "gap",
         only={"candidates": (2,), "binary_loss": (True,)},
     ),
-    Row("path_membership_kl", _membership_kl, "gap", static=STATIC),
+    Row("path_membership_kl", _membership_kl, "gap"),
     Row(
         "single_loss_published",
         _tables(single_loss, centred=False),

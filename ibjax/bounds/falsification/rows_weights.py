@@ -113,7 +113,7 @@ ROWS = (
     Row("xu_raginsky", _xu_raginsky),
     Row("individual", _individual),
     Row("individual_cumulant", _cumulant, "gap"),
-    Row("random_subset", _random_subset, static=("n",)),
+    Row("random_subset", _random_subset),
     Row("path_prior", _path_prior),
     Row("path_prior_kl", _path_prior_kl, "gap"),
     Row("absolute_gap", _absolute, "absolute_gap"),
@@ -134,5 +134,5 @@ ROWS = (
     Row("thermodynamic_kl", _thermodynamic_kl, "gap"),
     Row("free_energy", _free_energy),
     Row("free_energy_kl", _free_energy_kl, "gap"),
-    Row("two_stage", _two_stage, "gap", static=("n_cover", "n_train", "vc_dimension")),
+    Row("two_stage", _two_stage, "gap"),
 )

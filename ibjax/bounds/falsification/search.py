@@ -1,7 +1,6 @@
 """An adversary: random local search over the tables of a family for the largest truth / bound."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,22 +14,6 @@ ENOUGH = 10.0
 
 FURTHEST = 45.0
 """Logits stay within this; e^-45 is as good as zero."""
-
-
-class Found(NamedTuple):
-    """Where a search ended.
-
-    Attributes:
-        tables: of all walkers, worst model first.
-        ratios: truth / bound of each.
-        tried: models whose bound was evaluated.
-        violations: how many of these broke the bound.
-    """
-
-    tables: Tables
-    ratios: np.ndarray
-    tried: int
-    violations: int
 
 
 def take(tables: Tables, index: np.ndarray | slice) -> Tables:
@@ -50,7 +33,7 @@ def climb(
     ratios: np.ndarray,
     evaluate: Callable[[Tables], np.ndarray],
     steps: int,
-) -> Found:
+) -> tuple[Tables, np.ndarray]:
     """Change models at random and keep what raises their ratio.
 
     A step moves one coordinate, some of them or a whole table of each walker, by an amount drawn
@@ -63,15 +46,15 @@ def climb(
         ratios: of these.
         evaluate: ``tables -> ratios``.
         steps: how often each walker is changed.
+
+    Returns:
+        The tables of all walkers, worst model first, and their ratios.
     """
     # Walkers without an answer are below all others, whose ratios may be zero.
     current = np.where(np.isnan(ratios), -1.0, ratios)
-    tried = violations = 0
     for step in range(steps):
         moved = _changed(rng, tables)
         there = evaluate(moved)
-        tried += int(np.sum(~np.isnan(there)))
-        violations += int(np.sum(there > 1))
         better = there > current
         current = np.where(better, there, current)
         tables = {
@@ -85,8 +68,7 @@ def climb(
             half = len(order) // 2
             order[len(order) - half :] = order[:half]
             tables, current = take(tables, order), current[order]
-    tables, current = worst(tables, current, len(current))
-    return Found(tables, current, tried, violations)
+    return worst(tables, current, len(current))
 
 
 def _changed(rng: np.random.Generator, tables: Tables) -> Tables:

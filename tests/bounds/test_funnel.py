@@ -23,9 +23,9 @@ def test_the_smallest_layer_after_the_mean_over_weights(x64):
     best = bounds.funnel(distances, norms, 2.0, loss_range=0.9)
     assert best.value == pytest.approx(0.8) and best.kind == "estimate"
     assert not bool(best.vacuous)
-    assert bounds.funnel(distances[0], norms[0]).kind == "certificate"
+    assert bounds.funnel(distances[:1], norms[:1], law=[1.0]).kind == "certificate"
     with pytest.raises(ValueError, match="distances"):
-        bounds.funnel([0.1, 0.2], [1.0, 1.0])
+        bounds.funnel([[0.1, 0.2]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="norms"):
         bounds.tail_lipschitz([-1.0])
 

@@ -1,21 +1,25 @@
 """Rows of layered networks: contraction, transport between layers, Gibbs posteriors."""
 
-import jax
 import jax.numpy as jnp
 
-from ibjax.bounds.classic import individual
-from ibjax.bounds.examplewise import depth_examples, label_deviation
+from ibjax.bounds import (
+    depth,
+    depth_examples,
+    depth_tv,
+    funnel,
+    funnel_layers,
+    gibbs,
+    individual,
+    label_deviation,
+    last_layer,
+    variation_from_information,
+)
 from ibjax.bounds.falsification.rows import Row, coefficient, known
-from ibjax.bounds.funnel import funnel, funnel_layers
-from ibjax.bounds.hierarchical import gibbs
-from ibjax.bounds.last_layer import last_layer
-from ibjax.bounds.layered import depth
-from ibjax.bounds.total_variation import depth_tv, variation_from_information
 
 
 def _labels(information, etas, n, sigma, label_information):
     return depth(
-        known(information), coefficient(etas), n, sigma, label_information=label_information
+        known(information), coefficient(etas), n, sigma, label_information=known(label_information)
     )
 
 
@@ -25,7 +29,7 @@ def _singles(information_i, label_information_i, etas, n, sigma):
         coefficient(etas),
         n,
         sigma,
-        label_information=jnp.sum(label_information_i),
+        label_information=known(jnp.sum(label_information_i)),
     )
 
 
@@ -35,7 +39,7 @@ def _classes(information, etas, n, sigma, num_classes):
 
 def _deviation(information_i, etas, n, sigma, label_deviation):
     total = known(jnp.sum(information_i))
-    return depth(total, coefficient(etas), n, sigma, label_deviation=label_deviation)
+    return depth(total, coefficient(etas), n, sigma, label_deviation=known(label_deviation))
 
 
 def _every_label_term(
@@ -46,9 +50,9 @@ def _every_label_term(
         coefficient(etas),
         n,
         sigma,
-        label_information=label_information,
+        label_information=known(label_information),
         num_classes=num_classes,
-        label_deviation=label_deviation,
+        label_deviation=known(label_deviation),
         loss_range=loss_range,
     )
 
@@ -58,7 +62,9 @@ def _published(information, etas, n, sigma):
 
 
 def _examples(label_information_i, input_information_i, etas, sigma):
-    return depth_examples(label_information_i, input_information_i, coefficient(etas), sigma)
+    return depth_examples(
+        known(label_information_i), known(input_information_i), coefficient(etas), sigma
+    )
 
 
 def _tv(label_variation, input_variation, etas_tv, loss_range):
@@ -83,19 +89,19 @@ def _layers(layer_information_i, sigma):
 
 
 def _funnel(weight_law, weight_distances):
-    norms = jnp.ones(weight_distances.shape[-1] - 1)
-    each = jax.vmap(lambda far: funnel(far, norms).value)(weight_distances)
-    return jnp.sum(weight_law * each)
+    norms = jnp.ones((weight_distances.shape[0], weight_distances.shape[1] - 1))
+    return funnel(weight_distances, norms, law=weight_law)
 
 
 def _funnel_layers(weight_law, weight_distances):
-    norms = jnp.ones(weight_distances.shape[-1] - 1)
-    each = jax.vmap(lambda far: funnel_layers(far, norms).value)(weight_distances)
-    return weight_law @ each
+    norms = jnp.ones((weight_distances.shape[0], weight_distances.shape[1] - 1))
+    return funnel_layers(weight_distances, norms, law=weight_law)
 
 
 def _last_layer(head_information, hidden_information, n, sigma):
-    return last_layer(known(head_information), n, sigma, hidden_information=hidden_information)
+    return last_layer(
+        known(head_information), n, sigma, hidden_information=known(hidden_information)
+    )
 
 
 def _last_layer_published(head_information, n, sigma):
@@ -108,7 +114,7 @@ def _gibbs(inverse_temperature, n, sigma):
 
 def _gibbs_layers(inverse_temperature, n, sigma, etas, label_information):
     return gibbs(
-        inverse_temperature, n, sigma, coefficient(etas), label_information=label_information
+        inverse_temperature, n, sigma, coefficient(etas), label_information=known(label_information)
     )
 
 
@@ -125,8 +131,8 @@ ROWS = (
     Row("depth_tv_information", _tv_information),
     Row("layer_divergence", _layers, note="the divergence of each layer by itself"),
     Row("label_deviation", _label_deviation, "label_deviation"),
-    Row("funnel", _funnel, only=_LAYERED, note="layer of the least bound, for each hypothesis"),
-    Row("funnel_layers", _funnel_layers, only=_LAYERED, note="every layer"),
+    Row("funnel", _funnel, only=_LAYERED),
+    Row("funnel_layers", _funnel_layers, only=_LAYERED),
     Row("last_layer", _last_layer),
     Row("gibbs", _gibbs),
     Row("gibbs_layers", _gibbs_layers),

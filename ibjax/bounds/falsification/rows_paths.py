@@ -2,12 +2,18 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds.classic import individual, xu_raginsky
-from ibjax.bounds.decayed import decayed_information
-from ibjax.bounds.disjoint import wang_gao_calmon
+from ibjax.bounds import (
+    decayed_information,
+    individual,
+    li_luo_qiao,
+    negrea,
+    noisy_sgd_information,
+    null_gradient,
+    sample_information,
+    wang_gao_calmon,
+    xu_raginsky,
+)
 from ibjax.bounds.falsification.rows import Row
-from ibjax.bounds.noisy_sgd import noisy_sgd_information, sample_information
-from ibjax.bounds.trajectory import li_luo_qiao, negrea, null_gradient
 
 
 def _path(form: str):

@@ -2,15 +2,23 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds.by_class import per_class
-from ibjax.bounds.divergences import f_information
+from ibjax.bounds import (
+    binary_js,
+    e_cmi,
+    f_cmi,
+    f_information,
+    fast_rate,
+    information_profile,
+    interpolation,
+    k_ghost,
+    ld_cmi,
+    leave_one_out,
+    path_membership,
+    per_class,
+    single_loss,
+    steinke_zakynthinou,
+)
 from ibjax.bounds.falsification.rows import Row, known
-from ibjax.bounds.fast_rates import binary_js, fast_rate, interpolation, steinke_zakynthinou
-from ibjax.bounds.leave_one_out import leave_one_out
-from ibjax.bounds.membership import k_ghost
-from ibjax.bounds.path import path_membership
-from ibjax.bounds.profile import information_profile
-from ibjax.bounds.supersample import e_cmi, f_cmi, ld_cmi, single_loss
 
 
 def _steinke(mask_information, n):
@@ -107,21 +115,26 @@ def _ghost(candidate_information, candidates):
 
 
 def _membership(candidate_information, candidates):
-    return path_membership(candidate_information[None], candidates=candidates, form="sqrt")
+    return path_membership(known(candidate_information), candidates=candidates, form="sqrt")
 
 
 def _membership_kl(candidate_information, candidates, train_error):
     return path_membership(
-        candidate_information[None], candidates=candidates, form="kl", train_error=train_error
+        candidate_information[None],
+        candidates=candidates,
+        form="kl",
+        train_error=known(train_error),
     )
 
 
 def _membership_phi(candidate_information):
-    return path_membership(candidate_information[None], form="phi")
+    return path_membership(known(candidate_information), form="phi")
 
 
 def _membership_pair(candidate_information, train_error):
-    return path_membership(candidate_information[None], form="pair", train_error=train_error)
+    return path_membership(
+        known(candidate_information), form="pair", train_error=known(train_error)
+    )
 
 
 _FORMS = ("mutual", "mutual_tv", "chi2", "hellinger", "tv", "js")

@@ -3,16 +3,24 @@
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds.classic import individual, random_subset, xu_raginsky
-from ibjax.bounds.compressed import rate_distortion, sliced_weights
-from ibjax.bounds.cumulants import individual_cumulant
-from ibjax.bounds.deviations import absolute_gap, deviation_probability
+from ibjax.bounds import (
+    absolute_gap,
+    algorithmic_transport,
+    deviation_probability,
+    finite_weights,
+    free_energy,
+    individual,
+    individual_cumulant,
+    pac_bayes_kl,
+    path_prior,
+    random_subset,
+    rate_distortion,
+    sliced_weights,
+    thermodynamic,
+    two_stage,
+    xu_raginsky,
+)
 from ibjax.bounds.falsification.rows import Row, known
-from ibjax.bounds.hierarchical import finite_weights
-from ibjax.bounds.pac_bayes import free_energy, pac_bayes_kl, thermodynamic
-from ibjax.bounds.path import path_prior
-from ibjax.bounds.total_variation import algorithmic_transport
-from ibjax.bounds.two_stage import two_stage
 
 DELTA = 0.1
 
@@ -41,11 +49,11 @@ def _random_subset(conditional_information_i, n, sigma):
 
 
 def _path_prior(conditional_information_i, sigma):
-    return path_prior(jnp.mean(conditional_information_i)[None], sigma=sigma)
+    return path_prior(known(jnp.mean(conditional_information_i)), sigma=sigma)
 
 
 def _path_prior_kl(conditional_information_i, train_error):
-    return path_prior(jnp.mean(conditional_information_i)[None], train_error=train_error)
+    return path_prior(known(jnp.mean(conditional_information_i)), train_error=known(train_error))
 
 
 def _absolute(information, n, sigma):
@@ -53,12 +61,14 @@ def _absolute(information, n, sigma):
 
 
 def _deviation(deviations, information, n, sigma):
-    each = [deviation_probability(deviations[i], information, n, sigma) for i in range(3)]
+    each = [
+        deviation_probability(deviations[i], known(information), n, sigma).value for i in range(3)
+    ]
     return jnp.stack(each)
 
 
 def _rate_distortion(hidden_information, n, sigma, distortion):
-    return rate_distortion(known(hidden_information), n, sigma, distortion)
+    return rate_distortion(known(hidden_information), n, sigma, known(distortion))
 
 
 def _sliced(hidden_information, n, sigma, subspace_distance, lipschitz):
@@ -72,11 +82,11 @@ def _transport(transport_costs, lipschitz):
 
 
 def _pac_bayes(train_error, information, n):
-    return pac_bayes_kl(train_error, known(information), n)
+    return pac_bayes_kl(known(train_error), known(information), n)
 
 
 def _pac_bayes_delta(sample_train_error, sample_divergence, n):
-    return pac_bayes_kl(sample_train_error, known(sample_divergence), n, delta=DELTA)
+    return pac_bayes_kl(known(sample_train_error), known(sample_divergence), n, delta=DELTA)
 
 
 def _how_often(fields, value):

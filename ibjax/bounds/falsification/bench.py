@@ -29,7 +29,8 @@ class Verdict:
     Attributes:
         name: of the bound.
         kind: what its values call themselves: certificate, estimate or diagnostic; "upper" for a
-            bound on information, "claim" for a plain number.
+            bound on information, "claim" for a plain number. A published form that is known to
+            fail, or whose premise no model has, is a diagnostic whatever it calls itself.
         theorem: whether it claims to hold, so that a violation is an error: not for a diagnostic.
         truth: what it must not fall below.
         models: models for which it gave a number, those of the search included.
@@ -246,7 +247,7 @@ def _verdict(row: Row, records: list[_Record]) -> Verdict:
     fields = best.family.solve(model)
     return Verdict(
         name=row.name,
-        kind=best.kind,
+        kind=best.kind if row.theorem else "diagnostic",
         theorem=row.theorem and best.kind != "diagnostic",
         truth=row.truth,
         models=sum(r.tried for r in records),

@@ -120,7 +120,7 @@ def _membership(candidate_information, candidates):
 
 def _membership_kl(candidate_information, candidates, train_error):
     return path_membership(
-        candidate_information[None],
+        known(candidate_information),
         candidates=candidates,
         form="kl",
         train_error=known(train_error),

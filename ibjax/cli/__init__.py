@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ibjax.cli import bounds, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import bounds, falsify, limits, listing, mi, plane, reproduce, run, show
 
 
 class Command(NamedTuple):
     """The options of a command, and what it does with them."""
 
     options: type
-    execute: Callable[[Any], None]
+    execute: Callable[[Any], int | None]
 
 
 COMMANDS = {
@@ -22,6 +22,7 @@ COMMANDS = {
     "show": Command(show.Show, show.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
+    "falsify": Command(falsify.Falsify, falsify.execute),
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
     "plane": Command(plane.PlaneOptions, plane.execute),
@@ -30,24 +31,23 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0 only on success.
+    """Run one command; the exit status is 0 only on success, 1 where a command says so.
 
     A mistake of the user's ends in one line on standard error that says what to change, and
     status 2; an interruption in status 130.
     """
     try:
         execute, options = _parse(sys.argv[1:] if argv is None else argv)
-        execute(options)
+        return execute(options) or 0
     except (ValueError, OSError, ImportError) as error:
         print(f"ibjax: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ibjax: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
         return 130
-    return 0
 
 
-def _parse(words: list[str]) -> tuple[Callable[[Any], None], Any]:
+def _parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
     """What to do, with its options."""
     if words[:1] == ["reproduce"]:
         return reproduce.execute, _options(reproduce.parsers(), words[1:], "ibjax reproduce")

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import jax
@@ -37,11 +37,11 @@ class Verdict:
         violations: how many of these exceed it by more than rounding.
         ratio: largest truth / bound; above 1 exactly if there was a violation.
         family: of the model that attains it.
-        model: the unconstrained tables of that model, see `family.Tables`.
-        fields: all exact quantities of that model, and what its family has in common.
         value: the bound there.
         target: the truth there.
         note: one line for people.
+        model: the unconstrained tables of that model, see `family.Tables`.
+        fields: all exact quantities of that model, and what its family has in common.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Verdict:
     violations: int
     ratio: float
     family: str
-    model: dict[str, np.ndarray]
-    fields: dict[str, Any]
     value: float
     target: float
     note: str = ""
+    model: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    fields: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def broken(self) -> bool:
@@ -275,9 +275,11 @@ def _chosen(function: Any, truth: str) -> list[Row]:
         raise ValueError("function names no bound; give at least one, or None for all")
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, 3)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise ValueError(f"{name!r} is no bound; {hint}choose among {', '.join(known)}")
+            near = difflib.get_close_matches(str(name), known, 3) or list(known)[:3]
+            raise ValueError(
+                f"{name!r} is no bound of the bench; did you mean {' or '.join(near)}? "
+                "bounds.falsification.rows() lists all"
+            )
     return [known[name] for name in dict.fromkeys(names)]
 
 

@@ -8,7 +8,7 @@ import warnings
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0 only on success.
+    """Run one command; the exit status is 0 only on success, 1 where a command says so.
 
     A mistake of the user's ends in one line on standard error that says what to change, and
     status 2; an interruption in status 130; anything unforeseen in one line that says where to
@@ -32,8 +32,9 @@ def main(argv: list[str] | None = None) -> int:
                 return 0
             from ibjax.cli import commands
 
-            commands.execute(words)
+            status = commands.execute(words)
             sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
         kept = words[:1] in (["run"], ["reproduce"])
         _say("interrupted" + ("; finished cells are kept, run again to go on" if kept else ""))
@@ -47,7 +48,6 @@ def main(argv: list[str] | None = None) -> int:
 
             traceback.print_exc()
         return _explained(error)
-    return 0
 
 
 def _explained(error: Exception) -> int:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ibjax.cli import account, bounds, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import account, bounds, falsify, limits, listing, mi, plane, reproduce, run, show
 from ibjax.environment import check_seed, expanded, pinned
 
 
@@ -16,7 +16,7 @@ class Command(NamedTuple):
     """The options of a command, and what it does with them."""
 
     options: type
-    execute: Callable[[Any], None]
+    execute: Callable[[Any], int | None]
 
 
 COMMANDS = {
@@ -24,6 +24,7 @@ COMMANDS = {
     "show": Command(show.Show, show.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
+    "falsify": Command(falsify.Falsify, falsify.execute),
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
     "account": Command(account.Account, account.execute),
@@ -32,18 +33,21 @@ COMMANDS = {
 }
 
 
-def execute(words: list[str]) -> None:
+def execute(words: list[str]) -> int:
     """Run the command that the words name, with JAX at its default settings.
+
+    Returns:
+        The exit status: 0, or what a command that can fail in good order says.
 
     Raises:
         ValueError: words that mean nothing, or options that cannot be.
     """
     run_it, options = parse(words)
     with pinned():
-        run_it(options)
+        return run_it(options) or 0
 
 
-def parse(words: list[str]) -> tuple[Callable[[Any], None], Any]:
+def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
     """What to do, with its options.
 
     Raises:

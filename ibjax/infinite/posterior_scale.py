@@ -119,7 +119,7 @@ def ready(
     if variance.ndim:
         raise ValueError(f"noise has shape {variance.shape}; give one variance, and map over it")
     low = "positive" if positive else "non-negative"
-    if checks.concrete(noise) and (float(variance) < 0 or (positive and float(variance) == 0)):
+    if checks.concrete(noise) and (float(noise) < 0 or (positive and float(noise) == 0)):
         raise ValueError(f"noise={noise} must be {low}; it is the variance of the observations")
     sizes = _sizes(widths, dtype)
     targets = jnp.zeros((n, 1), dtype) if y is None else checks.targets(y, n, "y").astype(dtype)
@@ -141,11 +141,11 @@ def ready(
             )
     values, vectors = jnp.linalg.eigh(kernel)
     floor = n * jnp.finfo(dtype).eps * jnp.max(jnp.abs(values))
-    if checks.concrete(train) and float(jnp.min(values)) < -10 * float(floor):
+    if checks.concrete(values) and float(jnp.min(values)) < -10 * float(floor):
         raise ValueError(
             f"train has the eigenvalue {float(jnp.min(values)):g}; a kernel has none below zero"
         )
-    if not positive and checks.concrete((train, noise)) and float(variance) == 0:
+    if not positive and checks.concrete((values, noise)) and float(noise) == 0:
         if float(jnp.min(values)) <= float(floor):
             raise ValueError("noise=0 needs a kernel of full rank, train is singular; give noise>0")
     values = jnp.maximum(values, 0)
@@ -157,7 +157,7 @@ def _sizes(widths: Any, dtype: Any) -> JaxArray:
     sizes = jnp.atleast_1d(numeric("widths", widths)).astype(dtype)
     if 0 in sizes.shape:
         raise ValueError(f"widths has shape {sizes.shape}; give at least one hidden layer")
-    if checks.concrete(widths) and not np.all(np.asarray(sizes) > 0):
+    if checks.concrete(widths) and not np.all(np.asarray(widths) > 0):
         raise ValueError(f"widths={widths} must be positive numbers of hidden units")
     return sizes
 
@@ -171,7 +171,7 @@ def signs(labels: Any, m: int) -> JaxArray:
     array = checks.inexact(labels, "labels")
     if array.shape != (m,):
         raise ValueError(f"labels has shape {array.shape}; give one an input, ({m},)")
-    if checks.concrete(labels) and not np.all(np.abs(np.asarray(array)) == 1):
+    if checks.concrete(labels) and not np.all(np.abs(np.asarray(labels)) == 1):
         raise ValueError("labels must be -1 or 1; map two classes to these")
     return array
 

@@ -145,7 +145,7 @@ def log_density(u: Array, widths: Array) -> JaxArray:
     return jnp.sum(front, axis=-1) - tilt * off + inverted
 
 
-def _log_tilted(shapes: Array, off: Array, count: int = 192) -> JaxArray:
+def _log_tilted(shapes: Array, off: Array, count: int = 384) -> JaxArray:
     """Log density of a sum of log Gamma(a_l) variables at sum_l log a_l + off."""
     core = 1 / jnp.sqrt(jnp.sum(1 / shapes + 1 / shapes**2))
     spread = jnp.sqrt(jnp.sum(1 / shapes + 0.5 / shapes**2))

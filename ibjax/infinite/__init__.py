@@ -12,6 +12,9 @@ from ibjax.infinite.ensemble import EnsembleInformation as EnsembleInformation
 from ibjax.infinite.ensemble import ensemble_information as ensemble_information
 from ibjax.infinite.errors import error_probability as error_probability
 from ibjax.infinite.errors import pair_errors as pair_errors
+from ibjax.infinite.finite_width import FiniteWidth as FiniteWidth
+from ibjax.infinite.finite_width import finite_width_error as finite_width_error
+from ibjax.infinite.finite_width import finite_width_regression as finite_width_regression
 from ibjax.infinite.kernel_matrix import Kernels as Kernels
 from ibjax.infinite.kernel_matrix import kernels as kernels
 from ibjax.infinite.kernel_matrix import mlp as mlp
@@ -42,3 +45,6 @@ from ibjax.infinite.spectrum import flow_time as flow_time
 from ibjax.infinite.spectrum import largest_learning_rate as largest_learning_rate
 from ibjax.infinite.streaming import stream as stream
 from ibjax.infinite.streaming import stream_bytes as stream_bytes
+from ibjax.infinite.width_information import FiniteWidthInformation as FiniteWidthInformation
+from ibjax.infinite.width_information import finite_width_information as finite_width_information
+from ibjax.infinite.width_information import scale_information as scale_information

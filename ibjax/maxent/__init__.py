@@ -17,6 +17,10 @@ from ibjax.maxent.identity import moment_residual as moment_residual
 from ibjax.maxent.identity import moments as moments
 from ibjax.maxent.measures import conditions as conditions
 from ibjax.maxent.measures import layers as layers
+from ibjax.maxent.neural_collapse import FORMULAS as FORMULAS
+from ibjax.maxent.neural_collapse import collapse as collapse
+from ibjax.maxent.neural_collapse import collapse_columns as collapse_columns
+from ibjax.maxent.neural_collapse import collapse_errors as collapse_errors
 from ibjax.maxent.probes import Probes as Probes
 from ibjax.maxent.probes import probe as probe
 from ibjax.maxent.recursion import Chain as Chain
@@ -26,3 +30,4 @@ from ibjax.maxent.recursion import units as units
 from ibjax.maxent.replicated import across as across
 from ibjax.maxent.replicated import columns as columns
 from ibjax.maxent.residuals import Conditions as Conditions
+from ibjax.maxent.scatter import Collapse as Collapse

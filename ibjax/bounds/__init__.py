@@ -78,6 +78,7 @@ from ibjax.bounds.profile import information_profile as information_profile
 from ibjax.bounds.registry import Bound as Bound
 from ibjax.bounds.registry import evaluate as evaluate
 from ibjax.bounds.registry import registry as registry
+from ibjax.bounds.registry import row_nulls as row_nulls
 from ibjax.bounds.saved import from_arrays as from_arrays
 from ibjax.bounds.stability import replace_one as replace_one
 from ibjax.bounds.supersample import e_cmi as e_cmi

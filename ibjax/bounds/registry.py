@@ -11,6 +11,7 @@ from ibjax.bounds.checks import concrete
 from ibjax.bounds.evidence import at, in_float64
 from ibjax.bounds.fields import FIELDS
 from ibjax.bounds.kinds import weakest
+from ibjax.bounds.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.typing import BoundKind
 
@@ -104,6 +105,28 @@ def evaluate(
     if not concrete(*now):
         return found
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
+
+
+@in_float64
+def row_nulls(
+    evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = None
+) -> dict[str, Null]:
+    """What the registered supersample bounds read where masks mean nothing, see `bounds.null`.
+
+    Args:
+        evidence: of a whole run, or of one checkpoint, see `at`.
+        checkpoint: which checkpoint of a run; the last by default.
+        names: which bounds; all that have a null by default, and others are passed over.
+
+    Returns:
+        A `Null` for each row that is estimated from tables of replicas.
+    """
+    now = at(evidence, checkpoint)
+    return {
+        row.name: row.measure.null(now)
+        for row in registry().values()
+        if isinstance(row.measure, tabulated.Tabulated) and (names is None or row.name in names)
+    }
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:

@@ -221,6 +221,7 @@ def result(
     for given in inputs:
         assumptions = tuple(dict.fromkeys((*assumptions, *given.assumptions)))
         note = note or given.note
+    kinds: list[BoundKind] = [kind or "certificate", *(i.kind for i in inputs)]
     confidences = (fitted(c, value.shape) for c in (confidence, *(i.confidence for i in inputs)))
     info = jnp.full(value.shape, jnp.nan, dtype) if information is None else information
     return BoundValue(
@@ -231,7 +232,7 @@ def result(
         vacuous=value >= limit * (1 - 8 * jnp.finfo(dtype).eps),
         holds=jnp.asarray(holds) & ~jnp.isnan(value),
         name=name,
-        kind=weakest(kind or "certificate", *[i.kind for i in inputs]),
+        kind=weakest(*kinds),
         assumptions=assumptions,
         note=note,
         confidence=together(*confidences).astype(dtype),

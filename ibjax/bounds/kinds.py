@@ -64,6 +64,7 @@ def bare_or_estimate(
     """
     if bare:
         return value
+    kinds: list[BoundKind] = [i.kind for i in inputs]
     return Estimate(
         value,
         jnp.broadcast_to(error, value.shape),
@@ -71,7 +72,7 @@ def bare_or_estimate(
         "up",
         name,
         "an input is missing or must not be used",
-        weakest(*[i.kind for i in inputs]) == "certificate",
+        weakest(*kinds) == "certificate",
         together(*(fitted(i.confidence, value.shape) for i in inputs)),
     )
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ibjax import bounds, capacity, data, langevin, maxent, networks
+from ibjax.bounds import Null
 from ibjax.environment import check_seed, pinned, seed_key
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
@@ -78,8 +79,9 @@ def batch_size(experiment: Experiment) -> int:
 
 
 class Cell(NamedTuple):
-    """What one depth gives: evidence, and gap and bounds at each checkpoint.
+    """What one depth gives: evidence, and gap, bounds and their nulls at each checkpoint.
 
+    `floor` is the least root of the layers' coefficient that the training predictions allow.
     `conditions` are those of the last layer after training, arrays (supersamples, masks), if they
     were asked for.
     """
@@ -87,6 +89,8 @@ class Cell(NamedTuple):
     evidence: Evidence
     gap: list[Estimate]
     bounds: list[dict[str, BoundValue]]
+    nulls: list[dict[str, Null]]
+    floor: list[Estimate]
     conditions: maxent.Conditions | None = None
 
 
@@ -192,7 +196,9 @@ def run_cell(
     conditions = None
     if experiment.maxent and hosts.first():
         conditions = last_layer(key, config, pool, supersample)
-    return Cell(evidence, gaps, values, conditions)
+    nulls = [bounds.row_nulls(evidence, t) for t in times]
+    floor = [bounds.measured_floor(evidence, t) for t in times]
+    return Cell(evidence, gaps, values, nulls, floor, conditions)
 
 
 def last_layer(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import bounds, files
+from ibjax.bounds import Null
+from ibjax.bounds.fields import FIELDS, named
 from ibjax.environment import describe as environment
 from ibjax.environment import merged
 from ibjax.environment import version as version
@@ -26,63 +28,31 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the layout of a results file."""
 
-_PARTS = ("value", "information", "std_error", "vacuous", "holds")
-_TEXT = {"bound_name", "bound_kind", "bound_assumptions"}
+_PARTS = ("value", "information", "std_error", "vacuous", "holds", "confidence")
+_NULL = {"mean": "bound_null", "spread": "bound_null_spread"}
+_NOTE = "bound_note"
+_TEXT = {"bound_name", "bound_kind", "bound_assumptions", _NOTE}
+_TABLE = ("depth", "checkpoint", "bound_name")
 
-_DIMS: dict[str, tuple[str, ...]] = {
-    "index": ("supersample", "pair", "column"),
-    "mask": ("supersample", "mask_id", "pair"),
-    "labels": ("supersample", "pair", "column"),
-    "predictions": ("supersample", "mask_id", "checkpoint", "pair", "column"),
-    "train_error": ("supersample", "mask_id", "checkpoint"),
-    "test_error": ("supersample", "mask_id", "checkpoint"),
-    "train_loss": ("supersample", "mask_id", "checkpoint"),
-    "diverged": ("supersample", "mask_id"),
-    "checkpoints": ("checkpoint",),
-    "step_sizes": ("step",),
-    "noise_stds": ("step",),
-    "clip": (),
-    "gradient_norm": (),
-    "batch_size": (),
-    "dim": (),
-    "gradient_information": ("supersample", "mask_id", "checkpoint"),
-    "sample_information": ("supersample", "mask_id", "checkpoint"),
-    "incoherence_information": ("supersample", "mask_id", "checkpoint"),
-    "trajectory_cmi": ("supersample", "mask_id", "checkpoint"),
-    "trajectory_cmi_llr": ("supersample", "mask_id", "checkpoint"),
-    "test_prior_information": ("supersample", "mask_id", "checkpoint"),
-    "likelihood_ratio": ("supersample", "mask_id", "checkpoint"),
-    "layer_diameter": ("layer",),
-    "layer_noise": ("layer",),
-    "layer_log1m": ("layer",),
-    "num_classes": (),
-    "exchangeable": (),
-}
-_STORED = {"index": "int32", "mask": "int8", "labels": "int16", "predictions": "int16"}
-_SHARED = {"index", "mask", "labels", "checkpoints", "num_classes", "exchangeable", "clip"} | {
-    "gradient_norm",
-    "batch_size",
-    "step_sizes",
-    "noise_stds",
+_SHARED = {name for name, field in FIELDS.items() if not field.measured} - {
+    "diverged",
+    "dim",
+    *named("layer"),
 }
 """What the depths of a sweep have in common, stored once."""
 
 _UNITS = {
-    "train_error": "probability",
-    "test_error": "probability",
-    "train_loss": "nat",
-    "gradient_information": "nat",
-    "sample_information": "nat",
-    "incoherence_information": "nat",
-    "trajectory_cmi": "nat",
-    "trajectory_cmi_llr": "nat",
-    "test_prior_information": "nat",
     "bound_value": "loss (0-1)",
     "bound_information": "nat",
     "bound_std_error": "loss (0-1)",
+    "bound_null": "loss (0-1)",
+    "bound_null_spread": "loss (0-1)",
     "gap": "loss (0-1)",
     "gap_std_error": "loss (0-1)",
+    "layer_floor": "1",
+    "layer_floor_std_error": "1",
 }
+_MEASURED = {"gap": "gap", "floor": "layer_floor"}
 
 CONDITIONS = {
     "moment_residual": "correlation",
@@ -128,24 +98,30 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int, data: str = "") -
 
     deepest = max(experiment.depths)
     variables = {}
-    for name, dims in _DIMS.items():
-        value = np.asarray(getattr(cell.evidence, name))
-        if name in _STORED:
-            value = value.astype(_STORED[name])
+    for name, field in FIELDS.items():
+        value, dims = np.asarray(getattr(cell.evidence, name)), field.dims
+        if field.stored:
+            value = value.astype(field.stored)
         if "layer" in dims:
             value = np.pad(value, (0, deepest - len(value)), constant_values=np.nan)
         if name not in _SHARED:
             value, dims = value[None], ("depth", *dims)
-        variables[name] = (dims, value, {"units": _UNITS.get(name, "1")})
+        variables[name] = (dims, value, {"units": field.unit})
     names = list(cell.bounds[0])
     for part in _PARTS:
         table = np.array([[np.asarray(getattr(b[k], part)) for k in names] for b in cell.bounds])
         key = f"bound_{part}"
-        dims = ("depth", "checkpoint", "bound_name")
-        variables[key] = (dims, table[None], {"units": _UNITS.get(key, "1")})
-    for part, key in (("value", "gap"), ("std_error", "gap_std_error")):
-        row = np.array([[float(getattr(g, part)) for g in cell.gap]])
-        variables[key] = (("depth", "checkpoint"), row, {"units": _UNITS[key]})
+        variables[key] = (_TABLE, table[None], {"units": _UNITS.get(key, "1")})
+    for part, key in _NULL.items():
+        table = np.array([[_part_of(b.get(k), part) for k in names] for b in cell.nulls])
+        variables[key] = (_TABLE, table[None], {"units": _UNITS[key]})
+    notes = np.array([[b[k].note for k in names] for b in cell.bounds], dtype=object)
+    variables[_NOTE] = (_TABLE, notes[None], {})
+    for name, key in _MEASURED.items():
+        for part, ending in (("value", ""), ("std_error", "_std_error")):
+            row = np.array([[float(getattr(e, part)) for e in getattr(cell, name)]])
+            units = {"units": _UNITS[key + ending]}
+            variables[key + ending] = (("depth", "checkpoint"), row, units)
     if cell.conditions is not None:
         for name, units in CONDITIONS.items():
             part = getattr(cell.conditions, name)
@@ -168,6 +144,10 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int, data: str = "") -
     }
     attributes = provenance(experiment, fingerprint(experiment, depth, data))
     return xarray.Dataset(variables, coords, attributes)
+
+
+def _part_of(null: Null | None, part: str) -> float:
+    return float("nan") if null is None else float(getattr(null, part))
 
 
 def combine(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
@@ -201,11 +181,11 @@ def evidence(dataset: "xarray.Dataset", depth: int) -> Evidence:
         raise ValueError(f"depth={depth} is not in the file; it has {depths}")
     one = dataset.sel(depth=depth)
     parts = {}
-    for name, dims in _DIMS.items():
+    for name, field in FIELDS.items():
         value = one[name].values
-        if "layer" in dims:
+        if "layer" in field.dims:
             value = value[:depth]
-        parts[name] = value.astype("int32") if name in _STORED else value
+        parts[name] = value.astype("int32") if field.stored else value
     return Evidence(**parts)
 
 
@@ -226,9 +206,11 @@ def read(path: Path) -> "xarray.Dataset":
             f"{path}: written in layout {dataset.attrs['ibjax_format']}, this version reads "
             f"{FORMAT}; run again"
         )
-    expected = {k: d if k in _SHARED else ("depth", *d) for k, d in _DIMS.items()}
-    expected |= {f"bound_{part}": ("depth", "checkpoint", "bound_name") for part in _PARTS}
-    expected |= {k: ("depth", "checkpoint") for k in ("gap", "gap_std_error")}
+    expected = {k: f.dims if k in _SHARED else ("depth", *f.dims) for k, f in FIELDS.items()}
+    expected |= {f"bound_{part}": _TABLE for part in _PARTS}
+    expected |= {key: _TABLE for key in (*_NULL.values(), _NOTE)}
+    for key in _MEASURED.values():
+        expected |= {key: ("depth", "checkpoint"), f"{key}_std_error": ("depth", "checkpoint")}
     expected |= {k: ("bound_name",) for k in ("bound_name", "bound_kind", "bound_assumptions")}
     expected["depth"] = ("depth",)
     missing = [k for k in expected if k not in dataset.variables]

@@ -42,6 +42,7 @@ from ibjax.bounds.fast_rates import fast_rate as fast_rate
 from ibjax.bounds.fast_rates import interpolation as interpolation
 from ibjax.bounds.fast_rates import steinke_zakynthinou as steinke_zakynthinou
 from ibjax.bounds.floor import depth_floor as depth_floor
+from ibjax.bounds.floor import measured_floor as measured_floor
 from ibjax.bounds.funnel import funnel as funnel
 from ibjax.bounds.funnel import funnel_layers as funnel_layers
 from ibjax.bounds.funnel import tail_lipschitz as tail_lipschitz
@@ -61,6 +62,7 @@ from ibjax.bounds.membership import stepwise_information as stepwise_information
 from ibjax.bounds.membership_matrix import from_membership as from_membership
 from ibjax.bounds.noisy_sgd import noisy_sgd_information as noisy_sgd_information
 from ibjax.bounds.noisy_sgd import sample_information as sample_information
+from ibjax.bounds.nulls import Null as Null
 from ibjax.bounds.nulls import null as null
 from ibjax.bounds.nulls import verdict as verdict
 from ibjax.bounds.pac_bayes import free_energy as free_energy

@@ -142,10 +142,12 @@ def errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2
     """Training and test error of every replica; a diverged network errs everywhere.
 
     With its loss defined, the theorems cover all replicas: a diverged one has errors 1 and gap 0.
+    One that diverges later has the errors it had.
     """
     gone = jnp.asarray(evidence.diverged, bool)
     train, test = jnp.asarray(evidence.train_error), jnp.asarray(evidence.test_error)
-    return jnp.where(gone, 1.0, train), jnp.where(gone, 1.0, test)
+    lost = gone & (jnp.isnan(train) | jnp.isnan(test))
+    return jnp.where(lost, 1.0, train), jnp.where(lost, 1.0, test)
 
 
 @in_float64

@@ -67,8 +67,7 @@ def losses(moment: Moment) -> JaxArray:
     """The 0-1 losses on both members of every pair, (k1, k2, n, 2) integers."""
     predictions, labels = jnp.asarray(moment.predictions), jnp.asarray(moment.labels)[:, None]
     wrong = jnp.where(labels < 0, predictions, predictions != labels)
-    gone = (predictions < 0) | jnp.asarray(moment.diverged, bool)[..., None, None]
-    return jnp.where(gone, 1, wrong).astype(jnp.int32)
+    return jnp.where(predictions < 0, 1, wrong).astype(jnp.int32)
 
 
 def _predictions(moment: Moment) -> tuple[Any, ...] | None:
@@ -76,8 +75,8 @@ def _predictions(moment: Moment) -> tuple[Any, ...] | None:
     classes = float(moment.num_classes)
     if math.isnan(classes) or unknown:
         return None
-    gone = jnp.asarray(moment.diverged, bool)[..., None, None]
-    return jnp.where(gone, int(classes), jnp.asarray(moment.predictions)), int(classes) + 1
+    letters = jnp.asarray(moment.predictions)
+    return jnp.where(letters < 0, int(classes), letters), int(classes) + 1
 
 
 def _losses(moment: Moment) -> tuple[Any, ...]:

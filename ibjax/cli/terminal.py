@@ -61,8 +61,29 @@ def prepare_devices(cache: bool) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def chosen(dataset: "xarray.Dataset", names: tuple[str, ...], every: bool) -> list[str]:
+    """The bounds to show: those named, all of the file, or the main ones.
+
+    Raises:
+        ValueError: for both, or a bound that is not in the file.
+    """
+    from ibjax import report
+
+    stored = dataset["bound_name"].values.tolist()
+    if names and every:
+        raise ValueError("--bounds and --all-bounds are both given; keep one of them")
+    unknown = [name for name in names if name not in stored]
+    if unknown:
+        raise ValueError(f"bounds={unknown[0]!r} is not in the file; it has {', '.join(stored)}")
+    return stored if every else list(names) or report.headlines(dataset)
+
+
 def present(
-    dataset: "xarray.Dataset", path: Path, checkpoint: int = -1, picture: Path | None = None
+    dataset: "xarray.Dataset",
+    path: Path,
+    checkpoint: int = -1,
+    picture: Path | None = None,
+    names: list[str] | None = None,
 ) -> None:
     """Print the table of a results file and redraw its picture, whole or not at all.
 
@@ -75,13 +96,13 @@ def present(
     out = console()
     place = picture or path.with_suffix(".png")
     files.check_apart(place, path, "--picture")
-    print_whole(out, report.table(dataset, checkpoint))
+    print_whole(out, report.table(dataset, checkpoint, names))
     if not place.parent.is_dir():
         raise OSError(
             f"{place.parent}: no such folder for the picture; make it or choose another with "
             "--picture"
         )
     files.check_place(place, "--picture")
-    files.save_figure(report.figure(dataset, checkpoint), place)
+    files.save_figure(report.figure(dataset, checkpoint, names), place)
     out.print(f"results: {path}", soft_wrap=True)
     out.print(f"picture: {place}", soft_wrap=True)

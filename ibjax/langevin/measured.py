@@ -58,6 +58,7 @@ def evidence(
         "smallest_batch": batches.smallest(n, b, batching),
         "shared_batches": config.shared_randomness,
         "bounded_steps": config.clip is not None,
+        "classes_given": True,
     }
     return Evidence(
         index=index,

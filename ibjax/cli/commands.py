@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ibjax.cli import account, bounds, falsify, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import account, bounds, certify, falsify, limits, listing, mi, plane, reproduce, run, show
 from ibjax.environment import check_seed, expanded, pinned
 
 
@@ -28,6 +28,7 @@ COMMANDS = {
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
     "account": Command(account.Account, account.execute),
+    "certify": Command(certify.Certify, certify.execute),
     "plane": Command(plane.PlaneOptions, plane.execute),
     "reproduce": Command(reproduce.Reproduce, reproduce.execute),
 }

@@ -125,7 +125,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
         for part in names.values():
             _release(part)
         calls.finish(tuple(names))
-        after = nnx.split(module, nnx.Param, ...)[2]
+        after: Any = nnx.split(module, nnx.Param, ...)[2]
         kinds = {t.__name__ for t, _ in kept.values() if issubclass(t, nnx.BatchStat)}
         for path, variable in nnx.to_flat_state(after):
             if path not in kept or kept[path][1] is not variable.get_value():
@@ -166,8 +166,8 @@ def adapted(module: Any) -> Network:
             f"network={name} is an nnx module: every replica needs one of its own, so give "
             f"networks.from_nnx(lambda rngs: {name}(..., rngs=rngs))"
         )
-    if issubclass(kind, nn.Module):
-        raise ValueError(f"network={name} is a class; give a module, such as {name}(...)")
+    if isinstance(module, type):
+        raise ValueError(f"network={name} is a class; give an instance, such as {name}(...)")
     raise ValueError(
         f"network={module!r} is not an MLP, a CNN, a NormalisedCNN, a Network or a flax.linen "
         "module; make a Network of a function that builds an nnx module by networks.from_nnx"

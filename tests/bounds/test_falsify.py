@@ -15,11 +15,19 @@ from ibjax.interface import BoundValue
 
 QUICK = {"models": 60, "search": 6}
 
+FEW = (
+    *("finite, n=2", "layered, n=2", "head, n=2", "gibbs, n=2", "relaxing, n=2", "two stages"),
+    *("supersample, n=2", "interpolating, n=2", "replicas, n=3", "left out, n=3"),
+    *("two candidates, 0-1", "full, n=2, b=2", "without_replacement, n=3, b=2"),
+    "disjoint, n=2, b=1",
+)
+"""Families on which every row has something to say; all of them are for the benchmark."""
+
 
 @pytest.fixture(scope="module")
 def verdicts():
-    """Every row against every family, without the adversary."""
-    return bounds.falsify(models=100, search=0)
+    """Every row against some families, without the adversary."""
+    return bounds.falsify(models=100, search=0, among=FEW)
 
 
 def test_no_theorem_of_the_library_is_violated(verdicts):
@@ -67,7 +75,7 @@ def test_the_published_depth_bound_falls_within_seconds():
 
 def test_the_adversary_finds_what_random_models_do_not():
     random = bounds.falsify("depth_examples", models=40, search=0)
-    climbed = bounds.falsify("depth_examples", models=40, search=20)
+    climbed = bounds.falsify("depth_examples", models=40, search=15)
     assert climbed.ratio >= random.ratio and climbed.models > random.models
     assert not climbed.broken and climbed.ratio > 0.99
 
@@ -141,7 +149,9 @@ def test_questions_without_sense_are_refused(function, words):
         bounds.falsify(function, models=3, search=0)
 
 
-@pytest.mark.parametrize("bad", [{"models": 0}, {"search": -1}, {"truth": "train_error"}])
+@pytest.mark.parametrize(
+    "bad", [{"models": 0}, {"search": -1}, {"truth": "train_error"}, {"among": ["infinite"]}]
+)
 def test_bad_options_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         bounds.falsify("xu_raginsky", **bad)

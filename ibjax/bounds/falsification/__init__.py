@@ -18,14 +18,14 @@ Not covered, since no finite model can feed them exactly:
     `binary_gaussian`, `gaussian_divergence`, `gaussian_posterior`, `smoothed_information`,
     `wasserstein`, `sliced_wasserstein`, `gaussian_line`: Gaussian weights or clouds of points
     `virtual_noise`: gradient descent without noise
-    `sample_complexity`, `depth_floor`, `effective` counts: no bounds on a gap; the first inverts
+    `sample_complexity`, `depth_floor`: no bounds on a gap; the first inverts
     `depth`
     `evaluate` and `from_arrays`: bounds on evidence, which are made of those above
 """
 
-from ibjax.bounds.falsification.bench import Verdict as Verdict
 from ibjax.bounds.falsification.bench import falsify as falsify
 from ibjax.bounds.falsification.bench import families as families
 from ibjax.bounds.falsification.family import Family as Family
+from ibjax.bounds.falsification.records import Verdict as Verdict
 from ibjax.bounds.falsification.rows import Row as Row
 from ibjax.bounds.falsification.rows import rows as rows

@@ -100,24 +100,24 @@ class Learner(NamedTuple):
     sample_divergence: Array
 
 
-def mean_loss(loss: Array, channels: Sequence[Array]) -> np.ndarray:
+def mean_loss(loss: np.ndarray, channels: Sequence[np.ndarray]) -> np.ndarray:
     """Loss of (x, y) under w over fresh noise of all layers, (..., w, x, y)."""
     for channel in reversed(channels):
         loss = np.einsum("...wst,...wty->...wsy", channel, loss)
     return loss
 
 
-def empirical_loss(mean: Float[Array, "*batch w x y"], n: int) -> np.ndarray:
-    """Training loss of each hypothesis on each sample, (..., w, s)."""
+def empirical_loss(mean: np.ndarray, n: int) -> np.ndarray:
+    """Training loss of each hypothesis on each sample, (..., w, s), from `mean_loss`."""
     flat = mean.reshape(*mean.shape[:-2], -1)
     return flat[..., words(flat.shape[-1], n)].mean(-1)
 
 
 def solve(
-    law: Float[Array, "*batch x y"],
-    channels: Sequence[Float[Array, "*batch w a b"]],
-    loss: Float[Array, "*batch w t y"],
-    learner: Float[Array, "*batch s w"],
+    law: Float[np.ndarray, "*batch x y"],
+    channels: Sequence[Float[np.ndarray, "*batch w a b"]],
+    loss: Float[np.ndarray, "*batch w t y"],
+    learner: Float[np.ndarray, "*batch s w"],
     n: int,
 ) -> Learner:
     """All quantities of learners given by their tables.

@@ -38,17 +38,13 @@ def _evaluated_phi(loss_information, n):
 
 
 def _rates(form: str, free: bool):
-    if free:
+    def given(train_error, difference_information):
+        return fast_rate(known(train_error), known(difference_information), form=form)
 
-        def given(train_error, difference_information_free):
-            return fast_rate(known(train_error), known(difference_information_free), form=form)
+    def unseen(train_error, difference_information_free):
+        return fast_rate(known(train_error), known(difference_information_free), form=form)
 
-    else:
-
-        def given(train_error, difference_information):
-            return fast_rate(known(train_error), known(difference_information), form=form)
-
-    return given
+    return unseen if free else given
 
 
 def _pairs(train_error, pair_information):

@@ -65,10 +65,7 @@ def _absolute(information, n, sigma):
 
 
 def _deviation(deviations, information, n, sigma):
-    each = [
-        deviation_probability(deviations[i], known(information), n, sigma).value for i in range(3)
-    ]
-    return jnp.stack(each)
+    return jnp.stack([deviation_probability(d, information, n, sigma) for d in deviations])
 
 
 def _rate_distortion(hidden_information, n, sigma, distortion):

@@ -68,7 +68,9 @@ def families() -> tuple[Family, ...]:
     )
 
 
-def solve(law: Array, said: Array, lost: Array, learner: Array, n: int) -> Supersamples:
+def solve(
+    law: np.ndarray, said: np.ndarray, lost: np.ndarray, learner: np.ndarray, n: int
+) -> Supersamples:
     """All quantities of a learner of rules.
 
     Args:

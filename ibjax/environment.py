@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ibjax.typing import Key
@@ -24,7 +25,12 @@ def pinned() -> Iterator[None]:
     Sixty-four bits, the generator, its partitioning, the precision of products and the strictness
     of NumPy's rules are variables of the environment (JAX_ENABLE_X64 and the like): the same seed
     would draw other masks under another shell. NaN is data here and must not raise.
+
+    Raises:
+        ValueError: if JAX_RANDOM_SEED_OFFSET is set: it has no scope, and shifts every seed.
     """
+    if offset := getattr(jax.config, "jax_random_seed_offset", 0):
+        raise ValueError(f"JAX_RANDOM_SEED_OFFSET={offset} shifts every seed; unset it")
     with contextlib.ExitStack() as stack:
         for setting in (
             jax.enable_x64(False),
@@ -53,7 +59,7 @@ def seed_key(seed: int) -> Key:
             names would mean one run.
     """
     words = np.array([0, check_seed(seed)], np.uint32)
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
 
 
 def check_seed(seed: int) -> int:

@@ -38,7 +38,8 @@ def write(dataset: "xarray.Dataset", path: Path) -> None:
         OSError: if the place cannot be written; what was there is as it was.
     """
     compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
-    content = bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=compress))
+    made: Any = dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=compress)
+    content = bytes(made)
     path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     put(path, content + _seal(content))

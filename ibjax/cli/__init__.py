@@ -3,6 +3,7 @@
 Nothing is imported before `main` listens for an interruption.
 """
 
+import io
 import sys
 import warnings
 
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     words = [word for word in given if word != "--debug"]
     try:
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
+            if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a name may be no text
         with warnings.catch_warnings():
             if not debug:

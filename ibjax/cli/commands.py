@@ -65,13 +65,13 @@ def _settled(options: Any) -> Any:
     """Options with ``~`` in their paths replaced and their seed checked."""
     changed = {}
     for field in fields(options):
-        value = getattr(options, field.name)
+        value: Any = getattr(options, field.name)
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
             if "\0" in str(value):
                 raise ValueError(f"{field.name}={str(value)!r} is no path")
             changed[field.name] = type(value)(expanded(value))
         if field.name == "seed":
-            check_seed(value)
+            check_seed(getattr(options, field.name))
     return replace(options, **changed)
 
 
@@ -86,7 +86,10 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     else:
         help_of = prog
     said = io.StringIO()
-    about = "How well will this network generalize, and which bound says so?"
+    about = (
+        "How well will this network generalize, and which bound says so? "
+        "--version says which ibjax this is; with --debug an error shows its traceback."
+    )
     try:
         with contextlib.redirect_stderr(said):
             return tyro.extras.subcommand_cli_from_dict(

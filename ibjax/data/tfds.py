@@ -106,18 +106,24 @@ def _piece(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
 def _sizes(folder: str, stamp: int) -> dict[str, int]:
     del stamp  # part of the cache key: a data set prepared anew is read anew
     info = _builder(folder).info
-    return {split: part.num_examples for split, part in info.splits.items()}
+    try:
+        return {split: part.num_examples for split, part in info.splits.items()}
+    except Exception as error:
+        raise _undescribed(folder, error) from error
 
 
 @functools.lru_cache(maxsize=4)
 def _cached(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
     del stamp
     builder = _builder(folder)
-    stored = builder.info.splits[piece.split]
     paths: list[Path] = []
     if builder.info.file_format is library().core.FileFormat.ARRAY_RECORD:
-        paths = [Path(path) for path in stored.filepaths]
-        shards.check(name, paths, stored.shard_lengths)
+        try:
+            stored = builder.info.splits[piece.split]
+            paths, promised = [Path(path) for path in stored.filepaths], stored.shard_lengths
+        except Exception as error:
+            raise _undescribed(folder, error) from error
+        shards.check(name, paths, promised)
     try:
         return _columns(name, builder, piece)
     except (ImportError, NotImplementedError):
@@ -138,11 +144,15 @@ def _builder(folder: str) -> Any:
         assert builder.info.features is not None and builder.info.splits is not None
         return builder
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(
-            f"{folder}: dataset_info.json or features.json is damaged ({said}); copy them or "
-            "prepare the data set again"
-        ) from error
+        raise _undescribed(folder, error) from error
+
+
+def _undescribed(folder: str, error: Exception) -> ValueError:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    return ValueError(
+        f"{folder}: dataset_info.json or features.json is damaged ({said}); copy them or "
+        "prepare the data set again"
+    )
 
 
 def _columns(name: str, builder: Any, piece: splits.Piece) -> Columns:

@@ -1,5 +1,6 @@
 """The command line as a person uses it: in a process of its own."""
 
+import contextlib
 import io
 import os
 import subprocess
@@ -133,6 +134,48 @@ def test_a_picture_that_cannot_be_drawn(finished, place, named, capsys):
     folder, _ = finished
     assert cli.main(["show", str(folder / "small.nc"), "--picture", str(folder / place)]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_show_never_writes_over_what_it_reads(finished, capsys):
+    folder, _ = finished
+    content = (folder / "small.nc").read_bytes()
+    for name, words in (
+        ("x.png", ()),
+        ("y.nc", ("--picture", "y.png", "--table", "y.csv")),
+        ("z.csv", ("--table", "z.csv", "--format", "csv")),
+        ("w.pdf", ("--picture", "../" + folder.name + "/w.pdf")),
+    ):
+        (folder / name).write_bytes(content)
+        with contextlib.chdir(folder):
+            status = cli.main(["show", name, *words])
+        assert status == (0 if name == "y.nc" else 2)
+        said = capsys.readouterr()
+        assert status == 0 or ("would replace the file" in said.err and said.err.count("\n") == 1)
+        assert (folder / name).read_bytes() == content
+
+
+def test_a_folder_that_takes_no_picture_says_how_to_draw_it_elsewhere(
+    finished, capsys, monkeypatch
+):
+    folder, _ = finished
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert cli.main(["show", str(folder / "small.nc")]) == 2
+    said = capsys.readouterr()
+    assert "train error" in said.out
+    assert "--picture" in said.err and said.err.count("\n") == 1
+
+
+def test_names_of_files_are_no_markup(finished, capsys):
+    folder, _ = finished
+    path = folder / "[red]:smile:[" / "x.nc"
+    path.parent.mkdir()
+    path.write_bytes((folder / "small.nc").read_bytes())
+    assert cli.main(["show", str(path)]) == 0
+    assert f"results: {path}" in capsys.readouterr().out
 
 
 def test_list_names_every_bound_estimator_and_data_set():

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
@@ -56,11 +57,13 @@ def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
     beside several supersamples are shared by all of them. `valid` flags replicas, (k1, k2), or
     single pairs of them, (k1, k2, n).
     """
-    values, masks, use = _shaped(name, values, masks, valid)
+    values, masks, binary, use = _shaped(name, values, masks, valid)
     in_range = (values >= 0) & (values < size) & (values == jnp.round(values))
     allowed = "0 and 1" if size == 2 else f"integers 0..{size - 1}"
     whole = jnp.where(in_range, values, 0).astype(int)
-    return _legal(name, whole, in_range, masks, use, f"other values than {allowed}; recode it")
+    return _legal(
+        name, whole, in_range, masks, binary, use, f"other values than {allowed}; recode it"
+    )
 
 
 def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tuple[Data, float]:
@@ -75,14 +78,14 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
         valid: as in `prepare`.
         clip: None for losses in [0, 1]; c or (a, c) to clip to [0, c] or [a, c] and rescale.
     """
-    losses, masks, use = _shaped("losses", losses, masks, valid)
+    losses, masks, binary, use = _shaped("losses", losses, masks, valid)
     low, high = _range(clip)
     if clip is not None:
         # NaN stays NaN, so that it is refused below unless its replica is left out.
         losses = (jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low) / (high - low)
     in_range = (losses >= 0) & (losses <= 1)
     wrong = "values outside [0, 1]; give clip=(low, high), which bounds the gap of clipped losses"
-    data = _legal("losses", jnp.where(in_range, losses, 0), in_range, masks, use, wrong)
+    data = _legal("losses", jnp.where(in_range, losses, 0), in_range, masks, binary, use, wrong)
     integer = jnp.issubdtype(data.values.dtype, jnp.integer)
     if not integer and checks.concrete(*data):
         integer = bool(jnp.all((data.values == 0) | (data.values == 1) | ~data.valid[..., None]))
@@ -99,39 +102,51 @@ def _range(clip: Any) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _shaped(name: str, values: Any, masks: Any, valid: Any) -> tuple[JaxArray, JaxArray, JaxArray]:
-    values, masks = numeric(name, values), numeric("masks", masks)
+def _shaped(
+    name: str, values: Any, masks: Any, valid: Any
+) -> tuple[JaxArray, JaxArray, JaxArray, JaxArray]:
+    values = numeric(name, values)
     if values.dtype == bool:  # the usual type of a 0-1 loss; it cannot be rounded
         values = values.astype(int)
-    if values.ndim == 3 and values.shape[-1] == 2 and masks.shape == values.shape[:2]:
+    if values.ndim == 3 and values.shape[-1] == 2 and jnp.shape(masks) == values.shape[:2]:
         values = values[None]
     if values.ndim != 4 or values.shape[-1] != 2:
         raise ValueError(f"{name} has shape {values.shape}; give (k1, k2, n, 2)")
-    pairs = values.shape[:-1]
+    if values.shape[1] < 2:
+        raise ValueError(f"{name} has shape {values.shape}; give k2 >= 2 masks a supersample")
+    # Known masks stay known inside a trace of the values: tables are chosen by them.
+    with jax.ensure_compile_time_eval():
+        return values, *_masks(name, values.shape[:-1], masks, valid)
+
+
+def _masks(
+    name: str, pairs: tuple[int, ...], masks: Any, valid: Any
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Masks, whether each entry is a bit, and what to use, (k1, k2, n) each."""
+    masks = numeric("masks", masks)
     if masks.shape == pairs[1:]:
         masks = jnp.broadcast_to(masks, pairs)
     if masks.shape != pairs:
         raise ValueError(
             f"masks has shape {masks.shape}; give {pairs} to fit {name}, or {pairs[1:]} shared"
         )
-    if values.shape[1] < 2:
-        raise ValueError(f"{name} has shape {values.shape}; give k2 >= 2 masks a supersample")
     use = jnp.ones(pairs, bool) if valid is None else jnp.asarray(valid, bool)
     if pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
         use = use[None]
     if use.shape not in (pairs, pairs[:2]):
         raise ValueError(f"valid has shape {use.shape}; give one flag a replica: {pairs[:2]}")
-    return values, masks, jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
-
-
-def _legal(name, values, in_range, masks, use, complaint: str) -> Data:
+    use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
     binary = (masks == 0) | (masks == 1)
+    return jnp.where(binary, masks, 0).astype(int), binary, use
+
+
+def _legal(name, values, in_range, masks, binary, use, complaint: str) -> Data:
     good = jnp.all(in_range, -1) & binary | ~use
     if checks.concrete(values, masks, use) and not np.asarray(good).all():
         if not np.asarray(binary | ~use).all():
             name, complaint = "masks", "other values than 0 and 1; recode it"
         raise ValueError(f"{name} holds {complaint}, or mark diverged replicas in valid")
-    return Data(values, jnp.where(binary, masks, 0).astype(int), use, jnp.all(good))
+    return Data(values, masks, use, jnp.all(good))
 
 
 def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n 2 m"]:

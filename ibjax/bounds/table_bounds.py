@@ -9,7 +9,7 @@ of the mean alone. "polynomial" adds the largest bias its tables can have to the
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +95,7 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
-    numbers = _numbers(data, _tables(rule, data, data.masks[None], data.valid[None]), rule)
+    numbers = _numbers(data, _tables(rule, data, _one(data.masks), _one(data.valid)), rule)
     remarks = replica_tables.remarks(data)
     if rule.correction == "conservative" and checks.concrete(*data):
         if not bool(jnp.all(replica_tables.balanced(data))):
@@ -124,7 +124,7 @@ def shuffled(
         masks: of each draw.
         valid: what to use in each draw; that of `data` unless given.
     """
-    use = data.valid[None] if valid is None else valid
+    use = _one(data.valid) if valid is None else valid
     return _shuffled(data, masks, valid, _tables(rule, data, masks, use), rule)
 
 
@@ -145,7 +145,7 @@ def _numbers(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Number
     return _plain(data, rule)
 
 
-def _tables(rule: Rule, data: Data, masks: JaxArray, valid: JaxArray) -> polynomial.Lookup | None:
+def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup | None:
     """The tables of all splits of the replicas that occur, also with a group left out."""
     if rule.correction != "polynomial":
         return None
@@ -170,6 +170,11 @@ def _tables(rule: Rule, data: Data, masks: JaxArray, valid: JaxArray) -> polynom
             sides = [np.sum(kept & (drawn == side), 1).ravel() for side in (0, 1)]
             splits |= set(zip(*(side.tolist() for side in sides)))
     return polynomial.lookup(splits, rule.size)
+
+
+def _one(array: JaxArray) -> Any:
+    """A leading axis of one, without losing a known array to a trace."""
+    return np.asarray(array)[None] if checks.concrete(array) else array[None]
 
 
 def root(information: JaxArray, inversion: str) -> JaxArray:

@@ -70,7 +70,7 @@ def test_deals_keep_the_design_of_the_masks():
 
 
 # Mean plug-in information and root of one fair letter at rate one half: 10 and 30 masks.
-EXACT = [(10, 0.06311, 0.2727), (30, 0.01761131, 0.14802512)]
+EXACT = [(30, 0.01761131, 0.14802512)]
 
 
 @pytest.mark.parametrize(("masks", "information", "root"), EXACT)
@@ -86,15 +86,13 @@ def test_a_learner_without_memory_has_its_exact_null(x64, masks, information, ro
 
 
 def test_the_null_is_that_of_the_printed_quantity(x64):
-    masks = balanced(5, 2, 6, 10)
+    masks = balanced(5, 2, 5, 6)
     rng = np.random.default_rng(6)
-    losses = rng.integers(2, size=(2, 12, 10, 2))
+    losses = rng.integers(2, size=(2, 10, 6, 2))
     key = jax.random.key(3)
     for bound, keywords in [
         (bounds.ld_cmi, {"inversion": "pair", "correction": "polynomial"}),
-        (bounds.single_loss, {"inversion": "phi"}),
-        (bounds.e_cmi, {"pooled": True}),
-        (bounds.ld_cmi, {"clip": (-1.0, 3.0)}),
+        (bounds.ld_cmi, {"inversion": "phi", "clip": (-1.0, 3.0)}),
     ]:
         law = nulls.null(bound, losses, masks, draws=3, key=key, **keywords)
         dealt = np.asarray(flips.strangers(key, prepared(losses, masks), 3))
@@ -104,8 +102,8 @@ def test_the_null_is_that_of_the_printed_quantity(x64):
 
 
 def test_the_null_of_another_function(x64):
-    masks = balanced(8, 2, 4, 6)
-    losses = np.random.default_rng(8).integers(2, size=(2, 8, 6, 2))
+    masks = balanced(8, 2, 5, 6)
+    losses = np.random.default_rng(8).integers(2, size=(2, 10, 6, 2))
     law = nulls.null(bounds.f_information, losses, masks, form="chi2", draws=5)
     dealt = np.asarray(flips.strangers(jax.random.key(0), prepared(losses, masks), 5))
     values = [float(bounds.f_information(losses, m, form="chi2").value) for m in dealt]
@@ -113,20 +111,20 @@ def test_the_null_of_another_function(x64):
 
 
 def test_memory_stands_above_its_null(x64):
-    masks = balanced(9, 2, 10, 30)
+    masks = balanced(9, 2, 5, 6)
     ghost = np.arange(2) != masks[..., None]
-    losses = (ghost & (np.random.default_rng(9).random(ghost.shape) < 0.4)).astype(int)
-    for correction in (None, "polynomial", "conservative"):
-        value = bounds.single_loss(losses, masks, correction=correction)
-        law = nulls.null(bounds.single_loss, losses, masks, correction=correction, draws=40)
-        assert nulls.verdict(value, law, 20) == "above its null"
-    missing = bounds.single_loss(losses, masks[:, :1].repeat(20, 1))
-    assert nulls.verdict(missing, law, 20) == "no null"
+    losses = (ghost & (np.random.default_rng(9).random(ghost.shape) < 0.7)).astype(int)
+    for correction in ("polynomial", "conservative"):
+        value = bounds.ld_cmi(losses, masks, correction=correction)
+        law = nulls.null(bounds.ld_cmi, losses, masks, correction=correction, draws=40)
+        assert nulls.verdict(value, law, 10) == "above its null"
+    missing = bounds.ld_cmi(losses, masks[:, :1].repeat(10, 1), correction="conservative")
+    assert nulls.verdict(missing, law, 10) == "no null"
 
 
 def test_conservative_is_the_root_of_the_mean_plug_in_of_balanced_masks(x64):
-    masks = balanced(10, 3, 5, 8)
-    losses = np.random.default_rng(10).integers(2, size=(3, 10, 8, 2))
+    masks = balanced(10, 2, 5, 6)
+    losses = np.random.default_rng(10).integers(2, size=(2, 10, 6, 2))
     plain = bounds.ld_cmi(losses, masks)
     found = bounds.ld_cmi(losses, masks, correction="conservative")
     assert float(found.information) == pytest.approx(float(plain.information), abs=1e-12)

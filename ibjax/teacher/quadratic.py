@@ -101,10 +101,10 @@ def quadratic_limits(
 ) -> QuadraticLimits:
     r"""Solve the Bayes-optimal learning of a two-layer teacher from n = alpha d^2 examples.
 
-    Teacher ``y = v . phi(W x / sqrt d) / sqrt k + sqrt(noise) z`` of k = gamma d hidden units, with
-    independent entries of W and v known. Constant and linear parts are then known; the quadratic part
-    S_2 = W^T diag(v) W is denoised as a matrix; higher degrees act as noise until rows of W are
-    found. Universal branch:
+    Teacher ``y = v . phi(W x / sqrt d) / sqrt k + sqrt(noise) z`` of k = gamma d hidden
+    units, W of independent entries, v known. Constant and linear parts are then known; the
+    quadratic part S_2 = W^T diag(v) W is denoised as a matrix; higher degrees act as noise until
+    rows of W are found. Universal branch:
 
     .. math:: r = \frac{2\alpha c_2^2}{\Delta + c_2^2 (1 - q_2) + \varepsilon_2},\quad q_2 = m(r),
         \qquad \frac{I}{kd} = \frac{\alpha}{\gamma}\Bigl(\frac{r q_2}{4\alpha}

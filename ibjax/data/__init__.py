@@ -4,6 +4,8 @@ from ibjax.data.benchmark_tasks import BenchmarkLaw as BenchmarkLaw
 from ibjax.data.benchmark_tasks import benchmark_laws as benchmark_laws
 from ibjax.data.catalogue import load as load
 from ibjax.data.catalogue import names as names
+from ibjax.data.high_dimensional import bit_images as bit_images
+from ibjax.data.high_dimensional import embedded_gaussian as embedded_gaussian
 from ibjax.data.originals import download as download
 from ibjax.data.originals import prepare as prepare
 from ibjax.data.supersamples import supersample as supersample

@@ -1,5 +1,7 @@
 """Estimators of mutual information: arrays in, nats out, each with how it errs."""
 
+from ibjax.mi.consistency import SelfConsistency as SelfConsistency
+from ibjax.mi.consistency import self_consistency as self_consistency
 from ibjax.mi.contrastive import ConditionalBounds as ConditionalBounds
 from ibjax.mi.contrastive import known_conditional as known_conditional
 from ibjax.mi.copula import cca as cca
@@ -15,8 +17,20 @@ from ibjax.mi.exact import gaussian_conditional as gaussian_conditional
 from ibjax.mi.exact import gaussian_mixture as gaussian_mixture
 from ibjax.mi.histogram import binned as binned
 from ibjax.mi.histogram import plug_in as plug_in
+from ibjax.mi.k_slices import k_sliced as k_sliced
+from ibjax.mi.kernel_dependence import HsicTest as HsicTest
+from ibjax.mi.kernel_dependence import cka as cka
+from ibjax.mi.kernel_dependence import hsic as hsic
+from ibjax.mi.kernel_dependence import hsic_test as hsic_test
 from ibjax.mi.knn import conditional_ksg as conditional_ksg
 from ibjax.mi.knn import ksg as ksg
+from ibjax.mi.latent_codes import latent as latent
+from ibjax.mi.matrix_entropy import RenyiInformation as RenyiInformation
+from ibjax.mi.matrix_entropy import median_width as median_width
+from ibjax.mi.matrix_entropy import renyi_entropy as renyi_entropy
+from ibjax.mi.matrix_entropy import renyi_information as renyi_information
+from ibjax.mi.matrix_entropy import renyi_total_correlation as renyi_total_correlation
+from ibjax.mi.matrix_entropy import silverman_width as silverman_width
 from ibjax.mi.mixed_samples import mixed as mixed
 from ibjax.mi.mixed_samples import ross as ross
 from ibjax.mi.noisy import MixtureBounds as MixtureBounds

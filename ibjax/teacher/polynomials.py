@@ -4,8 +4,8 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Complex
 
-from ibjax.typing import Complex
 from ibjax.typing import JaxArray as Array
 
 

@@ -1,0 +1,345 @@
+"""Bayes-optimal limits of wide two-layer teachers when examples grow like the squared dimension."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ibjax.teacher.checks import choice, real
+from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout, denoise
+from ibjax.teacher.hermite_parts import HermiteParts, hermite_parts
+from ibjax.teacher.priors import PRIORS, PriorName, scalar_problem
+from ibjax.typing import Float, Int
+from ibjax.typing import JaxArray as Array
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=[
+        "q2",
+        "q_w",
+        "mmse",
+        "generalization_error",
+        "mi_per_parameter",
+        "mi_per_sample",
+        "branch",
+        "q2_universal",
+        "mmse_universal",
+        "mi_universal",
+        "q2_specialised",
+        "q_w_specialised",
+        "mmse_specialised",
+        "mi_specialised",
+    ],
+    meta_fields=["status"],
+)
+@dataclass(frozen=True)
+class QuadraticLimits:
+    """The equilibrium branch at n = alpha d^2 and both candidates; information in nats.
+
+    Attributes:
+        q2: overlap with the quadratic part W^T diag(v) W.
+        q_w: overlap with each row of W; 0 on the universal branch.
+        mmse: Bayes error on the noiseless output.
+        generalization_error: on a fresh noisy one, mmse + noise.
+        mi_per_parameter: I(W; data) / (k d).
+        mi_per_sample: I(W; data) / n.
+        branch: 0 universal, 1 specialised.
+        q2_universal: overlap of the universal branch, which algorithms reach.
+        mmse_universal: its error.
+        mi_universal: information per parameter on it.
+        q2_specialised: of the best specialised solution; with no row found its rows are q_w = 0.
+        q_w_specialised: its overlap with each row.
+        mmse_specialised: its error.
+        mi_specialised: information per parameter on it.
+        status: what is proved.
+    """
+
+    q2: Float[Array, "*alpha"]
+    q_w: Float[Array, "*alpha"]
+    mmse: Float[Array, "*alpha"]
+    generalization_error: Float[Array, "*alpha"]
+    mi_per_parameter: Float[Array, "*alpha"]
+    mi_per_sample: Float[Array, "*alpha"]
+    branch: Int[Array, "*alpha"]
+    q2_universal: Float[Array, "*alpha"]
+    mmse_universal: Float[Array, "*alpha"]
+    mi_universal: Float[Array, "*alpha"]
+    q2_specialised: Float[Array, "*alpha"]
+    q_w_specialised: Float[Array, "*alpha"]
+    mmse_specialised: Float[Array, "*alpha"]
+    mi_specialised: Float[Array, "*alpha"]
+    status: str = ""
+
+
+STATUS = (
+    "conjectured: replica method; parts are proved for the quadratic activation, others are an "
+    "effective theory in the words of its authors; no certificate"
+)
+
+
+class _Branch(NamedTuple):
+    q_w: Array
+    q2: Array
+    error: Array
+    potential: Array
+
+
+def quadratic_limits(
+    activation: str | Callable | Sequence[float],
+    alpha: Any,
+    *,
+    width_ratio: Any,
+    noise: Any,
+    readout: RowReadout = "ones",
+    prior: PriorName = "gaussian",
+) -> QuadraticLimits:
+    r"""Solve the Bayes-optimal learning of a two-layer teacher from n = alpha d^2 examples.
+
+    Teacher ``y = v . phi(W x / sqrt d) / sqrt k + sqrt(noise) z`` of k = gamma d hidden
+    units, W of independent entries, v known. Constant and linear parts are then known; the
+    quadratic part S_2 = W^T diag(v) W is denoised as a matrix; higher degrees act as noise until
+    rows of W are found. Universal branch:
+
+    .. math:: r = \frac{2\alpha c_2^2}{\Delta + c_2^2 (1 - q_2) + \varepsilon_2},\quad q_2 = m(r),
+        \qquad \frac{I}{kd} = \frac{\alpha}{\gamma}\Bigl(\frac{r q_2}{4\alpha}
+        + \tfrac12 \log \frac{\Delta + \mathrm{mmse}}{\Delta} - \frac{\psi(r)}{2\alpha}\Bigr)
+
+    with m and psi of `denoise`. The specialised branch has an overlap q_w with every row; of its
+    solutions the one of largest free entropy is taken, and then the branch of larger free entropy,
+    which is the smaller information. An activation without content of degree three or more never
+    specialises: it does not change when W is rotated.
+
+    Args:
+        activation: phi: a name ("relu", "tanh", "elu", "quadratic", ...), a function of JAX
+            arrays, or orthonormal Hermite coefficients (c_0, c_1, ...).
+        alpha: samples per squared input dimension, positive, any shape.
+        width_ratio: gamma = k/d, positive scalar.
+        noise: variance of the output noise, positive scalar.
+        readout: v: "ones", or "signed" for +-1 in equal parts.
+        prior: law of W's entries, "gaussian" or "rademacher".
+
+    Returns:
+        QuadraticLimits of alpha's shape. `status` says that this is a conjecture.
+
+    Assumes:
+        d, k, n to infinity with k/d and n/d^2 fixed, Gaussian inputs. As alpha -> 0 the error
+        tends to c_2^2 + eps_2, the `eps` of `bayes_limits`, which is for n = O(d): there the two
+        regimes join. Use float64.
+
+    Raises:
+        ValueError: for unknown names, or numbers that are not positive.
+
+    Reference:
+        Barbier, Camilli, Nguyen, Pastore, Skerk 2025 (arXiv 2501.18530); Maillard, Troiani,
+        Martin, Krzakala, Zdeborova 2024 (arXiv 2408.03733) for the quadratic activation.
+    """
+    choice("readout", readout, ROW_READOUTS)
+    choice("prior", prior, PRIORS)
+    parts = hermite_parts(activation)
+    alpha = real("alpha", alpha, low=0.0, strict=True)
+    gamma = real("width_ratio", width_ratio, low=0.0, strict=True)
+    delta = real("noise", noise, low=0.0, strict=True)
+    if gamma.ndim or delta.ndim:
+        raise ValueError("width_ratio and noise must be scalars: map over them with jax.vmap.")
+    dtype = jnp.result_type(alpha, gamma, delta, parts.quadratic)
+    parts = HermiteParts(*(x.astype(dtype) for x in parts))
+    found = _solve_all(
+        alpha.astype(dtype), parts, gamma.astype(dtype), delta.astype(dtype), readout, prior
+    )
+    return QuadraticLimits(**found, status=STATUS)
+
+
+def quadratic_threshold(
+    activation: str | Callable | Sequence[float],
+    *,
+    width_ratio: Any,
+    noise: Any,
+    readout: RowReadout = "ones",
+    prior: PriorName = "gaussian",
+    largest: float = 1e4,
+) -> Float[Array, ""]:
+    """Find the alpha = n/d^2 at which the specialised branch becomes the optimal one.
+
+    Below it rows of the teacher cannot be found at all; above it they can in principle, while
+    known algorithms stay on the universal branch, which remains stable.
+
+    Args:
+        activation: as in `quadratic_limits`.
+        width_ratio: likewise.
+        noise: likewise.
+        readout: likewise.
+        prior: likewise.
+        largest: alpha up to which it is looked for.
+
+    Returns:
+        The threshold to about 1e-9 in log alpha; inf where there is none below `largest`.
+
+    Raises:
+        ValueError: as `quadratic_limits`, or for traced arguments, which a search cannot take.
+
+    Reference:
+        As `quadratic_limits`.
+    """
+    from scipy.optimize import brentq
+
+    if any(isinstance(x, Tracer) for x in (width_ratio, noise, largest)):
+        raise ValueError("quadratic_threshold searches on the host; call it outside jit and vmap")
+    low, high = 1e-3, float(largest)
+    if not high > low:
+        raise ValueError(f"largest={largest} must exceed {low}")
+
+    def advantage(log_alpha):
+        """Free entropy of the specialised branch less that of the universal one, as information."""
+        found = quadratic_limits(
+            activation,
+            np.exp(log_alpha),
+            width_ratio=width_ratio,
+            noise=noise,
+            readout=readout,
+            prior=prior,
+        )
+        won = np.asarray(found.mi_universal - found.mi_specialised)
+        return np.where(np.asarray(found.q_w_specialised) > 0, won, -np.abs(won))
+
+    if not float(hermite_parts(activation).higher) > 0:
+        return jnp.asarray(jnp.inf)
+    grid = np.linspace(np.log(low), np.log(high), 33)
+    values = advantage(grid)
+    if not (values > 0).any():
+        return jnp.asarray(jnp.inf)
+    first = max(int(np.argmax(values > 0)), 1)
+    place = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
+    return jnp.asarray(np.exp(place))
+
+
+@partial(jax.jit, static_argnames=("readout", "prior"))
+def _solve_all(alpha, parts, gamma, delta, readout, prior):
+    def one(a):
+        universal = _universal(a, parts, gamma, delta, readout)
+        special = _specialised(a, parts, gamma, delta, prior)
+
+        def information(branch):
+            return a / gamma * (-jnp.log(delta) / 2 - branch.potential)
+
+        mi_u, mi_s = information(universal), information(special)
+        # Degrees up to two alone leave W free to rotate: no row can be found.
+        wins = (special.potential > universal.potential) & (parts.higher > 0) & (special.q_w > 0)
+
+        def pick(b, c):
+            return jnp.where(wins, c, b)
+
+        error, mi = pick(universal.error, special.error), pick(mi_u, mi_s)
+        return {
+            "q2": pick(universal.q2, special.q2),
+            "q_w": pick(universal.q_w, special.q_w),
+            "mmse": error,
+            "generalization_error": error + delta,
+            "mi_per_parameter": mi,
+            "mi_per_sample": mi * gamma / a,
+            "branch": wins.astype(jnp.int32),
+            "q2_universal": universal.q2,
+            "mmse_universal": universal.error,
+            "mi_universal": mi_u,
+            "q2_specialised": special.q2,
+            "q_w_specialised": special.q_w,
+            "mmse_specialised": special.error,
+            "mi_specialised": mi_s,
+        }
+
+    found = jax.lax.map(one, alpha.ravel())
+    return jax.tree.map(lambda x: x.reshape(alpha.shape), found)
+
+
+def _universal(alpha, parts: HermiteParts, gamma, delta, readout) -> _Branch:
+    def signal(q):
+        return 2 * alpha * parts.quadratic / (delta + parts.quadratic * (1 - q) + parts.higher)
+
+    def excess(q):
+        return denoise(signal(q), gamma, readout).overlap - q
+
+    zero, one = jnp.zeros_like(alpha), jnp.ones_like(alpha)
+
+    def shrink(_, state):
+        """Halving in turn with the secant of Illinois."""
+        low, high, f_low, f_high, side = state
+        place = (low * f_high - high * f_low) / jnp.where(f_high == f_low, 1, f_high - f_low)
+        inside = (place > low) & (place < high)
+        place = jnp.where(inside, place, (low + high) / 2)
+        f = excess(place)
+        left = f > 0
+        f_low = jnp.where(left, f, jnp.where(side == -1, f_low / 2, f_low))
+        f_high = jnp.where(left, jnp.where(side == 1, f_high / 2, f_high), f)
+        low, high = jnp.where(left, place, low), jnp.where(left, high, place)
+        return low, high, f_low, f_high, jnp.where(left, 1, -1)
+
+    state = (zero, one, jnp.maximum(excess(zero), 0), excess(one), jnp.zeros((), int))
+    low, high, f_low, f_high, _ = jax.lax.fori_loop(0, 40, shrink, state)
+    q = jnp.where(jnp.abs(f_low) < jnp.abs(f_high), low, high)
+    r = signal(q)
+    q = jnp.where(parts.quadratic > 0, q, 0)
+    error = parts.quadratic * (1 - q) + parts.higher
+    information = denoise(r, gamma, readout).information
+    potential = (information / 2 - r * q / 4) / alpha - jnp.log(delta + error) / 2
+    return _Branch(zero, q, error, potential)
+
+
+def _specialised(alpha, parts: HermiteParts, gamma, delta, prior) -> _Branch:
+    """The solution of largest free entropy, q_w = 0 among the candidates."""
+
+    def at(log_snr):
+        problem = scalar_problem(jnp.exp(log_snr), prior)
+        return _row_state(problem, alpha, parts, gamma, delta)
+
+    def excess(log_snr):
+        following = at(log_snr)[1]
+        tiny = jnp.finfo(following.dtype).tiny
+        return jnp.log(jnp.maximum(following, tiny)) - log_snr
+
+    grid = jnp.linspace(-12, 16, 225).astype(alpha.dtype)
+    values = jax.vmap(excess)(grid)
+    cell = jnp.nonzero((values[:-1] > 0) != (values[1:] > 0), size=4, fill_value=-1)[0]
+
+    def solve(index):
+        low, high = grid[index], grid[index + 1]
+        rising = values[index] > 0
+
+        def halve(_, ends):
+            low, high = ends
+            middle = (low + high) / 2
+            same = (excess(middle) > 0) == rising
+            return jnp.where(same, middle, low), jnp.where(same, high, middle)
+
+        low, high = jax.lax.fori_loop(0, 52, halve, (low, high))
+        branch = at((low + high) / 2)[0]
+        potential = jnp.where(index >= 0, branch.potential, -jnp.inf)
+        return branch._replace(potential=potential)
+
+    some = jax.vmap(solve)(cell)
+    nothing = at(jnp.asarray(-jnp.inf, alpha.dtype))[0]
+    every = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), nothing, some)
+    best = jnp.argmax(every.potential)
+    return jax.tree.map(lambda x: x[best], every)
+
+
+def _row_state(problem, alpha, parts: HermiteParts, gamma, delta):
+    """The branch at one overlap of the rows, and the signal that overlap would cause."""
+    q, left = problem.q, problem.mmse * (1 + problem.q)
+    gain = 2 * alpha * parts.quadratic
+    rest = delta + jnp.maximum(parts.higher - parts.generating(q), 0)
+    # S = rest + c_2^2 (1 - q2) with 1 - q2 = left / (1 + left gain / S): a quadratic in S.
+    half = left * gain - rest - parts.quadratic * left
+    root = jnp.sqrt(half**2 + 4 * rest * left * gain)
+    positive = jnp.where(half > 0, half + root, 1)
+    total = jnp.where(half > 0, 2 * rest * left * gain / positive, (root - half) / 2)
+    signal = gain / total
+    missing = left / (1 + left * signal)
+    following = alpha / gamma * parts.slope(q) / total + q * signal / (1 + left * signal) / gamma
+    matrix = (signal - jnp.log1p(signal * left) - (1 - missing) * signal) / 2
+    potential = (2 * gamma * problem.potential + matrix) / (2 * alpha) - jnp.log(total) / 2
+    return _Branch(q, 1 - missing, total - delta, potential), following

@@ -8,7 +8,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ibjax.cli import account, bounds, certify, falsify, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import (
+    account,
+    bounds,
+    certify,
+    falsify,
+    limits,
+    listing,
+    mi,
+    plane,
+    reproduce,
+    run,
+    show,
+)
 from ibjax.environment import check_seed, expanded, pinned
 
 

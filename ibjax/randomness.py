@@ -47,9 +47,7 @@ def root_key(key: Any) -> Key:
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         kind = str(jax.random.key_impl(key))
         if kind != IMPLEMENTATION:
-            raise ValueError(
-                f"key draws by {kind!r}, whose numbers depend on the device; {remedy}"
-            )
+            raise ValueError(f"key draws by {kind!r}, whose numbers depend on the device; {remedy}")
         if shape:
             raise ValueError(f"key has shape {shape}; give one key, not several")
         return key

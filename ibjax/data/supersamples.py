@@ -44,7 +44,8 @@ def supersample(
         ``mask`` (k1, k2, n) of 0/1; both int32. ``mask == u`` means that column u trains.
 
     Raises:
-        ValueError: no threefry key, a count below 1, 2 n > size, or balanced with an odd number of masks.
+        ValueError: no threefry key, a count below 1, 2 n > size, or balanced with an odd number
+            of masks.
 
     Reference:
         Steinke, Zakynthinou 2020, "Reasoning About Generalization via Conditional Mutual

@@ -7,23 +7,46 @@ round a layer, and with the noisy layers below held fixed, what a layer adds mus
 stated law and be independent of what every other layer adds.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jax.scipy.special import ndtr, ndtri
 
 from ibjax.interface import Hyper, LayerFacts, Network
+from ibjax.langevin.gradients import step_gradient
+from ibjax.langevin.losses import cross_entropy
 from ibjax.networks.flow import Flow, traced
 from ibjax.typing import JaxArray as Array
 
-_ROWS, _DRAWS, _AT_ONCE = 4, 128, 16
+_ROWS = 4
+_DRAWS, _AT_ONCE = 512, 16
 _COLUMNS = 1024
 """Most units, over examples and layers, whose noise is compared with each other's."""
 
-_UNRELATED = 0.6
-"""Correlations of `_DRAWS` independent draws stay below, but for a chance of 1e-11 a pair."""
+_UNRELATED = 0.35
+"""Correlations of `_DRAWS` independent draws stay below, but for a chance of 1e-14 a pair."""
+
+
+class _Tried(NamedTuple):
+    """A network without its noise: logits and claimed features, some held where asked."""
+
+    flow: Flow
+    places: tuple[int, ...]
+
+    def held(self, fixed: Sequence[Array], hold: Any = True) -> dict[Any, Any]:
+        """The claimed features, replaced by given ones where `hold` is true."""
+        return {
+            self.flow.outputs[p]: lambda computed, f=f: jnp.where(hold, f, computed)
+            for p, f in zip(self.places[1:], fixed)
+        }
+
+    def __call__(self, given: Sequence[Any], fixed: Sequence[Array], hold: Any = True):
+        found = self.flow.run(given, self.held(fixed, hold))
+        return [found[p].astype(jnp.float32) for p in self.places]
 
 
 def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
@@ -36,44 +59,67 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         hyper: its scalars.
 
     Raises:
-        ValueError: naming the layer and what does not hold.
+        ValueError: naming the layer and what does not hold, or that examples of a batch are not
+            treated each by itself.
     """
-    _check_alone(network, params, x, hyper)
-    facts = network.layers
-    quiet = _flow(lambda p, x: network.apply(p, x, None, hyper), facts, params, x)
-    key = jax.random.key(17)
-    noisy = _flow(lambda p, x, k: network.apply(p, x, k, hyper), facts, params, x, key)
-    claimed = [i for i, f in enumerate(facts) if f.noise > 0 or f.dropout > 0]
-    for i in claimed:
-        _check_cut(facts[i].name, noisy, noisy.outputs[1 + i], len(jax.tree.leaves(params)))
-    places = [0, *(1 + i for i in claimed)]
-
-    @jax.jit
-    def draws(params: Any, x: Array):
-        given = (*jax.tree.leaves(params), x)
-        first = noisy.run((*given, key))
-        fixed = {noisy.outputs[p]: first[p] for p in places[1:]}
-        clean = quiet.run(given, {quiet.outputs[p]: first[p] for p in places[1:]})
-
-        def drawn(k: Any):
-            found = noisy.run((*given, k), fixed)
-            return [found[p].astype(jnp.float32) for p in places]
-
-        keys = jax.random.split(jax.random.key(18), _DRAWS)
-        return [clean[p].astype(jnp.float32) for p in places], jax.lax.map(
-            drawn, keys, batch_size=_AT_ONCE
-        )
-
-    clean, drawn = jax.device_get(draws(params, x))
+    key, leaves = jax.random.key(17), jax.tree.leaves(params)
+    claimed = [i for i, f in enumerate(network.layers) if f.noise > 0 or f.dropout > 0]
+    facts = [network.layers[i] for i in claimed]
+    places = (0, *(1 + i for i in claimed))
+    traces = [
+        _flow(lambda p, x: network.apply(p, x, None, hyper), network.layers, params, x),
+        _flow(lambda p, x, k: network.apply(p, x, k, hyper), network.layers, params, x, key),
+    ]
+    quiet, noisy = (_Tried(flow, places) for flow in traces)
+    for fact, place in zip(facts, places[1:]):
+        _check_cut(fact.name, noisy.flow, noisy.flow.outputs[place], len(leaves))
+    run = jax.jit(lambda size, x, fixed, hold: quiet(_scaled(leaves, size, x), fixed, hold))
+    shapes = jax.eval_shape(run, 1.0, x, [jnp.zeros(())] * len(facts), False)[1:]
+    nothing = [jnp.zeros(s.shape) for s in shapes]
+    before = run(1.0, x, nothing, False)
+    _check_alone(before[0], run(1.0, x.at[0].set(_other(x)), nothing, False)[0])
+    fixed = [
+        c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
+        for i, (f, c) in enumerate(zip(facts, before[1:]))
+    ]
+    clean = jax.device_get(run(1.0, x, fixed, True))
+    drawn = jax.device_get(_draws(noisy, leaves, x, fixed))
     if not np.allclose(drawn[0], clean[0][None], rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ValueError(
             "network.apply draws noise that network.layers does not state: with the stated layers "
             "held fixed its logits still change with the key; give a LayerFacts for each layer "
             "that is disturbed, and the same noise to all that follows it"
         )
-    added = [_added(facts[i], c, d) for i, c, d in zip(claimed, clean[1:], drawn[1:])]
-    _check_independent([facts[i].name for i in claimed], added)
-    _check_diameters(quiet, facts, claimed, params, x)
+    added = [_added(f, c, d) for f, c, d in zip(facts, clean[1:], drawn[1:])]
+    _check_independent([f.name for f in facts], added)
+    real = jnp.issubdtype(x.dtype, jnp.floating)
+    for size, stretch in ((1.0, 1.0), (30.0, 1.0), (1.0, 100.0), (1e3, 1e3)):
+        inputs = (x * stretch, x * -stretch) if real else (x,)
+        outputs = [run(size, i, nothing, False)[1:] for i in inputs]
+        _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
+    if network.taps is not None:
+        _check_taps(network, params, x, hyper, before[0].shape[1])
+
+
+def _scaled(leaves: Sequence[Array], size: Any, x: Array) -> list[Array]:
+    return [*((leaf * size).astype(leaf.dtype) for leaf in leaves), x]
+
+
+def _other(x: Array) -> Array:
+    """Another input in the place of the first."""
+    return x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1]
+
+
+def _draws(noisy: _Tried, leaves: Sequence[Array], x: Array, fixed: Sequence[Array]):
+    """Logits and claimed features over many keys, given what is held below each layer."""
+
+    @jax.jit
+    def all_of(leaves: Any, x: Array, fixed: Any, keys: Any):
+        one = jax.vmap(lambda k: noisy((*leaves, x, k), fixed))
+        return jax.lax.map(one, keys.reshape(-1, _AT_ONCE))
+
+    found = all_of(leaves, x, fixed, jax.random.split(jax.random.key(18), _DRAWS))
+    return [f.reshape(_DRAWS, *f.shape[2:]) for f in found]
 
 
 def _flow(function: Any, facts: tuple[LayerFacts, ...], *arguments: Any) -> Flow:
@@ -117,8 +163,8 @@ def _added(fact: LayerFacts, clean: np.ndarray, drawn: np.ndarray) -> np.ndarray
         if p > 0:
             z = np.asarray(_normal_scores(z, values / fact.noise, p))
         z = np.clip(z, -9.0, 9.0)
-        away = _distance_to_normal(z.ravel())
-        if not away < 3.3 / np.sqrt(z.size) + 0.01:
+        away, spread = _distance_to_normal(z.ravel()), abs(float(np.var(z)) - 1)
+        if away > 3.3 / np.sqrt(z.size) + 0.01 or spread > 8.5 / np.sqrt(z.size) + 0.02:
             size = float(np.std(values - values.mean(0)))
             raise ValueError(
                 f"network.layers says {stated} of {fact.name!r}, but that is not what "
@@ -178,55 +224,57 @@ def _check_independent(names: list[str], added: list[np.ndarray]) -> None:
         )
 
 
-def _check_diameters(quiet: Flow, facts: Any, claimed: list[int], params: Any, x: Array) -> None:
+def _check_diameters(
+    facts: Sequence[LayerFacts], outputs: Sequence[np.ndarray], size: float
+) -> None:
     """Noiseless outputs must stay within the diameter at large weights and inputs too."""
-    limited = [i for i in claimed if facts[i].diameter < float("inf")]
-    if not limited:
-        return
-    both = jnp.concatenate([x, -x]) if jnp.issubdtype(x.dtype, jnp.floating) else x
-    rows = x.shape[0]
-
-    @jax.jit
-    def outputs(size: Array, stretch: Array):
-        scaled = [(leaf * size).astype(leaf.dtype) for leaf in jax.tree.leaves(params)]
-        parts = [
-            quiet.run((*scaled, (part * stretch).astype(part.dtype)))
-            for part in jnp.split(both, both.shape[0] // rows)
-        ]
-        return [
-            jnp.concatenate([p[1 + i].reshape(rows, -1).astype(jnp.float32) for p in parts])
-            for i in limited
-        ]
-
-    for size, stretch in ((1.0, 1.0), (30.0, 1.0), (1.0, 100.0), (1e3, 1e3)):
-        stretch = stretch if jnp.issubdtype(x.dtype, jnp.floating) else 1
-        found = jax.device_get(outputs(jnp.float32(size), jnp.asarray(stretch)))
-        for i, out in zip(limited, found):
-            fact = facts[i]
-            apart = np.linalg.norm(out[:, None] - out[None], axis=-1) / (1 - fact.dropout)
-            if np.nanmax(apart) > fact.diameter * 1.001:
-                raise ValueError(
-                    f"network.layers says diameter={fact.diameter:g} of {fact.name!r}, but two of "
-                    f"its noiseless outputs lie {np.nanmax(apart):.4g} apart at weights {size:g} "
-                    "times the initial ones: bound the layer (a bounded activation of w units has "
-                    "(high - low) * sqrt(w) / (1 - dropout)), or give diameter=inf"
-                )
+    for fact, out in zip(facts, outputs):
+        flat = out.reshape(out.shape[0], -1).astype(np.float64)
+        apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1) / (1 - fact.dropout)
+        if np.max(apart, initial=0.0, where=np.isfinite(apart)) > fact.diameter * 1.001:
+            raise ValueError(
+                f"network.layers says diameter={fact.diameter:g} of {fact.name!r}, but two of its "
+                f"noiseless outputs lie {np.nanmax(apart):.4g} apart at weights {size:g} times the "
+                "initial ones: bound the layer (a bounded activation of w units has "
+                "(high - low) * sqrt(w) / (1 - dropout)), or give diameter=inf"
+            )
 
 
-def _check_alone(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
-    """An example's logits must not depend on the others in its batch."""
-
-    @jax.jit
-    def both(params: Any, x: Array, other: Array):
-        return network.apply(params, x, None, hyper)[0], network.apply(params, other, None, hyper)[
-            0
-        ]
-
-    changed = x.at[0].set(x[1]) if not jnp.issubdtype(x.dtype, jnp.floating) else x.at[0].mul(-3)
-    here, there = (np.asarray(z, np.float32)[1:] for z in both(params, x, changed))
+def _check_alone(before: Array, after: Array) -> None:
+    """Logits of the other examples must stay where the first one changes."""
+    here, there = np.asarray(before)[1:], np.asarray(after)[1:]
     if not np.allclose(here, there, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ValueError(
             "network.apply gives an example other logits when another example of its batch "
             "changes (batch statistics, or attention over the batch): no example then has a "
             "gradient of its own; normalise each example by itself (GroupNorm, LayerNorm)"
+        )
+
+
+def _check_taps(network: Network, params: Any, x: Array, hyper: Hyper, num_classes: int) -> None:
+    """Gradients by products must be those of the function, and so must their norms."""
+    y = jnp.arange(x.shape[0]) % num_classes
+    key: Any = None
+
+    def reference(xi: Array, yi: Array) -> Array:
+        def loss(p: Any) -> Array:
+            return cross_entropy(network.apply(p, xi[None], key, hyper)[0], yi[None])[0]
+
+        return ravel_pytree(jax.grad(loss)(params))[0]
+
+    @jax.jit
+    def both(x: Array, y: Array) -> tuple[Array, ...]:
+        rows = jax.vmap(reference)(x, y)
+        got = step_gradient(network, params, x, y, None, 1, key, hyper, False)
+        total = ravel_pytree(got.gradient)[0]
+        return jnp.sum(rows, 0), total, jnp.sum(rows**2, 1), got.norms_sq
+
+    total, got, norms, products = (np.asarray(a) for a in both(x, y))
+    near = np.allclose(total, got, rtol=1e-2, atol=1e-3 * np.abs(total).max())
+    if not near or not np.allclose(norms, products, rtol=1e-2):
+        raise ValueError(
+            "network.taps and network.assemble do not give the gradients of network.apply, or "
+            "their norms (every parameter must be the kernel or bias of one dense layer with a "
+            "bias, used once): clipping would bound something else; leave taps, tap_shapes and "
+            "assemble out"
         )

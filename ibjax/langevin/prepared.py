@@ -146,8 +146,7 @@ def _check_logits(out: Any, rows: int, num_classes: int | None) -> None:
                 "; give logits of the example as a whole, for instance by averaging over the rest"
             )
         raise ValueError(
-            f"network gives logits of shape {_described(logits)}; it must give {need}, "
-            f"{words}{hint}"
+            f"network gives {_described(logits)} for logits; it must give {need}, {words}{hint}"
         )
     if not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(
@@ -158,7 +157,7 @@ def _check_logits(out: Any, rows: int, num_classes: int | None) -> None:
 
 def _described(out: Any) -> str:
     shape = getattr(out, "shape", None)
-    return str(shape) if shape is not None else f"none ({type(out).__name__})"
+    return f"an array {shape}" if shape is not None else f"a {type(out).__name__}"
 
 
 def _single(network: Network, like: Any) -> Network:

@@ -113,6 +113,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
         return nnx.split(module, nnx.Param, ...)
 
     def called(graph: Any, state: Any, rest: Any, x: Array, key: Key | None):
+        kept = {path: (v.type, v.get_value()) for path, v in nnx.to_flat_state(rest)}
         module = nnx.merge(graph, state, rest)
         owner = type(module).__name__
         calls = Calls(owner, facts, key, x.shape[0])
@@ -125,14 +126,10 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
             _release(part)
         calls.finish(tuple(names))
         after = nnx.split(module, nnx.Param, ...)[2]
-        kinds: set[str] = set()
-        before = dict(nnx.to_flat_state(rest))
+        kinds = {t.__name__ for t, _ in kept.values() if issubclass(t, nnx.BatchStat)}
         for path, variable in nnx.to_flat_state(after):
-            old = before.get(path)
-            if old is None or old.get_value() is not variable.get_value():
+            if path not in kept or kept[path][1] is not variable.get_value():
                 kinds.add(variable.type.__name__)
-        if any(issubclass(v.type, nnx.BatchStat) for v in before.values()):
-            kinds.add("BatchStat")
         if kinds & {"RngCount", "RngKey"}:
             raise ValueError(_draws(owner, "its random stream moves on when it is called"))
         _only_parameters(owner, sorted(kinds))

@@ -47,12 +47,13 @@ class Flow(NamedTuple):
                 reached.update(v for v in written if v not in closed)
         return target in reached
 
-    def run(self, values: Sequence[Any], held: dict[Any, Any] | None = None):
+    def run(self, values: Sequence[Any], held: dict[Any, Callable[[Any], Any]] | None = None):
         """The outputs where some variables are held at given values.
 
         Args:
             values: of the inputs.
-            held: what the later equations read instead of what was computed.
+            held: variables, each with a function from what was computed of it to what the
+                equations after it read instead.
 
         Returns:
             What was computed of each output; of those held too.
@@ -63,7 +64,7 @@ class Flow(NamedTuple):
         def value(atom: Any) -> Any:
             if _literal(atom):
                 return atom.val
-            return held[atom] if atom in held else computed[atom]
+            return held[atom](computed[atom]) if atom in held else computed[atom]
 
         for compute, read, written in self.equations:
             computed.update(zip(written, compute(*map(value, read))))

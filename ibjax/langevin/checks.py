@@ -55,7 +55,9 @@ def pairs(supersample: Any, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
             f"supersample.index reaches from {index.min()} to {index.max()} but the data set "
             f"{dataset.name!r} has {size} examples; draw it with size={size}"
         )
-    check_distinct("supersample.index", index.reshape(len(index), -1), "supersample")
+    # both members of a pair may be one example: there is then nothing to tell apart
+    second = np.where(index[..., 1] == index[..., 0], -1 - np.arange(index.shape[1]), index[..., 1])
+    check_distinct("supersample.index", np.concatenate([index[..., 0], second], 1), "supersample")
     if not np.isin(mask, (0, 1)).all():
         raise ValueError("supersample.mask must hold 0 and 1 only")
     return index.astype(np.int32), mask.astype(np.int32)

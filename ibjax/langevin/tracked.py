@@ -35,11 +35,11 @@ class Shape(NamedTuple):
     ghosts: tuple[int, int, int]
     test: int
     x: tuple[int, ...]
-    dtype: str
     num_classes: int
     momentum: bool
     scaled: bool
     prior: bool
+    dtype: str = "float32"
 
 
 class Extra(NamedTuple):

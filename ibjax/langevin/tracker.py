@@ -125,11 +125,11 @@ def track(
             ghosts.shape,
             test.shape[1],
             x.shape,
-            x.dtype.name,
             dataset.num_classes,
             momentum > 0,
             preconditioner is not None,
             prior_std is not None,
+            x.dtype.name,
         )
         return _run(key, config, x, y, train, ghosts, test, stops, shape, extra, progress)
 

@@ -166,8 +166,8 @@ def adapted(module: Any) -> Network:
             f"network={name} is an nnx module: every replica needs one of its own, so give "
             f"networks.from_nnx(lambda rngs: {name}(..., rngs=rngs))"
         )
-    if issubclass(kind, nn.Module):
-        raise ValueError(f"network={name} is a class; give a module, such as {name}(...)")
+    if isinstance(module, type):
+        raise ValueError(f"network={name} is a class; give an instance, such as {name}(...)")
     raise ValueError(
         f"network={module!r} is not an MLP, a CNN, a NormalisedCNN, a Network or a flax.linen "
         "module; make a Network of a function that builds an nnx module by networks.from_nnx"

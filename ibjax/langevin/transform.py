@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -97,10 +98,11 @@ def noise_std(learning_rate: Any, inverse_temperature: Any) -> Array:
 
 
 def _check(name: str, value: Any) -> None:
-    if callable(value) or isinstance(value, jax.core.Tracer):
+    if callable(value) or isinstance(value, Tracer):
         return
     number = np.asarray(value)
-    if number.dtype.kind not in "iuf" or number.ndim or not number >= 0:
+    real = any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    if not real or number.ndim or not number >= 0:
         raise ValueError(
             f"{name}={value} must not be negative or NaN; give one number >= 0, or a schedule"
         )

@@ -125,7 +125,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
         for part in names.values():
             _release(part)
         calls.finish(tuple(names))
-        after = nnx.split(module, nnx.Param, ...)[2]
+        after: Any = nnx.split(module, nnx.Param, ...)[2]
         kinds = {t.__name__ for t, _ in kept.values() if issubclass(t, nnx.BatchStat)}
         for path, variable in nnx.to_flat_state(after):
             if path not in kept or kept[path][1] is not variable.get_value():

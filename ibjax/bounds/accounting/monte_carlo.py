@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.accounting.mixtures import _mixture
+from ibjax.bounds.accounting.mixtures import FAR, _mixture
 from ibjax.bounds.accounting.rounding import up
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -41,8 +41,11 @@ def membership_gain(
     # The two masks are symmetric; the rarer one keeps its digits.
     p = 1 / (1 + jnp.exp(jnp.abs(y)))
     margin = 1e-4 if dtype == jnp.float32 else 1e-11
-    shared = _mixture(p, jnp.sqrt(2 * k)) * (1 - margin)
-    return jnp.minimum(up(p * k, 8) - shared, up(p * (1 - p) * k, 8))
+    r = jnp.sqrt(2 * k)
+    # Beyond FAR the mixture is only bounded from above: there the entropy of the mask is the limit.
+    exact = jnp.where(r <= FAR, up(p * k, 8) - _mixture(p, r) * (1 - margin), jnp.inf)
+    entropy = up(jnp.log1p(jnp.exp(-jnp.abs(y))) + p * jnp.abs(y), 16)
+    return jnp.minimum(exact, jnp.minimum(up(p * (1 - p) * k, 8), entropy))
 
 
 def mean_upper_limit(

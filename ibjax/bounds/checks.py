@@ -47,7 +47,8 @@ def real(
         bad |= (array <= low) if open_low else (array < low)
     if high is not None:
         bad |= array > high
-    if concrete(array):
+    # Within a trace even comparisons of known numbers are traced.
+    if concrete(array, bad):
         host, wrong = np.asarray(array), np.asarray(bad)
         if wrong.any():
             left = "(" if open_low or low is None else "["

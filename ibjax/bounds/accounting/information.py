@@ -247,8 +247,10 @@ def _run_whole(name: str, shared: bool, s: Setting) -> JaxArray:
     return jnp.sum(channel(jnp.ones_like(s.shift), s.shift * jnp.sqrt(square), s.dim))
 
 
-def _shared(shared_batches: Any) -> JaxArray:
+def _shared(shared_batches: Any) -> Any:
     """Whether replicas may share their batches: anything but a clear no."""
+    if checks.concrete(shared_batches):
+        return np.asarray(shared_batches) != 0
     return jnp.asarray(shared_batches) != 0
 
 

@@ -83,7 +83,8 @@ def mean_upper_limit(
         raise ValueError(f"values has shape {x.shape}; give one a run: (R,), R >= 2 for Bernstein")
     # Sums of terms may round above their cap.
     tolerance = 1 + 100 * jnp.finfo(x.dtype).eps
-    if checks.concrete(x, cap) and bool(jnp.any(x > cap * tolerance)):
+    above = jnp.any(x > cap * tolerance)
+    if checks.concrete(above) and bool(above):
         raise ValueError(f"values holds {float(jnp.max(x)):g}, above cap={float(cap):g}")
     delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
     runs, share = x.shape[0], jnp.minimum(jnp.mean(x) / cap, 1.0)
@@ -96,7 +97,7 @@ def mean_upper_limit(
         spread = jnp.std(x, ddof=1) * jnp.sqrt(2 * logs / runs)
         limits.append(jnp.mean(x) + spread + 7 * cap * logs / (3 * (runs - 1)))
     value = jnp.minimum(jnp.min(jnp.stack(limits)), cap)
-    value = jnp.where(jnp.any(jnp.isnan(x)) | jnp.any(x > cap * tolerance), jnp.nan, value)
+    value = jnp.where(jnp.any(jnp.isnan(x)) | above, jnp.nan, value)
     return Estimate(
         value,
         jnp.zeros_like(value),

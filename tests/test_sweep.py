@@ -190,6 +190,7 @@ def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
         whole = found
     again = sweep.run(SMALL, path)
     np.testing.assert_array_equal(again["gap"], dataset["gap"])
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_table_shows_every_kind_and_what_is_vacuous(finished):

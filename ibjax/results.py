@@ -6,7 +6,7 @@ versions, device, seed and units, and no code is run to read it.
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ibjax import bounds, files
 from ibjax.environment import describe as environment
-from ibjax.environment import merged
+from ibjax.environment import expanded, merged
 from ibjax.environment import version as version
 from ibjax.files import write as write
 from ibjax.interface import Dataset, Evidence
@@ -27,6 +27,14 @@ FORMAT = 2
 """Version of the layout of a results file."""
 
 _PARTS = ("value", "information", "std_error", "vacuous", "holds")
+_REPORTED = {
+    "dataset": str,
+    "classes": list,
+    "train_size": int,
+    "inverse_temperature": int | float,
+    "layer_noise": int | float,
+}
+"""Parts of the configuration that tables and pictures name."""
 _TEXT = {"bound_name", "bound_kind", "bound_assumptions"}
 
 _DIMS: dict[str, tuple[str, ...]] = {
@@ -216,6 +224,7 @@ def read(path: Path) -> "xarray.Dataset":
         FileNotFoundError: if there is none.
         ValueError: if it is damaged, or not a whole results file of this layout.
     """
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such results file; `ibjax run` writes one")
     dataset = files.read(path)
@@ -246,12 +255,11 @@ def read(path: Path) -> "xarray.Dataset":
             raise ValueError(f"{path}: {name} holds {found.dtype}, not numbers; run again")
     try:
         config = json.loads(dataset.attrs["config"])
-        unknown = [f.name for f in fields(Experiment) if f.name not in config]
-        json.loads(dataset.attrs["provenance"])
-    except (TypeError, ValueError) as error:
+        wrong = [k for k, kind in _REPORTED.items() if not isinstance(config.get(k), kind)]
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: its configuration cannot be read ({error}); run again") from None
-    if unknown:
-        raise ValueError(f"{path}: its configuration lacks {', '.join(unknown)}; run again")
+    if wrong:
+        raise ValueError(f"{path}: its configuration lacks {', '.join(wrong)}; run again")
     return dataset
 
 

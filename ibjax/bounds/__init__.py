@@ -2,6 +2,26 @@
 
 from ibjax.bounds import invert as invert
 from ibjax.bounds import plugin as plugin
+from ibjax.bounds.accounting import Account as Account
+from ibjax.bounds.accounting import account as account
+from ibjax.bounds.accounting import bins_epoch as bins_epoch
+from ibjax.bounds.accounting import contraction_floor as contraction_floor
+from ibjax.bounds.accounting import exceedance_probability as exceedance_probability
+from ibjax.bounds.accounting import fixed_step as fixed_step
+from ibjax.bounds.accounting import given_survival as given_survival
+from ibjax.bounds.accounting import joint_depth as joint_depth
+from ibjax.bounds.accounting import likely_gap as likely_gap
+from ibjax.bounds.accounting import mean_upper_limit as mean_upper_limit
+from ibjax.bounds.accounting import membership_certificate as membership_certificate
+from ibjax.bounds.accounting import membership_gain as membership_gain
+from ibjax.bounds.accounting import mixture_kl as mixture_kl
+from ibjax.bounds.accounting import path_certificate as path_certificate
+from ibjax.bounds.accounting import path_terms as path_terms
+from ibjax.bounds.accounting import per_example_information as per_example_information
+from ibjax.bounds.accounting import sample_information_total as sample_information_total
+from ibjax.bounds.accounting import shuffled_epoch as shuffled_epoch
+from ibjax.bounds.accounting import survival_limit as survival_limit
+from ibjax.bounds.accounting import survival_split as survival_split
 from ibjax.bounds.assumptions import assumptions as assumptions
 from ibjax.bounds.by_class import per_class as per_class
 from ibjax.bounds.classic import individual as individual

@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ibjax.cli import bounds, falsify, limits, listing, mi, plane, reproduce, run, show
+from ibjax.cli import (
+    account,
+    bounds,
+    certify,
+    falsify,
+    limits,
+    listing,
+    mi,
+    plane,
+    reproduce,
+    run,
+    show,
+)
 
 
 class Command(NamedTuple):
@@ -25,6 +37,8 @@ COMMANDS = {
     "falsify": Command(falsify.Falsify, falsify.execute),
     "limits": Command(limits.Limits, limits.execute),
     "mi": Command(mi.Mi, mi.execute),
+    "account": Command(account.Account, account.execute),
+    "certify": Command(certify.Certify, certify.execute),
     "plane": Command(plane.PlaneOptions, plane.execute),
     "reproduce": Command(reproduce.Reproduce, reproduce.execute),
 }

@@ -45,6 +45,9 @@ from ibjax.bounds.membership import membership_information as membership_informa
 from ibjax.bounds.membership import stepwise_information as stepwise_information
 from ibjax.bounds.noisy_sgd import noisy_sgd_information as noisy_sgd_information
 from ibjax.bounds.noisy_sgd import sample_information as sample_information
+from ibjax.bounds.occam import code_length as code_length
+from ibjax.bounds.occam import integer_bits as integer_bits
+from ibjax.bounds.occam import occam as occam
 from ibjax.bounds.pac_bayes import free_energy as free_energy
 from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_divergence
 from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence

@@ -39,8 +39,7 @@ def execute(command: PlaneOptions) -> None:
     import numpy as np
     from rich.table import Table
 
-    from ibjax import bottleneck
-    from ibjax.reproduce.outcome import save
+    from ibjax import bottleneck, files
 
     arrays = reading.archive(command.file)
     if command.labels not in arrays:

@@ -161,7 +161,7 @@ def _header(stream: BinaryIO) -> _Header:
 def _numbers(stream: BinaryIO, header: _Header) -> np.ndarray:
     """The array itself, in this machine's byte order."""
     flat = np.empty(header.bytes // header.dtype.itemsize, header.dtype)
-    room, filled = memoryview(flat).cast("B") if flat.size else memoryview(b""), 0
+    room, filled = flat.data.cast("B") if flat.size else memoryview(b""), 0
     while filled < header.bytes:
         piece = stream.read(min(2**24, header.bytes - filled))
         if not piece:

@@ -215,7 +215,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         found.append(
             f"{(~known).sum()} of {known.size} pairs left out: their mask bit never varies"
         )
-    masks, use = np.asarray(data.masks), np.asarray(data.valid).any(-1)
+    masks, use = np.asarray(data.masks), np.asarray(np.asarray(data.valid).any(-1))
     for rows, kept in zip(masks, use):
         rows = rows[kept]
         if len(rows) < 2:

@@ -114,7 +114,7 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
     """Samples within a radius of each, itself among them unless the radius is 0 and strict."""
     if z.shape[1] == 1:
         return _within_on_a_line(of, z[:, 0], radius, strict)
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
     reach = np.nextafter(radius, -np.inf) if strict else radius
     total = np.zeros(len(z), int)
@@ -131,7 +131,7 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
 
 def _nearest(of: Places, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance of the neighbour asked for, by point, and the points looked at, (m, k + 1)."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
     m = len(of.points)
     look = min(int(wanted.max()) + 1, m)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -214,7 +214,8 @@ def quadratic_threshold(
     if not (values > 0).any():
         return jnp.asarray(jnp.inf)
     first = max(int(np.argmax(values > 0)), 1)
-    place = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
+    ends = grid[first - 1], grid[first]
+    place = cast(float, brentq(lambda z: float(advantage(z)), *ends, xtol=1e-12))
     return jnp.asarray(np.exp(place))
 
 

@@ -1,5 +1,7 @@
 """Rows that read information about the weights, posteriors and their divergences."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -65,7 +67,8 @@ def _absolute(information, n, sigma):
 
 
 def _deviation(deviations, information, n, sigma):
-    return jnp.stack([deviation_probability(d, information, n, sigma) for d in deviations])
+    each: list[Any] = [deviation_probability(d, information, n, sigma) for d in deviations]
+    return jnp.stack(each)
 
 
 def _rate_distortion(hidden_information, n, sigma, distortion):

@@ -211,10 +211,24 @@ def test_what_may_be_negative_or_unknown_is_taken():
     assert bounds.from_arrays(arrays(**free, num_classes=np.nan)).num_classes == 3
 
 
-def test_missing_arrays_and_real_losses_are_refused():
+def test_missing_arrays_and_losses_out_of_range_are_refused():
     with pytest.raises(ValueError, match="mask is missing"):
         bounds.from_arrays({})
     with pytest.raises(ValueError, match="losses are missing"):
         bounds.from_arrays({"mask": arrays()["mask"]})
-    with pytest.raises(ValueError, match=r"losses holds 0\.25"):
-        bounds.from_arrays({"mask": arrays()["mask"], "losses": np.full((K1, K2, N, 2), 0.25)})
+    with pytest.raises(ValueError, match=r"losses holds 1\.25"):
+        bounds.from_arrays({"mask": arrays()["mask"], "losses": np.full((K1, K2, N, 2), 1.25)})
+
+
+def test_real_losses_are_taken_as_they_are(x64):
+    given = arrays()
+    real = 0.25 + 0.5 * losses(given)
+    evidence = bounds.from_arrays({"mask": given["mask"], "losses": real})
+    whole = bounds.from_arrays({"mask": given["mask"], "losses": losses(given)})
+    np.testing.assert_allclose(
+        bounds.gap(evidence).value, 0.5 * bounds.gap(whole).value, rtol=1e-12
+    )
+    found = bounds.evaluate(evidence)
+    direct = bounds.e_cmi(real, given["mask"], correction="polynomial")
+    np.testing.assert_allclose(found["e_cmi"].value, direct.value, rtol=1e-9)
+    assert not found["f_cmi"].holds

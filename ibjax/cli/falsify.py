@@ -3,6 +3,7 @@
 import csv
 import io
 import importlib
+import io
 import math
 import os
 import sys

@@ -66,7 +66,7 @@ def latent(
         Gowri, Lun, Klein, Yin 2024, "Approximating mutual information of high-dimensional
         variables using learned representations" (arXiv 2409.02732): the cross-predicting variant.
     """
-    x, y = pair(x, y)
+    x, y = pair(x, y).on_device()
     n = x.shape[0]
     if n < 40:
         raise ValueError(f"x holds {n} samples; give at least 40, half of them train")

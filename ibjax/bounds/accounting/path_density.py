@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
 from ibjax.interface import BoundValue
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, Scalar
 
 
 class PathTerms(NamedTuple):
@@ -18,8 +18,8 @@ class PathTerms(NamedTuple):
         martingale: M_t = (eta/s) <g - h, xi>, of mean zero.
     """
 
-    energy: JaxArray
-    martingale: JaxArray
+    energy: Float[Array, "*T"] | float
+    martingale: Float[Array, "*T"] | float
 
 
 def path_terms(

@@ -40,9 +40,9 @@ from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
 from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
 from ibjax.bounds.divergences import f_information as f_information
 from ibjax.bounds.evidence import at as at
-from ibjax.bounds.evidence import replica_errors as replica_errors
 from ibjax.bounds.evidence import gap as gap
 from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
+from ibjax.bounds.evidence import replica_errors as replica_errors
 from ibjax.bounds.examples import remembered as remembered
 from ibjax.bounds.examplewise import depth_examples as depth_examples
 from ibjax.bounds.falsification import falsify as falsify

@@ -1,7 +1,6 @@
 """`ibjax falsify`: bounds against exactly solved random learners, and an adversary."""
 
 import csv
-import io
 import importlib
 import io
 import math

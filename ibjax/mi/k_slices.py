@@ -56,8 +56,8 @@ def k_sliced(
     dim, slices = whole("dim", dim), whole("slices", slices, 2)
     if dim > min(both.x.shape[1], both.y.shape[1]):
         raise ValueError(
-            f"dim={dim} is beyond x with {both.x.shape[1]} and y with {both.y.shape[1]} coordinates; "
-            "give at most the smaller"
+            f"dim={dim} is beyond x with {both.x.shape[1]} and y with {both.y.shape[1]} "
+            "coordinates; give at most the smaller"
         )
     x, y = both.on_device()
     key_x, key_y = jax.random.split(key)

@@ -1,7 +1,5 @@
 """Rows that read information about the weights, posteriors and their divergences."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 

@@ -1,76 +1,14 @@
-"""What a process runs under: pinned settings of JAX, memory, folders of the user, versions."""
+"""What a process runs in: memory, folders of the user, versions."""
 
 import contextlib
 import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-
-from ibjax.typing import Key
-
-SEEDS = 2**32
-"""Seeds are 0 to this number less one: the words of a threefry key."""
-
-
-@contextlib.contextmanager
-def pinned() -> Iterator[None]:
-    """Every setting of JAX that decides numbers at its default, whatever the environment says.
-
-    Sixty-four bits, the generator, its partitioning, the precision of products and the strictness
-    of NumPy's rules are variables of the environment (JAX_ENABLE_X64 and the like): the same seed
-    would draw other masks under another shell. NaN is data here and must not raise.
-
-    Raises:
-        ValueError: if JAX_RANDOM_SEED_OFFSET is set: it has no scope, and shifts every seed.
-    """
-    if offset := getattr(jax.config, "jax_random_seed_offset", 0):
-        raise ValueError(f"JAX_RANDOM_SEED_OFFSET={offset} shifts every seed; unset it")
-    with contextlib.ExitStack() as stack:
-        for setting in (
-            jax.enable_x64(False),
-            jax.default_prng_impl("threefry2x32"),
-            jax.threefry_partitionable(True),
-            jax.default_matmul_precision(None),
-            jax.numpy_dtype_promotion("standard"),
-            jax.numpy_rank_promotion("allow"),
-            jax.legacy_prng_key("allow"),
-            jax.debug_nans(False),
-            jax.debug_infs(False),
-            jax.disable_jit(False),
-            jax.transfer_guard("allow"),
-        ):
-            stack.enter_context(setting)
-        yield
-
-
-def seed_key(seed: int) -> Key:
-    """The threefry key of a seed, the same in every environment.
-
-    Equals ``jax.random.key(seed)`` at JAX's default settings to the bit.
-
-    Raises:
-        ValueError: if the seed is not in 0..2^32 - 1; JAX would take it modulo 2^32, so that two
-            names would mean one run.
-    """
-    words = np.array([0, check_seed(seed)], np.uint32)
-    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
-
-
-def check_seed(seed: int) -> int:
-    """The seed, if it is one.
-
-    Raises:
-        ValueError: if it is not a whole number in 0..2^32 - 1.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < SEEDS:
-        raise ValueError(f"seed={seed} must be a whole number from 0 to 2^32 - 1 = {SEEDS - 1}")
-    return int(seed)
 
 
 def available_memory() -> int:

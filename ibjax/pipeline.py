@@ -12,7 +12,6 @@ import numpy as np
 
 from ibjax import bounds, capacity, data, langevin, maxent, networks
 from ibjax.bounds import Null
-from ibjax.environment import check_seed, pinned, seed_key
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
@@ -21,6 +20,7 @@ from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
 from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
+from ibjax.randomness import check_seed, pinned, seed_key
 from ibjax.typing import JaxArray, Key
 
 _HELD_OUT = 1000

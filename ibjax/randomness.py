@@ -1,4 +1,4 @@
-"""Same seed, same numbers: the settings under which everything is drawn, and root keys."""
+"""Same seed, same numbers: the settings under which everything is drawn, seeds and keys."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,21 +13,63 @@ from ibjax.typing import Key
 IMPLEMENTATION = "threefry2x32"
 """The one generator in use: its draws depend on no device and no compiler."""
 
+SEEDS = 2**32
+"""Seeds are 0 to this number less one: the words of a threefry key."""
+
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Draw and train in single precision under settings that no environment variable changes.
+    """Every setting of JAX that decides numbers at its default, whatever the environment says.
 
-    ``JAX_ENABLE_X64`` would draw other masks and train in float64, ``JAX_THREEFRY_PARTITIONABLE=0``
-    draw other numbers from the same key, ``JAX_DEFAULT_PRNG_IMPL`` give keys of another kind, and
-    a strict ``JAX_NUMPY_DTYPE_PROMOTION`` stop a program half way.
+    Sixty-four bits, the generator, its partitioning, the precision of products and the strictness
+    of NumPy's rules are variables of the environment (JAX_ENABLE_X64 and the like): the same seed
+    would draw other masks under another shell. NaN is data here and must not raise.
+
+    Raises:
+        ValueError: if JAX_RANDOM_SEED_OFFSET is set: it has no scope, and shifts every seed.
     """
+    if offset := getattr(jax.config, "jax_random_seed_offset", 0):
+        raise ValueError(f"JAX_RANDOM_SEED_OFFSET={offset} shifts every seed; unset it")
     with ExitStack() as stack:
-        stack.enter_context(jax.enable_x64(False))
-        stack.enter_context(jax.threefry_partitionable(True))
-        stack.enter_context(jax.default_prng_impl(IMPLEMENTATION))
-        stack.enter_context(jax.numpy_dtype_promotion("standard"))
+        for setting in (
+            jax.enable_x64(False),
+            jax.default_prng_impl(IMPLEMENTATION),
+            jax.threefry_partitionable(True),
+            jax.default_matmul_precision(None),
+            jax.numpy_dtype_promotion("standard"),
+            jax.numpy_rank_promotion("allow"),
+            jax.legacy_prng_key("allow"),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.disable_jit(False),
+            jax.transfer_guard("allow"),
+        ):
+            stack.enter_context(setting)
         yield
+
+
+def seed_key(seed: int) -> Key:
+    """The threefry key of a seed, the same in every environment.
+
+    Equals ``jax.random.key(seed)`` at JAX's default settings to the bit.
+
+    Raises:
+        ValueError: if the seed is not in 0..2^32 - 1; JAX would take it modulo 2^32, so that two
+            names would mean one run.
+    """
+    words = np.array([0, check_seed(seed)], np.uint32)
+    return jax.random.wrap_key_data(jnp.asarray(words), impl=IMPLEMENTATION)
+
+
+def check_seed(seed: int) -> int:
+    """The seed, if it is one.
+
+    Raises:
+        ValueError: if it is not a whole number in 0..2^32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < SEEDS:
+        raise ValueError(f"seed={seed} must be a whole number from 0 to 2^32 - 1 = {SEEDS - 1}")
+    return int(seed)
 
 
 def root_key(key: Any) -> Key:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from ibjax import data, environment, files, pipeline
+from ibjax import data, environment, files, pipeline, randomness
 from ibjax.pipeline import Experiment
 
 TINY = Experiment(depths=(1,), width=4, train_size=10, supersamples=2, masks=3, steps=4)
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_numbers_in_every_environment(reference, se
 
 @pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 - 1])
 def test_a_seed_is_the_key_of_jax(seed):
-    ours = jax.random.key_data(environment.seed_key(seed))
+    ours = jax.random.key_data(randomness.seed_key(seed))
     with jax.enable_x64(True):
         np.testing.assert_array_equal(ours, jax.random.key_data(jax.random.key(seed)))
 
@@ -59,7 +59,7 @@ def test_a_seed_is_the_key_of_jax(seed):
 @pytest.mark.parametrize("seed", [-1, 2**32, 2**64, 1.0, True, "0", None])
 def test_what_is_no_seed(seed):
     with pytest.raises(ValueError, match="seed="):
-        environment.seed_key(seed)
+        randomness.seed_key(seed)
 
 
 def test_memory_is_of_this_machine():

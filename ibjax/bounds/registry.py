@@ -309,6 +309,22 @@ _ROWS = (
         "loss differences with the training error, inverted together",
     ),
     Bound(
+        "ld_cmi_conservative",
+        tabulated.loss_differences_conservative,
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
+        "wang2023",
+        "plug-in of balanced masks, mean before the root: not below the truth in expectation",
+    ),
+    Bound(
+        "f_cmi_published",
+        tabulated.predictions_published,
+        ("predictions", "labels", "mask", "num_classes", "diverged"),
+        replica_tables.ASSUMPTIONS,
+        "harutyunyan2021",
+        "plug-in information of the predictions, mean of roots: mostly bias at few masks",
+    ),
+    Bound(
         "depth_published",
         measures.published_depth,
         (*_EXAMPLES, "layer_log1m"),

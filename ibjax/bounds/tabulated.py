@@ -64,9 +64,11 @@ class Tabulated(NamedTuple):
 
 
 def losses(moment: Moment) -> JaxArray:
-    """The 0-1 losses on both members of every pair, (k1, k2, n, 2) integers."""
+    """The losses on both members of every pair, (k1, k2, n, 2): 0 or 1, or real ones as given."""
     predictions, labels = jnp.asarray(moment.predictions), jnp.asarray(moment.labels)[:, None]
     wrong = jnp.where(labels < 0, predictions, predictions != labels)
+    if jnp.issubdtype(predictions.dtype, jnp.floating):
+        return predictions
     return jnp.where(predictions < 0, 1, wrong).astype(jnp.int32)
 
 
@@ -93,3 +95,5 @@ loss_pairs = Tabulated(e_cmi, _losses)
 loss_differences = Tabulated(ld_cmi, _losses)
 single_losses = Tabulated(single_loss, _losses)
 loss_differences_pair = Tabulated(ld_cmi, _losses, RECOMMENDED | {"inversion": "pair"})
+loss_differences_conservative = Tabulated(ld_cmi, _losses, {"correction": "conservative"})
+predictions_published = Tabulated(f_cmi, _predictions, {})

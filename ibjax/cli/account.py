@@ -232,7 +232,7 @@ def _table(command: Account, rows: list[tuple[str, str, float, str]]) -> Any:
 
 
 def _write(path: Path, rows: list[tuple[str, str, float, str]]) -> None:
-    from ibjax import results
+    from ibjax import files
 
     heads = ("quantity", "kind", "value", "remark")
     if path.suffix == ".csv":
@@ -246,4 +246,4 @@ def _write(path: Path, rows: list[tuple[str, str, float, str]]) -> None:
         from tabulate import tabulate
 
         text = tabulate(rows, heads, tablefmt="github", floatfmt=".6g") + "\n"
-    results.put(path, lambda part: part.write_text(text, encoding="utf-8"))
+    files.put(path, text.encode())

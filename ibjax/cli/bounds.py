@@ -37,37 +37,29 @@ def execute(command: Bounds) -> None:
 
 def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     import jax
+    import numpy as np
 
     from ibjax import bounds
-    from ibjax.bounds import mistakes, replica_tables, saved, supersample_rows
+    from ibjax.bounds import mistakes, replica_tables, tabulated
 
-    if "mask" in arrays and arrays["mask"].ndim == 2:
-        arrays = {k: v[None] if k in _PER_SUPERSAMPLE else v for k, v in arrays.items()}
-    for name in sorted(set(arrays) - set(saved.NAMES)):
-        close = mistakes.close_name(name, saved.NAMES)
-        if close:
-            raise ValueError(f"{name!r} is not a known array{close}")
+    evidence = bounds.from_arrays(arrays)
+    now = bounds.at(evidence)
+    train, test = bounds.replica_errors(now)
     with jax.enable_x64(True):
-        evidence = bounds.from_arrays(arrays)
-        now = bounds.at(evidence)
+        everyone = np.zeros(train.shape, bool)
         errors = [
-            ("train error", bounds.mean_over_replicas(now.train_error, now.diverged)),
-            ("test error", bounds.mean_over_replicas(now.test_error, now.diverged)),
+            ("train error", bounds.mean_over_replicas(train, everyone)),
+            ("test error", bounds.mean_over_replicas(test, everyone)),
             ("gap", bounds.gap(now)),
         ]
-        values = bounds.evaluate(evidence)
-        nulls = {}
-        for name in supersample_rows.ROWS:
-            if name in values and bool(values[name].holds):
-                values[name] = supersample_rows.value(name, now)
-                nulls[name] = supersample_rows.null(name, now)
-        losses, valid = supersample_rows.losses(now), ~now.diverged
-        data, _ = replica_tables.prepare_losses(losses, now.mask, valid)
+        values, nulls = bounds.evaluate(now), bounds.row_nulls(now)
+        losses = tabulated.losses(now)
+        data, _ = replica_tables.prepare_losses(losses, now.mask, None)
         remarks = [
-            *mistakes.backwards(now.train_error, now.test_error, masks="mask"),
+            *mistakes.backwards(train, test, masks="mask"),
             *replica_tables.remarks(data),
         ]
-        table = bounds.remembered(losses, now.mask, valid=valid) if command.examples else None
+        table = bounds.remembered(losses, now.mask) if command.examples else None
     k1, k2, n = evidence.mask.shape
     title = f"{command.file.name}: n = {n}, {k1} supersamples x {k2} masks"
     _print(title, errors, values, nulls, k1 if k1 > 1 else k2, k2)
@@ -77,13 +69,10 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     if k1 == 1:
         out.print("One supersample: no upper limit on the information exists.")
     if evidence.diverged.any():
-        out.print(f"Diverged replicas, left out of every mean: {int(evidence.diverged.sum())}.")
+        out.print(f"Diverged replicas, wrong everywhere: {int(evidence.diverged.sum())}.")
     _say(remarks)
     if table is not None:
         _examples(command.examples, table, ("supersample", "pair", "column"))
-
-
-_PER_SUPERSAMPLE = ("mask", "losses", "predictions", "labels", "diverged")
 
 
 def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
@@ -151,7 +140,9 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
             law = nulls[name]
             null = f"{float(law.mean):.4f} ± {2 * float(law.spread):.4f}"
             verdicts.setdefault(verdict(b, law, masks), []).append(name)
-        table.add_row(name, b.kind, value, f"{float(b.information):.4g}", null)
+        sure = 100 * float(b.confidence)
+        kind = b.kind if b.kind != "certificate" or sure >= 100 else f"{b.kind}, {sure:g} %"
+        table.add_row(name, kind, value, f"{float(b.information):.4g}", null)
     out = console()
     print_whole(out, table)
     if nulls:
@@ -162,9 +153,14 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
         )
     for words, names in verdicts.items():
         out.print(f"{words[0].upper()}{words[1:]}: {', '.join(names)}.", soft_wrap=True)
-    missing = [name for name, b in values.items() if not bool(b.holds)]
+    missing: dict[str, list[str]] = {}
+    for name, b in values.items():
+        if not bool(b.holds):
+            missing.setdefault(b.note or "its inputs are missing", []).append(name)
     if missing:
-        out.print(f"Not applicable with these arrays: {', '.join(missing)}.", soft_wrap=True)
+        out.print("Not applicable with these arrays:")
+    for reason, names in missing.items():
+        out.print(f"  {', '.join(names)}: {reason}", soft_wrap=True)
 
 
 def _say(remarks) -> None:

@@ -21,7 +21,8 @@ from ibjax.cli import (
     run,
     show,
 )
-from ibjax.environment import check_seed, expanded, pinned
+from ibjax.environment import expanded
+from ibjax.randomness import check_seed, pinned
 
 
 class Command(NamedTuple):

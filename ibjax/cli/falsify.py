@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import io
 import math
 import os
 import sys
@@ -164,17 +165,14 @@ def _story(verdict: "Verdict") -> str:
 def _write(verdicts: Sequence["Verdict"], path: Path) -> None:
     from tabulate import tabulate
 
-    from ibjax import results
+    from ibjax import files
 
     rows = [cells(v) for v in verdicts]
-
-    def fill(part: Path) -> None:
-        if path.suffix == ".csv":
-            with part.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([COLUMNS, *rows])
-            return
-        style = "github" if path.suffix == ".md" else "latex_booktabs"
-        text = tabulate(rows, COLUMNS, tablefmt=style, disable_numparse=True)
-        part.write_text(text + "\n", encoding="utf-8")
-
-    results.put(path, fill)
+    if path.suffix == ".csv":
+        text = io.StringIO()
+        csv.writer(text).writerows([COLUMNS, *rows])
+        files.put(path, text.getvalue().encode())
+        return
+    style = "github" if path.suffix == ".md" else "latex_booktabs"
+    table = tabulate(rows, COLUMNS, tablefmt=style, disable_numparse=True)
+    files.put(path, f"{table}\n".encode())

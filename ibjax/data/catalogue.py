@@ -10,8 +10,8 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
-from ibjax.environment import pinned, seed_key
 from ibjax.interface import Dataset
+from ibjax.randomness import pinned, seed_key
 
 _SYNTHETIC_SIZE = 4000
 _SYNTHETIC_DIM = 10

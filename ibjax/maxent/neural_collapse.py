@@ -209,8 +209,7 @@ def _jackknife(features: Array, labels: Array, head: Any, *, num_classes: int, g
     def error(part: Array) -> Array:
         return jnp.sqrt(factor * jnp.sum((part - jnp.mean(part, axis=0)) ** 2, axis=0))
 
-    errors = (error(part) for part in found[:-1])
-    return Collapse(*errors, jnp.all(found.ok))
+    return jax.tree.map(error, found)._replace(ok=jnp.all(found.ok))
 
 
 @partial(jax.jit, static_argnames=("num_classes",))

@@ -56,7 +56,7 @@ def samples(name: str, value: Any, scale: Scale = None) -> Array:
     if not known:
         array = jnp.asarray(array, precision(array))
         return _in_units(array, jnp.min(array, 0), jnp.max(array, 0), jnp) if scale else array
-    array = _exactly(array)
+    array = _exactly(np.asarray(array))
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinite values; remove those samples")
     low, high = np.quantile(array, [0.1, 0.9], axis=0)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import floating
-from ibjax.interface import BiasDirection, Estimate
+from ibjax.interface import Estimate
 from ibjax.mi.objectives import club, infonce, leave_one_out, weighted_error
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.typing import Array, BiasDirection, Float, JaxArray
 
 
 class ConditionalBounds(NamedTuple):

@@ -171,7 +171,7 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    return sum((_entropy(g, order) for g in grams), start=-_entropy(joint, order))
+    return jnp.sum(jnp.stack([_entropy(g, order) for g in grams])) - _entropy(joint, order)
 
 
 def _squares(x: JaxArray) -> JaxArray:

@@ -138,5 +138,5 @@ def _ready(name: str, value: Array) -> JaxArray:
         return value if is_classes(value) else widened(value)
     known = host(name, value)
     if known.ndim == 1 and is_classes(known):
-        return codes(name, known)
+        return jnp.asarray(codes(name, known))
     return jnp.asarray(samples(name, known).reshape(known.shape), precision(value))

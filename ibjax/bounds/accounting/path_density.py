@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
 from ibjax.interface import BoundValue
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, Scalar
 
 
 class PathTerms(NamedTuple):
@@ -18,8 +18,8 @@ class PathTerms(NamedTuple):
         martingale: M_t = (eta/s) <g - h, xi>, of mean zero.
     """
 
-    energy: JaxArray
-    martingale: JaxArray
+    energy: Float[Array, "*T"] | float
+    martingale: Float[Array, "*T"] | float
 
 
 def path_terms(
@@ -37,6 +37,7 @@ def path_terms(
         difference_sq: |g - h|^2.
         difference_noise: <g - h, xi>, xi the standard normal that was added.
     """
+    scale = jnp.asarray(scale)
     return PathTerms(0.5 * scale**2 * difference_sq, scale * difference_noise)
 
 

@@ -65,7 +65,8 @@ def _absolute(information, n, sigma):
 
 
 def _deviation(deviations, information, n, sigma):
-    return jnp.stack([deviation_probability(d, information, n, sigma) for d in deviations])
+    each = [deviation_probability(d, information, n, sigma) for d in deviations]
+    return jnp.stack(each)  # pyright: ignore[reportArgumentType]
 
 
 def _rate_distortion(hidden_information, n, sigma, distortion):

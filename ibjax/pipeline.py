@@ -73,6 +73,14 @@ class Experiment:
     seed: int = 0
     """Root of all randomness."""
 
+    def __post_init__(self) -> None:
+        # Lists, as JSON has them, become tuples.
+        if isinstance(self.depths, list):
+            object.__setattr__(self, "depths", tuple(self.depths))
+        if isinstance(self.classes, (list, tuple)):
+            groups = (tuple(g) if isinstance(g, list) else g for g in self.classes)
+            object.__setattr__(self, "classes", tuple(groups))
+
 
 def batch_size(experiment: Experiment) -> int:
     """Examples per update: what was chosen, or a quarter of the training examples."""

@@ -12,7 +12,7 @@ import xarray
 from ibjax import cli, langevin, pipeline, results
 
 SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
-SMALL += "--checkpoints 2 --layer-noise 0".split()
+SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8".split()
 ROWS = ("moment residual", "duality gap, nats", "linear gap, nats", "TC(T|Y), nats")
 
 

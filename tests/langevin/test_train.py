@@ -2,9 +2,11 @@
 
 import dataclasses
 import gc
+import socket
 import subprocess
 import sys
 import weakref
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -126,17 +128,19 @@ def test_an_observation_too_large_for_the_memory_makes_the_chunks_smaller():
     assert len(sizes(large)) > 1
 
 
+def features_of(x, params, key):
+    return NETWORK.apply(params, x, None, hyper(CONFIG))[0]
+
+
 def test_an_observation_lives_no_longer_than_its_run():
     big = jnp.ones((7, 3))
 
-    def brief(params, key):
-        return NETWORK.apply(params, big, None, hyper(CONFIG))[0]
-
+    observe = partial(features_of, big)
     before = compiled.cache_info().currsize
-    train(KEY, CONFIG, POOL, PAIRS, observe=brief)
+    train(KEY, CONFIG, POOL, PAIRS, observe=observe)
     assert compiled.cache_info().currsize <= before + 1  # that of the training
-    gone = weakref.ref(brief), weakref.ref(big)
-    del brief, big
+    gone = weakref.ref(observe), weakref.ref(big)
+    del observe, big
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
 
@@ -148,15 +152,16 @@ def test_a_jitted_observation_and_double_precision_change_no_weights(trained):
     assert got.observed["features"][0].dtype == np.float32
 
 
-def test_several_devices_give_the_numbers_of_one(tmp_path):
-    script = """
+SCRIPT = """
 import sys, jax, jax.numpy as jnp, numpy as np
-devices = int(sys.argv[1])
+path, devices, processes, number, port = sys.argv[1], *map(int, sys.argv[2:])
 jax.config.update("jax_num_cpu_devices", devices)
+if processes > 1:
+    jax.distributed.initialize(f"localhost:{port}", processes, number)
 from ibjax import langevin
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-assert jax.local_device_count() == devices
+assert (jax.local_device_count(), jax.process_count()) == (devices, processes)
 rng = np.random.default_rng(0)
 pool = Dataset(rng.normal(size=(40, 3)).astype("f"), np.arange(40) % 2, 2, "toy")
 index = np.stack([rng.permutation(40)[:20].reshape(10, 2) for _ in range(1)])
@@ -165,19 +170,28 @@ config = langevin.Config(MLP(depth=1, width=4), steps=8, batch_size=4, checkpoin
 held = jax.device_put(jnp.asarray(pool.x), jax.local_devices()[0])
 def observe(params, key):
     seen = jnp.tanh(held @ params["head"]["kernel"][:3])
-    return seen, jax.random.normal(key, (40, 2))
+    return seen, seen > 0, jax.random.normal(key, (40, 2))
 got = langevin.train(jax.random.key(0), config, pool, pairs, observe=observe, weights=True)
-leaves = jax.tree.leaves(got)
-np.savez(sys.argv[2], *leaves)
+np.savez(path, *jax.tree.leaves(got))
 """
-    found = []
-    for devices in (1, 3):
-        place = tmp_path / f"{devices}.npz"
-        subprocess.run([sys.executable, "-c", script, str(devices), str(place)], check=True)
-        found.append(np.load(place))
-    assert found[0].files == found[1].files
-    for name in found[0].files:
-        np.testing.assert_array_equal(found[0][name], found[1][name], err_msg=name)
+
+
+def test_several_devices_and_processes_give_the_numbers_of_one(tmp_path):
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        port = s.getsockname()[1]
+    cases = ((1, 1, 0), (3, 1, 0), (1, 2, 0), (1, 2, 1))
+    places = [tmp_path / f"{i}.npz" for i in range(len(cases))]
+    started = [
+        subprocess.Popen([sys.executable, "-c", SCRIPT, str(place), *map(str, case), str(port)])
+        for place, case in zip(places, cases)
+    ]
+    assert [process.wait(timeout=300) for process in started] == [0, 0, 0, 0]
+    alone, *others = map(np.load, places)
+    for found in others:
+        assert found.files == alone.files
+        for name in alone.files:
+            np.testing.assert_array_equal(found[name], alone[name], err_msg=name)
 
 
 def raises(params, key):

@@ -34,8 +34,9 @@ class Evidence(NamedTuple):
         train_loss: training loss (surrogate) at the checkpoints, (k1, k2, E).
         diverged: whether the parameters left the finite numbers, (k1, k2).
         checkpoints: steps done at each checkpoint, (E,).
-        step_sizes: eta_t, (T,).
-        noise_stds: standard deviation of the noise added to the weights, (T,).
+        step_sizes: eta_t, (T,); NaN where the update rule has none that are known.
+        noise_stds: standard deviation of the noise added to the weights, (T,); 0 for none, or
+            none of this form.
         clip: per-example gradient norm bound enforced in training; inf if none.
         gradient_norm: bound on the norm of a step's gradient, root mean square over the choice
             of the batch: `clip`, and more under Poisson sampling, where batches vary in size.

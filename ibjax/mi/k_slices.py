@@ -54,12 +54,12 @@ def k_sliced(
     """
     both = pair(x, y)
     dim, slices = whole("dim", dim), whole("slices", slices, 2)
-    if dim > min(both.x.shape[1], both.y.shape[1]):
+    x, y = both.on_device()
+    if dim > min(x.shape[1], y.shape[1]):
         raise ValueError(
-            f"dim={dim} is beyond x with {both.x.shape[1]} and y with {both.y.shape[1]} coordinates; "
+            f"dim={dim} is beyond x with {x.shape[1]} and y with {y.shape[1]} coordinates; "
             "give at most the smaller"
         )
-    x, y = both.on_device()
     key_x, key_y = jax.random.split(key)
     frames = (
         _frames(key_x, x.shape[1], dim, slices).astype(x.dtype),

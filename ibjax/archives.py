@@ -161,12 +161,12 @@ def _header(stream: BinaryIO) -> _Header:
 def _numbers(stream: BinaryIO, header: _Header) -> np.ndarray:
     """The array itself, in this machine's byte order."""
     flat = np.empty(header.bytes // header.dtype.itemsize, header.dtype)
-    room, filled = flat.data.cast("B") if flat.size else memoryview(b""), 0
+    room, filled = flat.view(np.uint8), 0
     while filled < header.bytes:
         piece = stream.read(min(2**24, header.bytes - filled))
         if not piece:
             raise ValueError(f"it ends after {filled} of {header.bytes} bytes")
-        room[filled : filled + len(piece)] = piece
+        room[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
         filled += len(piece)
     shaped = flat.reshape(header.shape, order="F" if header.fortran else "C")
     native = header.dtype.newbyteorder("=")

@@ -6,7 +6,7 @@ versions, device, seed and units, and no code is run to read it.
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ibjax import bounds, files
 from ibjax.bounds import Null
 from ibjax.bounds.fields import FIELDS, named
 from ibjax.environment import describe as environment
-from ibjax.environment import merged
+from ibjax.environment import expanded, merged
 from ibjax.environment import version as version
 from ibjax.files import write as write
 from ibjax.interface import Dataset, Evidence
@@ -33,6 +33,14 @@ _NULL = {"mean": "bound_null", "spread": "bound_null_spread"}
 _NOTE = "bound_note"
 _TEXT = {"bound_name", "bound_kind", "bound_assumptions", _NOTE}
 _TABLE = ("depth", "checkpoint", "bound_name")
+_REPORTED = {
+    "dataset": str,
+    "classes": list,
+    "train_size": int,
+    "inverse_temperature": int | float,
+    "layer_noise": int | float,
+}
+"""Parts of the configuration that tables and pictures name."""
 
 _SHARED = {name for name, field in FIELDS.items() if not field.measured} - {
     "diverged",
@@ -196,6 +204,7 @@ def read(path: Path) -> "xarray.Dataset":
         FileNotFoundError: if there is none.
         ValueError: if it is damaged, or not a whole results file of this layout.
     """
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such results file; `ibjax run` writes one")
     dataset = files.read(path)
@@ -228,12 +237,11 @@ def read(path: Path) -> "xarray.Dataset":
             raise ValueError(f"{path}: {name} holds {found.dtype}, not numbers; run again")
     try:
         config = json.loads(dataset.attrs["config"])
-        unknown = [f.name for f in fields(Experiment) if f.name not in config]
-        json.loads(dataset.attrs["provenance"])
-    except (TypeError, ValueError) as error:
+        wrong = [k for k, kind in _REPORTED.items() if not isinstance(config.get(k), kind)]
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: its configuration cannot be read ({error}); run again") from None
-    if unknown:
-        raise ValueError(f"{path}: its configuration lacks {', '.join(unknown)}; run again")
+    if wrong:
+        raise ValueError(f"{path}: its configuration lacks {', '.join(wrong)}; run again")
     return dataset
 
 

@@ -190,6 +190,7 @@ def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
         whole = found
     again = sweep.run(SMALL, path)
     np.testing.assert_array_equal(again["gap"], dataset["gap"])
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_table_shows_every_kind_and_what_is_vacuous(finished):
@@ -358,6 +359,9 @@ VARIANTS = {
     "the configuration is no JSON": lambda d: d.assign_attrs(config="{"),
     "the configuration is a list": lambda d: d.assign_attrs(config="[1]"),
     "the configuration is short": lambda d: d.assign_attrs(config='{"dataset": "digits"}'),
+    "the configuration holds text for a number": lambda d: d.assign_attrs(
+        config=d.attrs["config"].replace('"layer_noise": 0.5', '"layer_noise": "x"')
+    ),
     "the configuration is a number": lambda d: d.assign_attrs(config=7),
     "a scalar axis": lambda d: d.isel(depth=0),
     "a scalar checkpoint": lambda d: d.isel(checkpoint=0),

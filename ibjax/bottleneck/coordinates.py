@@ -205,7 +205,7 @@ def _layer(name: str, value: Any, n: int | None) -> Array:
     return t if wide else t.astype(np.float64 if known and is_classes(t) else np.float32)
 
 
-def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[JaxArray, int]:
+def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[Array, int]:
     """Classes numbered from 0 without gaps, or as they are traced, and how many there may be."""
     y = host("labels", labels) if concrete(labels) else jnp.asarray(labels)
     if y.shape != (n,) or not is_classes(y):

@@ -39,9 +39,9 @@ from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
 from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
 from ibjax.bounds.divergences import f_information as f_information
 from ibjax.bounds.evidence import at as at
-from ibjax.bounds.evidence import errors as replica_errors
 from ibjax.bounds.evidence import gap as gap
 from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
+from ibjax.bounds.evidence import replica_errors as replica_errors
 from ibjax.bounds.examples import remembered as remembered
 from ibjax.bounds.examplewise import depth_examples as depth_examples
 from ibjax.bounds.falsification import falsify as falsify
@@ -73,6 +73,9 @@ from ibjax.bounds.noisy_sgd import sample_information as sample_information
 from ibjax.bounds.nulls import Null as Null
 from ibjax.bounds.nulls import null as null
 from ibjax.bounds.nulls import verdict as verdict
+from ibjax.bounds.occam import code_length as code_length
+from ibjax.bounds.occam import integer_bits as integer_bits
+from ibjax.bounds.occam import occam as occam
 from ibjax.bounds.pac_bayes import free_energy as free_energy
 from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_divergence
 from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence

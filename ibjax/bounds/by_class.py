@@ -59,8 +59,8 @@ def per_class(
         ValueError: as `bounds.ld_cmi`; labels out of range.
 
     Reference:
-        Laakom, Gabbouj, Schmidhuber, Bu 2024, "Class-wise generalization error: an
-        information-theoretic analysis"; this form re-derived for supersamples.
+        Laakom, Gabbouj, Schmidhuber, Bu 2025, "Class-wise generalization error: an
+        information-theoretic analysis", TMLR; this form re-derived for supersamples.
     """
     classes = checks.static_whole("num_classes", num_classes, 2)
     data = replica_tables.prepare("losses", losses, masks, valid, 2)

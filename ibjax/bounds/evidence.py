@@ -138,7 +138,7 @@ def survivors(evidence: Moment) -> Float[Array, ""]:
     return jnp.mean(~jnp.asarray(evidence.diverged, bool))
 
 
-def errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2"]]:
+def replica_errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2"]]:
     """Training and test error of every replica; a diverged network errs everywhere.
 
     With its loss defined, the theorems cover all replicas: a diverged one has errors 1 and gap 0.
@@ -168,7 +168,7 @@ def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
         ValueError: as `at`.
     """
     now = at(evidence, checkpoint)
-    train, test = errors(now)
+    train, test = replica_errors(now)
     mean = mean_over_replicas(test - train, jnp.zeros(train.shape, bool))
     alive = survivors(now) > 0
     value = jnp.where(alive, mean.value, jnp.nan)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.evidence import errors
+from ibjax.bounds.evidence import replica_errors
 from ibjax.interface import Estimate, Moment
 from ibjax.typing import Scalar
 
@@ -45,7 +45,7 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
         exponential bounds and U-statistics; the combination is derived here.
     """
     delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
-    train, _ = errors(moment)
+    train, _ = replica_errors(moment)
     mean = jnp.mean(train)
     if not checks.concrete(moment.index) or np.min(moment.index) < 0:
         return _limit(jnp.where(jnp.isnan(mean), jnp.nan, 1.0), jnp.ones(()))

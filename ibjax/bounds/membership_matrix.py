@@ -102,7 +102,7 @@ def from_membership(
     checks.choice("form", form, FORMS)
     data, width = examples.pool(losses, membership, valid, clip)
     bits, kept = np.asarray(data.masks[0]), np.asarray(data.valid[0])
-    used = np.asarray(kept.any(1))
+    used = np.asarray(jnp.any(data.valid[0], 1))
     if used.sum() < 2:
         raise ValueError("valid leaves fewer than 2 models; give more")
     varies = bits[used].min(0) < bits[used].max(0)
@@ -137,10 +137,10 @@ def from_membership(
     if left is not None:
         found["leave_one_out"] = leave_one_out(left[None])
         remarks.append("every model leaves out one example: leave-one-out form")
-    train_error, test_error, gap = (
+    train, test, gap = (
         _over_models(width * x, used) for x in (trained, left_out, left_out - trained)
     )
-    return FromMembership(train_error, test_error, gap, found, null, form, tuple(remarks))
+    return FromMembership(train, test, gap, found, null, form, tuple(remarks))
 
 
 def _pairs(bits, varies, form: str, key: Key) -> tuple[np.ndarray, str, str]:

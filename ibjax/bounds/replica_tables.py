@@ -89,9 +89,8 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
     integer = jnp.issubdtype(data.values.dtype, jnp.integer)
     if not integer and checks.concrete(*data):
         integer = bool(jnp.all((data.values == 0) | (data.values == 1) | ~data.valid[..., None]))
-    values = jnp.where(data.valid[..., None], data.values, 0)
     dtype = jnp.result_type(int if integer else float)
-    return data._replace(values=values.astype(dtype)), high - low
+    return data._replace(values=data.values.astype(dtype)), high - low
 
 
 def _range(clip: Any) -> tuple[float, float]:
@@ -215,7 +214,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         found.append(
             f"{(~known).sum()} of {known.size} pairs left out: their mask bit never varies"
         )
-    masks, use = np.asarray(data.masks), np.asarray(np.asarray(data.valid).any(-1))
+    masks, use = np.asarray(data.masks), np.asarray(jnp.any(data.valid, -1))
     for rows, kept in zip(masks, use):
         rows = rows[kept]
         if len(rows) < 2:

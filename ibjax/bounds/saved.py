@@ -36,7 +36,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     how batches were drawn, without which the worst case is counted: as if each held one example.
 
     Args:
-        arrays: ``mask`` (k1, k2, n) says which member of each pair (column 0 or 1) each replica
+        arrays: by name; those of replicas may lack the axis k1 where there is one supersample.
+            ``mask`` (k1, k2, n) says which member of each pair (column 0 or 1) each replica
             was trained on; then either ``losses`` (k1, k2, n, 2), the loss on both members, 0 or
             1 or anything between (cross-entropy or squared error clipped and scaled to [0, 1]),
             or ``predictions`` (k1, k2, n, 2) with ``labels`` (k1, n, 2), both integers from 0,
@@ -62,6 +63,9 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     if unknown:
         close = mistakes.close_name(unknown[0], NAMES) or f"; choose among {', '.join(NAMES)}"
         raise ValueError(f"{unknown[0]!r} is not a known array{close}")
+    if np.ndim(arrays.get("mask", 0.0)) == 2:
+        alone = (*_OUTCOMES, "diverged", *_PER_REPLICA)
+        arrays = {k: np.asarray(v)[None] if k in alone else v for k, v in arrays.items()}
     mask = _mask(arrays)
     k1, k2, n = mask.shape
     diverged = _diverged(arrays, k1, k2)
@@ -135,11 +139,6 @@ def _mask(arrays: Mapping[str, Any]) -> np.ndarray:
     if "mask" not in arrays:
         raise ValueError("mask is missing; give (k1, k2, n) integers, the column trained on")
     mask = np.asarray(arrays["mask"])
-    if mask.ndim == 2:
-        raise ValueError(
-            f"mask has shape {mask.shape}; give (k1, k2, n): for one supersample put an axis of "
-            "length 1 in front of every array"
-        )
     if mask.ndim != 3 or mask.shape[2] < 2 or mask.size == 0:
         raise ValueError(f"mask has shape {mask.shape}; it must be (k1, k2, n) with n >= 2")
     if not np.isin(mask, (0, 1)).all():

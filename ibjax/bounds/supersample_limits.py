@@ -131,9 +131,12 @@ def masks_needed(
     """
     checks.choice("estimate", estimate, ("polynomial", "information", "root"))
     count = whole("letters", letters, 2)
-    for name, number in (("value", value), ("share", share)):
-        if not (np.isfinite(number) and number > 0):
-            raise ValueError(f"{name}={number!r} must be a number above 0")
+    value, share = (
+        float(checks.scalar(name, number, 0.0, open_low=True))
+        for name, number in (("value", value), ("share", share))
+    )
+    if not (np.isfinite(value) and np.isfinite(share)):
+        raise ValueError(f"value={value} and share={share} must be finite numbers above 0")
     information = value**2 / 2
     if estimate == "root":
         if count != 2:

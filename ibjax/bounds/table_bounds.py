@@ -254,8 +254,8 @@ def _mean_first(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Num
         else:
             info, allowed = letters.polynomial_information(rule.alphabet, rule.size, data, tables)
         wrong, trained = replica_tables.train_error(data)
-        info, allowed = (replica_tables.pair_mean(data, each) for each in (info, allowed))
-        return info, allowed, wrong / jnp.maximum(trained, 1)
+        mean, allowance = (replica_tables.pair_mean(data, each) for each in (info, allowed))
+        return mean, allowance, wrong / jnp.maximum(trained, 1)
 
     use = replica_tables.usable(data)
     info, allowed, rates = by_supersample(data)

@@ -42,8 +42,6 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     from ibjax import bounds
     from ibjax.bounds import mistakes, replica_tables, tabulated
 
-    if "mask" in arrays and arrays["mask"].ndim == 2:
-        arrays = {k: v[None] if k in _PER_SUPERSAMPLE else v for k, v in arrays.items()}
     evidence = bounds.from_arrays(arrays)
     now = bounds.at(evidence)
     train, test = bounds.replica_errors(now)
@@ -75,9 +73,6 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     _say(remarks)
     if table is not None:
         _examples(command.examples, table, ("supersample", "pair", "column"))
-
-
-_PER_SUPERSAMPLE = ("mask", "losses", "predictions", "labels", "diverged")
 
 
 def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
@@ -145,7 +140,9 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
             law = nulls[name]
             null = f"{float(law.mean):.4f} ± {2 * float(law.spread):.4f}"
             verdicts.setdefault(verdict(b, law, masks), []).append(name)
-        table.add_row(name, b.kind, value, f"{float(b.information):.4g}", null)
+        sure = 100 * float(b.confidence)
+        kind = b.kind if b.kind != "certificate" or sure >= 100 else f"{b.kind}, {sure:g} %"
+        table.add_row(name, kind, value, f"{float(b.information):.4g}", null)
     out = console()
     print_whole(out, table)
     if nulls:
@@ -156,9 +153,14 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
         )
     for words, names in verdicts.items():
         out.print(f"{words[0].upper()}{words[1:]}: {', '.join(names)}.", soft_wrap=True)
-    missing = [name for name, b in values.items() if not bool(b.holds)]
+    missing: dict[str, list[str]] = {}
+    for name, b in values.items():
+        if not bool(b.holds):
+            missing.setdefault(b.note or "its inputs are missing", []).append(name)
     if missing:
-        out.print(f"Not applicable with these arrays: {', '.join(missing)}.", soft_wrap=True)
+        out.print("Not applicable with these arrays:")
+    for reason, names in missing.items():
+        out.print(f"  {', '.join(names)}: {reason}", soft_wrap=True)
 
 
 def _say(remarks) -> None:

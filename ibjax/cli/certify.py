@@ -156,6 +156,11 @@ def certify(command: Certify) -> Certified:
         command.learning_rate, command.inverse_temperature, command.clip, command.layer_noise
     )
     run = certified_run(run_key, network, x, y, hyper, steps=command.steps, prior_size=first)
+    if not np.isfinite([float(run.energy), float(run.martingale)]).all():
+        raise ValueError(
+            f"training diverged at learning_rate={command.learning_rate:g}; there is nothing to "
+            "certify: lower it"
+        )
     draws = command.noise_draws if network.stochastic else 1
 
     def errors(x, y):

@@ -169,10 +169,10 @@ def _write(verdicts: Sequence["Verdict"], path: Path) -> None:
 
     rows = [cells(v) for v in verdicts]
     if path.suffix == ".csv":
-        buffer = io.StringIO()
-        csv.writer(buffer).writerows([COLUMNS, *rows])
-        text = buffer.getvalue()
-    else:
-        style = "github" if path.suffix == ".md" else "latex_booktabs"
-        text = tabulate(rows, COLUMNS, tablefmt=style, disable_numparse=True) + "\n"
-    files.put(path, text.encode())
+        text = io.StringIO()
+        csv.writer(text).writerows([COLUMNS, *rows])
+        files.put(path, text.getvalue().encode())
+        return
+    style = "github" if path.suffix == ".md" else "latex_booktabs"
+    table = tabulate(rows, COLUMNS, tablefmt=style, disable_numparse=True)
+    files.put(path, f"{table}\n".encode())

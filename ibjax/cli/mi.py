@@ -15,7 +15,8 @@ class Mi:
     """Estimate the mutual information of two arrays with every estimator that applies."""
 
     x: Annotated[Path, tyro.conf.Positional]
-    """First variable, .npy: (n,) or (n, d); integers in a vector, and booleans, are classes."""
+    """First variable, .npy: (n,) or (n, d); integers in a vector, and booleans, are taken as
+    classes."""
     y: Annotated[Path, tyro.conf.Positional]
     """Second variable, .npy, of the same length."""
     seed: int = 0

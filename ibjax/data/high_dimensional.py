@@ -59,7 +59,7 @@ def _embed(latent: JaxArray, ambient: int, side: int) -> JaxArray:
 
 
 def bit_images(key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: float = 0.1) -> Any:
-    r"""Draw pairs of images that share one bit: a horizontal or a vertical bar at a random place.
+    r"""Draw pairs of images that share one bit: a bar across the upper or down the left half.
 
     The bit is a function of an image, up to a probability below 1e-12 at the noise allowed, and
     place and noise are independent of everything, so
@@ -98,7 +98,8 @@ def bit_images(key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: fl
 
 def _bars(key: Key, upright: JaxArray, size: int, noise: float) -> JaxArray:
     key_place, key_noise = jax.random.split(key)
-    place = jax.random.randint(key_place, upright.shape, 0, size - 2)
+    # In one half only: the mean image then depends on the bit, as that of written digits does.
+    place = jax.random.randint(key_place, upright.shape, 0, size // 2 - 2)
     line = jnp.arange(size)
     inside = (line >= place[:, None]) & (line < place[:, None] + 3)
     rows = jnp.broadcast_to(inside[:, :, None], (len(place), size, size)).astype(jnp.float32)

@@ -45,7 +45,9 @@ class FiniteWidth:
             from mean and variance covers too little at small width.
         cov: predictive covariance (m, m) where the test kernel is a matrix, else None.
         divergence: KL(posterior || prior), of the weights and of the outputs alike.
-        surprise: y^T (K + noise)^-1 y / n; 1 for data the infinitely wide prior expects.
+        surprise: mean square of the targets whitened by K + noise, every eigendirection e of K
+            weighted by its signal e / (e + noise); y^T K^-1 y / n without noise. 1 for data the
+            infinitely wide prior expects; the saddle lies on its side of 1.
         saddle: T of the saddle point, by which kernel renormalisation multiplies K.
         nodes: values of T, (nodes,).
         weights: posterior probabilities of them.

@@ -69,8 +69,14 @@ class Problem(NamedTuple):
         return -(size * jnp.log(2 * math.pi * self.noise) + jnp.sum(spread, axis=-1)) / 2
 
     def surprise(self) -> JaxArray:
-        """Mean square of the whitened targets."""
-        return jnp.mean(self.squares / (self.values + self.noise))
+        """Mean square of the whitened targets, each direction weighted by its share of signal.
+
+        The slope of the log likelihood at T = 1 has the sign of this less one, so it tells on
+        which side of 1 the saddle lies.
+        """
+        total = self.values + self.noise
+        share = self.values / total
+        return jnp.sum(share * self.squares / total) / jnp.sum(share)
 
     def conditional(self, t: JaxArray) -> tuple[JaxArray, JaxArray]:
         """Predictive mean and variance at each T, (nodes, m)."""

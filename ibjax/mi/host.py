@@ -114,7 +114,7 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
     """Samples within a radius of each, itself among them unless the radius is 0 and strict."""
     if z.shape[1] == 1:
         return _within_on_a_line(of, z[:, 0], radius, strict)
-    from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
+    from scipy.spatial import KDTree
 
     reach = np.nextafter(radius, -np.inf) if strict else radius
     total = np.zeros(len(z), int)
@@ -122,7 +122,7 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
         # a tree counts points, not weights: one tree for each binary digit of these
         chosen = of.points[(of.weight >> bit) & 1 == 1]
         if len(chosen):
-            found = cKDTree(chosen).query_ball_point(
+            found = KDTree(chosen).query_ball_point(
                 z, reach, p=np.inf, return_length=True, workers=-1
             )
             total += found << bit
@@ -131,11 +131,11 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
 
 def _nearest(of: Places, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance of the neighbour asked for, by point, and the points looked at, (m, k + 1)."""
-    from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
+    from scipy.spatial import KDTree
 
     m = len(of.points)
     look = min(int(wanted.max()) + 1, m)
-    distance, index = cKDTree(of.points).query(of.points, look, p=np.inf, workers=-1)
+    distance, index = KDTree(of.points).query(of.points, look, p=np.inf, workers=-1)
     distance, index = np.reshape(distance, (m, look)), np.reshape(index, (m, look))
     met = np.cumsum(of.weight[index], axis=1) > wanted[:, None]
     position = np.where(met.any(axis=1), met.argmax(axis=1), look - 1)

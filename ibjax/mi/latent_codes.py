@@ -29,7 +29,7 @@ def latent(
     widths: tuple[int, ...] = (128,),
     steps: int = 1500,
     batch: int = 256,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 3e-3,
     seeds: int = 3,
     k: int = 3,
 ) -> Estimate:
@@ -106,7 +106,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, rate: JaxArray, settings: Any):
     params = {}
     for name, one in zip(shapes, jax.random.split(key_init, 4)):
         a, b = (end if isinstance(end, int) else end.shape[1] for end in shapes[name])
-        params[name] = _init(one, (a, *widths, b), x.dtype)
+        params[name] = _init(one, (a, *widths, b), x.dtype, 0.1 if name in ("dx", "dy") else 1.0)
     adam = optax.adam(rate)
 
     def loss(p, a, b):
@@ -146,11 +146,13 @@ def _standard(z: JaxArray, rows: JaxArray) -> JaxArray:
     return jnp.where(spread > 0, (z - mean) / jnp.where(spread > 0, spread, 1), 0)
 
 
-def _init(key: Key, sizes: tuple[int, ...], dtype: Any):
+def _init(key: Key, sizes: tuple[int, ...], dtype: Any, last: float):
     keys = jax.random.split(key, len(sizes) - 1)
+    # Predictions begin near the mean, so that noise of the start has not to be unlearnt.
+    scales = [1.0] * (len(sizes) - 2) + [last]
     return [
-        (jax.random.normal(k, (a, b), dtype) * (2 / a) ** 0.5, jnp.zeros(b, dtype))
-        for k, a, b in zip(keys, sizes[:-1], sizes[1:])
+        (jax.random.normal(k, (a, b), dtype) * (2 / a) ** 0.5 * scale, jnp.zeros(b, dtype))
+        for k, a, b, scale in zip(keys, sizes[:-1], sizes[1:], scales)
     ]
 
 

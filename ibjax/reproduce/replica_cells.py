@@ -99,7 +99,7 @@ def stored(path: Path, name: str, log: Log) -> "xarray.Dataset | None":
     try:
         return files.read(path)
     except (ValueError, OSError) as error:
-        log(f"{name}: the stored file is made anew ({error})")
+        log(f"{name}: the stored file cannot be read and is made anew ({error})")
         return None
 
 

@@ -98,6 +98,7 @@ def gamp(
             raise ValueError("y must not be negative for the absolute value without noise.")
     if not 0 <= damping < 1 or steps < 1:
         raise ValueError(f"damping must lie in [0, 1), steps >= 1; got {damping}, {steps}.")
+    y = y.astype(x.dtype)
     teacher = Teacher(*(t.astype(x.dtype) for t in teacher))
     first = jnp.zeros(x.shape[1], x.dtype) if start is None else jnp.asarray(start, x.dtype)
     return _gamp(x, y, teacher, first, damping, readout=readout, prior=prior, steps=steps)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,10 @@ import numpy as np
 from jax.core import Tracer
 
 from ibjax.teacher.checks import choice, real
-from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout, denoise
+from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout
 from ibjax.teacher.hermite_parts import HermiteParts, hermite_parts
-from ibjax.teacher.priors import PRIORS, PriorName, scalar_problem
+from ibjax.teacher.priors import PRIORS, PriorName
+from ibjax.teacher.quadratic_branches import specialised_branch, universal_branch
 from ibjax.typing import Float, Int
 from ibjax.typing import JaxArray as Array
 
@@ -81,13 +82,6 @@ STATUS = (
     "conjectured: replica method; parts are proved for the quadratic activation, others are an "
     "effective theory in the words of its authors; no certificate"
 )
-
-
-class _Branch(NamedTuple):
-    q_w: Array
-    q2: Array
-    error: Array
-    potential: Array
 
 
 def quadratic_limits(
@@ -178,7 +172,8 @@ def quadratic_threshold(
         largest: alpha up to which it is looked for.
 
     Returns:
-        The threshold to about 1e-9 in log alpha; inf where there is none below `largest`.
+        The threshold to about 1e-9 in log alpha; inf where there is none below `largest`, 0
+        where it lies below 1e-3.
 
     Raises:
         ValueError: as `quadratic_limits`, or for traced arguments, which a search cannot take.
@@ -213,17 +208,18 @@ def quadratic_threshold(
     values = advantage(grid)
     if not (values > 0).any():
         return jnp.asarray(jnp.inf)
-    first = max(int(np.argmax(values > 0)), 1)
-    ends = grid[first - 1], grid[first]
-    place = cast(float, brentq(lambda z: float(advantage(z)), *ends, xtol=1e-12))
+    if values[0] > 0:
+        return jnp.asarray(0.0)
+    first = int(np.argmax(values > 0))
+    place = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
     return jnp.asarray(np.exp(place))
 
 
 @partial(jax.jit, static_argnames=("readout", "prior"))
 def _solve_all(alpha, parts, gamma, delta, readout, prior):
     def one(a):
-        universal = _universal(a, parts, gamma, delta, readout)
-        special = _specialised(a, parts, gamma, delta, prior)
+        universal = universal_branch(a, parts, gamma, delta, readout)
+        special = specialised_branch(a, parts, gamma, delta, prior)
 
         def information(branch):
             return a / gamma * (-jnp.log(delta) / 2 - branch.potential)
@@ -255,92 +251,3 @@ def _solve_all(alpha, parts, gamma, delta, readout, prior):
 
     found = jax.lax.map(one, alpha.ravel())
     return jax.tree.map(lambda x: x.reshape(alpha.shape), found)
-
-
-def _universal(alpha, parts: HermiteParts, gamma, delta, readout) -> _Branch:
-    def signal(q):
-        return 2 * alpha * parts.quadratic / (delta + parts.quadratic * (1 - q) + parts.higher)
-
-    def excess(q):
-        return denoise(signal(q), gamma, readout).overlap - q
-
-    zero, one = jnp.zeros_like(alpha), jnp.ones_like(alpha)
-
-    def shrink(_, state):
-        """Halving in turn with the secant of Illinois."""
-        low, high, f_low, f_high, side = state
-        place = (low * f_high - high * f_low) / jnp.where(f_high == f_low, 1, f_high - f_low)
-        inside = (place > low) & (place < high)
-        place = jnp.where(inside, place, (low + high) / 2)
-        f = excess(place)
-        left = f > 0
-        f_low = jnp.where(left, f, jnp.where(side == -1, f_low / 2, f_low))
-        f_high = jnp.where(left, jnp.where(side == 1, f_high / 2, f_high), f)
-        low, high = jnp.where(left, place, low), jnp.where(left, high, place)
-        return low, high, f_low, f_high, jnp.where(left, 1, -1)
-
-    state = (zero, one, jnp.maximum(excess(zero), 0), excess(one), jnp.zeros((), int))
-    low, high, f_low, f_high, _ = jax.lax.fori_loop(0, 40, shrink, state)
-    q = jnp.where(jnp.abs(f_low) < jnp.abs(f_high), low, high)
-    r = signal(q)
-    q = jnp.where(parts.quadratic > 0, q, 0)
-    error = parts.quadratic * (1 - q) + parts.higher
-    information = denoise(r, gamma, readout).information
-    potential = (information / 2 - r * q / 4) / alpha - jnp.log(delta + error) / 2
-    return _Branch(zero, q, error, potential)
-
-
-def _specialised(alpha, parts: HermiteParts, gamma, delta, prior) -> _Branch:
-    """The solution of largest free entropy, q_w = 0 among the candidates."""
-
-    def at(log_snr):
-        problem = scalar_problem(jnp.exp(log_snr), prior)
-        return _row_state(problem, alpha, parts, gamma, delta)
-
-    def excess(log_snr):
-        following = at(log_snr)[1]
-        tiny = jnp.finfo(following.dtype).tiny
-        return jnp.log(jnp.maximum(following, tiny)) - log_snr
-
-    grid = jnp.linspace(-12, 16, 225).astype(alpha.dtype)
-    values = jax.vmap(excess)(grid)
-    cell = jnp.nonzero((values[:-1] > 0) != (values[1:] > 0), size=4, fill_value=-1)[0]
-
-    def solve(index):
-        low, high = grid[index], grid[index + 1]
-        rising = values[index] > 0
-
-        def halve(_, ends):
-            low, high = ends
-            middle = (low + high) / 2
-            same = (excess(middle) > 0) == rising
-            return jnp.where(same, middle, low), jnp.where(same, high, middle)
-
-        low, high = jax.lax.fori_loop(0, 52, halve, (low, high))
-        branch = at((low + high) / 2)[0]
-        potential = jnp.where(index >= 0, branch.potential, -jnp.inf)
-        return branch._replace(potential=potential)
-
-    some = jax.vmap(solve)(cell)
-    nothing = at(jnp.asarray(-jnp.inf, alpha.dtype))[0]
-    every = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), nothing, some)
-    best = jnp.argmax(every.potential)
-    return jax.tree.map(lambda x: x[best], every)
-
-
-def _row_state(problem, alpha, parts: HermiteParts, gamma, delta):
-    """The branch at one overlap of the rows, and the signal that overlap would cause."""
-    q, left = problem.q, problem.mmse * (1 + problem.q)
-    gain = 2 * alpha * parts.quadratic
-    rest = delta + jnp.maximum(parts.higher - parts.generating(q), 0)
-    # S = rest + c_2^2 (1 - q2) with 1 - q2 = left / (1 + left gain / S): a quadratic in S.
-    half = left * gain - rest - parts.quadratic * left
-    root = jnp.sqrt(half**2 + 4 * rest * left * gain)
-    positive = jnp.where(half > 0, half + root, 1)
-    total = jnp.where(half > 0, 2 * rest * left * gain / positive, (root - half) / 2)
-    signal = gain / total
-    missing = left / (1 + left * signal)
-    following = alpha / gamma * parts.slope(q) / total + q * signal / (1 + left * signal) / gamma
-    matrix = (signal - jnp.log1p(signal * left) - (1 - missing) * signal) / 2
-    potential = (2 * gamma * problem.potential + matrix) / (2 * alpha) - jnp.log(total) / 2
-    return _Branch(q, 1 - missing, total - delta, potential), following

@@ -1,5 +1,6 @@
 """`bounds.account`: one call for information, gap, test error, depth and their kinds."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -110,6 +111,23 @@ def test_steps_without_noise_are_vacuous(x64):
     assert float(found.per_example.value) == np.inf and not bool(found.per_example.ok)
     for value in (found.gap, found.absolute_gap, found.test_error, found.likely_gap, found.depth):
         assert bool(value.vacuous)
+
+
+def test_account_within_a_trace(x64):
+    """Closed over arrays and a traced clip, as a search over settings would call it."""
+    etas, stds = jnp.full(200, 0.1), jnp.full(200, np.sqrt(2 * 0.1 / 500))
+
+    @jax.jit
+    def value(clip):
+        found = bounds.account(
+            etas, stds, clip=clip, batching="poisson", batch_size=100, n=1000, dim=None,
+            train_error=0.02, layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)],
+        )  # fmt: skip
+        return found.gap.value, found.test_error.value, found.depth.value, found.likely_gap.value
+
+    direct = account(train_error=0.02, layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)])
+    expected = [direct.gap, direct.test_error, direct.depth, direct.likely_gap]
+    np.testing.assert_allclose(value(1.0), [b.value for b in expected], rtol=1e-10)
 
 
 def test_shared_batches_are_said_and_not_amplified(x64):

@@ -3,13 +3,12 @@
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
 from ibjax import bounds
-from ibjax.bounds import flips, letters, nulls, replica_tables, supersample_rows
+from ibjax.bounds import flips, letters, nulls, replica_tables, tabulated
 
 
 def balanced(seed, k1, half, n):
@@ -155,26 +154,19 @@ class Moment(dict):
 def test_rows_and_their_nulls(x64):
     masks = balanced(11, 2, 5, 6)
     losses = np.random.default_rng(11).integers(2, size=(2, 10, 6, 2))
-    diverged = np.zeros((2, 10), bool)
-    now = Moment(
-        mask=masks,
-        labels=np.zeros((2, 6, 2), int),
-        predictions=losses,
-        diverged=diverged,
-        num_classes=jnp.array(2.0),
-    )
-    found = supersample_rows.value("ld_cmi", now)
+    given = {"mask": masks, "predictions": losses, "labels": np.zeros((2, 6, 2)), "num_classes": 2}
+    now = bounds.at(bounds.from_arrays(given))
+    found = tabulated.loss_differences(now)
     wanted = bounds.ld_cmi(losses, masks, correction="polynomial")
     assert float(found.value) == float(wanted.value)
-    law = supersample_rows.null("ld_cmi", now, draws=4)
-    twin = nulls.null(bounds.ld_cmi, losses, masks, correction="polynomial", draws=4)
+    law = tabulated.loss_differences.null(now)
+    twin = nulls.null(bounds.ld_cmi, losses, masks, correction="polynomial")
     assert float(law.mean) == float(twin.mean)
-    now["predictions"] = losses * 0.5
-    real = supersample_rows.value("single_loss", now)
+    half = bounds.at(bounds.from_arrays({"mask": masks, "losses": losses * 0.5}))
+    real = tabulated.single_losses(half)
     wanted = bounds.single_loss(losses * 0.5, masks, correction="polynomial")
     assert float(real.value) == float(wanted.value)
-    now.update(num_classes=jnp.array(jnp.nan))
-    assert not bool(supersample_rows.value("f_cmi", now).holds)
-    assert np.isnan(supersample_rows.null("f_cmi", now).mean)
-    now.update(mask=masks[:, :1])
-    assert not bool(supersample_rows.value("ld_cmi", now).holds)
+    assert not bool(tabulated.predictions(half).holds)
+    assert np.isnan(tabulated.predictions.null(half).mean)
+    alone = now._replace(mask=masks[:, :1])
+    assert not bool(tabulated.loss_differences(alone).holds)

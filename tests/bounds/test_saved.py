@@ -57,7 +57,9 @@ def test_supersample_bounds_are_those_of_the_arrays(x64):
     given = arrays()
     values = bounds.evaluate(bounds.from_arrays(given))
     direct = bounds.f_cmi(given["predictions"], given["mask"], 3)
-    np.testing.assert_allclose(values["f_cmi"].value, direct.value, atol=1e-12)
+    np.testing.assert_allclose(values["f_cmi_published"].value, direct.value, atol=1e-12)
+    best = bounds.e_cmi(losses(given).astype(int), given["mask"], correction="polynomial")
+    np.testing.assert_allclose(values["e_cmi"].value, best.value, atol=1e-12)
     only_losses = {"mask": given["mask"], "losses": losses(given)}
     few = bounds.evaluate(bounds.from_arrays(only_losses))
     np.testing.assert_allclose(few["ld_cmi"].value, values["ld_cmi"].value, atol=1e-12)
@@ -109,7 +111,7 @@ def test_what_a_diverged_replica_holds_does_not_matter(x64):
         bounds.from_arrays({"mask": given["mask"], "losses": wrong, "diverged": gone})
     )
     wrong[1, 2] = 1
-    direct = bounds.e_cmi(wrong.astype(int), given["mask"])
+    direct = bounds.e_cmi(wrong.astype(int), given["mask"], correction="polynomial")
     np.testing.assert_allclose(found["e_cmi"].value, direct.value, rtol=1e-12)
     assert "1 of 36 replicas diverged" in found["e_cmi"].note
 
@@ -172,7 +174,8 @@ def test_classes_that_happen_to_occur_enter_no_certificate(x64):
     ("changes", "named"),
     [
         ({"wrong_name": 1.0}, "wrong_name"),
-        ({"mask": np.zeros((3, 4))}, "mask has shape"),
+        ({"mask": np.zeros(4)}, "mask has shape"),
+        ({"mask": np.zeros((3, 4))}, "predictions has shape"),
         ({"mask": np.full((K1, K2, N), 2)}, "mask must hold 0 and 1"),
         ({"labels": np.zeros((K1, N))}, "labels has shape"),
         ({"labels": np.full((K1, N, 2), 0.5)}, "labels must hold whole"),
@@ -209,6 +212,15 @@ def test_refusals_name_the_array(changes, named):
 def test_what_may_be_negative_or_unknown_is_taken():
     free = {n: np.full((K1, K2), -0.1) for n in ("train_loss", "trajectory_cmi_llr")}
     assert bounds.from_arrays(arrays(**free, num_classes=np.nan)).num_classes == 3
+
+
+def test_one_supersample_needs_no_axis_of_its_own(x64):
+    given = arrays(trajectory_cmi=np.full((K1, K2), 0.1))
+    first = {k: np.asarray(v)[0] for k, v in given.items()}
+    whole = {k: np.asarray(v)[:1] for k, v in given.items()}
+    found, wanted = (bounds.evaluate(bounds.from_arrays(a)) for a in (first, whole))
+    for name in wanted:
+        np.testing.assert_array_equal(found[name].value, wanted[name].value)
 
 
 def test_missing_arrays_and_losses_out_of_range_are_refused():

@@ -240,3 +240,21 @@ def test_help_explains_every_option(capsys):
         "learning-rate inverse-temperature layer-noise seed out"
     ).split():
         assert f"--{option}" in text, option
+
+
+def test_mi_says_what_it_did_to_the_columns(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = np.stack([1e-3 * rng.normal(size=300), np.ones(300), rng.integers(0, 2, 300)], axis=1)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "bits.npy", x[:, 0] + 1e-3 * rng.normal(size=300) > 0)
+    np.save(tmp_path / "ids.npy", np.array([5, 5 + 2**32, 7])[rng.integers(0, 3, 300)])
+    assert cli.main(["mi", str(tmp_path / "x.npy"), str(tmp_path / "bits.npy")]) == 0
+    said = capsys.readouterr().out
+    assert "ross" in said and "ksg" not in said
+    line = said.strip().splitlines()[-1]
+    for part in ("X: 3 continuous columns", "standard deviation", "1 constant", "1 with 20 values"):
+        assert part in line, part
+    assert "Y: 2 classes" in line
+    assert cli.main(["mi", str(tmp_path / "ids.npy"), str(tmp_path / "ids.npy")]) == 0
+    said = capsys.readouterr().out
+    assert "1.09" in said and "X: 3 classes" in said

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibjax import cli
@@ -139,9 +139,19 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("command", OPTIONS)
+@pytest.mark.parametrize("command", [name for name in OPTIONS if name != "reproduce"])
 @given(data=st.data())
 def test_any_words_reach_the_work_or_end_in_one_line(idle, command, data):
+    any_words(command, data)
+
+
+@settings(max_examples=max(5, settings().max_examples // 5))  # its parser is the slow one
+@given(data=st.data())
+def test_any_words_after_reproduce(idle, data):
+    any_words("reproduce", data)
+
+
+def any_words(command, data):
     words = [command]
     for _ in range(data.draw(st.integers(1, 4))):
         words += [data.draw(st.sampled_from(OPTIONS[command])), data.draw(VALUES)]

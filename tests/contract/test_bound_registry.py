@@ -21,7 +21,8 @@ ROWS = bounds.registry()
 
 def example(**changes) -> Evidence:
     labels = RNG.integers(0, 2, (K1, N, 2))
-    mask = np.random.default_rng(1).integers(0, 2, (K1, K2, N))
+    half = np.random.default_rng(1).integers(0, 2, (K1, K2 // 2, N))
+    mask = np.stack([half, 1 - half], 2).reshape(K1, K2, N)
     wrong = np.random.default_rng(2).random((K1, K2, E, N, 2)) < 0.2
     base = Evidence(
         index=np.arange(K1 * N * 2).reshape(K1, N, 2),
@@ -285,20 +286,27 @@ def test_an_unknown_name_is_refused():
 
 
 def test_rows_of_supersamples_are_the_functions_of_their_arrays():
-    losses = (EXAMPLE.predictions != EXAMPLE.labels[:, None, None])[:, :, -1]
+    losses = (EXAMPLE.predictions != EXAMPLE.labels[:, None, None])[:, :, -1].astype(int)
+    recommended = {"correction": "polynomial"}
     rows = {
-        "e_cmi": bounds.e_cmi,
-        "ld_cmi": bounds.ld_cmi,
-        "single_loss": bounds.single_loss,
-        "ld_cmi_pair": partial(bounds.ld_cmi, inversion="pair"),
+        "e_cmi": partial(bounds.e_cmi, **recommended),
+        "ld_cmi": partial(bounds.ld_cmi, **recommended),
+        "single_loss": partial(bounds.single_loss, **recommended),
+        "ld_cmi_pair": partial(bounds.ld_cmi, inversion="pair", **recommended),
+        "ld_cmi_conservative": partial(bounds.ld_cmi, correction="conservative"),
     }
-    found = {name: value(name, EXAMPLE) for name in rows}
+    nulls = bounds.row_nulls(EXAMPLE, names=list(rows))
+    assert list(nulls) == list(rows)
     for name, function in rows.items():
+        found = value(name, EXAMPLE)
         with jax.enable_x64(True):
             direct = function(losses, EXAMPLE.mask)
-        assert float(found[name].value) == float(direct.value), name
-        assert found[name].assumptions == direct.assumptions, name
-    assert max(found["single_loss"].value, found["ld_cmi"].value) <= found["e_cmi"].value
+        np.testing.assert_allclose(found.value, direct.value, rtol=1e-12, err_msg=name)
+        assert np.isfinite(nulls[name].mean) and nulls[name].spread > 0, name
+    predictions = EXAMPLE.predictions[:, :, -1]
+    with jax.enable_x64(True):
+        published = bounds.f_cmi(predictions, EXAMPLE.mask, 2)
+    np.testing.assert_allclose(value("f_cmi_published", EXAMPLE).value, published.value, rtol=1e-12)
 
 
 def test_one_mask_a_supersample_leaves_its_rows_missing_and_raises_nothing():

@@ -77,7 +77,7 @@ def test_toy_criteria(x64):
     cross = (TOY_X - TOY_X.mean(0)).T @ (TOY_Y - TOY_Y.mean(0)) / 4
     np.testing.assert_allclose(biased, np.sum(cross**2), rtol=1e-12)
     unbiased = mi.hsic(TOY_X, TOY_Y, **linear)
-    np.testing.assert_allclose(unbiased, -0.2256501441443, rtol=1e-12)
+    np.testing.assert_allclose(unbiased, -0.2256501441443, rtol=1e-9)
     np.testing.assert_allclose(unbiased, by_quadruples(TOY_X, TOY_Y), rtol=1e-11)
     np.testing.assert_allclose(mi.cka(TOY_X, TOY_Y), -0.172485301, atol=1e-9)
     np.testing.assert_allclose(mi.cka(TOY_X, TOY_X), 1, rtol=1e-12)

@@ -1,6 +1,7 @@
 """Information in many dimensions: known laws, frames of several directions, learnt codes."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,31 +18,21 @@ def correlated(n, d=10, rho=0.8, seed=0):
 def test_frames_of_known_gaussians(x64):
     """0.0351 for one direction of ten, 0.1499 for two, the whole 0.5108 of a line at k = d = 1."""
 
-    def exact(x, y):
-        return Estimate(
-            mi.gaussian(np.cov(np.asarray(x).T, np.asarray(y).T), x.shape[1]).value, 0.0
-        )
-
     x, y = correlated(4000)
     for dim, truth, slack in (
         (1, 0.0350622641, 0.012),
         (2, 0.1499, 0.02),
-        (10, 5.1082562377, 0.05),
+        (10, 5.1082562377, 0.1),
     ):
-        values = []
         found = mi.k_sliced(
             jax.random.key(dim), x, y, dim=dim, slices=120 if dim < 3 else 2, estimator=_canonical
         )
-        values.append(float(found.value))
-        np.testing.assert_allclose(values[0], truth, atol=slack)
+        np.testing.assert_allclose(found.value, truth, atol=slack)
         assert f"k = {dim}" in found.name and found.bias == "down"
-    assert exact is not None
 
 
 def _canonical(x, y):
     """Gaussian information by the log-determinants of sample covariances."""
-    import jax.numpy as jnp
-
     joint = jnp.concatenate([x, y], axis=1)
     joint = joint - joint.mean(axis=0)
     cov = joint.T @ joint / joint.shape[0]
@@ -65,7 +56,7 @@ def test_laws_carry_their_truth():
     # Injective: the latent coordinates come back by undoing the bend and the frame.
     again = data.embedded_gaussian(jax.random.key(1), 500, ambient=200)
     assert not np.array_equal(again.x, law.x)
-    truths = {0.0: 0.6931471806, 0.05: 0.4946319372, 0.1: 0.3680642072, 0.25: 0.1308128160}
+    truths = {0.0: 0.6931471806, 0.05: 0.4946319372, 0.1: 0.3680642072, 0.25: 0.1308120359}
     for flip, truth in truths.items():
         images = data.bit_images(jax.random.key(0), 8, flip=flip)
         assert images.x.shape == (8, 784)
@@ -85,18 +76,20 @@ def test_the_bit_of_an_image_can_be_read():
 
 @pytest.mark.parametrize("flip", [0.0, 0.1])
 def test_codes_of_images(flip):
-    """Within 0.06 bit: far below where neighbours in 784 dimensions end up."""
-    images = data.bit_images(jax.random.key(3), 2400, flip=flip)
+    """Within 0.06 bit of the truth in 784 dimensions."""
+    images = data.bit_images(jax.random.key(3), 4000, flip=flip)
     found = mi.latent(
-        jax.random.key(0), images.x, images.y, steps=300, batch=128, widths=(64,), dim=2, seeds=2
+        jax.random.key(0), images.x, images.y, steps=400, batch=128, widths=(64,), dim=2, seeds=1
     )
-    np.testing.assert_allclose(found.value, images.truth["mutual_information"], atol=0.1)
+    truth = images.truth["mutual_information"]
+    np.testing.assert_allclose(found.value, truth, atol=0.06 * np.log(2))
+    assert bool(found.ok) and found.bias == "down"
 
 
 def test_codes_of_an_embedded_gaussian():
     law = data.embedded_gaussian(jax.random.key(0), 2000, ambient=100, pairs=1, correlation=0.8)
     found = mi.latent(
-        jax.random.key(0), law.x, law.y, steps=300, batch=128, widths=(64,), dim=1, seeds=2
+        jax.random.key(0), law.x, law.y, steps=400, batch=128, widths=(64,), dim=1, seeds=1
     )
     np.testing.assert_allclose(found.value, 0.5108, atol=0.12)
     raw = mi.ksg(law.x[:1000], law.y[:1000])

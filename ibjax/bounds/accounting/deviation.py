@@ -87,7 +87,7 @@ def likely_gap(
     info = checks.real("information", information, 0.0)
     n = checks.whole("n", n)
     p = checks.scalar("level", level, 0.0, open_low=True)
-    if checks.concrete(p) and not p < 1:
+    if checks.concrete(p) and not float(p) < 1:
         raise ValueError(f"level={float(p):g} must lie in (0, 1)")
     return _likely(info, jnp.asarray(n), p.astype(info.dtype))
 

@@ -68,7 +68,7 @@ def shuffled_epoch(r: Float[Array, " j"], q: Scalar) -> Float[JaxArray, ""]:
     Reference:
         New here.
     """
-    q = checks.real("q", q, 0.0, 1.0)
+    q = checks.scalar("q", checks.real("q", q, 0.0, 1.0))
     r, m = _one_epoch(r, None)
     return permutations(r, q.astype(r.dtype), 1.0 * m)
 

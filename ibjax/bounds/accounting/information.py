@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import arguments
 from ibjax.bounds import checks
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import up
@@ -176,11 +177,14 @@ def name_of(batching: Any) -> str | None:
         return batching
     if not checks.concrete(batching):
         return None
-    code = checks.scalar("batching", batching)
+    code = arguments.host("batching", batching)
+    if code.ndim or code.dtype.kind not in "fiub":
+        raise ValueError(f"batching has shape {code.shape}; give one name, or one position")
+    code = float(code)
     if np.isnan(code):
         return UNKNOWN
-    if int(code) != float(code) or not 0 <= int(code) < len(BATCHINGS):
-        raise ValueError(f"batching={float(code):g} is no position in {BATCHINGS}; give a name")
+    if not 0 <= code < len(BATCHINGS) or code != int(code):
+        raise ValueError(f"batching={code:g} is no position in {BATCHINGS}; give a name")
     return BATCHINGS[int(code)]
 
 
@@ -247,8 +251,10 @@ def _run_whole(name: str, shared: bool, s: Setting) -> JaxArray:
     return jnp.sum(channel(jnp.ones_like(s.shift), s.shift * jnp.sqrt(square), s.dim))
 
 
-def _shared(shared_batches: Any) -> JaxArray:
+def _shared(shared_batches: Any) -> Any:
     """Whether replicas may share their batches: anything but a clear no."""
+    if checks.concrete(shared_batches):
+        return np.asarray(shared_batches) != 0
     return jnp.asarray(shared_batches) != 0
 
 

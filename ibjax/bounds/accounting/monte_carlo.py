@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.accounting.mixtures import _mixture
+from ibjax.bounds.accounting.mixtures import FAR, _mixture
 from ibjax.bounds.accounting.rounding import up
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -41,8 +41,11 @@ def membership_gain(
     # The two masks are symmetric; the rarer one keeps its digits.
     p = 1 / (1 + jnp.exp(jnp.abs(y)))
     margin = 1e-4 if dtype == jnp.float32 else 1e-11
-    shared = _mixture(p, jnp.sqrt(2 * k)) * (1 - margin)
-    return jnp.minimum(up(p * k, 8) - shared, up(p * (1 - p) * k, 8))
+    r = jnp.sqrt(2 * k)
+    # Beyond FAR the mixture is only bounded from above: there the entropy of the mask is the limit.
+    exact = jnp.where(r <= FAR, up(p * k, 8) - _mixture(p, r) * (1 - margin), jnp.inf)
+    entropy = up(jnp.log1p(jnp.exp(-jnp.abs(y))) + p * jnp.abs(y), 16)
+    return jnp.minimum(exact, jnp.minimum(up(p * (1 - p) * k, 8), entropy))
 
 
 def mean_upper_limit(
@@ -80,7 +83,8 @@ def mean_upper_limit(
         raise ValueError(f"values has shape {x.shape}; give one a run: (R,), R >= 2 for Bernstein")
     # Sums of terms may round above their cap.
     tolerance = 1 + 100 * jnp.finfo(x.dtype).eps
-    if checks.concrete(x, cap) and bool(jnp.any(x > cap * tolerance)):
+    above = jnp.any(x > cap * tolerance)
+    if checks.concrete(above) and bool(above):
         raise ValueError(f"values holds {float(jnp.max(x)):g}, above cap={float(cap):g}")
     delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
     runs, share = x.shape[0], jnp.minimum(jnp.mean(x) / cap, 1.0)
@@ -93,7 +97,7 @@ def mean_upper_limit(
         spread = jnp.std(x, ddof=1) * jnp.sqrt(2 * logs / runs)
         limits.append(jnp.mean(x) + spread + 7 * cap * logs / (3 * (runs - 1)))
     value = jnp.minimum(jnp.min(jnp.stack(limits)), cap)
-    value = jnp.where(jnp.any(jnp.isnan(x)) | jnp.any(x > cap * tolerance), jnp.nan, value)
+    value = jnp.where(jnp.any(jnp.isnan(x)) | above, jnp.nan, value)
     return Estimate(
         value,
         jnp.zeros_like(value),

@@ -37,6 +37,7 @@ def path_terms(
         difference_sq: |g - h|^2.
         difference_noise: <g - h, xi>, xi the standard normal that was added.
     """
+    scale = jnp.asarray(scale)
     return PathTerms(0.5 * scale**2 * difference_sq, scale * difference_noise)
 
 

@@ -119,12 +119,13 @@ def account(
     each = per_example_information(*run, shared_batches=shared_batches)
     total = sample_information_total(*run, shared_batches=shared_batches)
     n = checks.whole("n", n)
+    shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
     shift = alone / checks.whole("batch_size", batch_size)
     info, sample = each.value, total.value
     gap = invert.envelope(info)
-    note = "given the batches that all replicas share" if bool(shared_batches) else ""
+    note = "given the batches that all replicas share" if shared else ""
 
     def bound(value, what, information=info, premises=_RUN, limit=scale, remark=note):
         return checks.result(
@@ -169,7 +170,8 @@ def _with_error(train_error, info, scale, bound) -> dict[str, Any]:
         value = jnp.where(train_error.ok, train_error.value, jnp.nan)
         remark = "training error: " + (train_error.name or "estimated")
     error = checks.real("train_error", value, 0.0)
-    if checks.concrete(error, scale) and bool(jnp.any(error > scale)):
+    above = jnp.any(error > scale)
+    if checks.concrete(above) and bool(above):
         raise ValueError(
             f"train_error={float(jnp.max(error)):g} exceeds loss_range={float(scale):g}"
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from ibjax.bounds.falsification.family import Family, Tables, spread
+from ibjax.bounds.falsification.family import Family, Tables, some, spread
 from ibjax.bounds.falsification.tables import divide, mutual, sigmoid, unit, words
 from ibjax.typing import Array
 
@@ -131,9 +131,11 @@ def _family(batching: str, n: int, b: int) -> Family:
         facts["distinct_batch_size"] = b
 
     def draw(rng: np.random.Generator, count: int) -> Tables:
+        gradient = spread(rng, count, 0.3, 10.0, 2, 2, 3)
         return {
-            "law": rng.normal(size=(count, 1)) * 2,
-            "gradient": spread(rng, count, 0.3, 10.0, 2, 2, 3),
+            "law": rng.normal(size=(count, 1)) * rng.choice([0.0, 2.0], (count, 1)),
+            # Half of the gradients have one size wherever the weights are, that of the bound.
+            "gradient": gradient * np.where(some(rng, count, 0.5, 1, 1, 1), [1, 0, 0], 1),
             "shift": rng.uniform(-3.5, 0.0, (count, 2)),
             "units": rng.normal(size=(count, 2)),
             "scale": rng.normal(size=(count, 1)),

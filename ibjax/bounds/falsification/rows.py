@@ -56,7 +56,13 @@ def truth_of(row: Row, fields: Mapping[str, Array], value: np.ndarray) -> tuple[
 
 def rows() -> dict[str, Row]:
     """Every row by name, in the order of tables."""
-    from ibjax.bounds.falsification import rows_layers, rows_paths, rows_supersample, rows_weights
+    from ibjax.bounds.falsification import (
+        rows_account,
+        rows_layers,
+        rows_paths,
+        rows_supersample,
+        rows_weights,
+    )
 
-    every = (rows_weights, rows_layers, rows_supersample, rows_paths)
+    every = (rows_weights, rows_layers, rows_supersample, rows_paths, rows_account)
     return {row.name: row for module in every for row in module.ROWS}

@@ -1,7 +1,5 @@
 """Rows that read information about the weights, posteriors and their divergences."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 
@@ -67,8 +65,8 @@ def _absolute(information, n, sigma):
 
 
 def _deviation(deviations, information, n, sigma):
-    each: list[Any] = [deviation_probability(d, information, n, sigma) for d in deviations]
-    return jnp.stack(each)
+    each = [deviation_probability(d, information, n, sigma) for d in deviations]
+    return jnp.stack(each)  # pyright: ignore[reportArgumentType]
 
 
 def _rate_distortion(hidden_information, n, sigma, distortion):

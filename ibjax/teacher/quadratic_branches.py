@@ -1,0 +1,119 @@
+"""The two solutions at n ~ d^2 of one alpha: rows of the teacher not found, or found in part."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.teacher.free_convolution import RowReadout, denoise
+from ibjax.teacher.hermite_parts import HermiteParts
+from ibjax.teacher.priors import PriorName, scalar_problem
+from ibjax.typing import Float
+from ibjax.typing import JaxArray as Array
+
+
+class Branch(NamedTuple):
+    """One solution.
+
+    Attributes:
+        q_w: overlap with each row.
+        q2: overlap with the quadratic part.
+        error: Bayes error on the noiseless output.
+        potential: free entropy per sample, nats.
+    """
+
+    q_w: Float[Array, ""]
+    q2: Float[Array, ""]
+    error: Float[Array, ""]
+    potential: Float[Array, ""]
+
+
+def universal_branch(alpha, parts: HermiteParts, gamma, delta, readout: RowReadout) -> Branch:
+    """Rows not found: the matrix fixed point q2 = m(r(q2)), by bracketing."""
+
+    def signal(q):
+        return 2 * alpha * parts.quadratic / (delta + parts.quadratic * (1 - q) + parts.higher)
+
+    def excess(q):
+        return denoise(signal(q), gamma, readout).overlap - q
+
+    zero, one = jnp.zeros_like(alpha), jnp.ones_like(alpha)
+
+    def shrink(_, state):
+        """Halving in turn with the secant of Illinois."""
+        low, high, f_low, f_high, side = state
+        place = (low * f_high - high * f_low) / jnp.where(f_high == f_low, 1, f_high - f_low)
+        inside = (place > low) & (place < high)
+        place = jnp.where(inside, place, (low + high) / 2)
+        f = excess(place)
+        left = f > 0
+        f_low = jnp.where(left, f, jnp.where(side == -1, f_low / 2, f_low))
+        f_high = jnp.where(left, jnp.where(side == 1, f_high / 2, f_high), f)
+        low, high = jnp.where(left, place, low), jnp.where(left, high, place)
+        return low, high, f_low, f_high, jnp.where(left, 1, -1)
+
+    state = (zero, one, jnp.maximum(excess(zero), 0), excess(one), jnp.zeros((), int))
+    low, high, f_low, f_high, _ = jax.lax.fori_loop(0, 40, shrink, state)
+    q = jnp.where(jnp.abs(f_low) < jnp.abs(f_high), low, high)
+    r = signal(q)
+    q = jnp.where(parts.quadratic > 0, q, 0)
+    error = parts.quadratic * (1 - q) + parts.higher
+    information = denoise(r, gamma, readout).information
+    potential = (information / 2 - r * q / 4) / alpha - jnp.log(delta + error) / 2
+    return Branch(zero, q, error, potential)
+
+
+def specialised_branch(alpha, parts: HermiteParts, gamma, delta, prior: PriorName) -> Branch:
+    """The solution of largest free entropy, q_w = 0 among the candidates."""
+
+    def at(log_snr):
+        problem = scalar_problem(jnp.exp(log_snr), prior)
+        return _row_state(problem, alpha, parts, gamma, delta)
+
+    def excess(log_snr):
+        following = at(log_snr)[1]
+        tiny = jnp.finfo(following.dtype).tiny
+        return jnp.log(jnp.maximum(following, tiny)) - log_snr
+
+    grid = jnp.linspace(-12, 16, 225).astype(alpha.dtype)
+    values = jax.vmap(excess)(grid)
+    cell = jnp.nonzero((values[:-1] > 0) != (values[1:] > 0), size=4, fill_value=-1)[0]
+
+    def solve(index):
+        low, high = grid[index], grid[index + 1]
+        rising = values[index] > 0
+
+        def halve(_, ends):
+            low, high = ends
+            middle = (low + high) / 2
+            same = (excess(middle) > 0) == rising
+            return jnp.where(same, middle, low), jnp.where(same, high, middle)
+
+        low, high = jax.lax.fori_loop(0, 52, halve, (low, high))
+        branch = at((low + high) / 2)[0]
+        potential = jnp.where(index >= 0, branch.potential, -jnp.inf)
+        return branch._replace(potential=potential)
+
+    some = jax.vmap(solve)(cell)
+    nothing = at(jnp.asarray(-jnp.inf, alpha.dtype))[0]
+    every = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), nothing, some)
+    best = jnp.argmax(every.potential)
+    return jax.tree.map(lambda x: x[best], every)
+
+
+def _row_state(problem, alpha, parts: HermiteParts, gamma, delta):
+    """The branch at one overlap of the rows, and the signal that overlap would cause."""
+    q, left = problem.q, problem.mmse * (1 + problem.q)
+    gain = 2 * alpha * parts.quadratic
+    rest = delta + jnp.maximum(parts.higher - parts.generating(q), 0)
+    # S = rest + c_2^2 (1 - q2) with 1 - q2 = left / (1 + left gain / S): a quadratic in S.
+    half = left * gain - rest - parts.quadratic * left
+    root = jnp.sqrt(half**2 + 4 * rest * left * gain)
+    positive = jnp.where(half > 0, half + root, 1)
+    total = jnp.where(half > 0, 2 * rest * left * gain / positive, (root - half) / 2)
+    signal = gain / total
+    missing = left / (1 + left * signal)
+    following = alpha / gamma * parts.slope(q) / total + q * signal / (1 + left * signal) / gamma
+    matrix = (signal - jnp.log1p(signal * left) - (1 - missing) * signal) / 2
+    potential = (2 * gamma * problem.potential + matrix) / (2 * alpha) - jnp.log(total) / 2
+    return Branch(q, 1 - missing, total - delta, potential), following

@@ -185,7 +185,7 @@ def _squares(x: JaxArray) -> JaxArray:
 
 def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
     """exp(-|x_i - x_j|^2 / 2 w^2), (n, n)."""
-    x, w = samples(name, x), floating(width, "width")
+    x, w = samples(name, x), floating("width", width)
     if w.ndim or (concrete(w) and not float(np.asarray(w)) > 0):
         raise ValueError(f"width={width} of {name} must be one positive number")
     return jnp.exp(-_squares(x) / (2 * w**2))

@@ -9,8 +9,10 @@ def reproductions() -> dict[str, Reproduction]:
     from ibjax.reproduce import (
         binary_gaussian,
         depth_trade_off,
+        extensive_width,
         fcmi_mnist,
         fcmi_mnist_langevin,
+        finite_width,
         ib_curve,
         infinite_bounds,
         infinite_ensembles,
@@ -88,6 +90,17 @@ def reproductions() -> dict[str, Reproduction]:
             "infinite-bounds",
             "exact infinite-width gap against MI bounds, and trained networks of growing width",
             infinite_bounds.run,
+        ),
+        Reproduction(
+            "finite-width",
+            "linear networks of finite width: exact theory, Langevin replicas, certificate",
+            finite_width.run,
+            finite_width.Options,
+        ),
+        Reproduction(
+            "extensive-width",
+            "two-layer teachers: Bayes-optimal limits from n ~ d to n ~ d^2 (conjectured)",
+            extensive_width.run,
         ),
         Reproduction(
             "maxent-layers",

@@ -113,7 +113,7 @@ def self_consistency(
         test("additivity", (both, *parts), (1, -1, -1), False),
     )
     passed = jnp.all(jnp.stack([t.ok for t in tests]))
-    return SelfConsistency(value, *tests, both.value / total, passed)
+    return SelfConsistency(value, *tests, jnp.asarray(both.value / total), passed)
 
 
 def _caller(estimator: Any, random: bool | None) -> Callable[[Key, Any, Any], Estimate]:

@@ -171,7 +171,8 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    return sum((_entropy(g, order) for g in grams), start=-_entropy(joint, order))
+    parts = jnp.stack([_entropy(g, order) for g in grams])
+    return jnp.sum(parts) - _entropy(joint, order)
 
 
 def _squares(x: JaxArray) -> JaxArray:

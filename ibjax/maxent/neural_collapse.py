@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.maxent import checks
 from ibjax.maxent.scatter import Collapse, measures
-from ibjax.typing import Array
+from ibjax.typing import Array, JaxArray
 
 FORMULAS = {
     "nc1": "tr(S_W pinv(S_B))/K; S_W divided by n, S_B by K, centre = mean of class means",
@@ -188,32 +188,32 @@ def _head(head: tuple[Any, Any], units: int, classes: int) -> tuple[Array, Array
     return weights, bias
 
 
-def _ready(features: Array, labels: Array, head: Any) -> tuple[Array, Array, Any]:
+def _ready(features: Array, labels: Array, head: Any) -> tuple[JaxArray, JaxArray, Any]:
     """Eigenvalues need at least float32."""
     dtype = jnp.promote_types(features.dtype, jnp.float32)
     head = None if head is None else tuple(part.astype(dtype) for part in head)
-    return features.astype(dtype), labels, head
+    return jnp.asarray(features, dtype), jnp.asarray(labels), head
 
 
 @partial(jax.jit, static_argnames=("num_classes", "groups"))
-def _jackknife(features: Array, labels: Array, head: Any, *, num_classes: int, groups: int):
+def _jackknife(features: JaxArray, labels: JaxArray, head: Any, *, num_classes: int, groups: int):
     place = jnp.arange(features.shape[0]) % groups
 
-    def without(group: Array) -> Collapse:
+    def without(group: JaxArray) -> Collapse:
         keep = (place != group).astype(features.dtype)
         return measures(features, labels, head, keep, num_classes)
 
     found = jax.lax.map(without, jnp.arange(groups))
     factor = (groups - 1) / groups
 
-    def error(part: Array) -> Array:
+    def error(part: JaxArray) -> JaxArray:
         return jnp.sqrt(factor * jnp.sum((part - jnp.mean(part, axis=0)) ** 2, axis=0))
 
-    errors = (error(part) for part in found[:-1])
-    return Collapse(*errors, jnp.all(found.ok))
+    errors = Collapse(*(error(part.astype(features.dtype)) for part in found))
+    return errors._replace(ok=jnp.all(found.ok))
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
-def _collapse(features: Array, labels: Array, head: Any, *, num_classes: int) -> Collapse:
+def _collapse(features: JaxArray, labels: JaxArray, head: Any, *, num_classes: int) -> Collapse:
     ones = jnp.ones(features.shape[0], features.dtype)
     return measures(features, labels, head, ones, num_classes)

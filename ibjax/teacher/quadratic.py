@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -211,8 +211,7 @@ def quadratic_threshold(
     if values[0] > 0:
         return jnp.asarray(0.0)
     first = int(np.argmax(values > 0))
-    ends = grid[first - 1], grid[first]
-    place = cast(float, brentq(lambda z: float(advantage(z)), *ends, xtol=1e-12))
+    place: Any = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
     return jnp.asarray(np.exp(place))
 
 

@@ -1,4 +1,4 @@
-"""The same one bad argument at a time for the theories of width, collapse and short descriptions."""
+"""The same one bad argument at a time for theories of width, collapse and short descriptions."""
 
 from typing import Any
 

@@ -40,6 +40,13 @@ class Limits:
     """Input dimension d of a network in hand, to say how far it may be from the limit."""
     width: int | None = None
     """Its hidden units p; as many as you like by default."""
+    regime: Literal["linear", "quadratic"] = "linear"
+    """linear: n = alpha d. quadratic: n = alpha d^2 and k = width-ratio d hidden units, the output
+    observed with noise; activations also elu and quadratic. The latter is conjectured."""
+    width_ratio: float = 0.5
+    """Hidden units by input dimension, k/d (quadratic regime)."""
+    rows: Literal["ones", "signed"] = "ones"
+    """Weights of the hidden units in the output: 1, or 1 and -1 (quadratic regime)."""
     out: Path = Path("ibjax-results/limits.nc")
     """Results file (netCDF); the picture lies beside it."""
     cache: bool = True
@@ -53,6 +60,11 @@ def execute(command: Limits) -> None:
     _check(command)
     for place in (command.out, command.out.with_suffix(".png")):
         files.check_place(place)
+    if command.regime == "quadratic":
+        from ibjax.cli import limits_quadratic
+
+        limits_quadratic.execute(command)
+        return
     prepare_devices(command.cache)
     dataset = solve(command)
     out = console()

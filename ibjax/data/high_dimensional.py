@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import whole
+from ibjax.arguments import host, whole
 from ibjax.interface import Dataset
 from ibjax.typing import JaxArray, Key
 
@@ -39,7 +39,7 @@ def embedded_gaussian(
     n, ambient, pairs = whole("n", n), whole("ambient", ambient), whole("pairs", pairs)
     if pairs > ambient:
         raise ValueError(f"pairs={pairs} do not fit into ambient={ambient} dimensions")
-    if not -1 < correlation < 1:
+    if not -1 < _number("correlation", correlation) < 1:
         raise ValueError(f"correlation={correlation} must lie in (-1, 1)")
     key_shared, key_own = jax.random.split(key)
     left = jax.random.normal(key_shared, (n, pairs))
@@ -58,7 +58,9 @@ def _embed(latent: JaxArray, ambient: int, side: int) -> JaxArray:
     return z + 0.3 * jnp.sin(z)
 
 
-def bit_images(key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: float = 0.1) -> Any:
+def bit_images(
+    key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: float = 0.1
+) -> Dataset:
     r"""Draw pairs of images that share one bit: a bar across the upper or down the left half.
 
     The bit is a function of an image, up to a probability below 1e-12 at the noise allowed, and
@@ -83,9 +85,9 @@ def bit_images(key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: fl
         The label-bit benchmark of Gowri et al. 2024, with drawn images in the place of digits.
     """
     n, size = whole("n", n), whole("size", size, 8)
-    if not 0 <= flip <= 1:
+    if not 0 <= _number("flip", flip) <= 1:
         raise ValueError(f"flip={flip} is a probability; give 0 <= flip <= 1")
-    if not 0 <= noise <= 0.3:
+    if not 0 <= _number("noise", noise) <= 0.3:
         raise ValueError(f"noise={noise} would hide the bars; give 0 <= noise <= 0.3")
     key_bit, key_flip, key_x, key_y = jax.random.split(key, 4)
     bit = jax.random.bernoulli(key_bit, 0.5, (n,))
@@ -94,6 +96,13 @@ def bit_images(key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: fl
     entropy = 0.0 if flip in (0, 1) else -flip * math.log(flip) - (1 - flip) * math.log1p(-flip)
     name = f"bit_images_{size}_{flip:g}"
     return Dataset(x, y, 0, name, {"mutual_information": math.log(2) - entropy})
+
+
+def _number(name: str, value: Any) -> float:
+    array = host(name, value)
+    if array.ndim or array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} has shape {array.shape}; give one number")
+    return float(array)
 
 
 def _bars(key: Key, upright: JaxArray, size: int, noise: float) -> JaxArray:

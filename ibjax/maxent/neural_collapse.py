@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import whole
+from ibjax.arguments import numeric, whole
 from ibjax.maxent import checks
 from ibjax.maxent.scatter import Collapse, measures
-from ibjax.typing import Array
+from ibjax.typing import Array, JaxArray
 
 FORMULAS = {
     "nc1": "tr(S_W pinv(S_B))/K; S_W divided by n, S_B by K, centre = mean of class means",
@@ -72,7 +72,7 @@ def collapse(
         index; Galanti, Gyorgy, Hutter 2022 for the class-distance normalized variance.
     """
     features = checks.matrix("features", features, 2)
-    labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
+    labels, num_classes = checks.classes(labels, features.shape[0], _count(num_classes))
     if head is not None:
         head = _head(head, features.shape[1], num_classes)
     return _collapse(*_ready(features, labels, head), num_classes=num_classes)
@@ -111,7 +111,7 @@ def collapse_errors(
         Efron, Stein 1981, "The jackknife estimate of variance".
     """
     features = checks.matrix("features", features, 2)
-    labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
+    labels, num_classes = checks.classes(labels, features.shape[0], _count(num_classes))
     groups = whole("groups", groups, 2)
     if groups > features.shape[0]:
         raise ValueError(f"groups={groups} for {features.shape[0]} examples; give at most n")
@@ -146,7 +146,7 @@ def collapse_columns(
     Reference:
         As `collapse`.
     """
-    layers = [jnp.asarray(array) for array in features]
+    layers = [numeric(f"features[{i}]", array) for i, array in enumerate(features)]
     if not layers or any(array.ndim != 3 for array in layers):
         shapes = [array.shape for array in layers]
         raise ValueError(f"features has shapes {shapes}; give (replicas, examples, units) a layer")
@@ -155,11 +155,11 @@ def collapse_columns(
         shapes = [array.shape for array in layers]
         raise ValueError(f"features has shapes {shapes}; give every layer the same examples")
     flat, num_classes = checks.classes(
-        jnp.asarray(labels).reshape(-1), replicas * rows, num_classes
+        numeric("labels", labels).reshape(-1), replicas * rows, _count(num_classes)
     )
     labels = flat.reshape(replicas, rows)
     if head is not None:
-        weights, bias = (jnp.asarray(part) for part in head)
+        weights, bias = (numeric("head", part) for part in head)
         expected = (replicas, layers[-1].shape[2], num_classes)
         if weights.shape != expected or bias.shape != (replicas, num_classes):
             raise ValueError(
@@ -178,8 +178,12 @@ def collapse_columns(
     return jax.tree.map(lambda *parts: jnp.stack(parts, axis=-1), *found)
 
 
+def _count(num_classes: Any) -> int | None:
+    return None if num_classes is None else whole("num_classes", num_classes, 2)
+
+
 def _head(head: tuple[Any, Any], units: int, classes: int) -> tuple[Array, Array]:
-    weights, bias = (jnp.asarray(part) for part in head)
+    weights, bias = (numeric("head", part) for part in head)
     if weights.shape != (units, classes) or bias.shape != (classes,):
         raise ValueError(
             f"head has shapes {weights.shape} and {bias.shape}; give weights {(units, classes)} "
@@ -188,31 +192,32 @@ def _head(head: tuple[Any, Any], units: int, classes: int) -> tuple[Array, Array
     return weights, bias
 
 
-def _ready(features: Array, labels: Array, head: Any) -> tuple[Array, Array, Any]:
+def _ready(features: Array, labels: Array, head: Any) -> tuple[JaxArray, JaxArray, Any]:
     """Eigenvalues need at least float32."""
     dtype = jnp.promote_types(features.dtype, jnp.float32)
     head = None if head is None else tuple(part.astype(dtype) for part in head)
-    return features.astype(dtype), labels, head
+    return jnp.asarray(features, dtype), jnp.asarray(labels), head
 
 
 @partial(jax.jit, static_argnames=("num_classes", "groups"))
-def _jackknife(features: Array, labels: Array, head: Any, *, num_classes: int, groups: int):
+def _jackknife(features: JaxArray, labels: JaxArray, head: Any, *, num_classes: int, groups: int):
     place = jnp.arange(features.shape[0]) % groups
 
-    def without(group: Array) -> Collapse:
+    def without(group: JaxArray) -> Collapse:
         keep = (place != group).astype(features.dtype)
         return measures(features, labels, head, keep, num_classes)
 
     found = jax.lax.map(without, jnp.arange(groups))
     factor = (groups - 1) / groups
 
-    def error(part: Array) -> Array:
+    def error(part: JaxArray) -> JaxArray:
         return jnp.sqrt(factor * jnp.sum((part - jnp.mean(part, axis=0)) ** 2, axis=0))
 
-    return jax.tree.map(error, found)._replace(ok=jnp.all(found.ok))
+    errors = Collapse(*(error(part.astype(features.dtype)) for part in found))
+    return errors._replace(ok=jnp.all(found.ok))
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
-def _collapse(features: Array, labels: Array, head: Any, *, num_classes: int) -> Collapse:
+def _collapse(features: JaxArray, labels: JaxArray, head: Any, *, num_classes: int) -> Collapse:
     ones = jnp.ones(features.shape[0], features.dtype)
     return measures(features, labels, head, ones, num_classes)

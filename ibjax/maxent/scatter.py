@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ibjax.typing import Array, Bool, Float, JaxArray
+from ibjax.typing import Bool, Float, JaxArray
+from ibjax.typing import JaxArray as Array
 
 
 class Collapse(NamedTuple):

@@ -1,17 +1,17 @@
 """Information of random projections onto several dimensions."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, estimate, pair
+from ibjax.mi.checks import concrete
 from ibjax.mi.knn import ksg
+from ibjax.mi.two_samples import standardised, two_samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -22,6 +22,7 @@ def k_sliced(
     *,
     dim: int,
     slices: int = 32,
+    scale: Literal["standardise"] | None = "standardise",
     estimator: Callable[[Any, Any], Estimate] = ksg,
 ) -> Estimate:
     r"""k-sliced information: that of projections on uniform k-frames, averaged.
@@ -38,6 +39,8 @@ def k_sliced(
         y: samples, (n,) or (n, dy).
         dim: k, at most dx and dy.
         slices: number of pairs of frames.
+        scale: "standardise" divides each coordinate by its standard deviation, since a frame's
+            share follows the units; None keeps those given.
         estimator: of one pair of projections, ``((n, k), (n, k)) -> Estimate``.
 
     Returns:
@@ -52,14 +55,16 @@ def k_sliced(
         Goldfeld, Greenewald, Nuradha, Reeves (2022), k-sliced mutual information: a quantitative
         study of scalability with dimension.
     """
-    both = pair(x, y)
+    x, y = two_samples(x, y)
     dim, slices = whole("dim", dim), whole("slices", slices, 2)
-    if dim > min(both.x.shape[1], both.y.shape[1]):
+    if dim > min(x.shape[1], y.shape[1]):
         raise ValueError(
-            f"dim={dim} is beyond x with {both.x.shape[1]} and y with {both.y.shape[1]} "
-            "coordinates; give at most the smaller"
+            f"dim={dim} is beyond x with {x.shape[1]} and y with {y.shape[1]} coordinates; "
+            "give at most the smaller"
         )
-    x, y = both.on_device()
+    if scale not in ("standardise", None):
+        raise ValueError(f"scale={scale!r} is unknown; give 'standardise' or None")
+    x, y = (standardised(z) if scale else z for z in (x, y))
     key_x, key_y = jax.random.split(key)
     frames = (
         _frames(key_x, x.shape[1], dim, slices).astype(x.dtype),
@@ -73,9 +78,9 @@ def k_sliced(
         found = jax.lax.map(lambda ab: estimator(x @ ab[0], y @ ab[1]), frames)
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
     name = f"k_sliced, k = {dim}"
-    parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)
-    whole_sample = estimate(parts, both.dtype, both.sound, "down", name, "")
-    return replace(whole_sample, reason=found.reason)
+    return Estimate(
+        jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok), "down", name, found.reason
+    )
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

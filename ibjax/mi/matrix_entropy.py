@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import whole
-from ibjax.mi.checks import concrete, floating, pair, samples
+from ibjax.arguments import numeric, whole
+from ibjax.mi.checks import concrete
+from ibjax.mi.two_samples import one_sample, two_samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -47,7 +48,7 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
     Args:
         x: samples, (n,) or (n, d).
     """
-    x = samples("x", x)
+    x = one_sample("x", x)
     n = x.shape[0]
     upper = jnp.triu(jnp.ones((n, n), bool), 1)
     return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
@@ -63,7 +64,7 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     Reference:
         Yu, Alesiani, Yu, Jenssen, Principe 2021, for the form with s = 1.
     """
-    x = samples("x", x)
+    x = one_sample("x", x)
     n, d = x.shape
     return factor * jnp.mean(jnp.std(x, axis=0)) * d**0.5 * n ** (-1 / (4 + d))
 
@@ -122,7 +123,7 @@ def renyi_information(
     Reference:
         As `renyi_entropy`.
     """
-    pair(x, y)
+    two_samples(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)
     own, other, joint = _entropy(a, order), _entropy(b, order), _entropy(a * b, order)
     permuted = jnp.full_like(own, jnp.nan)
@@ -171,7 +172,8 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    return jnp.sum(jnp.stack([_entropy(g, order) for g in grams])) - _entropy(joint, order)
+    parts = jnp.stack([_entropy(g, order) for g in grams])
+    return jnp.sum(parts) - _entropy(joint, order)
 
 
 def _squares(x: JaxArray) -> JaxArray:
@@ -185,7 +187,8 @@ def _squares(x: JaxArray) -> JaxArray:
 
 def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
     """exp(-|x_i - x_j|^2 / 2 w^2), (n, n)."""
-    x, w = samples(name, x), floating(width, "width")
+    x = one_sample(name, x)
+    w = jnp.asarray(numeric("width", width), x.dtype)
     if w.ndim or (concrete(w) and not float(np.asarray(w)) > 0):
         raise ValueError(f"width={width} of {name} must be one positive number")
     return jnp.exp(-_squares(x) / (2 * w**2))

@@ -10,8 +10,10 @@ def reproductions() -> dict[str, Reproduction]:
         binary_gaussian,
         certified_mnist,
         depth_trade_off,
+        extensive_width,
         fcmi_mnist,
         fcmi_mnist_langevin,
+        finite_width,
         ib_curve,
         infinite_bounds,
         infinite_ensembles,
@@ -95,6 +97,17 @@ def reproductions() -> dict[str, Reproduction]:
             "infinite-bounds",
             "exact infinite-width gap against MI bounds, and trained networks of growing width",
             infinite_bounds.run,
+        ),
+        Reproduction(
+            "finite-width",
+            "linear networks of finite width: exact theory, Langevin replicas, certificate",
+            finite_width.run,
+            finite_width.Options,
+        ),
+        Reproduction(
+            "extensive-width",
+            "two-layer teachers: Bayes-optimal limits from n ~ d to n ~ d^2 (conjectured)",
+            extensive_width.run,
         ),
         Reproduction(
             "maxent-layers",

@@ -155,20 +155,18 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
             test = infinite.finite_width_error(*args, made.signs_test, linear=True)
             rate = jnp.mean(train.value, axis=-1)
             certificate = bounds.pac_bayes_kl(rate, found.divergence, n, delta=options.delta)
-        assert found.mean is not None and found.var is not None
-        assert saddle.mean is not None and saddle.var is not None
-        spread = np.diagonal(law.cov)
+        spread, middle = np.diagonal(law.cov), np.asarray(law.mean)[:, 0]
         limits["surprise"][i] = float(np.ravel(found.surprise)[0])
         limits["variance"][i] = spread.mean()
-        limits["error"][i] = np.mean((y_test - law.mean[:, 0]) ** 2 + spread)
-        rows["exact_variance"][i] = np.mean(found.var, axis=1)
-        rows["saddle_variance"][i] = np.mean(saddle.var, axis=1)
-        rows["exact_error"][i] = np.mean((y_test - found.mean) ** 2 + found.var, axis=1)
-        rows["saddle_error"][i] = np.mean((y_test - saddle.mean) ** 2 + saddle.var, axis=1)
+        limits["error"][i] = np.mean((y_test - middle) ** 2 + spread)
+        for name, part in (("exact", found), ("saddle", saddle)):
+            mean, var = np.asarray(part.mean), np.asarray(part.var)
+            rows[f"{name}_variance"][i] = var.mean(axis=1)
+            rows[f"{name}_error"][i] = np.mean((y_test - mean) ** 2 + var, axis=1)
         rows["divergence"][i] = found.divergence.value
         rows["scale"][i] = found.scale
-        rows["train_error"][i], rows["test_error"][i] = rate, np.mean(test.value, axis=-1)
-        rows["certificate"][i] = certificate.value
+        rows["train_error"][i], rows["certificate"][i] = rate, certificate.value
+        rows["test_error"][i] = np.asarray(test.value).mean(axis=-1)
         for j, width in enumerate(options.widths):
             key = jax.random.fold_in(jax.random.key(options.seed), 1000 * i + width)
             drawn = np.asarray(sample(key, made, factor, width, options), float)

@@ -211,7 +211,7 @@ def quadratic_threshold(
     if values[0] > 0:
         return jnp.asarray(0.0)
     first = int(np.argmax(values > 0))
-    place = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
+    place: Any = brentq(lambda z: float(advantage(z)), grid[first - 1], grid[first], xtol=1e-12)
     return jnp.asarray(np.exp(place))
 
 

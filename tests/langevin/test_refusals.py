@@ -164,6 +164,9 @@ def test_the_environment_and_the_kind_of_key_change_no_number(train):
         jax.threefry_partitionable(False),
         jax.default_prng_impl("rbg"),
         jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.default_matmul_precision("bfloat16"),
+        jax.debug_infs(True),
     ):
         got = train(POOL._replace(x=X.astype(np.float64)), key=legacy)
     jax.tree.map(np.testing.assert_array_equal, got, expected)
@@ -184,6 +187,9 @@ def test_supersamples_are_drawn_alike_in_every_environment():
         jax.threefry_partitionable(False),
         jax.default_prng_impl("rbg"),
         jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.default_matmul_precision("bfloat16"),
+        jax.debug_infs(True),
     ):
         got = data.supersample(legacy, 100, 20, 2, 4, balanced=True)
     jax.tree.map(np.testing.assert_array_equal, got, expected)

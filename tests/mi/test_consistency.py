@@ -31,8 +31,8 @@ def test_sound_estimators_pass():
 
 def test_classes():
     rng = np.random.default_rng(1)
-    x = rng.integers(0, 4, 1500)
-    y = np.where(rng.random(1500) < 0.2, rng.integers(0, 4, 1500), x)
+    x = rng.integers(0, 4, 3000)
+    y = np.where(rng.random(3000) < 0.2, rng.integers(0, 2, 3000), x % 2)
     found = mi.self_consistency(KEY, "plug_in", x, y)
     assert bool(found.passed)
     assert float(found.processing.value) < -0.1

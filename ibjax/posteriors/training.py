@@ -1,0 +1,93 @@
+"""What both kinds of certificate share: plain training, predictions, and checks of arguments."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.arguments import host
+from ibjax.interface import Dataset, Hyper, Network
+from ibjax.typing import JaxArray, Key
+
+
+class Problem(NamedTuple):
+    """A data set and a network as one function.
+
+    Attributes:
+        x: inputs, (n, ...).
+        y: labels, (n,).
+        logits: ``(params, x) -> (n, K)``, without layer noise.
+    """
+
+    x: JaxArray
+    y: JaxArray
+    logits: Callable[[Any, JaxArray], JaxArray]
+
+
+def ready(network: Network, dataset: Dataset) -> Problem:
+    """Check that the network is a function of its parameters and one input at a time.
+
+    Raises:
+        ValueError: for normalisation by batch statistics, whose weights are not all in the
+            posterior, for padded depth, or data that do not pair up.
+    """
+    if network.batch_statistics is not None:
+        raise ValueError(
+            "network normalises by batch statistics, which depend on data outside its parameters; "
+            "give one without"
+        )
+    if network.trainable is not None:
+        raise ValueError("network is padded beyond its depth; give one without padded_to")
+    x, y = jnp.asarray(dataset.x), host("dataset.y", dataset.y)
+    if len(x) != len(y) or len(y) < 4:
+        raise ValueError(f"dataset has {len(x)} inputs and {len(y)} labels; give pairs, 4 or more")
+    hyper = Hyper(0.0, 0.0)
+    return Problem(x, jnp.asarray(y), lambda params, z: network.apply(params, z, None, hyper)[0])
+
+
+def bounded_loss(logits: JaxArray, y: JaxArray, smallest: float) -> JaxArray:
+    """Negative log likelihood with probabilities clipped at `smallest`, scaled to [0, 1]."""
+    log_p = jnp.maximum(jax.nn.log_softmax(logits), jnp.log(smallest))
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1)) / -jnp.log(smallest)
+
+
+def errors(logits: JaxArray, y: JaxArray) -> JaxArray:
+    """Share of examples the largest logit gets wrong; NaN logits are wrong everywhere."""
+    right = (jnp.argmax(logits, axis=1) == y) & jnp.all(jnp.isfinite(logits), axis=1)
+    return jnp.mean(~right)
+
+
+def descend(
+    loss: Callable[[Any, JaxArray, JaxArray, Key], JaxArray],
+    params: Any,
+    x: JaxArray,
+    y: JaxArray,
+    key: Key,
+    *,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+) -> Any:
+    """Minimise ``loss(params, x, y, key)`` over random batches by Adam."""
+    import optax
+
+    rule = optax.adam(learning_rate)
+    batch = min(batch, x.shape[0])
+
+    def step(state, k):
+        params, memory = state
+        rows_key, loss_key = jax.random.split(k)
+        rows = jax.random.randint(rows_key, (batch,), 0, x.shape[0])
+        slope = jax.grad(loss)(params, x[rows], y[rows], loss_key)
+        moves, memory = rule.update(slope, memory)
+        return (optax.apply_updates(params, moves), memory), None
+
+    run = jax.jit(lambda p, ks: jax.lax.scan(step, (p, rule.init(p)), ks)[0][0])
+    return run(params, jax.random.split(key, steps))
+
+
+def flat(params: Any) -> np.ndarray:
+    """All numbers of a pytree in float64, on the host."""
+    return np.concatenate([np.asarray(p, np.float64).ravel() for p in jax.tree.leaves(params)])

@@ -1,0 +1,99 @@
+"""Certificates without noise in training: what enters them, and that they hold."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ibjax import bounds, data, posteriors
+from ibjax.interface import Dataset, Hyper, Network
+from ibjax.networks import MLP, build
+
+TASK = data.load("digits", classes=(0, 1))
+TEST = data.load("digits", "test", classes=(0, 1))
+KEY = jax.random.key(0)
+
+
+def network():
+    return build(MLP(depth=1, width=8), 2, TASK.x.shape[1:])
+
+
+def test_learnt_posterior():
+    net = network()
+    found = posteriors.learn_posterior(
+        KEY, net, TASK, prior_steps=200, steps=200, draws=200, learning_rate=3e-3
+    )
+    assert found.size == len(TASK.y) - round(len(TASK.y) / 2)
+    assert found.risk.kind == "certificate" and found.divergence.exact
+    assert float(found.risk.confidence) == pytest.approx(0.965)
+    # By hand: both inversions and the divergence of diagonal Gaussians.
+    mean, std = (np.concatenate([np.ravel(p) for p in jax.tree.leaves(t)]) for t in found[:2])
+    assert len(mean) == len(std) and (std > 0).all()
+    with jax.enable_x64(True):
+        upper = float(bounds.invert.kl(found.train_error, np.log(100) / 200))
+        budget = (float(found.divergence.value) + np.log(2 * found.size**0.5 / 0.025)) / found.size
+        risk = float(bounds.invert.kl(upper, budget))
+    np.testing.assert_allclose(found.train_error_upper, upper, rtol=1e-12)
+    np.testing.assert_allclose(found.risk.value, risk, rtol=1e-10)
+    logits = net.apply(found.mean, TEST.x, None, Hyper(0.0, 0.0))[0]
+    error = np.mean(np.argmax(logits, 1) != np.asarray(TEST.y))
+    assert error < found.risk.value < 0.5 and not bool(found.risk.vacuous)
+
+
+def test_compressed_network_is_what_its_letters_say():
+    net = network()
+    found = posteriors.compress(KEY, net, TASK, dimension=20, letters=4, steps=200, refine=100)
+    again = posteriors.decode(KEY, net, TASK.x[:1], found.letters, found.levels)
+    for a, b in zip(jax.tree.leaves(found.params), jax.tree.leaves(again)):
+        np.testing.assert_array_equal(a, b)
+    assert found.levels.dtype == np.float16 and found.letters.max() < 4
+    codes = [bounds.code_length(found.letters, 4, method=m) for m in ("kt", "enumerative")]
+    np.testing.assert_allclose(found.bits, min(codes) + 1 + 64)
+    known = bounds.occam(found.train_error, found.bits, len(TASK.y), 0.05)
+    np.testing.assert_allclose(found.gap.value, known.value, rtol=1e-5)
+    assert found.gap.kind == "certificate"
+    logits = net.apply(found.params, TASK.x, None, Hyper(0.0, 0.0))[0]
+    error = np.mean(np.argmax(logits, 1) != np.asarray(TASK.y))
+    np.testing.assert_allclose(found.train_error, error, atol=1e-6)
+    assert error < 0.1 and float(found.risk.value) < 0.5
+
+
+def test_choices_are_paid_for():
+    net = network()
+    one, many = (
+        posteriors.compress(KEY, net, TASK, dimension=5, letters=2, steps=5, refine=0, choices=c)
+        for c in (1, 16)
+    )
+    np.testing.assert_allclose(many.bits - one.bits, 4)
+    assert many.gap.value > one.gap.value
+
+
+@pytest.mark.parametrize(
+    "function,change,word",
+    [
+        (posteriors.learn_posterior, dict(prior_fraction=1.0), "prior_fraction"),
+        (posteriors.learn_posterior, dict(delta=0.0), "delta"),
+        (posteriors.learn_posterior, dict(prior_std=0.0), "prior_std"),
+        (posteriors.learn_posterior, dict(draws=0), "draws"),
+        (posteriors.compress, dict(letters=1), "letters"),
+        (posteriors.compress, dict(dimension=0), "dimension"),
+        (posteriors.compress, dict(delta=1.0), "delta"),
+        (posteriors.compress, dict(choices=0), "choices"),
+    ],
+)
+def test_refusals(function, change, word):
+    with pytest.raises(ValueError, match=word):
+        function(KEY, network(), TASK, **change)
+
+
+def test_batch_statistics_and_unpaired_data_are_refused():
+    normalised = network()._replace(batch_statistics=object())
+    assert isinstance(normalised, Network)
+    with pytest.raises(ValueError, match="batch statistics"):
+        posteriors.compress(KEY, normalised, TASK)
+    padded = build(MLP(depth=1, width=8, padded_to=3), 2, TASK.x.shape[1:])
+    with pytest.raises(ValueError, match="padded"):
+        posteriors.learn_posterior(KEY, padded, TASK)
+    odd = Dataset(jnp.ones((5, 2)), jnp.zeros(4, int), 2, "odd")
+    with pytest.raises(ValueError, match="pairs"):
+        posteriors.learn_posterior(KEY, network(), odd)

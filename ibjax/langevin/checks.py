@@ -87,6 +87,12 @@ def check_distinct(name: str, rows: np.ndarray, owner: str) -> None:
         )
 
 
+def reason(error: Exception) -> str:
+    """Kind and first line of an error, for the one line of another."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}".removesuffix(": ")
+
+
 def _whole(name: str, value: Any) -> np.ndarray:
     array = arguments.host(name, value)
     if array.dtype.kind == "f" and array.size and (array == np.floor(array)).all():

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import NamedSharding
 
 from ibjax.interface import Evidence
+from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config
 from ibjax.langevin.programs import Shape, memory, placed, vectorised
 from ibjax.langevin.run import OBSERVATION
@@ -81,9 +82,9 @@ def check_observe(observe: Any, params: Any) -> None:
         seen = jax.eval_shape(lambda p, k: observe(p, k), params, key)
     except Exception as error:
         raise ValueError(
-            f"observe fails on the parameters of one replica ({type(error).__name__}: {error}); "
-            "give a JAX function (params, key) to a pytree of arrays, with params as the network's "
-            "apply takes them"
+            f"observe fails on the parameters of one replica ({reason(error)}); give a JAX "
+            "function (params, key) to a pytree of arrays, with params as the network's apply "
+            "takes them"
         ) from error
     leaves = jax.tree.leaves(seen)
     if not leaves:

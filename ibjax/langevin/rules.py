@@ -8,6 +8,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper
+from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.transform import sgld
 from ibjax.typing import JaxArray as Array
@@ -84,9 +85,8 @@ def check_rule(config: Config, params: Any) -> None:
         )
     except Exception as error:
         raise ValueError(
-            f"optimizer cannot take a step on the network's parameters ({type(error).__name__}: "
-            f"{error}); give an optax transformation that needs gradients, weights and a random "
-            "`key` alone"
+            f"optimizer cannot take a step on the network's parameters ({reason(error)}); give an "
+            "optax transformation that needs gradients, weights and a random `key` alone"
         ) from error
     for name, given, got in (("updates", params, change), ("a state", state, after)):
         if _form(given) != _form(got):

@@ -119,5 +119,6 @@ def changed(update):
     ],
 )
 def test_a_rule_that_cannot_take_a_step_is_refused_before_training(rule, named):
-    with pytest.raises(ValueError, match=f"optimizer .*{named}"):
+    with pytest.raises(ValueError, match=f"optimizer .*{named}") as caught:
         run_replicas(KEY, of(rule), POOL, PAIRS)
+    assert "\n" not in str(caught.value)

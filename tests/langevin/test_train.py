@@ -215,6 +215,7 @@ def raises(params, key):
 )
 def test_what_cannot_be_handed_back_is_refused_before_training(asked, named):
     compiled.cache_clear()
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=named) as caught:
         train(KEY, CONFIG, POOL, PAIRS, **asked)
+    assert "\n" not in str(caught.value)
     assert compiled.cache_info().misses == 0

@@ -1,6 +1,7 @@
 """Update rules of one's own: optax transformations in the place of a name."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,10 +74,10 @@ def test_a_rule_sees_the_parameters_layer_by_layer():
 
 
 def test_noise_drawn_from_the_key_differs_between_replicas():
-    def update(grads, state, params=None, *, key, **extra):
-        return jax.tree.map(lambda g: jax.random.normal(key, g.shape), grads), state
+    def update(grads: Any, state: Any, params: Any = None, **extra: Any):
+        return jax.tree.map(lambda g: jax.random.normal(extra["key"], g.shape), grads), state
 
-    rule = optax.GradientTransformationExtraArgs(lambda params: (), update)
+    rule = optax.GradientTransformationExtraArgs(lambda params: (), update)  # pyright: ignore[reportArgumentType]
     shared = of(rule, steps=1, batch_size=None, batching=None)
     bias = train(KEY, shared, POOL, PAIRS, weights=True).weights["head"]["bias"].reshape(4, -1)
     assert len(np.unique(bias, axis=0)) == 4

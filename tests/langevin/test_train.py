@@ -81,7 +81,7 @@ def test_weights_evaluated_by_hand_give_the_predictions_and_errors_of_the_eviden
         guesses = np.argmax(logits, axis=-1).reshape(4, 10, 2)
         np.testing.assert_array_equal(guesses[0], trained.evidence.predictions[s, u, e])
         wrong = (guesses != labels[s]).mean(axis=0)
-        own = np.take_along_axis(wrong, PAIRS.mask[s, u][:, None], axis=1).mean()
+        own = np.take_along_axis(wrong, np.asarray(PAIRS.mask)[s, u][:, None], axis=1).mean()
         assert trained.evidence.train_error[s, u, e] == pytest.approx(own, abs=1e-6)
 
 

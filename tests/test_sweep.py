@@ -360,7 +360,7 @@ VARIANTS = {
     "the configuration is a list": lambda d: d.assign_attrs(config="[1]"),
     "the configuration is short": lambda d: d.assign_attrs(config='{"dataset": "digits"}'),
     "the configuration holds text for a number": lambda d: d.assign_attrs(
-        config=d.attrs["config"].replace('"layer_noise": 0.5', '"layer_noise": "x"')
+        config=d.attrs["config"].replace('"layer_noise": 0.1', '"layer_noise": "x"')
     ),
     "the configuration is a number": lambda d: d.assign_attrs(config=7),
     "a scalar axis": lambda d: d.isel(depth=0),

@@ -59,9 +59,16 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="run 100,000 points by blocks too")
     parser.add_argument("--memory", nargs=2, metavar=("N", "METHOD"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/mi_speed.json"))
+    parser.add_argument(
+        "--many", action="store_true", help="the 100,000 points only, kept with the rest"
+    )
     args = parser.parse_args()
     if args.memory:
         print(json.dumps(one_large_call(int(args.memory[0]), args.memory[1])))
+        return
+    if args.many:
+        stored = json.loads(args.out.read_text())
+        args.out.write_text(json.dumps(stored | {"many": many(args.repeats)}, indent=2) + "\n")
         return
     import jax
 
@@ -73,6 +80,7 @@ def main() -> None:
         "ratios": ratios(rows),
         "sixty_four": layers_by_checkpoints(args.repeats),
         "memory": memory(args.large),
+        "many": many(args.repeats),
         "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]},
         "versions": {"jax": jax.__version__, "numpy": np.__version__},
     }
@@ -171,6 +179,45 @@ def layers_by_checkpoints(repeats: int, n: int = 500, dim: int = 5) -> dict:
             jax.block_until_ready(call())
             times.append(time.perf_counter() - start)
         found[f"{name}_seconds"] = round(min(times), 3)
+    return found
+
+
+def many(repeats: int, n: int = 100_000) -> dict:
+    """Every estimator by neighbours at 100,000 points, smooth and half zeros, beside peers."""
+    from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
+
+    from ibjax import mi
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, n))
+    y = 0.6 * x + 0.8 * y
+    classes = np.digitize(y, [-1.0, 0.0, 1.0])
+    wide = np.stack([x, *rng.normal(size=(2, n))], axis=1)
+    zero = rng.random(n) < 0.5
+    found = {"n": n, "load": os.getloadavg()[0]}
+    for case, z in (
+        ("1+1", x),
+        ("1+1, half zeros", np.where(zero, 0.0, x)),
+        ("3+1", wide),
+        ("3+1, half zeros", np.where(zero[:, None], 0.0, wide)),
+    ):
+        calls = {
+            "ksg": lambda z=z: mi.ksg(z, y).value,
+            "mixed": lambda z=z: mi.mixed(z, y).value,
+            "ross": lambda z=z: mi.ross(z, classes).value,
+        }
+        if z.ndim == 1:
+            column = z[:, None]
+            calls["scikit_learn"] = lambda c=column: mutual_info_regression(c, y)[0]
+            calls["scikit_learn_classes"] = lambda c=column: mutual_info_classif(c, classes)[0]
+        times = {name: [] for name in calls}
+        for _ in range(repeats):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                float(call())
+                times[name].append(time.perf_counter() - start)
+        found[case] = {name: round(min(v), 3) for name, v in times.items()}
+        print(case, found[case], flush=True)
     return found
 
 

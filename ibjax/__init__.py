@@ -4,42 +4,12 @@ The pipeline, one subpackage a stage::
 
     data -> networks, langevin -> Evidence -> mi, contraction -> bounds -> results -> report
 
-Subpackages load on first use, so that ``import ibjax`` costs little more than ``import jax``.
+Subpackages and nouns load on first use, so that ``import ibjax`` costs next to nothing and the
+command line can be interrupted while JAX loads.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from ibjax.interface import (
-    Assumption as Assumption,
-)
-from ibjax.interface import (
-    BoundValue as BoundValue,
-)
-from ibjax.interface import (
-    Contraction as Contraction,
-)
-from ibjax.interface import (
-    Dataset as Dataset,
-)
-from ibjax.interface import (
-    Estimate as Estimate,
-)
-from ibjax.interface import (
-    Evidence as Evidence,
-)
-from ibjax.interface import (
-    Hyper as Hyper,
-)
-from ibjax.interface import (
-    LayerFacts as LayerFacts,
-)
-from ibjax.interface import (
-    Network as Network,
-)
-from ibjax.interface import (
-    Supersample as Supersample,
-)
 
 if TYPE_CHECKING:
     from ibjax import bottleneck as bottleneck
@@ -57,8 +27,31 @@ if TYPE_CHECKING:
     from ibjax import results as results
     from ibjax import sweep as sweep
     from ibjax import teacher as teacher
+    from ibjax.interface import Assumption as Assumption
+    from ibjax.interface import BoundValue as BoundValue
+    from ibjax.interface import Contraction as Contraction
+    from ibjax.interface import Dataset as Dataset
+    from ibjax.interface import Estimate as Estimate
+    from ibjax.interface import Evidence as Evidence
+    from ibjax.interface import Hyper as Hyper
+    from ibjax.interface import LayerFacts as LayerFacts
+    from ibjax.interface import Network as Network
+    from ibjax.interface import Supersample as Supersample
 
 __version__ = "0.1.0"
+
+_NOUNS = (
+    "Assumption",
+    "BoundValue",
+    "Contraction",
+    "Dataset",
+    "Estimate",
+    "Evidence",
+    "Hyper",
+    "LayerFacts",
+    "Network",
+    "Supersample",
+)
 
 _STAGES = (
     "bottleneck",
@@ -80,11 +73,13 @@ _STAGES = (
 
 
 def __getattr__(name: str) -> Any:
-    """Load a stage on first use."""
+    """Load a stage, or the nouns, on first use."""
+    if name in _NOUNS:
+        return getattr(import_module("ibjax.interface"), name)
     if name in _STAGES:
         return import_module(f"ibjax.{name}")
     raise AttributeError(f"module 'ibjax' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_STAGES])
+    return sorted([*globals(), *_NOUNS, *_STAGES])

@@ -3,19 +3,23 @@
 Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data, langevin, maxent, networks
+from ibjax import bounds, capacity, data, langevin, maxent, networks
+from ibjax.bounds import Null
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
+from ibjax.langevin.config import Batching
 from ibjax.langevin.replicas import Progress, replica_keys, vectorised
 from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
+from ibjax.randomness import check_seed, pinned, seed_key
 from ibjax.typing import JaxArray, Key
 
 _HELD_OUT = 1000
@@ -28,27 +32,30 @@ class Experiment:
 
     dataset: str = "digits"
     """Data set: "digits" (embedded), or any TFDS name."""
-    classes: tuple[int, ...] = (4, 9)
-    """Labels to tell apart."""
-    depths: tuple[int, ...] = (1, 2, 4, 6)
+    classes: tuple[int | tuple[int, ...], ...] = ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9))
+    """Labels to tell apart, or groups of labels, each of which becomes one class."""
+    depths: tuple[int, ...] = (1, 2, 3)
     """Numbers of hidden layers."""
     width: int = 32
     """Units per hidden layer."""
-    train_size: int = 120
+    train_size: int = 200
     """Training examples n of each replica (the pool must hold 2n)."""
-    supersamples: int = 5
+    supersamples: int = 10
     """Supersamples: independent sets of n pairs."""
-    masks: int = 30
-    """Masks, hence replicas, per supersample."""
+    masks: int = 20
+    """Masks, hence replicas, per supersample; in complementary pairs where their number is even,
+    so that how hard an example is cancels in the measured gap."""
     steps: int = 200
     """Updates."""
     batch_size: int | None = None
-    """Examples per update; the full batch by default."""
+    """Examples per update; a quarter of the training examples by default."""
+    batching: Batching | None = None
+    """How batches are drawn: by default all examples, or a fresh subset each update."""
     learning_rate: float = 0.1
     """Step size eta."""
-    inverse_temperature: float = 500.0
+    inverse_temperature: float = 200.0
     """Inverse temperature beta of the mean loss: each update adds N(0, 2 eta / beta)."""
-    layer_noise: float = 0.5
+    layer_noise: float = 0.1
     """Standard deviation of the noise after each hidden activation."""
     clip: float = 1.0
     """Largest norm of a per-example gradient; what the certificates rest on."""
@@ -66,9 +73,15 @@ class Experiment:
     """Root of all randomness."""
 
 
-class Cell(NamedTuple):
-    """What one depth gives: evidence, and gap and bounds at each checkpoint.
+def batch_size(experiment: Experiment) -> int:
+    """Examples per update: what was chosen, or a quarter of the training examples."""
+    return experiment.batch_size or max(1, round(experiment.train_size / 4))
 
+
+class Cell(NamedTuple):
+    """What one depth gives: evidence, and gap, bounds and their nulls at each checkpoint.
+
+    `floor` is the least root of the layers' coefficient that the training predictions allow.
     `conditions` are those of the last layer after training, arrays (supersamples, masks), if they
     were asked for.
     """
@@ -76,6 +89,8 @@ class Cell(NamedTuple):
     evidence: Evidence
     gap: list[Estimate]
     bounds: list[dict[str, BoundValue]]
+    nulls: list[dict[str, Null]]
+    floor: list[Estimate]
     conditions: maxent.Conditions | None = None
 
 
@@ -101,11 +116,16 @@ def check(experiment: Experiment) -> None:
     if len(set(experiment.depths)) < len(experiment.depths):
         raise ValueError(f"depths={experiment.depths} lists a depth twice; give each once")
     if len(set(experiment.classes)) < max(len(experiment.classes), 2):
-        raise ValueError(f"classes={experiment.classes} must be two or more different labels")
+        raise ValueError(
+            f"classes={experiment.classes} must be two or more different labels, or groups of them"
+        )
     if experiment.batch_size is not None and experiment.batch_size > experiment.train_size:
         raise ValueError(
             f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"
         )
+    check_seed(experiment.seed)
+    capacity.check_steps(experiment.steps)
+    capacity.check_depth(max(experiment.depths))
     for depth in experiment.depths:
         training(experiment, depth)
 
@@ -116,7 +136,8 @@ def training(experiment: Experiment, depth: int) -> langevin.Config:
     return langevin.Config(
         network=network,
         steps=experiment.steps,
-        batch_size=experiment.batch_size,
+        batch_size=batch_size(experiment),
+        batching=experiment.batching,
         learning_rate=experiment.learning_rate,
         inverse_temperature=experiment.inverse_temperature,
         clip=experiment.clip,
@@ -125,6 +146,17 @@ def training(experiment: Experiment, depth: int) -> langevin.Config:
     )
 
 
+def _check_room(experiment: Experiment, pool: Dataset) -> None:
+    """Refuse what memory cannot hold before any of it is asked for."""
+    k1, k2, n = experiment.supersamples, experiment.masks, experiment.train_size
+    times = min(experiment.checkpoints, experiment.steps)
+    capacity.check_replicas(k1, k2, min(n, len(pool.y)), times)
+    inputs = math.prod(pool.x.shape[1:])
+    for depth in experiment.depths:
+        capacity.check_network(inputs, experiment.width, depth, pool.num_classes)
+
+
+@pinned()
 def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     """The pool of examples and the supersamples drawn from it; the same for every depth."""
     check(experiment)
@@ -134,12 +166,19 @@ def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
         data_dir=experiment.data_dir,
         download=experiment.download,
     )
-    key = jax.random.fold_in(jax.random.key(experiment.seed), 0)
+    _check_room(experiment, pool)
+    key = jax.random.fold_in(seed_key(experiment.seed), 0)
     return pool, data.supersample(
-        key, len(pool.y), experiment.train_size, experiment.supersamples, experiment.masks
+        key,
+        len(pool.y),
+        experiment.train_size,
+        experiment.supersamples,
+        experiment.masks,
+        balanced=experiment.masks % 2 == 0,
     )
 
 
+@pinned()
 def run_cell(
     experiment: Experiment,
     depth: int,
@@ -148,17 +187,18 @@ def run_cell(
     progress: Progress | None = None,
 ) -> Cell:
     """Train and bound one depth."""
-    key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
+    key = jax.random.fold_in(seed_key(experiment.seed), 1)
     config = training(experiment, depth)
     evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
-    with jax.enable_x64(True):
-        times = range(len(evidence.checkpoints))
-        gaps = [bounds.gap(bounds.at(evidence, t)) for t in times]
-        values = [bounds.evaluate(evidence, t) for t in times]
+    times = range(len(evidence.checkpoints))
+    gaps = [bounds.gap(evidence, t) for t in times]
+    values = [bounds.evaluate(evidence, t) for t in times]
     conditions = None
     if experiment.maxent and hosts.first():
         conditions = last_layer(key, config, pool, supersample)
-    return Cell(evidence, gaps, values, conditions)
+    nulls = [bounds.row_nulls(evidence, t) for t in times]
+    floor = [bounds.measured_floor(evidence, t) for t in times]
+    return Cell(evidence, gaps, values, nulls, floor, conditions)
 
 
 def last_layer(
@@ -186,7 +226,8 @@ def last_layer(
             [features], labels, head=(head[0], head[1]), num_classes=pool.num_classes
         )
     shape = supersample.mask.shape[:2]
-    return jax.tree.map(lambda a: np.asarray(a).reshape(shape), found)
+    # one number an estimate, such as its confidence, stays one
+    return jax.tree.map(lambda a: np.reshape(a, shape if np.ndim(a) else ()), found)
 
 
 def _held_out(pool: Dataset, supersample: Supersample) -> np.ndarray:

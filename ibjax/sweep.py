@@ -4,7 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ibjax import pipeline, results
+import numpy as np
+
+from ibjax import files, pipeline, results
+from ibjax.environment import expanded
+from ibjax.interface import Supersample
 from ibjax.langevin import hosts
 from ibjax.pipeline import Experiment
 
@@ -25,8 +29,8 @@ def run(
     """Run every depth of an experiment and write the results file.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
-    the hash of its configuration and versions. Started again, the sweep skips the cells whose
-    file is whole and whose hash agrees, and runs the others. Where `jax.distributed` has been
+    the hash of its configuration, data and versions. Started again, the sweep skips the cells
+    whose file is whole and whose hash agrees, and runs the others. Where `jax.distributed` has been
     initialised every process calls this; the first one alone reads and writes files.
 
     Args:
@@ -44,49 +48,54 @@ def run(
     """
     import xarray
 
+    path = expanded(path)
     pipeline.check(experiment)
     store = path.with_suffix(".cells")
-    _all_writable(store, path.parent)
+    _all_writable(store, path)
     total = experiment.supersamples * experiment.masks * experiment.steps
-    loaded, cells = None, []
+    pool, pairs = pipeline.load(experiment)
+    data, cells = results.pool_digest(pool), []
     for depth in experiment.depths:
-        place = store / f"{results.fingerprint(experiment, depth)}.nc"
-        cell = _finished(place, experiment, depth, log) if hosts.first() else None
+        place = store / f"{results.fingerprint(experiment, depth, data)}.nc"
+        cell = _finished(place, experiment, depth, pairs, log) if hosts.first() else None
         if not hosts.agreed(cell is not None):
-            loaded = pipeline.load(experiment) if loaded is None else loaded
 
             def report(done: int, whole: int, depth: int = depth) -> None:
                 if progress is not None:
                     progress(depth, done, whole)
 
-            computed = pipeline.run_cell(experiment, depth, *loaded, progress=report)
-            cell = results.to_dataset(computed, experiment, depth)
+            computed = pipeline.run_cell(experiment, depth, pool, pairs, progress=report)
+            cell = results.to_dataset(computed, experiment, depth, data)
             if hosts.first():
-                results.write(cell, place)
+                files.write(cell, place)
         if progress is not None:
             progress(depth, total, total)
         cells.append(cell)
     if not hosts.first():
         return xarray.Dataset()
     together = results.combine(cells)
-    results.write(together, path)
+    files.write(together, path)
     return together
 
 
-def _finished(place: Path, experiment: Experiment, depth: int, log) -> "xarray.Dataset | None":
+def _finished(
+    place: Path, experiment: Experiment, depth: int, pairs: Supersample, log: Callable[[str], None]
+) -> "xarray.Dataset | None":
     """The stored cell, or None if it must be computed."""
     if not place.exists():
         return None
     try:
         cell = results.read(place)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         log(f"depth {depth}: stored cell is unusable and will be redone ({error})")
         return None
-    if cell.attrs.get("cells") != results.fingerprint(experiment, depth):
+    drawn = ((cell["index"], pairs.index), (cell["mask"], pairs.mask))
+    same = cell.attrs["cells"] == place.stem and cell["depth"].values.tolist() == [depth]
+    if not same or not all(np.array_equal(a, b) for a, b in drawn):
         log(f"depth {depth}: stored cell is of another configuration and will be redone")
         return None
     log(f"depth {depth}: finished before, taken from {place}")
-    return _deepened(cell, max(experiment.depths)).assign_attrs(results.provenance(experiment))
+    return _deepened(cell, max(experiment.depths))
 
 
 def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
@@ -97,14 +106,15 @@ def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
     return cell.pad(layer=(0, layers - present)) if present < layers else cell
 
 
-def _all_writable(*folders: Path) -> None:
+def _all_writable(store: Path, path: Path) -> None:
     """Find out on the first process whether results can be stored; tell the others."""
     problem = None
     if hosts.first():
         try:
-            for folder in folders:
-                results.check_writable(folder)
-        except OSError as error:
+            files.check_writable(store)
+            for place in (path, path.with_suffix(".png")):
+                files.check_place(place)
+        except (OSError, ValueError) as error:
             problem = error
     if hosts.agreed(problem is not None):
         raise problem or OSError("the first process cannot store results; see its message")

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ibjax import pipeline, report, results, sweep
+from ibjax import files, pipeline, report, results, sweep
+from ibjax.cli import main
 from ibjax.pipeline import Experiment
 
 SMALL = Experiment(
@@ -41,7 +43,7 @@ def test_a_file_gives_back_what_was_written(finished):
 def test_every_certificate_lies_above_the_measured_gap(finished):
     _, dataset = finished
     sure = dataset.sel(bound_name=dataset["bound_kind"] == "certificate")
-    assert sure.sizes["bound_name"] == 3 and bool(sure["bound_holds"].all())
+    assert sure.sizes["bound_name"] == 4 and bool(sure["bound_holds"].all())
     assert bool((sure["bound_value"] > dataset["gap"] - 3 * dataset["gap_std_error"]).all())
     assert bool((sure["bound_value"].diff("checkpoint") > 0).all())
 
@@ -101,8 +103,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial_one(finished, tmp_pat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results.os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space.*as it was"):
         results.write(dataset, path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
@@ -119,6 +121,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial_one(finished, tmp_pat
         ({"train_size": 5000}, "5000"),
         ({"classes": (4, 77)}, "77"),
         ({"activation": "swoosh"}, "swoosh"),
+        ({"seed": 2**32}, "seed=4294967296"),
+        ({"seed": -1}, "seed=-1"),
+        ({"supersamples": 2**63 - 1}, "at most [0-9]+ replicas"),
+        ({"masks": 10**21}, "at most [0-9]+ replicas"),
+        ({"width": 10**6}, "at most width=[0-9]+ fits"),
+        ({"steps": 10**12}, "at most [0-9]+ can be counted"),
+        ({"depths": (1, 10**5)}, "at most 1000 hidden layers"),
     ],
 )
 def test_an_experiment_that_cannot_run_is_refused_before_training(tmp_path, wrong, named):
@@ -181,16 +190,7 @@ def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
         whole = found
     again = sweep.run(SMALL, path)
     np.testing.assert_array_equal(again["gap"], dataset["gap"])
-
-
-def test_what_a_killed_process_left_is_removed(finished, tmp_path):
-    _, dataset = finished
-    left = [tmp_path / f".r.nc.{name}.part" for name in ("old", "new")]
-    for f in left:
-        f.write_bytes(b"half")
-    os.utime(left[0], (time.time() - 3600,) * 2)
-    results.write(dataset, tmp_path / "r.nc")
-    assert not left[0].exists() and left[1].exists()
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_table_shows_every_kind_and_what_is_vacuous(finished):
@@ -249,16 +249,170 @@ def test_pictures_draw_on_a_given_axis(finished, tmp_path):
         assert place.stat().st_size > 5000
 
 
-def test_a_file_is_put_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.txt"
-    results.put(path, lambda part: part.write_text("first"))
+@pytest.fixture(scope="module")
+def one_cell(finished):
+    """A sweep of one depth without training: what a cell gives is known, and calls are counted."""
+    pool, pairs = pipeline.load(SMALL)
+    cell = pipeline.run_cell(SMALL, 1, pool, pairs)
+    return dataclasses.replace(SMALL, depths=(1,)), cell
 
-    def half(part):
-        part.write_text("sec")
-        raise RuntimeError("stopped")
 
-    with pytest.raises(RuntimeError, match="stopped"):
-        results.put(path, half)
-    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(OSError):
-        results.put(tmp_path / "nowhere" / "a.txt", lambda part: None)
+def counted(monkeypatch, cell):
+    trained = []
+    monkeypatch.setattr(pipeline, "run_cell", lambda *a, **k: trained.append(a[1]) or cell)
+    return trained
+
+
+def test_other_data_under_the_same_name_are_another_run(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    trained, path, log = counted(monkeypatch, cell), tmp_path / "r.nc", []
+    first = sweep.run(dataclasses.replace(experiment, data_dir="/one"), path)
+    again = sweep.run(dataclasses.replace(experiment, data_dir="/two"), path, log=log.append)
+    assert trained == [1] and "finished before" in log[0]
+    # the cell was made from the first place, whatever the second run was told
+    assert json.loads(again.attrs["config"])["data_dir"] == "/one"
+    assert again.identical(first)
+    load = pipeline.data.load
+
+    def other(*args, **kwargs):
+        pool = load(*args, **kwargs)
+        return pool._replace(x=pool.x.at[0, 0, 0].add(0.01))
+
+    monkeypatch.setattr(pipeline.data, "load", other)
+    sweep.run(dataclasses.replace(experiment, data_dir="/two"), path)
+    assert trained == [1, 1]
+
+
+def test_versions_and_devices_stay_with_the_cells_they_describe(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    trained, path = counted(monkeypatch, cell), tmp_path / "r.nc"
+    here = results.environment()
+    versions = json.loads(here["versions"])
+    gpus = here | {
+        "device": "gpu: large x 8",
+        "versions": json.dumps(versions | {"numpy": "2.0.0"}),
+    }
+    monkeypatch.setattr(results, "environment", lambda: gpus)
+    sweep.run(experiment, path)
+    monkeypatch.setattr(results, "environment", lambda: here)
+    assert sweep.run(experiment, path).attrs["device"] == "gpu: large x 8"
+    monkeypatch.setattr(results, "to_dataset", _at_depth(results.to_dataset))
+    both = sweep.run(dataclasses.replace(experiment, depths=(1, 2)), path)
+    assert trained == [1, 2]
+    assert both.attrs["device"] == f"gpu: large x 8; {here['device']}"
+    numpy = json.loads(both.attrs["versions"])["numpy"]
+    assert numpy == f"2.0.0 / {versions['numpy']}"
+    made = json.loads(both.attrs["provenance"])
+    assert [m["device"] for m in made] == ["gpu: large x 8", here["device"]]
+    assert [m["cell"] for m in made] == both.attrs["cells"].split()
+    assert json.loads(both.attrs["config"])["depths"] == [1, 2]
+
+
+def _at_depth(to_dataset):
+    """The same cell stands in for every depth; its layers are those of the first."""
+
+    def stored(cell, experiment, depth, data=""):
+        at_one = to_dataset(cell, dataclasses.replace(experiment, depths=(1, depth)), depth, data)
+        return at_one.assign_coords(depth=[depth])
+
+    return stored
+
+
+def test_no_flipped_bit_of_a_cell_or_a_results_file_passes(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    trained, path = counted(monkeypatch, cell), tmp_path / "r.nc"
+    dataset = sweep.run(experiment, path)
+    (place,) = path.with_suffix(".cells").iterdir()
+    rng = np.random.default_rng(0)
+    for file in (path, place):
+        whole = file.read_bytes()
+        for _ in range(150):
+            broken, where = bytearray(whole), rng.integers(len(whole))
+            broken[where] ^= 1 << rng.integers(8)
+            file.write_bytes(broken)
+            with pytest.raises(ValueError, match="not a whole netCDF file") as refused:
+                results.read(file)
+            assert str(file) in str(refused.value) and "\n" not in str(refused.value)
+    log = []
+    assert sweep.run(experiment, path, log=log.append).identical(dataset)
+    assert trained == [1, 1] and "will be redone" in log[0]
+    assert results.read(path).identical(dataset) and results.read(place).identical(dataset)
+
+
+def test_a_cell_with_other_masks_is_redone(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    trained, path, log = counted(monkeypatch, cell), tmp_path / "r.nc", []
+    sweep.run(experiment, path)
+    (place,) = path.with_suffix(".cells").iterdir()
+    files.write(results.read(place).assign(mask=lambda d: 1 - d["mask"]), place)
+    sweep.run(experiment, path, log=log.append)
+    assert trained == [1, 1] and "another configuration" in log[0]
+
+
+VARIANTS = {
+    "a variable is missing": lambda d: d.drop_vars("bound_value"),
+    "a coordinate is missing": lambda d: d.drop_vars("bound_kind"),
+    "the index is missing": lambda d: d.drop_vars("depth"),
+    "an attribute is missing": lambda d: d.drop_attrs(deep=False).assign_attrs(ibjax_format=2),
+    "no attributes": lambda d: d.drop_attrs(deep=False),
+    "another layout": lambda d: d.assign_attrs(ibjax_format=99),
+    "the configuration is no JSON": lambda d: d.assign_attrs(config="{"),
+    "the configuration is a list": lambda d: d.assign_attrs(config="[1]"),
+    "the configuration is short": lambda d: d.assign_attrs(config='{"dataset": "digits"}'),
+    "the configuration holds text for a number": lambda d: d.assign_attrs(
+        config=d.attrs["config"].replace('"layer_noise": 0.5', '"layer_noise": "x"')
+    ),
+    "the configuration is a number": lambda d: d.assign_attrs(config=7),
+    "a scalar axis": lambda d: d.isel(depth=0),
+    "a scalar checkpoint": lambda d: d.isel(checkpoint=0),
+    "an empty axis": lambda d: d.isel(depth=slice(0)),
+    "no bounds": lambda d: d.isel(bound_name=slice(0)),
+    "axes in another order": lambda d: d.transpose(),
+    "text for numbers": lambda d: d.assign(gap=d["gap"].astype(str)),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_variant_of_a_file_ends_in_a_traceback(finished, tmp_path, variant, capsys):
+    _, dataset = finished
+    path = tmp_path / "variant.nc"
+    files.write(VARIANTS[variant](dataset), path)
+    assert main(["show", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert said.err.startswith("ibjax: error: ") and "variant.nc" in said.err
+
+
+def test_a_file_that_another_program_wrote_is_refused(finished, tmp_path):
+    _, dataset = finished
+    path = tmp_path / "r.nc"
+    dataset.to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(ValueError, match="no checksum"):
+        results.read(path)
+
+
+def test_places_that_cannot_hold_results_are_refused_before_training(
+    one_cell, tmp_path, monkeypatch
+):
+    experiment, cell = one_cell
+    trained = counted(monkeypatch, cell)
+    (tmp_path / "folder.nc").mkdir()
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "b.cells").write_text("a file")
+    (tmp_path / "file").write_text("a file")
+    for place in ("folder.nc", "a.nc", "b.nc", "file/c.nc", f"{'long' * 62}.nc"):
+        with pytest.raises((OSError, ValueError), match="--out"):
+            sweep.run(experiment, tmp_path / place)
+    assert not trained
+
+
+def test_a_name_may_hold_what_shells_expand(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    counted(monkeypatch, cell)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "a[1]*?{x}.nc"
+    sweep.run(experiment, Path("~") / path.name)
+    assert results.read(path) and not Path("~").exists()
+    log = []
+    sweep.run(experiment, path, log=log.append)
+    assert "finished before" in log[0]

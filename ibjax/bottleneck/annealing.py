@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import active, advance, begin
 from ibjax.bottleneck.discrete import Bottleneck
@@ -59,20 +61,25 @@ def anneal(
         raise ValueError(f"direction={direction!r} is unknown; choose 'reverse' or 'forward'")
     if not noise >= 0:
         raise ValueError(f"noise={noise} must not be negative or NaN")
-    p = tables.normalised(joint, positive=form == "dual")
+    p, dtype = tables.normalised(joint, positive=form == "dual")
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, 1, max_iterations, least=1)
     tables.check_betas(betas, "betas")
-    betas = jnp.asarray(betas, p.dtype)
+    betas = betas if isinstance(betas, jax.Array) else np.asarray(betas, float)
     if betas.ndim != 1:
         raise ValueError(f"betas has shape {betas.shape}; give (b,)")
     key = jax.random.key(0) if key is None else key
-    order = jnp.argsort(betas, descending=direction == "reverse")
-    identity = jax.nn.one_hot(jnp.arange(p.shape[0]) % clusters, clusters, dtype=p.dtype)
-    start = identity if direction == "reverse" else jnp.full_like(identity, 1 / clusters)
-    found = _follow(form, p, betas[order], start, key, noise, max_iterations, tolerance)
-    back = jnp.argsort(order)
-    return Bottleneck(**jax.tree.map(lambda a: a[back], found))
+
+    def run(p, betas):
+        order = jnp.argsort(betas, descending=direction == "reverse")
+        identity = jax.nn.one_hot(jnp.arange(p.shape[0]) % clusters, clusters, dtype=p.dtype)
+        start = identity if direction == "reverse" else jnp.full_like(identity, 1 / clusters)
+        found = _follow(form, p, betas[order], start, key, noise, max_iterations, tolerance)
+        back = jnp.argsort(order)
+        return jax.tree.map(lambda a: a[back], found)
+
+    given = key, max_iterations, tolerance
+    return Bottleneck(**in_double(run, p, betas, dtype=dtype, given=given))
 
 
 @partial(jax.jit, static_argnames="form")
@@ -99,6 +106,7 @@ def _follow(
             begin(sweeps.update(form, fixed, disturbed)),
         )
         found = finish(form, fixed, beta, 1.0, descent, tolerance)
+        found["converged"] &= jnp.isfinite(found["functional"])
         return found["encoder"], found
 
     return jax.lax.scan(step, start, (betas, jax.random.split(key, betas.size)))[1]

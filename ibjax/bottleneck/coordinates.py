@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric
-from ibjax.bottleneck import tables
+from ibjax.arguments import codes, concrete, host, is_classes, numeric, precision, whole
 from ibjax.bottleneck.cells import Cells, cut, informations
 from ibjax.bottleneck.pairwise import sandwich
 from ibjax.bottleneck.propagation import propagate
@@ -100,7 +99,7 @@ def plane(
     Args:
         activations: for each layer an array (..., n, d_l), with the same leading axes (replicas,
             checkpoints) in every layer; a mapping gives names.
-        labels: classes, (n,), shared by all.
+        labels: classes, (n,), integers or booleans of any names, shared by all.
         method: "adaptive" cuts the range of each layer into `bins` equal cells; "mass" each unit
             into `bins` cells of equal mass; "edges" puts `bins` edges on the interval `edges`, as
             published with 30 on (-1, 1) for tanh, which is wrong for unbounded layers; "width"
@@ -116,10 +115,10 @@ def plane(
             the noisy layers before, (..., m, r, d_l); layers without are taken to be the first
             noisy ones.
         draws: of the noise for each row, at least 2, "propagation" only.
-        num_classes: number of classes; the largest label plus one by default.
+        num_classes: labels must then lie below it; needed for traced labels only.
 
     Returns:
-        A `Plane`, fields (layers, ...).
+        A `Plane`, fields (layers, ...), measured in float64 where everything is known now.
 
     Raises:
         ValueError: for shapes that do not fit, an unknown method, labels that are no classes,
@@ -133,19 +132,18 @@ def plane(
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {METHODS}")
-    names, layers = _layers(activations)
+    names, layers = _layers(activations, labels)
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
-    if bins < 2:
-        raise ValueError(f"bins={bins} must be at least 2")
+    bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")
     for name, value in (("width", width), ("std", std)):
-        if tables.concrete(value) and not np.asarray(value) > 0:
-            raise ValueError(f"{name}={value} must be positive")
+        if concrete(value) and not (np.ndim(value) == 0 and np.asarray(value) > 0):
+            raise ValueError(f"{name}={value} must be one positive number")
     if method == "propagation":
-        found = _propagation(names, layers, labels, classes, std, key, conditional, draws)
+        found = _propagation(names, layers, y, classes, std, key, conditional, draws)
     else:
-        found = _measure(layers, y, classes, method, bins, edges, width, std)
+        found = _measure(layers, y, method, bins, edges, width, std)
     fields = {k: jnp.stack([f[k] for f in found]) for k in found[0]}
     missing = jnp.full_like(fields["i_tx"], jnp.nan)
     complete = {k: fields.get(k, missing) for k in ("i_tx_lower", "i_ty_lower", "i_ty_upper")}
@@ -168,100 +166,139 @@ def plane(
     )
 
 
-def _layers(activations: Any) -> tuple[tuple[str, ...], list[JaxArray]]:
+def _layers(activations: Any, labels: Any) -> tuple[tuple[str, ...], list[Array]]:
+    """Names and layers: in NumPy, of the precision given, where they are known now."""
     if isinstance(activations, Mapping):
         named = {str(k): v for k, v in activations.items()}
     else:
         named = {f"T{i + 1}": v for i, v in enumerate(activations)}
     if not named:
         raise ValueError("activations is empty; give one array (..., n, d) a layer")
-    layers = {k: tables.floating(v) for k, v in named.items()}
+    n = np.shape(labels)[0] if np.ndim(labels) == 1 else None
+    layers = {k: _layer(f"activations[{k!r}]", v, n) for k, v in named.items()}
     first = next(iter(layers.values())).shape
     for name, t in layers.items():
-        if t.ndim < 2 or t.shape[:-1] != first[:-1]:
+        if t.shape[:-1] != first[:-1]:
             raise ValueError(
                 f"activations[{name!r}] has shape {t.shape}; give (..., n, d) with the "
                 f"leading axes {first[:-1]} of the first layer"
             )
-        if tables.concrete(t) and not np.isfinite(np.asarray(t)).all():
-            raise ValueError(f"activations[{name!r}] holds NaN or infinite values; remove those")
     if first[-2] < 2:
         raise ValueError(f"activations hold {first[-2]} inputs; give at least 2")
     return tuple(layers), list(layers.values())
 
 
-def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[JaxArray, int]:
-    y = numeric("labels", labels)
-    if y.shape != (n,) or not (jnp.issubdtype(y.dtype, jnp.integer) or y.dtype == bool):
+def _layer(name: str, value: Any, n: int | None) -> Array:
+    known = concrete(value)
+    t = host(name, value) if known else numeric(name, value)
+    if t.ndim < 2 or 0 in t.shape:
+        raise ValueError(f"{name} has shape {t.shape}; give (..., n, d), one row an input")
+    if n is not None and t.shape[-2] != n and n in (t.shape[0], t.shape[-1]):
+        remedy = f".reshape({n}, -1)" if t.shape[0] == n else ", its last two axes exchanged"
+        raise ValueError(
+            f"{name} has shape {t.shape}, where (..., {n}, d) has one row for each of the {n} "
+            f"inputs; give it{remedy}"
+        )
+    if known and not np.isfinite(t).all():
+        raise ValueError(f"{name} holds NaN or infinite values; remove those")
+    wide = t.dtype in (np.float32, np.float64)
+    return t if wide else t.astype(np.float64 if known and is_classes(t) else np.float32)
+
+
+def _labels(labels: Any, n: int, num_classes: int | None) -> tuple[Array, int]:
+    """Classes numbered from 0 without gaps, or as they are traced, and how many there may be."""
+    y = host("labels", labels) if concrete(labels) else jnp.asarray(labels)
+    if y.shape != (n,) or not is_classes(y):
         raise ValueError(
             f"labels has shape {y.shape} and type {y.dtype}; give integers of shape ({n},)"
         )
-    if not tables.concrete(labels):
+    if not concrete(labels):
         if num_classes is None:
             raise ValueError("num_classes=None needs labels that are known; give it under jit")
         return y.astype(jnp.int32), num_classes
-    host = np.asarray(labels).astype(int)
-    classes = int(host.max()) + 1 if num_classes is None else num_classes
-    if host.min() < 0 or host.max() >= classes:
-        raise ValueError(f"labels run from {host.min()} to {host.max()}; give 0..{classes - 1}")
-    return y.astype(jnp.int32), classes
+    if num_classes is not None and (y.min() < 0 or y.max() >= num_classes):
+        raise ValueError(f"labels run from {y.min()} to {y.max()}; give 0..{num_classes - 1}")
+    found = codes("labels", y)
+    return found, int(found.max()) + 1
 
 
-def _measure(layers, y, classes, method, bins, edges, width, std) -> list[dict[str, JaxArray]]:
-    """All layers of like width with their replicas and checkpoints in one program."""
+def _measure(layers, y, method, bins, edges, width, std) -> list[dict[str, JaxArray]]:
+    """All layers of like width with their replicas and checkpoints in one program.
+
+    Each is measured in float64, whatever the flag, where everything is known now.
+    """
+    if not concrete(layers, y, width, std):
+        layers = [jnp.asarray(t) for t in layers]
+        return _groups(layers, y, method, bins, edges, width, std)
+    dtypes = [precision(t) for t in layers]
+    with jax.enable_x64(True):
+        found = _groups(layers, y, method, bins, edges, width, std)
+        return [{k: v.astype(t) for k, v in f.items()} for f, t in zip(found, dtypes)]
+
+
+def _groups(layers, y, method, bins, edges, width, std) -> list[dict[str, JaxArray]]:
     widest = max(t.shape[-1] for t in layers)
     if widest <= SMALL:
         stacked = jnp.stack([_widened(t, widest, method) for t in layers])
-        found = _group(stacked, y, classes, method, bins, edges, width, std)
+        found = _group(stacked, y, method, bins, edges, width, std)
         return [{k: v[i] for k, v in found.items()} for i in range(len(layers))]
-    return [_group(t, y, classes, method, bins, edges, width, std) for t in layers]
+    return [_group(jnp.asarray(t), y, method, bins, edges, width, std) for t in layers]
 
 
-def _widened(t: JaxArray, widest: int, method: Method) -> JaxArray:
+def _widened(t: Array, widest: int, method: Method) -> JaxArray:
     """Columns that change no cell and no distance, so that layers share a shape."""
     shape = (*t.shape[:-1], widest - t.shape[-1])
     more = jnp.zeros(shape, t.dtype) if method == "kde" else jnp.broadcast_to(t[..., -1:], shape)
     return jnp.concatenate([t, more], axis=-1)
 
 
-def _group(t, y, classes, method, bins, edges, width, std) -> dict[str, JaxArray]:
+def _group(t, y, method, bins, edges, width, std) -> dict[str, JaxArray]:
     batch = t.shape[:-2]
     flat = t.reshape(-1, *t.shape[-2:])
     low, high = edges
-    found = _all(flat, y, width, std, low, high, classes, method, bins)
+    work = jnp.result_type(float) if concrete(flat, y, width, std) else t.dtype
+    found = _all(flat, y, width, std, low, high, method, bins, work)
     return jax.tree.map(lambda v: v.reshape(batch), found)
 
 
-@partial(jax.jit, static_argnames=("classes", "method", "bins"))
-def _all(flat, y, width, std, low, high, classes: int, method: Method, bins: int):
+@partial(jax.jit, static_argnames=("method", "bins", "work"))
+def _all(flat, y, width, std, low, high, method: Method, bins: int, work: Any):
     n = flat.shape[1]
+    grain = 4 * bins * float(jnp.finfo(flat.dtype).eps)
 
     def one(t):
+        t = t.astype(work)
         if method == "kde":
             rows = max(1, (2**19 if jax.default_backend() == "cpu" else 2**25) // n)
             noise = jnp.asarray(std, t.dtype)
-            return {**sandwich(t, y, classes, noise, min(rows, n)), "resolution": noise}
+            return {**sandwich(t, y, noise, min(rows, n)), "resolution": noise}
         how = cast(Cells, method)
-        cells, resolution = cut(t, how, bins, low, high, width)
-        i_tx, i_ty = informations(cells, y, classes, t.dtype)
-        return {"i_tx": i_tx, "i_ty": i_ty, "resolution": resolution}
+        cells, resolution = cut(t, how, bins, low, high, width, grain)
+        i_tx, i_ty = informations(cells, y)
+        return {"i_tx": i_tx, "i_ty": i_ty, "resolution": resolution.astype(work)}
 
     # one after the other on a CPU: one layer of one network already fills its cache
-    together = 1 if jax.default_backend() == "cpu" else 16
-    return jax.lax.map(one, flat, batch_size=min(together, flat.shape[0]))
+    together = None if jax.default_backend() == "cpu" else min(16, flat.shape[0])
+    return jax.lax.map(one, flat, batch_size=together)
 
 
-def _propagation(names, layers, labels, classes, std, key, conditional, draws):
+def _propagation(names, layers, y, classes, std, key, conditional, draws):
     key = jax.random.key(0) if key is None else key
     given = conditional or {}
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise ValueError(f"conditional names {unknown}, which are no layers; choose of {names}")
-    if not tables.concrete(labels):
+    if not concrete(y):
         raise ValueError("method='propagation' needs labels that are known, not traced")
     return [
         propagate(
-            jax.random.fold_in(key, i), t, np.asarray(labels), classes, std, given.get(name), draws
+            jax.random.fold_in(key, i),
+            jnp.asarray(t, precision(t)),
+            np.asarray(y),
+            classes,
+            std,
+            given.get(name),
+            draws,
         )
         for i, (name, t) in enumerate(zip(names, layers))
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import in_double, numeric, whole
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.sweeps import Form, Rows
 from ibjax.typing import Array, Float, JaxArray, Key
@@ -33,8 +34,13 @@ def critical_beta(joint: Float[Array, "k m"], *, form: Form = "ib") -> JaxArray:
         IB: derived from the linearised fixed-point equations; dual: derived likewise, new here.
     """
     tables.check_form(form)
-    fixed = sweeps.rows(tables.normalised(joint, positive=form == "dual"))
-    return 1 / _modes(form, fixed, fixed.p_x)[0]
+    p, dtype = tables.normalised(joint, positive=form == "dual")
+
+    def run(p):
+        fixed = sweeps.rows(p)
+        return 1 / _modes(form, fixed, fixed.p_x)[0]
+
+    return in_double(run, p, dtype=dtype)
 
 
 def split_eigenvalues(
@@ -62,13 +68,18 @@ def split_eigenvalues(
         ValueError: as `critical_beta`, and for an encoder of another number of rows.
     """
     tables.check_form(form)
-    fixed = sweeps.rows(tables.normalised(joint, positive=form == "dual"))
-    q = jnp.asarray(encoder, fixed.p_x.dtype)
-    if q.ndim != 2 or q.shape[0] != fixed.p_x.shape[0]:
-        raise ValueError(f"encoder has shape {q.shape}; give ({fixed.p_x.shape[0]}, clusters)")
-    mass = fixed.p_x @ q
-    x_given_t = (q * fixed.p_x[:, None] / jnp.where(mass > 0, mass, 1.0)).T
-    return jax.vmap(partial(_modes, form, fixed))(x_given_t)
+    p, dtype = tables.normalised(joint, positive=form == "dual")
+    q = numeric("encoder", encoder)
+    if q.ndim != 2 or q.shape[0] != p.shape[0]:
+        raise ValueError(f"encoder has shape {q.shape}; give ({p.shape[0]}, clusters)")
+
+    def run(p, q):
+        fixed = sweeps.rows(p)
+        mass = fixed.p_x @ q
+        x_given_t = (q * fixed.p_x[:, None] / jnp.where(mass > 0, mass, 1.0)).T
+        return jax.vmap(partial(_modes, form, fixed))(x_given_t)
+
+    return in_double(run, p, encoder, dtype=dtype)
 
 
 def _modes(form: Form, fixed: Rows, r: JaxArray) -> JaxArray:
@@ -127,12 +138,15 @@ def global_critical_beta(
         of log Z.
     """
     tables.check_form(form)
-    if restarts < 1 or iterations < 1:
-        raise ValueError(f"restarts={restarts}, iterations={iterations}: give at least 1 of each")
-    p = tables.normalised(joint, positive=form == "dual")
+    restarts, iterations = whole("restarts", restarts), whole("iterations", iterations)
+    p, dtype = tables.normalised(joint, positive=form == "dual")
     key = jax.random.key(0) if key is None else key
-    draws = jax.random.dirichlet(key, jnp.ones(p.shape[0], p.dtype), (restarts,), p.dtype)
-    return _largest_ratio(form, p, draws, iterations)
+
+    def run(p):
+        draws = jax.random.dirichlet(key, jnp.ones(p.shape[0], p.dtype), (restarts,), p.dtype)
+        return _largest_ratio(form, p, draws, iterations)
+
+    return in_double(run, p, dtype=dtype, given=(key,))
 
 
 @partial(jax.jit, static_argnames="form")

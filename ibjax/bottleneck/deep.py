@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import is_classes, numeric
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.latent import informations, latent_networks
 from ibjax.typing import Array, Float, Int, JaxArray, Key, Scalar
@@ -150,7 +151,7 @@ def variational(
         num_classes = int(np.max(np.asarray(labels))) + 1
     law = None
     if label_law is not None:
-        law = tables.floating(label_law).astype(inputs.dtype)
+        law = tables.floating(label_law, "label_law").astype(inputs.dtype)
         if law.shape != (inputs.shape[0], num_classes):
             raise ValueError(
                 f"label_law has shape {law.shape}; give ({inputs.shape[0]}, {num_classes})"
@@ -192,7 +193,7 @@ def label_law(
         raise ValueError(f"smoothing={smoothing} must lie in (0, 1]: zeros make the dual infinite")
     rows = jnp.eye(num_classes)
     if confusion is not None:
-        rows = tables.floating(confusion)
+        rows = tables.floating(confusion, "confusion")
         if rows.shape != (num_classes, num_classes):
             raise ValueError(
                 f"confusion has shape {rows.shape}; give ({num_classes}, {num_classes})"
@@ -206,14 +207,16 @@ def label_law(
 
 
 def _pair(name_x: str, x: Any, name_y: str, y: Any) -> tuple[JaxArray, JaxArray]:
-    inputs, labels = tables.floating(x), jnp.asarray(y)
+    inputs, labels = tables.floating(x, name_x), numeric(name_y, y)
+    if inputs.ndim < 2 or 0 in inputs.shape:
+        raise ValueError(f"{name_x} has shape {inputs.shape}; give (n, d), one row an input")
     inputs = inputs.reshape(inputs.shape[0], -1)
-    if labels.shape != inputs.shape[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
+    if labels.shape != inputs.shape[:1] or not is_classes(labels):
         raise ValueError(
             f"{name_y} has shape {labels.shape} and type {labels.dtype}; give integers of shape "
             f"({inputs.shape[0]},), one a row of {name_x}"
         )
-    return inputs, labels
+    return inputs, labels.astype(jnp.int32)
 
 
 @partial(jax.jit, static_argnums=(9, 10))

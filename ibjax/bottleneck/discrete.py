@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bottleneck.search import solve
 from ibjax.bottleneck.sweeps import Form
@@ -20,7 +20,8 @@ class Bottleneck(NamedTuple):
         decoder: p(y|t), (cardinality, m): Bayes for the IB, normalised geometric mean for its dual.
         i_ty_decoder: I(T;Y') where Y' is drawn from `decoder`; equals `i_ty` for the IB.
         iterations: sweeps of the restart that won.
-        converged: whether its last sweep moved no entry of p(t) and p(t, y) by the tolerance.
+        converged: whether its last sweep moved no entry of p(t) and p(t, y) by the tolerance, and
+            all is finite.
         h_t: entropy of T, nats; equals `i_tx` for a deterministic encoder.
     """
 
@@ -55,7 +56,7 @@ def ib(
 
     Args:
         joint: p(x, y) or counts, (k, m); every row must have mass.
-        beta: trade-off, >= 0.
+        beta: trade-off, >= 0 and finite.
         cardinality: number of clusters; k by default, which suffices.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
@@ -64,7 +65,8 @@ def ib(
             converged.
 
     Returns:
-        A `Bottleneck`; float64 input gives float64 results.
+        A `Bottleneck`, computed in float64 where the joint is known now; float64 input gives
+        float64 results.
 
     Raises:
         ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
@@ -187,9 +189,9 @@ def curve(
     Raises:
         ValueError: as `ib`.
     """
-    betas = jnp.asarray(betas)
-    if betas.ndim != 1:
-        raise ValueError(f"betas has shape {betas.shape}; give (b,), or call ib for one beta")
+    if np.ndim(betas) != 1:
+        shape = np.shape(betas)
+        raise ValueError(f"betas has shape {shape}; give (b,), or call ib for one beta")
     found = solve(
         form, joint, betas, 1.0, cardinality, key, restarts, max_iterations, tolerance, at_once
     )

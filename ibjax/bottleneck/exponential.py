@@ -4,7 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ibjax.arguments import concrete, host, in_double, numeric, precision
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import Family, queue
 from ibjax.bottleneck.search import random_encoders, summary
@@ -84,25 +86,30 @@ def dual_ib_statistics(
         Piran, Shwartz-Ziv, Tishby (2020), The dual information bottleneck, for the closure of
         exponential families; the equations are re-derived here.
     """
-    a, natural = tables.floating(statistics), tables.floating(natural)
-    if a.ndim != 2 or natural.ndim != 2 or a.shape[1] != natural.shape[1]:
+    a, natural_y = numeric("statistics", statistics), numeric("natural", natural)
+    if a.ndim != 2 or natural_y.ndim != 2 or a.shape[1] != natural_y.shape[1]:
         raise ValueError(
-            f"statistics has shape {a.shape} and natural {natural.shape}; give (k, d) and (m, d)"
+            f"statistics has shape {a.shape} and natural {natural_y.shape}; give (k, d) and (m, d)"
         )
     k = a.shape[0]
-    law = jnp.full(k, 1 / k, a.dtype) if p_x is None else jnp.asarray(p_x, a.dtype)
-    if law.shape != (k,):
-        raise ValueError(f"p_x has shape {law.shape}; give ({k},)")
-    joint = tables.normalised(law[:, None] * jax.nn.softmax(a @ natural.T, axis=1), positive=True)
+    law = np.full(k, 1 / k) if p_x is None else p_x
+    if np.shape(law) != (k,):
+        raise ValueError(f"p_x has shape {np.shape(law)}; give ({k},)")
+    if concrete(law) and not (host("p_x", law) > 0).all():
+        raise ValueError("p_x must have mass everywhere; drop rows without")
     clusters = k if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
     tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
-    starts = random_encoders(key, k, clusters, restarts, a.dtype)
-    found = _search(
-        joint, a, natural, jnp.asarray(beta, a.dtype), starts, max_iterations, tolerance
-    )
-    return Clusters(**found)
+
+    def run(a, natural, law, beta):
+        joint = law[:, None] * jax.nn.softmax(a @ natural.T, axis=1)
+        starts = random_encoders(key, k, clusters, restarts, a.dtype)
+        return _search(joint / jnp.sum(joint), a, natural, beta, starts, max_iterations, tolerance)
+
+    given = key, max_iterations, tolerance
+    dtype = precision(statistics, natural)
+    return Clusters(**in_double(run, statistics, natural, law, beta, dtype=dtype, given=given))
 
 
 @jax.jit
@@ -157,6 +164,4 @@ def _search(joint, a, natural, beta, starts, max_iterations: Any, tolerance: Any
             "statistics": update(q).statistics
         }
 
-    found = jax.vmap(finish)(descents)
-    winner = jnp.argmin(found["functional"])
-    return jax.tree.map(lambda v: v[winner], found)
+    return sweeps.best(jax.vmap(finish)(descents))

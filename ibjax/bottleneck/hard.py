@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import in_double
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
-from ibjax.bottleneck.sweeps import Rows, rows
+from ibjax.bottleneck.sweeps import Rows, best, rows
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
@@ -49,15 +50,17 @@ def deterministic_ib(
         single moves as in Slonim, Friedman, Tishby (2002), Unsupervised document classification
         using sequential information maximization.
     """
-    p = tables.normalised(joint)
+    p, dtype = tables.normalised(joint)
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
     tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
-    starts = jnp.argmax(random_encoders(key, p.shape[0], clusters, restarts, p.dtype), axis=2)
-    starts = starts.at[0].set(0)
-    found = _search(p, jnp.asarray(beta, p.dtype), starts, clusters, max_iterations)
-    return Bottleneck(**found)
+
+    def run(p, beta):
+        starts = jnp.argmax(random_encoders(key, p.shape[0], clusters, restarts, p.dtype), axis=2)
+        return _search(p, beta, starts.at[0].set(0), clusters, max_iterations)
+
+    return Bottleneck(**in_double(run, p, beta, dtype=dtype, given=(key, max_iterations)))
 
 
 @partial(jax.jit, static_argnames="clusters")
@@ -80,9 +83,7 @@ def _search(p: JaxArray, beta: JaxArray, starts: JaxArray, clusters: int, max_it
         q = jax.nn.one_hot(labels, clusters, dtype=p.dtype)
         return summary("ib", Rows(*fixed), beta, 0.0, q, steps, gain <= least)
 
-    found = jax.vmap(one)(starts)
-    winner = jnp.argmin(found["functional"])
-    return jax.tree.map(lambda a: a[winner], found)
+    return best(jax.vmap(one)(starts))
 
 
 def _best_change(p: JaxArray, beta: JaxArray, labels: JaxArray, clusters: int):
@@ -110,6 +111,6 @@ def _best_change(p: JaxArray, beta: JaxArray, labels: JaxArray, clusters: int):
     by_move, by_merge = jnp.min(move), jnp.min(merge)
     moved = labels.at[x].set(t)
     merged = jnp.where(labels == a, b, labels)
-    best = jnp.minimum(by_move, by_merge)
+    fall = jnp.minimum(by_move, by_merge)
     changed = jnp.where(by_move < by_merge, moved, merged)
-    return jnp.where(best < 0, changed, labels), -best
+    return jnp.where(fall < 0, changed, labels), -fall

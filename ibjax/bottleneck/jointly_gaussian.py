@@ -1,12 +1,16 @@
 """The information bottleneck of jointly Gaussian vectors, in closed form."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import host, numeric, whole
+from ibjax.arguments import concrete, in_double, whole
+from ibjax.bottleneck import tables
+from ibjax.mi.exact import factor
+from ibjax.mi.laws import covariance, relative, whitener
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -40,12 +44,14 @@ def gaussian_ib(
               I(T;Y) = I(X;T) - \tfrac12\sum_i \log(\beta\rho_i^2).
 
     Args:
-        cov_xy: joint covariance of (X, Y), (d, d), positive definite in each block.
-        beta: trade-off, >= 0.
+        cov_xy: joint covariance of (X, Y), (d, d). Where it is known now its blocks may be
+            singular: what does not vary, or repeats, has no part in the information.
+        beta: trade-off, >= 0 and finite.
         dim_x: dimension of X; half of d by default.
 
     Returns:
-        A `GaussianBottleneck`; infinite information where X determines part of Y.
+        A `GaussianBottleneck`; infinite information where X determines part of Y, as samples of
+        fewer than d do; NaN for traced singular blocks.
 
     Raises:
         ValueError: for a matrix that is not square, a dim_x that leaves no Y, or negative beta.
@@ -54,35 +60,47 @@ def gaussian_ib(
         Chechik, Globerson, Tishby, Weiss (2005), Information bottleneck for Gaussian variables;
         as published, through canonical correlations.
     """
-    cov = numeric("cov_xy", cov_xy)
-    if not jnp.issubdtype(cov.dtype, jnp.floating):
-        cov = cov.astype(jnp.result_type(float))
-    if cov.ndim != 2 or cov.shape[0] != cov.shape[1] or cov.shape[0] < 2:
-        raise ValueError(
-            f"cov_xy has shape {cov.shape}; it must be the square covariance of (X, Y)"
-        )
+    law = covariance("cov_xy", cov_xy)
+    cov = law.matrix
+    if cov.shape[0] < 2:
+        raise ValueError(f"cov_xy has shape {cov.shape}; it must be the covariance of (X, Y)")
     dx = cov.shape[0] // 2 if dim_x is None else whole("dim_x", dim_x)
     if not 0 < dx < cov.shape[0]:
         raise ValueError(f"dim_x={dim_x} must lie between 1 and {cov.shape[0] - 1}")
-    if not isinstance(beta, jax.core.Tracer) and not np.all(host("beta", beta) >= 0):  # pyright: ignore
-        raise ValueError(f"beta={beta} must not be negative or NaN")
-    beta = jnp.asarray(beta, cov.dtype)
-    if beta.ndim:
-        raise ValueError(f"beta has shape {beta.shape}; give one number, or vmap over several")
-    root_x = jnp.linalg.cholesky(cov[:dx, :dx])
-    root_y = jnp.linalg.cholesky(cov[dx:, dx:])
-    half = jax.scipy.linalg.solve_triangular(root_x, cov[:dx, dx:], lower=True)
-    whitened = jax.scipy.linalg.solve_triangular(root_y, half.T, lower=True).T
-    left, rho, _ = jnp.linalg.svd(whitened, full_matrices=True)
-    square = jnp.zeros(dx, cov.dtype).at[: rho.shape[0]].set(rho[:dx] ** 2)
+    tables.check_betas(beta)
+    if np.ndim(beta):
+        raise ValueError(f"beta has shape {np.shape(beta)}; give one number, or vmap over several")
+    solve = partial(_solve, dx=dx, known=concrete(cov_xy), noise=law.noise)
+    return in_double(solve, cov, beta, dtype=law.dtype)
+
+
+@partial(jax.jit, static_argnames=("dx", "known", "noise"))
+def _solve(cov: JaxArray, beta: JaxArray, *, dx: int, known: bool, noise: float):
+    own, other, cross = cov[:dx, :dx], cov[dx:, dx:], cov[:dx, dx:]
+    if known:
+        # directions that do not vary get rows of zeros, and so no correlation
+        scale_x, scale_y = whitener(own, noise), whitener(other, noise)
+    else:
+        scale_x, scale_y = _by_factor(own, noise), _by_factor(other, noise)
+    left, rho, _ = jnp.linalg.svd(scale_x.T @ cross @ scale_y, full_matrices=True)
+    square = jnp.zeros(dx, cov.dtype).at[: rho.shape[0]].set(jnp.minimum(rho[:dx], 1.0) ** 2)
+    square = jnp.where(1 - square <= noise, 1.0, square)
+    square = jnp.where(square <= noise**2, 0.0, square)
     critical = jnp.where(square > 0, 1 / jnp.where(square > 0, square, 1.0), jnp.inf)
+    critical = jnp.where(jnp.isnan(square), jnp.nan, critical)
     active = beta > critical
     safe = jnp.where(active, square, 0.5)
     strong = jnp.where(active, beta, 3.0)
     log_ratio = jnp.log(strong - 1) + jnp.log(safe) - jnp.log1p(-safe)
     i_tx = 0.5 * jnp.sum(jnp.where(active, log_ratio, 0.0))
+    i_tx = jnp.where(jnp.any(jnp.isnan(square)), jnp.nan, i_tx)
     lost = 0.5 * jnp.sum(jnp.where(active, jnp.log(strong * safe), 0.0))
-    # Rows in the directions L_x^-T u_i, whose variance under X is 1.
-    directions = jax.scipy.linalg.solve_triangular(root_x.T, left, lower=False).T
     scale = jnp.sqrt(jnp.where(active, (strong * safe - 1) / (1 - safe), 0.0))
-    return GaussianBottleneck(scale[:, None] * directions, i_tx, i_tx - lost, critical, active)
+    # rows in directions whose variance under X is 1
+    encoder = scale[:, None] * (scale_x @ left).T
+    return GaussianBottleneck(encoder, i_tx, i_tx - lost, critical, active)
+
+
+def _by_factor(cov: JaxArray, noise: float) -> JaxArray:
+    corr, size = relative(cov)
+    return jnp.linalg.inv(factor(corr, noise)).T / size[:, None]

@@ -5,10 +5,12 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ibjax.bottleneck.cells import places
+from ibjax.mi.tables import sizes
 from ibjax.typing import JaxArray
 
 
-def sandwich(t: JaxArray, labels: JaxArray, classes: int, std, rows: int) -> dict[str, JaxArray]:
+def sandwich(t: JaxArray, labels: JaxArray, std, rows: int) -> dict[str, JaxArray]:
     r"""Bounds on I(X;T) and I(T;Y) for T = t(X) + N(0, std^2 I), X uniform on the rows of t.
 
     Entropies of the mixture and of each class's mixture lie between the pairwise bounds with
@@ -16,28 +18,39 @@ def sandwich(t: JaxArray, labels: JaxArray, classes: int, std, rows: int) -> dic
     """
     n, d = t.shape
     t = (t - jnp.mean(t, axis=0)) / std
-    one_hot = jax.nn.one_hot(labels, classes, dtype=t.dtype)
-    share = jnp.sum(one_hot, axis=0) / n
     squares = jnp.sum(t * t, axis=1)
+    size = sizes(places(labels[:, None]))
 
-    def row(i):
-        if d <= 32:
-            distance = jnp.sum((t - t[i]) ** 2, axis=1)
-        else:
-            product = jnp.matmul(t, t[i], precision=jax.lax.Precision.HIGHEST)
-            distance = jnp.maximum(squares + squares[i] - 2 * product, 0.0).at[i].set(0.0)
-        wide = jnp.exp(-distance / 8)
-        narrow = (wide * wide) ** 2
-        # the pair (i, i) contributes 1 to both sums: neither logarithm sees zero
-        return wide @ one_hot, narrow @ one_hot
+    def direct(i):
+        return jnp.sum((t - t[i]) ** 2, axis=1)
 
-    wide, narrow = jax.lax.map(row, jnp.arange(n), batch_size=rows)
+    def by_product(i):
+        product = jnp.matmul(t, t[i], precision=jax.lax.Precision.HIGHEST)
+        return jnp.maximum(squares + squares[i] - 2 * product, 0.0).at[i].set(0.0)
 
-    def entropy(kernel):
+    def sums(distances):
+        def row(i):
+            distance = distances(i)
+            wide = jnp.exp(-distance / 8)
+            narrow = (wide * wide) ** 2
+            own = labels == labels[i]
+            # the pair (i, i) contributes 1 to every sum: no logarithm sees zero
+            both = [(jnp.sum(v), jnp.sum(jnp.where(own, v, 0.0))) for v in (wide, narrow)]
+            return [jnp.stack(v) for v in both]
+
+        return lambda: jax.lax.map(row, jnp.arange(n), batch_size=rows)
+
+    if d <= 32:
+        wide, narrow = sums(direct)()
+    else:
+        # products are faster in many dimensions, but of rows far from the mean they cancel
+        safe = jnp.max(squares) * jnp.finfo(t.dtype).eps < 1e-9
+        wide, narrow = jax.lax.cond(safe, sums(by_product), sums(direct))
+
+    def entropy(sums):
         """Mixture entropy less that of the noise: of all rows, and the mean over classes."""
-        whole = math.log(n) - jnp.mean(jnp.log(jnp.sum(kernel, axis=1)))
-        own = jnp.take_along_axis(kernel, labels[:, None], axis=1)[:, 0]
-        return whole, jnp.mean(jnp.log(n * share[labels]) - jnp.log(own))
+        whole = math.log(n) - jnp.mean(jnp.log(sums[:, 0]))
+        return whole, jnp.mean(jnp.log(size) - jnp.log(sums[:, 1]))
 
     (low, low_class), (high, high_class) = entropy(wide), entropy(narrow)
     return {

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import mi
+from ibjax.arguments import numeric
 from ibjax.typing import JaxArray, Key
 
 
@@ -22,7 +23,7 @@ def propagate(
     flat = t.reshape(-1, *t.shape[-2:])
     extra = None
     if conditional is not None:
-        extra = jnp.asarray(conditional, t.dtype)
+        extra = numeric("conditional", conditional).astype(t.dtype)
         if extra.shape[: len(batch)] != batch or extra.ndim != len(batch) + 3:
             raise ValueError(
                 f"conditional has shape {extra.shape}; give (*{batch}, m, r, {t.shape[-1]})"

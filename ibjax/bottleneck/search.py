@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import Descent, Family, queue
 from ibjax.bottleneck.sweeps import Form, Rows
@@ -27,7 +28,7 @@ def solve(
 ) -> dict[str, JaxArray]:
     """The best of several starts at one beta or at each of several; the fields of a result."""
     tables.check_form(form)
-    p = tables.normalised(joint, positive=form == "dual")
+    p, dtype = tables.normalised(joint, positive=form == "dual")
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
     tables.check_betas(beta)
@@ -36,16 +37,16 @@ def solve(
     if at_once is not None and at_once < 1:
         raise ValueError(f"at_once={at_once} must be at least 1; None chooses it")
     key = jax.random.key(0) if key is None else key
-    starts = random_encoders(key, p.shape[0], clusters, restarts, p.dtype)
-    beta = jnp.asarray(beta, p.dtype)
-    if at_once is None:
+
+    def run(p, beta, alpha):
+        starts = random_encoders(key, p.shape[0], clusters, restarts, p.dtype)
         # a CPU keeps the encoders of one group in its cache; an accelerator wants them all
         cells = 2**16 if jax.default_backend() == "cpu" else 2**28
-        at_once = max(1, cells // starts[0].size)
-    slots = min(at_once, max(1, beta.size) * restarts)
-    return _search(
-        form, p, beta, jnp.asarray(alpha, p.dtype), starts, max_iterations, tolerance, slots
-    )
+        together = max(1, cells // starts[0].size) if at_once is None else at_once
+        slots = min(together, max(1, beta.size) * restarts)
+        return _search(form, p, beta, alpha, starts, max_iterations, tolerance, slots)
+
+    return in_double(run, p, beta, alpha, dtype=dtype, given=(key, max_iterations, tolerance))
 
 
 def random_encoders(key: Key, k: int, clusters: int, restarts: int, dtype: Any) -> JaxArray:
@@ -75,13 +76,13 @@ def _search(form, p, beta, alpha, starts, max_iterations, tolerance, slots):
     )
     found = jax.tree.map(lambda a: a.reshape(betas.size, restarts, *a.shape[1:]), found)
 
-    def best(b_and_descents):
+    def one(b_and_descents):
         b, descents = b_and_descents
-        results = jax.vmap(lambda d: finish(form, fixed, b, alpha, d, tolerance))(descents)
-        winner = jnp.argmin(results["functional"])
-        return jax.tree.map(lambda a: a[winner], results)
+        return sweeps.best(
+            jax.vmap(lambda d: finish(form, fixed, b, alpha, d, tolerance))(descents)
+        )
 
-    results = jax.lax.map(best, (betas, found), batch_size=max(1, slots // restarts))
+    results = jax.lax.map(one, (betas, found), batch_size=max(1, slots // restarts))
     return jax.tree.map(lambda a: a.reshape(*beta.shape, *a.shape[1:]), results)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
@@ -50,14 +51,18 @@ def squared_ib(
         Kolchinsky, Tracey, Van Kuyk (2019), Caveats for information bottleneck in deterministic
         scenarios, for the functional; the iteration is new here.
     """
-    p = tables.normalised(joint)
+    p, dtype = tables.normalised(joint)
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations, least=1)
     tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
-    starts = random_encoders(key, p.shape[0], clusters, restarts + 2, p.dtype)[2:]
-    beta = jnp.asarray(beta, p.dtype)
-    return Bottleneck(**_search(p, beta, starts, max_iterations, tolerance))
+
+    def run(p, beta):
+        starts = random_encoders(key, p.shape[0], clusters, restarts + 2, p.dtype)[2:]
+        return _search(p, beta, starts, max_iterations, tolerance)
+
+    given = key, max_iterations, tolerance
+    return Bottleneck(**in_double(run, p, beta, dtype=dtype, given=given))
 
 
 @jax.jit
@@ -98,6 +103,4 @@ def _search(p: JaxArray, beta: JaxArray, starts: JaxArray, max_iterations: Any, 
         found = summary("ib", fixed, beta, 1.0, jnp.exp(log_q), steps, fall <= tolerance)
         return {**found, "functional": value}
 
-    found = jax.vmap(one)(starts)
-    winner = jnp.argmin(found["functional"])
-    return jax.tree.map(lambda a: a[winner], found)
+    return sweeps.best(jax.vmap(one)(starts))

@@ -34,9 +34,11 @@ class Rows(NamedTuple):
 
 
 def rows(p: JaxArray) -> Rows:
-    """Split a normalised joint table."""
+    """Split a normalised joint table; a row whose mass rounds to nothing gets the law of Y."""
     p_x = jnp.sum(p, axis=1)
-    conditional = p / p_x[:, None]
+    alive = p_x > jnp.finfo(p.dtype).tiny
+    conditional = p / jnp.where(alive, p_x, 1.0)[:, None]
+    conditional = jnp.where(alive[:, None], conditional, jnp.sum(p, axis=0))
     logs = jnp.log(jnp.maximum(conditional, jnp.finfo(p.dtype).tiny))
     return Rows(p_x, conditional, logs, jnp.sum(xlogy(conditional, conditional), axis=1))
 
@@ -82,6 +84,15 @@ def weights(state: State) -> State:
     """The Fisher metric: what a change of a logarithm means as a change of p(t) and p(t, y)."""
     p_t = jnp.exp(state.log_t)
     return State(p_t, p_t[:, None] * jnp.exp(state.log_decoder))
+
+
+def best(found: dict[str, JaxArray]) -> dict[str, JaxArray]:
+    """The start with the smallest functional, leading axis; what is no number has not converged."""
+    value = found["functional"]
+    finite = jnp.isfinite(value)
+    found = {**found, "converged": found["converged"] & finite}
+    winner = jnp.argmin(jnp.where(finite, value, jnp.inf))
+    return {name: a[winner] for name, a in found.items()}
 
 
 def relevance(p_t: JaxArray, channel: JaxArray) -> JaxArray:

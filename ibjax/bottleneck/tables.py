@@ -2,48 +2,47 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import host, numeric
-from ibjax.typing import JaxArray
+from ibjax import arguments
+from ibjax.arguments import concrete as concrete
+from ibjax.arguments import host, precision, whole
+from ibjax.typing import Array, JaxArray
 
 
-def concrete(value: Any) -> bool:
-    """Whether a value is known now."""
-    return not isinstance(value, jax.core.Tracer)  # pyright: ignore
+def floating(value: Any, name: str = "joint") -> JaxArray:
+    """An array of float32 or float64, of the default precision for integers."""
+    return arguments.floating(name, value)
 
 
-def floating(value: Any) -> JaxArray:
-    """An array of the precision given, or of the default one for integers."""
-    array = numeric("joint", value)
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return array
-    return array.astype(jnp.result_type(float))
+def normalised(joint: Any, positive: bool = False) -> tuple[Array, Any]:
+    """A joint law from probabilities or counts, and the floating type of results.
 
-
-def normalised(joint: Any, positive: bool = False) -> JaxArray:
-    """A joint law from probabilities or counts.
+    In float64 on the host where it is known now: counts of any size and probabilities of any
+    smallness stay what they are.
 
     Raises:
         ValueError: for no table, negative or infinite entries, an empty row, or zeros if it must
             be positive.
     """
-    p = floating(joint)
+    known = concrete(joint)
+    p = host("joint", joint) if known else floating(joint)
     if p.ndim != 2 or 0 in p.shape:
         raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m)")
-    if concrete(p):
-        host = np.asarray(p)
-        if not ((host >= 0) & np.isfinite(host)).all() or not (host.sum(axis=1) > 0).all():
-            raise ValueError(
-                "joint must be nonnegative and finite with mass in every row; drop empty rows"
-            )
-        if positive and not (host > 0).all():
-            raise ValueError(
-                "joint has zeros: the dual distortion is infinite; mix in label noise first"
-            )
-    return p / jnp.sum(p)
+    if not known:
+        return p / jnp.sum(p), p.dtype
+    p = p.astype(float)
+    if not ((p >= 0) & np.isfinite(p)).all() or not (p.sum(axis=1) > 0).all():
+        raise ValueError(
+            "joint must be nonnegative and finite with mass in every row; drop empty rows"
+        )
+    if positive and not (p > 0).all():
+        raise ValueError(
+            "joint has zeros: the dual distortion is infinite; mix in label noise first"
+        )
+    p = p / p.max()
+    return p / p.sum(), precision(joint)
 
 
 def check_form(form: str) -> None:
@@ -53,16 +52,18 @@ def check_form(form: str) -> None:
 
 
 def check_betas(beta: Any, name: str = "beta") -> None:
-    """Refuse a negative or missing trade-off that is known now."""
-    if concrete(beta) and not np.all(host(name, beta) >= 0):
-        raise ValueError(f"{name}={beta} must not be negative or NaN")
+    """Refuse a trade-off that is known now and no number of zero or more."""
+    if concrete(beta):
+        known = host(name, beta)
+        if not np.all(np.isfinite(known) & (known >= 0)):
+            raise ValueError(
+                f"{name}={beta} must be finite and not negative; for the limit give a large one"
+            )
 
 
-def check_counts(cardinality: int, restarts: int, max_iterations: Any, least: int = 2) -> None:
-    """Refuse counts below their least value."""
-    few = concrete(max_iterations) and max_iterations < 1
-    if cardinality < 1 or restarts < least or few:
-        raise ValueError(
-            f"cardinality={cardinality}, restarts={restarts}, max_iterations={max_iterations}: "
-            f"give cardinality >= 1, restarts >= {least}, max_iterations >= 1"
-        )
+def check_counts(cardinality: Any, restarts: Any, max_iterations: Any, least: int = 2) -> None:
+    """Refuse what does not count, or counts below the least value."""
+    whole("cardinality", cardinality)
+    whole("restarts", restarts, least)
+    if concrete(max_iterations):
+        whole("max_iterations", max_iterations)

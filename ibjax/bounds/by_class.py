@@ -59,8 +59,8 @@ def per_class(
         ValueError: as `bounds.ld_cmi`; labels out of range.
 
     Reference:
-        Laakom, Gabbouj, Schmidhuber, Bu 2024, "Class-wise generalization error: an
-        information-theoretic analysis"; this form re-derived for supersamples.
+        Laakom, Gabbouj, Schmidhuber, Bu 2025, "Class-wise generalization error: an
+        information-theoretic analysis", TMLR; this form re-derived for supersamples.
     """
     classes = checks.static_whole("num_classes", num_classes, 2)
     data = replica_tables.prepare("losses", losses, masks, valid, 2)
@@ -87,6 +87,7 @@ def per_class(
 @partial(jax.jit, static_argnums=(2, 3))
 def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correction: str | None):
     use = replica_tables.usable(data)
+    known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
 
     def one(c):
         member = (labels == c).astype(int)
@@ -98,12 +99,12 @@ def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correcti
         tables = replica_tables.cell_tables(codes, data, 3)
         info = plugin.mutual_information(tables, correction, data.masks.shape[1])
         root = jnp.sqrt(2 * jnp.maximum(info, 0.0))
-        value, error = replica_tables.mean_and_error(jnp.mean(root, 1) / share, use)
-        information, _ = replica_tables.mean_and_error(jnp.mean(info, 1), use)
+        roots, infos = (replica_tables.pair_mean(data, x) for x in (root, info))
+        value, error = replica_tables.mean_and_error(roots / share, use)
+        information, _ = replica_tables.mean_and_error(infos, use)
         signed = (lost[..., 0] - lost[..., 1]) * (2 * data.masks - 1)
-        weight = data.valid[..., None]
-        each = jnp.sum(signed * weight, (1, 2)) / (jnp.sum(weight, (1, 2)) * member.shape[1])
+        each = jnp.sum(signed * data.valid, (1, 2)) / jnp.sum(data.valid, (1, 2))
         gap, _ = replica_tables.mean_and_error(each / share, use)
-        return gap, value, information, error, share
+        return gap, known * value, known * information, known * error, share
 
     return jax.vmap(one)(jnp.arange(classes))

@@ -1,5 +1,6 @@
 """Checks of arguments, and the one place where a `BoundValue` is put together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ from jax.core import Tracer
 
 from ibjax import arguments
 from ibjax.arguments import numeric
+from ibjax.bounds.kinds import Given, fitted, together
+from ibjax.bounds.kinds import weakest as weakest
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import BoundKind, JaxArray
 
@@ -42,19 +45,22 @@ def real(
         array = array.astype(jnp.result_type(float))
     if low is None and high is None:
         return array
-    bad = jnp.zeros(array.shape, bool)
+    # A number known now is looked at on the host: inside a trace its comparisons are traced.
+    held = np.asarray(array) if concrete(array) else array
+    bad = False
     if low is not None:
-        bad |= (array <= low) if open_low else (array < low)
+        bad = (held <= low) if open_low else (held < low)
     if high is not None:
-        bad |= array > high
-    if concrete(array):
-        host, wrong = np.asarray(array), np.asarray(bad)
+        bad = bad | (held > high)
+    if isinstance(held, np.ndarray):
+        wrong = np.asarray(bad)
         if wrong.any():
             left = "(" if open_low or low is None else "["
             raise ValueError(
-                f"{name} holds {host[wrong].flat[0]:g}; give numbers in "
+                f"{name} holds {held[wrong].flat[0]:g}; give numbers in "
                 f"{left}{'-inf' if low is None else low}, {'inf' if high is None else high}]"
             )
+        return array
     return jnp.where(bad, jnp.nan, array)
 
 
@@ -89,84 +95,139 @@ def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
         raise ValueError(f"{name}={value!r} is unknown; choose one of {options}")
 
 
+# Divergences of one trained posterior: a certificate given the sample, one draw of their mean.
+_GIVEN_SAMPLE = (
+    "gaussian_divergence",
+    "thermodynamic_divergence",
+    "free_energy_divergence",
+    "finite_width_divergence",
+)
+
+
 def information(
-    value: Any, plain: BoundKind = "certificate"
-) -> tuple[JaxArray, JaxArray, BoundKind]:
+    value: Any,
+    plain: BoundKind = "certificate",
+    name: str = "information",
+    *,
+    given_sample: bool = False,
+) -> Given:
     """Nonnegative information, its standard error, and the kind of bound it can support.
 
-    An `Estimate` supports a certificate only if it is exact or an upper bound (bias "none" or
-    "up") with standard error zero. A `BoundValue` stands for the information it was computed
-    from and passes on its kind: what is no certificate has an unknown error (that of its value
-    is another one) and may lie below zero, where it is taken as zero; NaN where it does not hold.
+    An `Estimate` supports a certificate only if it says that it is exact, of bias "none" or "up";
+    a sample without spread does not make it so. A `BoundValue` stands for the information it was
+    computed from and passes on its kind and confidence: what is no certificate has an unknown
+    error (that of its value is another one) and may lie below zero, where it is taken as zero;
+    NaN where it does not hold.
 
     Args:
         value: a number or array, an `Estimate` or a `BoundValue`.
         plain: what a number or array alone supports: "certificate" counts it as known, error 0;
             "estimate" as measured, error NaN.
+        name: of the argument, for messages.
+        given_sample: the theorem is about one sample. Elsewhere the mean over samples counts, of
+            which the divergence of one trained posterior, however exact, is a single draw.
     """
     if isinstance(value, BoundValue):
-        array = real("information.information", value.information)
+        array = real(f"{name}.information", value.information)
         array = jnp.where(value.holds, jnp.maximum(array, 0.0), jnp.nan)
-        return array, _flat_error(array, value.kind), value.kind
+        error = _flat_error(array, value.kind)
+        return Given(
+            array, error, value.kind, value.confidence, False, value.assumptions, value.note
+        )
+    given = quantity(name, value, plain=plain)
+    if isinstance(value, Estimate) and value.name in _GIVEN_SAMPLE and not given_sample:
+        error = jnp.where(given.error == 0, jnp.nan, given.error)
+        return given._replace(kind=weakest(given.kind, "estimate"), error=error)
+    return given
+
+
+def quantity(
+    name: str,
+    value: Any,
+    low: float | None = 0.0,
+    high: float | None = None,
+    *,
+    plain: BoundKind = "certificate",
+    biases: tuple[str, ...] = ("none", "up"),
+) -> Given:
+    """A number that a bound grows with, its standard error and the kind of bound it supports.
+
+    Distances, variations, losses and whatever else is no information; see `information`.
+
+    Args:
+        name: of the argument, for messages.
+        value: a number or array, or an `Estimate`.
+        low: smallest value allowed.
+        high: largest value allowed.
+        plain: what a number or array alone supports.
+        biases: those of an exact `Estimate` that support a certificate.
+
+    Raises:
+        ValueError: for a value out of range, or a `BoundValue`, which bounds a gap.
+    """
+    if isinstance(value, BoundValue):
+        raise ValueError(
+            f"{name} is a BoundValue ({value.name}), a bound on the gap; give a number or an "
+            "Estimate of the quantity itself"
+        )
     if not isinstance(value, Estimate):
-        array = real("information", value, 0.0)
-        return array, _flat_error(array, plain), plain
-    return _estimate("information", value, ("none", "up"))
+        array = real(name, value, low, high)
+        return Given(array, _flat_error(array, plain), plain)
+    array = real(f"{name}.value", value.value)
+    array = real(f"{name}.value", jnp.where(value.ok, array, jnp.nan), low, high)
+    error = jnp.broadcast_to(jnp.asarray(value.std_error, array.dtype), array.shape)
+    if value.exact:
+        error = jnp.where(jnp.isnan(error), 0.0, error)
+    known = value.exact and value.bias in biases
+    limit = known and value.bias == "up"
+    return Given(array, error, "certificate" if known else "estimate", value.confidence, limit)
 
 
-def rate(name: str, value: Any) -> tuple[JaxArray, JaxArray, BoundKind]:
+def rate(name: str, value: Any) -> Given:
     """A mean loss in [0, 1], its standard error, and the kind of bound it can support.
 
     A number or array alone counts as known. An `Estimate` supports a certificate only if it is
-    exact: bias "none" and standard error zero.
+    exact: the rate itself (bias "none") or a proved upper limit on it (bias "up"), of which
+    `gap_at` makes what is true for every rate below.
     """
-    if isinstance(value, Estimate):
-        return _estimate(name, value, ("none",), 1.0)
-    array = real(name, value, 0.0, 1.0)
-    return array, jnp.zeros_like(array), "certificate"
+    return quantity(name, value, 0.0, 1.0)
 
 
 def _flat_error(array: JaxArray, kind: BoundKind) -> JaxArray:
     return jnp.full_like(array, 0.0 if kind == "certificate" else jnp.nan)
 
 
-def _estimate(
-    name: str, estimate: Estimate, biases: tuple[str, ...], high: float | None = None
-) -> tuple[JaxArray, JaxArray, BoundKind]:
-    array = real(f"{name}.value", estimate.value, 0.0, high)
-    array = jnp.where(estimate.ok, array, jnp.nan)
-    error = jnp.asarray(estimate.std_error, array.dtype)
-    known = concrete(error) and not np.asarray(error).any()
-    kind: BoundKind = "certificate" if known and estimate.bias in biases else "estimate"
-    return array, error, kind
-
-
-def weakest(*kinds: BoundKind) -> BoundKind:
-    """The weakest of the kinds: what follows from several numbers is no better than any."""
-    return max(kinds, key=("certificate", "estimate", "diagnostic").index)
-
-
-def inherited(value: Any, *premises: str) -> tuple[tuple[str, ...], str]:
-    """The premises together with those of a `BoundValue` that is used, and its note."""
-    if not isinstance(value, BoundValue):
-        return premises, ""
-    return tuple(dict.fromkeys((*premises, *value.assumptions))), value.note
-
-
 def result(
     value: JaxArray,
     *,
     name: str,
-    kind: BoundKind,
     limit: Any,
     assumptions: tuple[str, ...],
+    kind: BoundKind | None = None,
+    inputs: Sequence[Given] = (),
     information: Any = None,
     std_error: Any = 0.0,
     holds: Any = True,
     note: str = "",
+    confidence: Any = 1.0,
 ) -> BoundValue:
-    """A `BoundValue`; vacuous from `limit` on, and not holding where it is NaN."""
+    """A `BoundValue`; vacuous from `limit` on, and not holding where it is NaN.
+
+    Kind and confidence are those that `kind`, `confidence` and all `inputs` leave: the weakest
+    kind, and the failure probabilities added up. Premises and notes of bounds among the inputs
+    are kept.
+
+    Raises:
+        ValueError: if neither `kind` nor `inputs` say what the value may claim.
+    """
+    if kind is None and not inputs:
+        raise ValueError(f"kind=None for {name} without inputs; state the kind")
     dtype = value.dtype
+    for given in inputs:
+        assumptions = tuple(dict.fromkeys((*assumptions, *given.assumptions)))
+        note = note or given.note
+    kinds: list[BoundKind] = [kind or "certificate", *(i.kind for i in inputs)]
+    confidences = (fitted(c, value.shape) for c in (confidence, *(i.confidence for i in inputs)))
     info = jnp.full(value.shape, jnp.nan, dtype) if information is None else information
     return BoundValue(
         value=value,
@@ -176,9 +237,10 @@ def result(
         vacuous=value >= limit * (1 - 8 * jnp.finfo(dtype).eps),
         holds=jnp.asarray(holds) & ~jnp.isnan(value),
         name=name,
-        kind=kind,
+        kind=weakest(*kinds),
         assumptions=assumptions,
         note=note,
+        confidence=together(*confidences).astype(dtype),
     )
 
 

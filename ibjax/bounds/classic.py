@@ -1,6 +1,6 @@
 """Bounds from the information between the sample and the weights."""
 
-from typing import Any
+from dataclasses import replace
 
 import jax.numpy as jnp
 
@@ -10,15 +10,16 @@ from ibjax.typing import Array, Float, Scalar
 
 
 def xu_raginsky(
-    information: Float[Array, "*batch"] | float | Estimate, n: int, sigma: Scalar
+    information: Float[Array, "*batch"] | float | Estimate | BoundValue, n: int, sigma: Scalar
 ) -> BoundValue:
     """Bound the expected gap by the information of the weights about the whole sample.
 
     ``|E[L(W) - L_S(W)]| <= sqrt(2 sigma^2 I(S; W) / n)``
 
     Args:
-        information: I(S; W) or an upper bound on it, in nats; a number, an array, or an
-            `Estimate` whose kind and error then carry over.
+        information: I(S; W) or an upper bound on it, in nats; a number or an array, which is the
+            caller's claim, or an `Estimate` or `BoundValue` whose kind, error and confidence then
+            carry over.
         n: number of training examples.
         sigma: sub-Gaussian parameter of the loss; 1/2 for a loss in [0, 1].
 
@@ -39,22 +40,24 @@ def xu_raginsky(
         >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
         0.1
     """
-    info, error, kind = checks.information(information)
+    info = checks.information(information)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    value = jnp.sqrt(2 * info / n) * sigma
+    value = jnp.sqrt(2 * info.value / n) * sigma
     return checks.result(
         value,
         name="xu_raginsky",
-        kind=kind,
+        inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info,
-        std_error=checks.error_of_root(value, info, error),
+        information=info.value,
+        std_error=checks.error_of_root(value, info.value, info.error),
     )
 
 
-def individual(information_i: Float[Array, "*batch n"] | Estimate, sigma: Scalar) -> BoundValue:
+def individual(
+    information_i: Float[Array, "*batch n"] | Estimate | BoundValue, sigma: Scalar
+) -> BoundValue:
     """Bound the expected gap by the information of the weights about each example.
 
     ``|E[L(W) - L_S(W)]| <= (1/n) sum_i sqrt(2 sigma^2 I(W; Z_i))``
@@ -78,18 +81,19 @@ def individual(information_i: Float[Array, "*batch n"] | Estimate, sigma: Scalar
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error"; as published.
     """
-    info, error, kind = checks.information(information_i)
+    given = checks.information(information_i, name="information_i")
+    info = given.value
     if info.ndim < 1 or info.shape[-1] < 1:
         raise ValueError(f"information_i has shape {info.shape}; give one value an example: (n,)")
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     roots = jnp.sqrt(2 * info) * jnp.expand_dims(sigma, -1)
     value = jnp.mean(roots, axis=-1)
     # Errors of the examples add up: the estimates may share their replicas.
-    errors = jnp.mean(checks.error_of_root(roots, info, error), axis=-1)
+    errors = jnp.mean(checks.error_of_root(roots, info, given.error), axis=-1)
     return checks.result(
         value,
         name="individual",
-        kind=kind,
+        inputs=(given,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=jnp.mean(info, axis=-1),
@@ -98,7 +102,10 @@ def individual(information_i: Float[Array, "*batch n"] | Estimate, sigma: Scalar
 
 
 def random_subset(
-    divergence: Float[Array, "*batch"] | float | Estimate, n: int, kept: int, sigma: Scalar
+    divergence: Float[Array, "*batch"] | float | Estimate | BoundValue,
+    n: int,
+    kept: int,
+    sigma: Scalar,
 ) -> BoundValue:
     """Bound the expected gap with a prior that sees `kept` of the n examples.
 
@@ -126,10 +133,4 @@ def random_subset(
     n, kept = checks.static_whole("n", n), checks.static_whole("kept", kept, 0)
     if kept >= n:
         raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
-    bound = xu_raginsky(divergence, n - kept, sigma)
-    fields: dict[str, Any] = {
-        k: getattr(bound, k) for k in ("value", "information", "std_error", "vacuous", "holds")
-    }
-    return BoundValue(
-        **fields, name="random_subset", kind=bound.kind, assumptions=bound.assumptions
-    )
+    return replace(xu_raginsky(divergence, n - kept, sigma), name="random_subset")

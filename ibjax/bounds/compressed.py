@@ -4,14 +4,14 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
 
 def rate_distortion(
-    rate: Float[Array, "*batch"] | float | Estimate,
+    rate: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,
     sigma: Scalar,
-    distortion: Float[Array, "*batch"] | float,
+    distortion: Float[Array, "*batch"] | float | Estimate,
 ) -> BoundValue:
     """Bound the expected gap of weights through a coarser version of them.
 
@@ -24,7 +24,8 @@ def rate_distortion(
         rate: I(S; V) in nats, or an upper bound.
         n: number of training examples.
         sigma: sub-Gaussian parameter of the loss.
-        distortion: eps, in loss units.
+        distortion: eps, in loss units; like the rate a claim if a number, while an `Estimate`
+            passes on its kind and error.
 
     Raises:
         ValueError: for numbers out of range.
@@ -33,28 +34,30 @@ def rate_distortion(
         Sefidgaran, Gohari, Richard, Simsekli 2022, "Rate-distortion theoretic generalization
         bounds for stochastic learning algorithms"; this form is derived here.
     """
-    info, error, kind = checks.information(rate)
+    info = checks.information(rate, name="rate")
+    moved = checks.quantity("distortion", distortion)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    root = jnp.sqrt(2 * info / n) * sigma
+    root = jnp.sqrt(2 * info.value / n) * sigma
+    value = root + moved.value
     return checks.result(
-        root + checks.real("distortion", distortion, 0.0),
+        value,
         name="rate_distortion",
-        kind=kind,
+        inputs=(info, moved),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info,
-        std_error=checks.error_of_root(root, info, error),
+        information=jnp.broadcast_to(info.value, value.shape),
+        std_error=checks.error_of_root(root, info.value, info.error) + moved.error,
     )
 
 
 def sliced_weights(
-    information: Float[Array, " slices"] | float | Estimate,
+    information: Float[Array, " slices"] | float | Estimate | BoundValue,
     n: int,
     sigma: Scalar,
     *,
-    distance: Float[Array, " slices"] | float = 0.0,
-    lipschitz: Scalar = 0.0,
+    distance: Float[Array, " slices"] | float | Estimate = 0.0,
+    lipschitz: Scalar | Estimate = 0.0,
 ) -> BoundValue:
     """Bound the expected gap of weights in, or near, a random subspace.
 
@@ -72,7 +75,8 @@ def sliced_weights(
         lipschitz: Lipschitz constant rho of the loss in the weights.
 
     Returns:
-        The bound; certificate for one number, an estimate for the mean over drawn slices.
+        The bound; certificate for one known number of each, an estimate for the mean over drawn
+        slices.
 
     Raises:
         ValueError: for numbers out of range.
@@ -81,15 +85,20 @@ def sliced_weights(
         Nadjahi, Greenewald, Brüel Gabrielsson, Solomon 2024, "Slicing mutual information
         generalization bounds for neural networks"; the constant of the distance derived here.
     """
-    info, error, kind = checks.information(information)
+    info = checks.information(information)
+    far = checks.quantity("distance", distance)
+    steep = checks.quantity("lipschitz", lipschitz)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    root = jnp.sqrt(2 * info / n) * sigma
-    away = 2 * checks.real("lipschitz", lipschitz, 0.0) * checks.real("distance", distance, 0.0)
-    each, slope = root + away, checks.error_of_root(root, info, error)
+    root = jnp.sqrt(2 * info.value / n) * sigma
+    each = root + 2 * steep.value * far.value
+    kind: BoundKind = "certificate"
     if each.ndim == 0:
-        value, spread = each, slope
+        value, spread = each, checks.error_of_root(root, info.value, info.error)
+        spread += 2 * checks.scaled_error(steep.value, far.error)
+        spread += 2 * checks.scaled_error(far.value, steep.error)
     else:
+        # The spread over slices has that of their estimates in it.
         kind, slices = "estimate", each.shape[-1]
         value = jnp.mean(each, -1)
         variance = jnp.sum((each - value[..., None]) ** 2, -1) / max(slices - 1, 1)
@@ -98,9 +107,10 @@ def sliced_weights(
         value,
         name="sliced_weights",
         kind=kind,
+        inputs=(info, far, steep),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=jnp.mean(info),
+        information=jnp.mean(info.value),
         std_error=spread,
     )
 
@@ -111,7 +121,8 @@ def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) 
     ``(1/2) log det(I + Cov(V) / std^2)``, attained by Gaussian V
 
     Serves for weights to which noise is added, for heads read out with noise, and, with `std`
-    free, for `rate_distortion` of a deterministic learner.
+    free, for `rate_distortion` of a deterministic learner. With a covariance taken from runs the
+    number is measured: hand it on as an `Estimate`, or it counts as known.
 
     Args:
         covariance: of V over samples, (d, d), or a variance.

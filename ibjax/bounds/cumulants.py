@@ -15,7 +15,7 @@ _GOLDEN = 0.6180339887498949
 
 
 def individual_cumulant(
-    information_i: Float[Array, " n"] | Estimate,
+    information_i: Float[Array, " n"] | Estimate | BoundValue,
     cumulant: Callable[[Any], Any],
     *,
     most: float = 1e6,
@@ -38,7 +38,8 @@ def individual_cumulant(
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error".
     """
-    info, error, kind = checks.information(information_i)
+    given = checks.information(information_i, name="information_i")
+    info = given.value
     if info.ndim != 1:
         raise ValueError(f"information_i has shape {info.shape}; give one number an example: (n,)")
     if not most > 0:
@@ -48,11 +49,11 @@ def individual_cumulant(
     return checks.result(
         jnp.where(jnp.all(info == 0), 0.0, value),
         name="individual_cumulant",
-        kind=kind,
+        inputs=(given,),
         limit=jnp.inf,
         assumptions=("iid",),
         information=jnp.mean(info),
-        std_error=jnp.where(jnp.all(error == 0), 0.0, jnp.nan),
+        std_error=jnp.where(jnp.all(given.error == 0), 0.0, jnp.nan),
     )
 
 

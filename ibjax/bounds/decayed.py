@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax import contraction
 from ibjax.bounds import checks
+from ibjax.bounds.coefficients import coefficient
 from ibjax.interface import Estimate
 from ibjax.typing import Array, Bool, Float, Scalar
 
@@ -43,7 +44,7 @@ def decayed_information(
         domain: diameter D of the set the weights are projected to before each step.
 
     Returns:
-        I(Z_i; W_T) bounded from above, (n,) in nats, standard error 0; for `bounds.individual`.
+        I(Z_i; W_T) bounded from above, (n,) in nats, exact; for `bounds.individual`.
         It is for the last weights alone: averages over the path keep what the path had.
 
     Assumes:
@@ -72,7 +73,8 @@ def decayed_information(
     still, silent = (steps == 0) | (bound == 0), noise == 0
     power = (steps * jnp.where(still, 0.0, bound) / (b * jnp.where(silent, 1.0, noise))) ** 2
     gain = jnp.where(silent & ~still, jnp.inf, 0.5 * d * jnp.log1p(power / d))
-    keep = contraction.gaussian_noise(size + 2 * steps * bound, noise).value
+    worn_by = contraction.gaussian_noise(size + 2 * steps * bound, noise)
+    keep = coefficient(worn_by, certified=True, divergence="kl")
 
     def step(held: Any, now: Any):
         mine, more, share = now
@@ -88,4 +90,5 @@ def decayed_information(
         "up",
         "decayed_information",
         "infinite without noise in a step that uses the example",
+        exact=True,
     )

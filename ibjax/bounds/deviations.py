@@ -5,12 +5,13 @@ import math
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
+from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
 def absolute_gap(
-    information: Float[Array, "*batch"] | float | Estimate, n: int, sigma: Scalar
+    information: Float[Array, "*batch"] | float | Estimate | BoundValue, n: int, sigma: Scalar
 ) -> BoundValue:
     """Bound the expected absolute gap by information.
 
@@ -31,25 +32,28 @@ def absolute_gap(
         Xu, Raginsky 2017, "Information-theoretic analysis of generalization capability of
         learning algorithms"; re-derived here.
     """
-    info, error, kind = checks.information(information)
+    info = checks.information(information)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    total = info + math.log(2)
+    total = info.value + math.log(2)
     value = jnp.sqrt(2 * total / n) * sigma
     return checks.result(
         value,
         name="absolute_gap",
-        kind=kind,
+        inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info,
-        std_error=checks.error_of_root(value, total, error),
+        information=info.value,
+        std_error=checks.error_of_root(value, total, info.error),
     )
 
 
 def deviation_probability(
-    gap: Scalar, information: Float[Array, "*batch"] | float, n: int, sigma: Scalar
-) -> JaxArray:
+    gap: Scalar,
+    information: Float[Array, "*batch"] | float | Estimate | BoundValue,
+    n: int,
+    sigma: Scalar,
+) -> JaxArray | Estimate:
     """Bound the probability of an absolute gap above `gap`.
 
     ``P(|L(W) - L_S(W)| > gap) <= (I(S; W) + log 2) / log(1 / q)``,
@@ -65,7 +69,8 @@ def deviation_probability(
         sigma: sub-Gaussian parameter of the loss.
 
     Returns:
-        The probability, not above 1.
+        The probability, not above 1: an array if the information is a number, else an `Estimate`
+        that keeps its error and confidence and is exact only if the information is.
 
     Raises:
         ValueError: for numbers out of range.
@@ -75,9 +80,12 @@ def deviation_probability(
         for the argument; constants derived here.
     """
     eps = checks.real("gap", gap, 0.0, open_low=True)
-    info = checks.real("information", information, 0.0)
+    info = checks.information(information)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     rarity = n * eps**2 / (2 * sigma**2) - math.log(2)
     safe = jnp.where(rarity > 0, rarity, 1.0)
-    return jnp.where(rarity > 0, jnp.minimum((info + math.log(2)) / safe, 1.0), 1.0)
+    value = jnp.where(rarity > 0, jnp.minimum((info.value + math.log(2)) / safe, 1.0), 1.0)
+    value = jnp.where(jnp.isnan(info.value), jnp.nan, value)
+    error = jnp.where(rarity > 0, info.error / safe, 0.0)
+    return bare_or_estimate(value, error, "deviation_probability", is_bare(information), (info,))

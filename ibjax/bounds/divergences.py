@@ -130,15 +130,19 @@ def _bound(table: JaxArray, form: str) -> tuple[JaxArray, JaxArray]:
 def _evaluate(data: replica_tables.Data, form: str, pooled: bool):
     codes = data.values[..., 1] - data.values[..., 0] + 1
     tables = replica_tables.cell_tables(codes, data, 3)
-    use = replica_tables.usable(data)
+    use = jnp.any(data.valid, (1, 2)) & data.legal if pooled else replica_tables.usable(data)
     if not pooled:
         value, info = _bound(tables, form)
-        mean, error = replica_tables.mean_and_error(jnp.mean(value, 1), use)
-        return mean, replica_tables.mean_and_error(jnp.mean(info, 1), use)[0], error
+        known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
+        each = (replica_tables.pair_mean(data, x) for x in (value, info))
+        (mean, error), (info, _) = (replica_tables.mean_and_error(x, use) for x in each)
+        return known * mean, known * info, known * error
     each = tables.sum(1)
 
     def joint(use):
-        return _bound(jnp.sum(jnp.where(use[:, None, None], each, 0.0), 0), form)
+        table = jnp.sum(jnp.where(use[:, None, None], each, 0.0), 0)
+        both = jnp.where(jnp.all(jnp.sum(table, -1) > 0), 1.0, jnp.nan)
+        return tuple(both * x for x in _bound(table, form))
 
     value, info = joint(use)
     units = use.shape[0]

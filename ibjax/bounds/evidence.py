@@ -138,14 +138,16 @@ def survivors(evidence: Moment) -> Float[Array, ""]:
     return jnp.mean(~jnp.asarray(evidence.diverged, bool))
 
 
-def errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2"]]:
+def replica_errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2"]]:
     """Training and test error of every replica; a diverged network errs everywhere.
 
     With its loss defined, the theorems cover all replicas: a diverged one has errors 1 and gap 0.
+    One that diverges later has the errors it had.
     """
     gone = jnp.asarray(evidence.diverged, bool)
     train, test = jnp.asarray(evidence.train_error), jnp.asarray(evidence.test_error)
-    return jnp.where(gone, 1.0, train), jnp.where(gone, 1.0, test)
+    lost = gone & (jnp.isnan(train) | jnp.isnan(test))
+    return jnp.where(lost, 1.0, train), jnp.where(lost, 1.0, test)
 
 
 @in_float64
@@ -166,7 +168,7 @@ def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
         ValueError: as `at`.
     """
     now = at(evidence, checkpoint)
-    train, test = errors(now)
+    train, test = replica_errors(now)
     mean = mean_over_replicas(test - train, jnp.zeros(train.shape, bool))
     alive = survivors(now) > 0
     value = jnp.where(alive, mean.value, jnp.nan)

@@ -1,20 +1,18 @@
-"""The depth bound example by example, and the exact price of uncontracted labels."""
+"""The depth bound example by example."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
-from jax.scipy.special import gammaln, xlog1py, xlogy
 
 from ibjax.bounds import checks
-from ibjax.bounds.layered import product
-from ibjax.interface import BoundValue, Contraction
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.bounds.coefficients import product, root, times
+from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.typing import Array, Float, Scalar
 
 
 def depth_examples(
-    label_information: Float[Array, "*batch n"],
-    input_information: Float[Array, "*batch n"],
+    label_information: Float[Array, "*batch n"] | Estimate | BoundValue,
+    input_information: Float[Array, "*batch n"] | Estimate | BoundValue,
     etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float],
     sigma: Scalar,
 ) -> BoundValue:
@@ -32,7 +30,8 @@ def depth_examples(
         sigma: sub-Gaussian parameter of the loss.
 
     Returns:
-        The bound; certificate. `information` is the mean of what is under the root.
+        The bound; certificate for known informations. `information` is the mean of what is under
+        the root.
 
     Assumes:
         Independent examples; both errors are those of the network with fresh layer noise.
@@ -42,54 +41,27 @@ def depth_examples(
             support no certificate.
 
     Reference:
-        Zhang, Liu, Tao 2018, "An information-theoretic view for deep learning"; He, Yu, Goldfeld
-        2024, "Information-theoretic generalization bounds for deep neural networks"; this form
+        Zhang, Liu, Tao 2018, "An information-theoretic view for deep learning"; He, Goldfeld
+        2025, "Information-theoretic generalization bounds for deep neural networks"; this form
         is a correction derived here.
     """
-    labels = checks.real("label_information", label_information, 0.0)
-    inputs = checks.real("input_information", input_information, 0.0)
-    if labels.ndim < 1 or inputs.ndim < 1:
+    labels = checks.information(label_information, name="label_information")
+    inputs = checks.information(input_information, name="input_information")
+    if labels.value.ndim < 1 or inputs.value.ndim < 1:
         raise ValueError("label_information and input_information need an example axis: (n,)")
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     eta = jnp.expand_dims(product(etas, certified=True), -1)
-    kept = labels + eta * jnp.where((eta == 0) & jnp.isinf(inputs), 0.0, inputs)
-    root = jnp.where(kept > 0, jnp.sqrt(2 * jnp.where(kept > 0, kept, 1.0)), 0.0 * kept)
+    kept = labels.value + times(eta, inputs.value)
+    each = root(2 * kept)
+    error = labels.error + checks.scaled_error(eta, inputs.error)
     return checks.result(
-        jnp.mean(root, -1) * sigma,
+        jnp.mean(each, -1) * sigma,
         name="depth_examples",
-        kind="certificate",
+        inputs=(labels, inputs),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
         information=jnp.mean(kept, -1),
+        # Errors of the examples add up: the estimates may share their replicas.
+        std_error=jnp.mean(checks.error_of_root(each, kept, error), -1) * sigma,
         note="holds for the network evaluated with fresh layer noise",
     )
-
-
-def label_deviation(class_law: Float[Array, " k"], n: Any) -> JaxArray:
-    """Compute how far the empirical label law is from the true one, on average.
-
-    ``E TV(P_Y, empirical) = (1/2) sum_k E|p_k - counts_k / n|``,
-    ``E|np - B| = 2 m C(n, m) p^m (1-p)^{n-m+1}`` with m = floor(np) + 1 for binomial B
-
-    Times the range of the loss it is the label term of `depth`; `num_classes` there bounds it
-    by sqrt((K-1)/n)/2 without knowing the law. With label counts fixed at n p_k it would be 0.
-
-    Args:
-        class_law: probabilities of the K classes.
-        n: number of training examples.
-
-    Raises:
-        ValueError: for entries that are no probabilities, sums away from one, or n < 1.
-
-    Reference:
-        De Moivre's mean deviation of the binomial, see Diaconis, Zabell 1991, "Closed form
-        summation for classical distributions".
-    """
-    p = checks.real("class_law", class_law, 0.0, 1.0)
-    n = checks.whole("n", n)
-    if p.ndim != 1 or (checks.concrete(p) and not abs(float(jnp.sum(p)) - 1) < 1e-4):
-        raise ValueError(f"class_law={class_law!r} must be a law: (k,) summing to one")
-    m = jnp.minimum(jnp.floor(n * p) + 1, n)
-    choose = gammaln(n + 1.0) - gammaln(m + 1) - gammaln(n - m + 1)
-    log_mass = choose + xlogy(m, p) + xlog1py(n - m + 1, -p)
-    return jnp.sum(m * jnp.exp(log_mass)) / n

@@ -7,11 +7,11 @@ decides what the bound is:
 BoundValue:      pass what `ld_cmi` and its kind return, as it is; a certificate stays one, an
                  estimate an estimate, and premises and note are kept. The error is unknown (NaN),
                  since that of its value is not that of its information.
-Estimate:        a certificate if exact or an upper bound with standard error 0, else an estimate
-                 with its error carried over.
+Estimate:        a certificate if it says that it is exact, bias "none" or "up"; else an estimate
+                 with its error carried over. No spread in a sample is no knowledge.
 number or array: an estimate of unknown error. Such information is nearly always measured, on the
                  labels of held-out members; to state one that is known, or bounded by theory,
-                 give ``Estimate(value, std_error=0.0, bias="up")`` or "none".
+                 give ``Estimate(value, std_error=0.0, bias="up", exact=True)``.
 
     fast_rate(train_error, ld_cmi(losses, masks))
 """
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert
+from ibjax.bounds.kinds import with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -63,8 +64,8 @@ def steinke_zakynthinou(
             f"information comes from {information.name or 'a plug-in bound'}, a mean over single "
             "pairs; give that about all bits together, or use fast_rate"
         )
-    info, error, kind = checks.information(information, "estimate")
-    premises, note = checks.inherited(information, *_ASSUMPTIONS)
+    given = checks.information(information, "estimate")
+    info, error = given.value, given.error
     n = checks.whole("n", n)
     total = info + jnp.log(2.0).astype(info.dtype) if evaluated else info
     if inversion == "phi":
@@ -78,12 +79,11 @@ def steinke_zakynthinou(
     return checks.result(
         value,
         name="steinke_zakynthinou",
-        kind=kind,
+        inputs=(given,),
         limit=1.0,
-        assumptions=premises,
+        assumptions=_ASSUMPTIONS,
         information=info,
         std_error=spread,
-        note=note,
     )
 
 
@@ -104,6 +104,8 @@ def fast_rate(
     Args:
         train_error: mean training error l in [0, 1]. A number counts as known, that of the
             learner and not of one run; for a measured one give an `Estimate`, whose error enters.
+            Of an exact upper limit (bias "up") the worst training error below it is taken: the
+            gap is concave in l and need not rise.
         information: mean over pairs of the pair, difference or (for "js") single-loss
             information, in nats; best the `BoundValue` it comes with, ``ld_cmi(losses, masks)``.
         form: one of the names above.
@@ -122,14 +124,14 @@ def fast_rate(
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples";
         Hellstrom, Durisi 2022, "A new family of generalization bounds using samplewise evaluated
-        CMI"; Dong et al. 2025 for "js". The optimum "pair" is derived here.
+        CMI"; Dong, Guo, Gong, Wen, Li 2025, "Exactly tight information-theoretic generalization
+        bounds via binary Jensen-Shannon divergence", for "js". The optimum "pair" is derived here.
     """
     checks.choice("form", form, _FORMS)
     if form != "js":
         _needs_pairs(information, 'use form="js"')
-    rate, rate_error, rate_kind = checks.rate("train_error", train_error)
-    info, error, kind = checks.information(information, "estimate")
-    premises, note = checks.inherited(information, *_ASSUMPTIONS)
+    given_rate = checks.rate("train_error", train_error)
+    given = checks.information(information, "estimate")
 
     def gap(rate: JaxArray, info: JaxArray) -> JaxArray:
         if form == "linear":
@@ -139,23 +141,15 @@ def fast_rate(
             return factor * rate + info / _basic_rate(factor)
         return getattr(invert, form)(rate, info) - rate
 
-    value = gap(rate, info)
-    # Concave in the information: the slope below is the larger one, so this errs upwards.
-    spread = jnp.where(error == 0, 0.0, value - gap(rate, jnp.maximum(info - error, 0.0)))
-    if rate_kind != "certificate":
-        # The gap may rise or fall in l, and be infinitely steep at 0: the larger of both changes.
-        ends = (jnp.maximum(rate - rate_error, 0.0), jnp.minimum(rate + rate_error, 1.0))
-        moved = jnp.maximum(*(jnp.abs(gap(end, info) - value) for end in ends))
-        spread += jnp.where(rate_error == 0, 0.0, moved)
+    value, rate, spread = with_error(gap, given_rate, given)
     return checks.result(
         value,
         name=f"fast_rate_{form}",
-        kind=checks.weakest(kind, rate_kind),
+        inputs=(given, given_rate),
         limit=1.0 - rate,
-        assumptions=premises,
-        information=info,
+        assumptions=_ASSUMPTIONS,
+        information=given.value,
         std_error=spread,
-        note=note,
     )
 
 
@@ -181,19 +175,18 @@ def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
         Wang, Mao 2023, as `fast_rate`.
     """
     _needs_pairs(information, "use binary_js")
-    rate, rate_error, rate_kind = checks.rate("train_error", train_error)
-    info, error, kind = checks.information(information, "estimate")
-    premises, note = checks.inherited(information, *_ASSUMPTIONS, "interpolation")
-    value = jnp.where(rate == 0, info / jnp.log(2.0), jnp.nan).astype(info.dtype)
+    rate = checks.rate("train_error", train_error)
+    given = checks.information(information, "estimate")
+    info = given.value
+    value = jnp.where(rate.value == 0, info / jnp.log(2.0), jnp.nan).astype(info.dtype)
     return checks.result(
         value,
         name="interpolation",
-        kind=checks.weakest(kind, rate_kind),
+        inputs=(given, rate),
         limit=1.0,
-        assumptions=premises,
+        assumptions=(*_ASSUMPTIONS, "interpolation"),
         information=info,
-        std_error=jnp.where(rate_error == 0, error / np.log(2), jnp.nan),
-        note=note,
+        std_error=jnp.where(rate.error == 0, given.error / np.log(2), jnp.nan),
     )
 
 
@@ -211,7 +204,8 @@ def binary_js(train_error: _Rate, information: _Information) -> BoundValue:
         information: mean single-loss information, in nats; best the `BoundValue` it comes with.
 
     Reference:
-        Dong et al. 2025, ICML (binary Jensen-Shannon bounds).
+        Dong, Guo, Gong, Wen, Li 2025, "Exactly tight information-theoretic generalization bounds
+        via binary Jensen-Shannon divergence".
     """
     return fast_rate(train_error, information, form="js")
 

@@ -22,7 +22,6 @@ class Field(NamedTuple):
         unit: of its values.
         stored: data type in a results file; that of the array where empty.
         least: smallest value that can be right, where there is one.
-        optional: missing from files written before it existed; NaN then.
     """
 
     dims: tuple[str, ...] = ()
@@ -30,7 +29,6 @@ class Field(NamedTuple):
     unit: str = "1"
     stored: str = ""
     least: float | None = None
-    optional: bool = False
 
     @property
     def along(self) -> bool:
@@ -42,7 +40,6 @@ _PAIRS = ("supersample", "pair", "column")
 _INFORMATION = Field(_ALONG, measured=True, unit="nat", least=0.0)
 _RATE = Field(_ALONG, measured=True, unit="probability", least=0.0)
 _SETTING = Field(least=0.0)
-_NEW = Field(least=0.0, optional=True)
 
 FIELDS: dict[str, Field] = {
     "index": Field(_PAIRS, stored="int32"),
@@ -73,11 +70,11 @@ FIELDS: dict[str, Field] = {
     "layer_log1m": Field(("layer",)),
     "num_classes": _SETTING,
     "exchangeable": _SETTING,
-    "batching": _NEW,
-    "smallest_batch": _NEW,
-    "shared_batches": _NEW,
-    "bounded_steps": _NEW,
-    "classes_given": _NEW,
+    "batching": _SETTING,
+    "smallest_batch": _SETTING,
+    "shared_batches": _SETTING,
+    "bounded_steps": _SETTING,
+    "classes_given": _SETTING,
 }
 
 

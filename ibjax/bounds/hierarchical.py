@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.bounds.layered import product
-from ibjax.interface import BoundValue, Contraction
+from ibjax.bounds.coefficients import product
+from ibjax.interface import BoundValue, Contraction, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -19,7 +19,7 @@ def gibbs(
     sigma: Scalar,
     etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
     *,
-    label_information: Float[Array, "*batch"] | float | None = None,
+    label_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
 ) -> BoundValue:
     """Bound the expected gap of a Gibbs posterior, ``P(w|S) ~ prior(w) e^{-gamma L_S(w)}``.
 
@@ -35,7 +35,8 @@ def gibbs(
         sigma: sub-Gaussian parameter of the loss.
         etas: coefficients of the layers, as in `depth`; none by default.
         label_information: I(Y^n; W) in nats; needed as soon as there are coefficients, 0 where
-            symmetry makes it so.
+            symmetry makes it so. A number is the caller's claim; an `Estimate` or `BoundValue`
+            passes on kind, error and confidence.
 
     Raises:
         ValueError: for coefficients without a label term, or that support no certificate, and
@@ -43,14 +44,14 @@ def gibbs(
 
     Reference:
         Xu, Raginsky 2017; Aminian, Bu, Toni, Rodrigues, Wornell 2021, "An exact
-        characterization of the generalization error for the Gibbs algorithm"; He, Yu, Goldfeld
-        2024, "Information-theoretic generalization bounds for deep neural networks". The form
-        with a label term is derived here.
+        characterization of the generalization error for the Gibbs algorithm"; He, Goldfeld 2025,
+        "Information-theoretic generalization bounds for deep neural networks". The form with a
+        label term is derived here.
     """
     gamma = checks.real("inverse_temperature", inverse_temperature, 0.0)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    layered = isinstance(etas, Contraction) or len(etas) > 0
+    layered = not (isinstance(etas, (list, tuple)) and not etas)
     if layered and label_information is None:
         raise ValueError(
             "label_information=None: labels bypass the layers; give I(Y^n; W), 0 where symmetry "
@@ -58,14 +59,20 @@ def gibbs(
         )
     scale = 2 * sigma**2 / n
     first = scale * gamma * product(etas, certified=True)
-    value = first
+    value, inputs, error = first, [], jnp.zeros_like(first)
     if label_information is not None and layered:
-        labels = checks.real("label_information", label_information, 0.0)
-        value = (first + jnp.sqrt(first**2 + 4 * scale * labels)) / 2
+        labels = checks.information(label_information, name="label_information")
+        inputs.append(labels)
+        inside = jnp.sqrt(first**2 + 4 * scale * labels.value)
+        value = (first + inside) / 2
+        steep = jnp.where(inside > 0, scale / jnp.where(inside > 0, inside, 1.0), jnp.inf)
+        error = checks.scaled_error(steep, labels.error)
     return checks.result(
         value,
         name="gibbs",
         kind="certificate",
+        inputs=inputs,
+        std_error=error,
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         note="the posterior must be the Gibbs law itself, not an approximation",
@@ -142,8 +149,8 @@ def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGau
         ValueError: for n < 2, dim < 1, std <= 0 or mean_norm < 0.
 
     Reference:
-        He, Yu, Goldfeld 2024, "Information-theoretic generalization bounds for deep neural
-        networks", for the model; the expressions are derived here.
+        He, Yu, Goldfeld 2024, "Hierarchical generalization bounds for deep neural networks", for
+        the model; the expressions are derived here.
     """
     from scipy.special import ndtr
 

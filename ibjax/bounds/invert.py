@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
+from ibjax.bounds.pinsker import envelope_root, steepest_rate
 from ibjax.typing import Array, Float, JaxArray
 
 _Numbers = Float[Array, "*batch"] | float
@@ -110,6 +111,34 @@ def kl(q: _Numbers, c: _Numbers) -> _Roots:
         p in [q, 1].
     """
     return _kl_root(*_prepare(q=q, c=c), 1.0)
+
+
+def envelope(i: _Numbers) -> _Roots:
+    """Largest gap ``V(i) = max_l [kl^-1(l, i) - l]``, in the place of sqrt(i/2): tight Pinsker.
+
+    V is concave, below 1 and below sqrt(i/2), and no function of the information alone is smaller
+    for losses in [0, 1]. Its derivative at i = 0, infinite, is given as 0.
+
+    Reference:
+        Fedotov, Harremoes, Topsoe 2003, "Refinements of Pinsker's inequality".
+    """
+    (i,) = _prepare(i=i)
+    return envelope_root(i)
+
+
+def kl_gap(q: _Numbers, c: _Numbers) -> _Roots:
+    """Largest gap ``p - l`` with ``kl(l || p) <= c`` and a training error l of at most q.
+
+    The gap is not monotone in l: it peaks, at V(c), where l reaches the maximiser of `envelope`.
+
+    Args:
+        q: upper limit on the expected training error, in [0, 1].
+        c: information in nats.
+    """
+    q, c = _prepare(q=q, c=c)
+    peak = jax.lax.stop_gradient(steepest_rate(c))
+    rate = jnp.minimum(q, peak)
+    return jnp.where(q >= peak, envelope_root(c), _kl_root(rate, c, 1.0) - rate)
 
 
 def js(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741

@@ -8,11 +8,11 @@ from ibjax.typing import Array, Float, Scalar
 
 
 def last_layer(
-    head_information: Float[Array, "*batch"] | float | Estimate,
+    head_information: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,
     sigma: Scalar,
     *,
-    hidden_information: Float[Array, "*batch"] | float | None = None,
+    hidden_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
     frozen: bool = False,
 ) -> BoundValue:
     """Bound the expected gap by the head's information about the features.
@@ -24,10 +24,11 @@ def last_layer(
     and trained hidden weights; it holds if U does not depend on the sample (`frozen`).
 
     Args:
-        head_information: I(T_L^n; h | U) or an upper bound, in nats.
+        head_information: I(T_L^n; h | U) or an upper bound, in nats; a number or array is the
+            caller's claim, an `Estimate` or `BoundValue` passes on kind, error and confidence.
         n: number of training examples.
         sigma: sub-Gaussian parameter of the loss.
-        hidden_information: I(S; U) or an upper bound, in nats.
+        hidden_information: I(S; U) or an upper bound, in nats, likewise.
         frozen: the hidden weights are random, fixed or trained on other data: I(S; U) = 0.
 
     Returns:
@@ -41,24 +42,27 @@ def last_layer(
             numbers are out of range.
 
     Reference:
-        Zhang, Liu, Tao 2024, "An information-theoretic view for deep learning"; corrected here
-        by the information of the hidden weights.
+        Zhang, Liu, Tao 2024, "Going deeper, generalizing better: an information-theoretic view
+        for deep learning"; corrected here by the information of the hidden weights.
     """
     if (hidden_information is None) != bool(frozen):
         raise ValueError(
             f"hidden_information={hidden_information!r} with frozen={frozen}: hidden weights that "
             "depend on the sample cost I(S; U); give it, or frozen=True where they do not"
         )
-    info, error, kind = checks.information(head_information)
+    inputs = [checks.information(head_information, name="head_information")]
     if hidden_information is not None:
-        info = info + checks.real("hidden_information", hidden_information, 0.0)
+        inputs.append(checks.information(hidden_information, name="hidden_information"))
+    info = jnp.asarray(sum(part.value for part in inputs))
+    # The errors add up: both may come from the same runs.
+    error = sum(part.error for part in inputs)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = jnp.sqrt(2 * info / n) * sigma
     return checks.result(
         value,
         name="last_layer",
-        kind=kind,
+        inputs=inputs,
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info,

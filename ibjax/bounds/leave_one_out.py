@@ -37,7 +37,9 @@ def leave_one_out(
 
     Reference:
         Haghifam, Moran, Roy, Dziugaite 2022, "Understanding generalization via leave-one-out
-        conditional mutual information"; the constants re-derived.
+        conditional mutual information"; Rammal, Achille, Golatkar, Diggavi, Soatto 2022, "On
+        leave-one-out conditional mutual information for generalization"; the constants
+        re-derived.
     """
     checks.choice("form", form, ("sqrt", "interpolation"))
     losses = numeric("losses", losses)

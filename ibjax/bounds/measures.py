@@ -10,9 +10,10 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, classic, invert, layered, noisy_sgd
+from ibjax.bounds import checks, classic, invert, layered, limits
+from ibjax.bounds.accounting import per_example_information, sample_information_total
 from ibjax.bounds.evidence import mean_over_replicas, survivors
-from ibjax.interface import BATCHINGS, BoundValue, Contraction, Estimate, Moment
+from ibjax.interface import BoundValue, Contraction, Estimate, Moment
 from ibjax.typing import JaxArray
 
 SIGMA = 0.5
@@ -28,31 +29,48 @@ def _noise(moment: Moment) -> JaxArray:
     return jnp.where(jnp.asarray(moment.step_sizes) > 0, jnp.asarray(moment.noise_stds), 1.0)
 
 
-def _known(estimate: Estimate, value: JaxArray) -> Estimate:
-    return replace(estimate, value=value, std_error=jnp.zeros_like(value))
+def _account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+    if not jnp.size(moment.step_sizes):
+        return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True)
+    return function(
+        moment.step_sizes,
+        _noise(moment),
+        moment.clip,
+        moment.batching,
+        moment.batch_size,
+        _size(moment),
+        moment.dim,
+        **{
+            "smallest_batch": moment.smallest_batch,
+            "shared_batches": moment.shared_batches,
+            **keywords,
+        },
+    )
 
 
 def example_information(moment: Moment) -> Estimate:
-    """Bound on I(Z_i; W) along the path under clipping; the worst case of unknown batches."""
-    code, b = jnp.asarray(moment.batching), jnp.asarray(moment.batch_size)
-    own = code == BATCHINGS.index("whole_epochs")
-    smallest = jnp.where(own, jnp.asarray(moment.smallest_batch), b)
-    counted = jnp.where(jnp.isnan(code), 1.0, smallest)
-    n = _size(moment)
-    repeated = jnp.where(code == BATCHINGS.index("with_replacement"), 1 + (b - 1) / n, 1.0)
-    found = noisy_sgd.sample_information(
-        moment.step_sizes, _noise(moment), moment.clip, counted, n, moment.dim, form="log"
-    )
-    return _known(found, found.value * repeated)
+    """Bound on I(Z_i; W) along the path under clipping, mean over examples."""
+    return _account(per_example_information, moment)
 
 
 def sample_information(moment: Moment) -> Estimate:
-    """Bound on I(S; W): the smaller of that of the batch gradients and the sum over examples."""
-    whole = noisy_sgd.noisy_sgd_information(
-        moment.step_sizes, _noise(moment), moment.gradient_norm, moment.dim, form="log"
+    """Bound on I(S; W) along the path under clipping."""
+    return _account(sample_information_total, moment)
+
+
+def _hidden(moment: Moment) -> JaxArray:
+    """Share of the information of an example that is left where its membership is hidden.
+
+    Of the largest step under clipping; that of smaller gradients is no larger.
+    """
+    steps, noise = jnp.asarray(moment.step_sizes), _noise(moment)
+    first = jnp.argmax(steps / noise)
+    one = moment._replace(step_sizes=steps[first][None], noise_stds=noise[first][None])
+    hidden, known = (
+        _account(per_example_information, one, smallest_batch=None, **known).value
+        for known in ({}, {"shared_batches": True})
     )
-    each = example_information(moment)
-    return _known(whole, jnp.fmin(whole.value, _size(moment) * each.value))
+    return jnp.where(known > 0, hidden / jnp.where(known > 0, known, 1.0), 1.0)
 
 
 def coefficients(moment: Moment) -> Contraction:
@@ -68,17 +86,44 @@ def weights(moment: Moment) -> BoundValue:
 
 
 def examples(moment: Moment) -> BoundValue:
-    """Individual-sample bound of the trajectory information under clipping."""
-    each = example_information(moment)
-    return classic.individual(_known(each, each.value[None]), SIGMA)
+    """Individual-sample bound under clipping, by the tight form of Pinsker's inequality."""
+    each = checks.information(example_information(moment))
+    return checks.result(
+        invert.envelope(each.value),
+        name="individual",
+        inputs=(each,),
+        limit=1.0,
+        assumptions=("iid", "bounded_loss"),
+        information=each.value,
+    )
+
+
+def examples_with_limit(moment: Moment) -> BoundValue:
+    """The same with an upper confidence limit on the training error."""
+    each = checks.information(example_information(moment))
+    error = checks.rate("train_error", limits.train_error(moment))
+    return checks.result(
+        invert.kl_gap(error.value, each.value),
+        name="individual_kl",
+        inputs=(each, error),
+        limit=1.0,
+        assumptions=("iid", "bounded_loss", "upper_limit"),
+        information=each.value,
+    )
+
+
+def examples_at_error(moment: Moment) -> BoundValue:
+    """The same at the measured training error."""
+    return _at_error(example_information(moment), _errors(moment))
 
 
 def certified_depth(moment: Moment) -> BoundValue:
-    """Repaired depth bound, from the information of the examples."""
+    """Repaired depth bound, from the information of the examples; never above `examples`."""
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
-    total = _known(each, each.value * n)
-    return layered.depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
+    total = replace(each, value=each.value * n)
+    found = layered.depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
+    return replace(found, value=jnp.minimum(found.value, examples(moment).value))
 
 
 def published_depth(moment: Moment) -> BoundValue:
@@ -108,8 +153,13 @@ def batch_gradient(moment: Moment) -> BoundValue:
 
 
 def sample_gradient(moment: Moment) -> BoundValue:
-    """Bound of the measured per-example gradients, prior at zero gradient."""
-    return classic.xu_raginsky(_mean(moment.sample_information, moment), 1, SIGMA)
+    """Bound of the measured per-example gradients, prior at zero gradient, hidden batches."""
+    measured = _mean(moment.sample_information, moment)
+    left = _hidden(moment)
+    information = replace(
+        measured, value=measured.value * left, std_error=measured.std_error * left
+    )
+    return classic.xu_raginsky(information, 1, SIGMA)
 
 
 def incoherence(moment: Moment) -> BoundValue:
@@ -119,17 +169,17 @@ def incoherence(moment: Moment) -> BoundValue:
 
 def trajectory(moment: Moment) -> BoundValue:
     """phi^-1 of the mean information: concave, so it goes outside the mean over slots."""
-    info, error, kind, *_ = checks.information(_mean(moment.trajectory_cmi, moment))
-    value = invert.phi(info)
+    info = checks.information(_mean(moment.trajectory_cmi, moment))
+    value = invert.phi(info.value)
     slope = 1 / jnp.arctanh(value)  # derivative of the inverse of phi
     return checks.result(
         value,
         name="trajectory_cmi",
-        kind=kind,
+        inputs=(info,),
         limit=1.0,
         assumptions=("supersample", "bounded_loss"),
-        information=info,
-        std_error=checks.scaled_error(slope, error),
+        information=info.value,
+        std_error=checks.scaled_error(slope, info.error),
     )
 
 
@@ -138,8 +188,14 @@ def test_prior(moment: Moment) -> BoundValue:
     return classic.xu_raginsky(_mean(moment.test_prior_information, moment), 1, 2 * SIGMA)
 
 
-def _with_training_error(
-    information: object, inversion: Callable[..., JaxArray], moment: Moment
+def _errors(moment: Moment) -> Estimate:
+    return mean_over_replicas(jnp.asarray(moment.train_error), moment.diverged)
+
+
+def _at_error(
+    information: Estimate,
+    rate: Estimate,
+    inversion: Callable[..., JaxArray] = invert.kl,
 ) -> BoundValue:
     """A bound on the test error from the mean training error and information, less the former.
 
@@ -147,38 +203,37 @@ def _with_training_error(
     counts the two means as perfectly correlated, the worst case; where the inversion has reached 1
     it is that of the training error alone.
     """
-    i, of_info, info_kind, *_ = checks.information(_mean(information, moment))
-    mean = mean_over_replicas(jnp.asarray(moment.train_error), moment.diverged)
-    r, of_rate, rate_kind, *_ = checks.rate("train_error", mean)
+    info, error = checks.information(information), checks.rate("train_error", rate)
 
     def gap(rate, info):
         return inversion(rate, info) - rate
 
-    slopes = jax.grad(gap, argnums=(0, 1))(r, i)
+    slopes = jax.grad(gap, argnums=(0, 1))(error.value, info.value)
     # At a mean of zero the slope may be infinite, but then no replica, hence no error, is above 0.
-    error = checks.scaled_error(slopes[0], of_rate) + checks.scaled_error(slopes[1], of_info)
+    spread = checks.scaled_error(slopes[0], error.error)
+    spread += checks.scaled_error(slopes[1], info.error)
     return checks.result(
-        gap(r, i),
+        gap(error.value, info.value),
         name="with_training_error",
-        kind=checks.weakest(info_kind, rate_kind),
-        limit=1 - r,
+        inputs=(info, error),
+        limit=1 - error.value,
         assumptions=("bounded_loss",),
-        information=i,
-        std_error=error,
+        information=info.value,
+        std_error=spread,
     )
 
 
 def trajectory_pair(moment: Moment) -> BoundValue:
     """The path information with the training error: pair inversion, for the 0-1 loss."""
-    return _with_training_error(moment.trajectory_cmi, invert.pair, moment)
+    return _at_error(_mean(moment.trajectory_cmi, moment), _errors(moment), invert.pair)
 
 
 def incoherence_kl(moment: Moment) -> BoundValue:
     """Gradient incoherence with the training error: ``kl(E e_S || E e) <= I``."""
-    return _with_training_error(moment.incoherence_information, invert.kl, moment)
+    return _at_error(_mean(moment.incoherence_information, moment), _errors(moment))
 
 
 def batch_gradient_kl(moment: Moment) -> BoundValue:
     """Measured batch gradients with the training error: ``kl(E e_S || E e) <= I/n``."""
     each = jnp.asarray(moment.gradient_information) / _size(moment)
-    return _with_training_error(each, invert.kl, moment)
+    return _at_error(_mean(each, moment), _errors(moment))

@@ -145,7 +145,9 @@ def haghifam(
     )
 
 
-def k_ghost(information: Float[Array, "*batch"] | float | Estimate, k: int) -> BoundValue:
+def k_ghost(
+    information: Float[Array, "*batch"] | float | Estimate | BoundValue, k: int
+) -> BoundValue:
     """Bound the gap by the path information about which of k candidates was used.
 
     ``gap <= (k/(k - 1)) sqrt(I/2)``
@@ -155,20 +157,26 @@ def k_ghost(information: Float[Array, "*batch"] | float | Estimate, k: int) -> B
     training error `invert.ghost` is tighter.
 
     Args:
-        information: mean over slots, in nats; at most log k where it is exact.
+        information: mean over slots, in nats; at most log k where it is exact. The mean over runs
+            of `membership_information` is an estimate whatever its spread; `membership_upper` gives
+            a limit that holds with a stated confidence.
         k: number of candidates, at least 2.
+
+    Reference:
+        For k candidates the leave-m-out CMI of Lu, Frey, Kuijper, Zhu 2026, "On unified and
+        sharpened CMI bounds for generalization errors"; the form for paths is derived here.
     """
     k = checks.static_whole("k", k, 2)
-    info, error, kind = checks.information(information)
-    value = k / (k - 1) * jnp.sqrt(info / 2)
+    info = checks.information(information)
+    value = k / (k - 1) * jnp.sqrt(info.value / 2)
     return checks.result(
         value,
         name="k_ghost",
-        kind=kind,
+        inputs=(info,),
         limit=1.0,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
-        information=info,
-        std_error=checks.error_of_root(value, info, error),
+        information=info.value,
+        std_error=checks.error_of_root(value, info.value, info.error),
     )
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
+from ibjax.bounds.kinds import fitted, together
 from ibjax.interface import Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -15,7 +16,7 @@ _FORMS = ("log", "linear")
 def noisy_sgd_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
-    gradient_norm: Float[Array, " T"] | Scalar,
+    gradient_norm: Float[Array, " T"] | Scalar | Estimate,
     dim: int | Scalar,
     *,
     form: str = "log",
@@ -35,12 +36,13 @@ def noisy_sgd_information(
         noise_stds: standard deviation s_t of the noise added to the weights, (T,). No noise
             in a step that moves the weights gives inf.
         gradient_norm: bound G on the norm of the batch gradient (or the root of its second
-            moment at each step), a number or (T,).
+            moment at each step), a number or (T,). Numbers are the caller's claim; a measured
+            norm belongs into an `Estimate`, and the information is then not exact.
         dim: number of trained parameters d.
         form: "log" or "linear".
 
     Returns:
-        An `Estimate` in nats with bias "up" and standard error 0.
+        An `Estimate` in nats with bias "up", exact for known norms.
 
     Assumes:
         Batches chosen independently of the data; noise added after clipping.
@@ -53,13 +55,14 @@ def noisy_sgd_information(
         with E|g|^2 allowed in place of the squared Lipschitz constant.
     """
     steps, noise = _schedule(step_sizes, noise_stds)
-    norm = checks.real("gradient_norm", gradient_norm, 0.0)
+    given = checks.quantity("gradient_norm", gradient_norm)
+    norm = given.value
     if norm.ndim > 1 or (norm.ndim == 1 and norm.shape != steps.shape):
         raise ValueError(
             f"gradient_norm has shape {norm.shape}; give a number or one a step: {steps.shape}"
         )
     value = _path(steps, norm, noise, _dimension(dim, form), form)
-    return _upper(value, "noisy_sgd_information")
+    return _upper(value, "noisy_sgd_information", given)
 
 
 def sample_information(
@@ -92,7 +95,7 @@ def sample_information(
         form: "log" or "linear".
 
     Returns:
-        An `Estimate` in nats with bias "up" and standard error 0.
+        An `Estimate` in nats with bias "up", exact.
 
     Assumes:
         Independent examples; batches chosen independently of the data; a batch holds an example
@@ -143,12 +146,15 @@ def _path(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> J
     return jnp.sum(jnp.where(silent & ~still, jnp.inf, capacity))
 
 
-def _upper(value: JaxArray, name: str) -> Estimate:
+def _upper(value: JaxArray, name: str, norm: checks.Given | None = None) -> Estimate:
+    known = norm is None or norm.kind == "certificate"
     return Estimate(
         value=value,
-        std_error=jnp.zeros_like(value),
+        std_error=jnp.full_like(value, 0.0 if known else jnp.nan),
         ok=jnp.isfinite(value),
         bias="up",
         name=name,
         reason="infinite without noise or without a bound on the gradients: add noise, clip",
+        exact=known,
+        confidence=jnp.asarray(1.0) if norm is None else together(fitted(norm.confidence, ())),
     )

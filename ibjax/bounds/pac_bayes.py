@@ -1,16 +1,19 @@
 """PAC-Bayes bounds, and the divergence of Langevin and Gibbs posteriors from loss curves."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert
+from ibjax.bounds.kinds import Given, fitted, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
 def pac_bayes_kl(
-    train_error: Float[Array, "*batch"] | float,
-    divergence: Float[Array, "*batch"] | float | Estimate,
+    train_error: Float[Array, "*batch"] | float | Estimate,
+    divergence: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,
     *,
     delta: Scalar | None = None,
@@ -22,13 +25,19 @@ def pac_bayes_kl(
     without:    ``kl(E L_S || E L) <= E KL(Q || P) / n``, all in expectation
 
     Args:
-        train_error: mean training loss in [0, 1] under Q.
-        divergence: KL(Q || P) in nats, its mean over samples without delta.
+        train_error: mean training loss in [0, 1] under Q. A number counts as known; an `Estimate`
+            that is not exact makes an estimate, with its error. Of an exact upper limit (bias
+            "up") the worst training loss below it is taken: kl^{-1}(l, c) - l rises up to some l
+            only.
+        divergence: KL(Q || P) in nats, its mean over samples without delta. A number counts as
+            known; the divergence of one trained posterior, as `gaussian_divergence` gives it, is
+            exact with delta and one draw of that mean without.
         n: number of training examples.
         delta: failure probability in (0, 1].
 
     Returns:
-        The inverted bound less the training error; vacuous where it puts the loss at 1.
+        The inverted bound less the training error; vacuous where it puts the loss at 1; its
+        confidence is 1 - delta, less what the inputs may fail by.
 
     Raises:
         ValueError: rates outside [0, 1], negative divergence, n < 1, delta outside (0, 1].
@@ -37,24 +46,31 @@ def pac_bayes_kl(
         Maurer 2004, "A note on the PAC Bayesian theorem". The form in expectation is the
         divergence bound with a prior independent of the sample.
     """
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
-    info, error, kind = checks.information(divergence)
+    rate = checks.rate("train_error", train_error)
+    info = checks.information(divergence, name="divergence", given_sample=delta is not None)
     n = checks.whole("n", n)
-    confidence = 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
-
-    def gap(info: JaxArray) -> JaxArray:
-        return invert.kl(rate, (info + confidence) / n) - rate
-
-    value = gap(info)
+    union = _union(n, delta)
+    value, at, spread = _below_kl(rate, info, n, union)
     return checks.result(
         value,
         name="pac_bayes_kl",
-        kind=kind,
-        limit=1.0 - rate,
+        inputs=(rate, info),
+        limit=1.0 - at,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
-        information=info,
-        std_error=jnp.where(error == 0, 0.0, value - gap(jnp.maximum(info - error, 0.0))),
+        information=info.value,
+        std_error=spread,
+        confidence=1.0 if delta is None else 1 - confidence_level(delta),
     )
+
+
+def _below_kl(rate: Given, info: Given, n: Any, union: Any):
+    """kl^{-1}(l, (I + union)/n) - l, the l at which it was taken, and its standard error."""
+    return with_error(lambda at, nats: invert.kl(at, (nats + union) / n) - at, rate, info)
+
+
+def _union(n: Any, delta: Scalar | None) -> Any:
+    """What the bound pays to hold with probability 1 - delta, in nats."""
+    return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
 
 
 def gaussian_divergence(
@@ -73,6 +89,11 @@ def gaussian_divergence(
         prior_mean: chosen without the data, for instance the initial weights.
         prior_std: prior standard deviation.
 
+    Returns:
+        The divergence, exact. The posterior of one sample has that sample's divergence, which is
+        what `pac_bayes_kl` with delta needs; as information, or without delta, its mean over
+        samples counts, and bounds take this one as an estimate of it.
+
     Raises:
         ValueError: for shapes that do not fit, or deviations that are not positive.
     """
@@ -89,12 +110,14 @@ def gaussian_divergence(
     spread = jnp.expm1(2 * log_ratio) - 2 * log_ratio
     shift = ((mean - prior_mean) / prior_std) ** 2
     value = jnp.sum(spread + shift) / 2
-    return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "gaussian")
+    zero, finite = jnp.zeros_like(value), jnp.isfinite(value)
+    reason = "infinite: a posterior deviation is 0"
+    return Estimate(value, zero, finite, "none", "gaussian_divergence", reason, exact=True)
 
 
 def free_energy_divergence(
-    initial_loss: Float[Array, "*batch"] | float,
-    loss: Float[Array, "*batch"] | float,
+    initial_loss: Float[Array, "*batch"] | float | Estimate,
+    loss: Float[Array, "*batch"] | float | Estimate,
     inverse_temperature: Scalar,
 ) -> Estimate:
     """Upper bound on KL(p_t || prior) of Langevin dynamics started at its prior.
@@ -110,6 +133,10 @@ def free_energy_divergence(
         loss: training loss now.
         inverse_temperature: beta of the mean loss.
 
+    Returns:
+        The bound, of bias "up" for the mean losses; never exact, since losses are measured and
+        steps are not continuous time. Its error is unknown unless both losses are an `Estimate`.
+
     Assumes:
         Continuous time, or a scheme reversible for nu (MALA); full gradients; the drift of the
         prior is part of the dynamics; beta constant. For discrete steps this is an
@@ -119,12 +146,13 @@ def free_energy_divergence(
         Harel, Wolanowsky, Vardi, Srebro, Soudry 2025 (arXiv 2505.19087); sharpened here by the
         present loss.
     """
-    first, now = checks.real("initial_loss", initial_loss), checks.real("loss", loss)
+    first = checks.quantity("initial_loss", initial_loss, None, plain="estimate")
+    now = checks.quantity("loss", loss, None, plain="estimate")
     beta = checks.real("inverse_temperature", inverse_temperature, 0.0)
-    value = beta * (first - now)
+    value = beta * (first.value - now.value)
     return Estimate(
         value,
-        jnp.zeros_like(value),
+        beta * (first.error + now.error),
         value >= 0,
         "up",
         "free_energy_divergence",
@@ -133,12 +161,12 @@ def free_energy_divergence(
 
 
 def free_energy(
-    initial_loss: Float[Array, "*batch"] | float,
-    loss: Float[Array, "*batch"] | float,
+    initial_loss: Float[Array, "*batch"] | float | Estimate,
+    loss: Float[Array, "*batch"] | float | Estimate,
     inverse_temperature: Scalar,
     n: int,
     *,
-    train_error: Float[Array, "*batch"] | float | None = None,
+    train_error: Float[Array, "*batch"] | float | Estimate | None = None,
     delta: Scalar | None = None,
 ) -> BoundValue:
     """Bound the gap of Langevin dynamics by its temperature and training-loss curve alone.
@@ -173,11 +201,11 @@ def free_energy(
 
 
 def thermodynamic(
-    losses: Float[Array, " m"],
+    losses: Float[Array, " m"] | Estimate,
     inverse_temperatures: Float[Array, " m"],
     n: int,
     *,
-    train_error: Float[Array, ""] | float | None = None,
+    train_error: Float[Array, ""] | float | Estimate | None = None,
     delta: Scalar | None = None,
 ) -> BoundValue:
     """Bound the gap of a Gibbs posterior by its training losses on a temperature grid.
@@ -208,29 +236,33 @@ def thermodynamic(
 
 def _from_divergence(name, divergence, n, train_error, delta, premises, note) -> BoundValue:
     n = checks.whole("n", n)
-    info = jnp.where(divergence.ok, divergence.value, jnp.nan)
-    budget = (
-        info if delta is None else info + jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
-    ) / n
+    info = checks.information(divergence, given_sample=delta is not None)
+    union = _union(n, delta)
+    inputs = [info]
     if train_error is None:
+        budget = (info.value + union) / n
         value, limit = jnp.sqrt(budget / 2), 1.0
+        spread = checks.error_of_root(value, budget, info.error / n)
     else:
-        rate = checks.real("train_error", train_error, 0.0, 1.0)
-        value, limit = invert.kl(rate, budget) - rate, 1.0 - rate
+        inputs.append(checks.rate("train_error", train_error))
+        value, at, spread = _below_kl(inputs[1], info, n, union)
+        limit = 1.0 - at
     return checks.result(
         value,
         name=name,
         kind="estimate",
+        inputs=inputs,
         limit=limit,
         assumptions=premises,
-        information=info,
-        std_error=jnp.nan,
+        information=info.value,
+        std_error=spread,
         note=note,
+        confidence=1.0 if delta is None else 1 - confidence_level(delta),
     )
 
 
 def thermodynamic_divergence(
-    losses: Float[Array, " m"], inverse_temperatures: Float[Array, " m"]
+    losses: Float[Array, " m"] | Estimate, inverse_temperatures: Float[Array, " m"]
 ) -> Estimate:
     """Upper bound on KL of a Gibbs posterior from its prior, from losses on a temperature grid.
 
@@ -243,13 +275,18 @@ def thermodynamic_divergence(
         losses: mean training loss under the Gibbs law at each inverse temperature, (m,).
         inverse_temperatures: increasing grid from 0 to beta, (m,).
 
+    Returns:
+        The bound, of bias "up" for the mean losses; exact only if the losses are an exact
+        `Estimate` of bias "none". Numbers count as measured, with an unknown error.
+
     Raises:
         ValueError: shapes that do not match, or a grid that does not increase from 0.
 
     Reference:
         Maurer, Mirzaei, Pontil 2025 (arXiv 2510.06028).
     """
-    losses = checks.real("losses", losses)
+    given = checks.quantity("losses", losses, None, plain="estimate", biases=("none",))
+    losses = given.value
     betas = checks.real("inverse_temperatures", inverse_temperatures, 0.0)
     if losses.ndim != 1 or losses.shape != betas.shape or losses.shape[0] < 2:
         raise ValueError(
@@ -261,13 +298,17 @@ def thermodynamic_divergence(
         raise ValueError("inverse_temperatures does not increase from 0; sort it and start at 0")
     value = jnp.sum(jnp.diff(betas) * losses[:-1]) - betas[-1] * losses[-1]
     value = jnp.where(increasing, value, jnp.nan)
+    # The losses may come from one chain: their errors add up.
+    error = jnp.sum(jnp.diff(betas) * given.error[:-1]) + betas[-1] * given.error[-1]
     return Estimate(
         value,
-        jnp.zeros_like(value),
+        error,
         value >= 0,
         "up",
         "thermodynamic_divergence",
         "negative: the losses are noisy or the chains had not mixed",
+        given.kind == "certificate",
+        fitted(given.confidence, ()),
     )
 
 

@@ -1,16 +1,22 @@
 """Bounds from what the paths of noisy SGD say of single training slots, run by run.
 
-The inputs are informations or costs in nats, one a run or one a run and tracked slot. Theorems
+The inputs are informations or costs in nats, one a run or one a run and tracked slot: measured,
+whatever their spread, hence estimates. An `Estimate` or `BoundValue` of their mean may stand in for
+them and passes on its kind: `membership_upper` makes a certificate at its confidence. Theorems
 put the mean over slots, noise and samples inside the root: `reduction="sqrt_of_mean"`. Published
 figures average the roots of single runs, `"mean_of_sqrt"`, which by concavity is smaller and no
 bound.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert
+from ibjax.bounds.kinds import gap_at, moved_by, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -19,9 +25,9 @@ _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "mon
 
 
 def path_prior(
-    information: Float[Array, " R"] | Float[Array, "R J"],
+    information: Float[Array, " R"] | Float[Array, "R J"] | Estimate | BoundValue,
     *,
-    train_error: Scalar | None = None,
+    train_error: Scalar | Estimate | None = None,
     sigma: Scalar = 0.5,
     reduction: str = "sqrt_of_mean",
 ) -> BoundValue:
@@ -34,8 +40,10 @@ def path_prior(
     al., zero the null-gradient prior.
 
     Args:
-        information: KL of the path from the prior's, (R,) runs or (R, J) runs and slots.
-        train_error: mean training loss in [0, 1]: use the binary relative entropy instead.
+        information: KL of the path from the prior's, (R,) runs or (R, J) runs and slots, or an
+            `Estimate` of its mean.
+        train_error: mean training loss in [0, 1]: use the binary relative entropy instead. A
+            number counts as known.
         sigma: sub-Gaussian parameter of the loss.
         reduction: "sqrt_of_mean" or "mean_of_sqrt".
 
@@ -45,21 +53,24 @@ def path_prior(
     """
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     if train_error is None:
-        return _bound(
-            "path_prior", information, lambda i: sigma * jnp.sqrt(2 * i), reduction, 2 * sigma
-        )
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
-    return _bound(
-        "path_prior", information, lambda i: invert.kl(rate, i) - rate, reduction, 1 - rate
-    )
+
+        def root(_, info: JaxArray) -> JaxArray:
+            return sigma * jnp.sqrt(2 * info)
+
+        return _bound("path_prior", information, root, reduction, 2 * sigma)
+
+    def gap(at: JaxArray, info: JaxArray) -> JaxArray:
+        return invert.kl(at, info) - at
+
+    return _bound("path_prior", information, gap, reduction, 1.0, train_error)
 
 
 def path_membership(
-    information: Float[Array, " R"] | Float[Array, "R J"],
+    information: Float[Array, " R"] | Float[Array, "R J"] | Estimate | BoundValue,
     *,
     candidates: int = 2,
     form: str = "phi",
-    train_error: Scalar | None = None,
+    train_error: Scalar | Estimate | None = None,
     reduction: str = "sqrt_of_mean",
 ) -> BoundValue:
     """Bound the gap by the information of the path about which of K candidates a slot holds.
@@ -70,16 +81,19 @@ def path_membership(
     kl:    ``kl(E L_S || (E L_S + (K - 1) E L)/K) <= I``
 
     Args:
-        information: exact or upper, (R,) runs or (R, J) runs and slots; its mean is what counts.
+        information: exact or upper, (R,) runs or (R, J) runs and slots; its mean is what counts,
+            and may be given as an `Estimate`.
         candidates: K.
         form: "sqrt", "phi", "pair" or "kl"; the last two need `train_error`.
-        train_error: mean training error in [0, 1].
+        train_error: mean training error in [0, 1]. A number counts as known.
         reduction: "sqrt_of_mean" or "mean_of_sqrt".
 
     Reference:
         Haghifam, Negrea, Khisti, Roy, Dziugaite 2020, "Sharpened generalization bounds based on
-        conditional mutual information and an application to noisy, iterative algorithms"; the
-        exact information, its inversions and K candidates are derived here.
+        conditional mutual information and an application to noisy, iterative algorithms"; for K
+        candidates the leave-m-out CMI of Lu, Frey, Kuijper, Zhu 2026, "On unified and sharpened
+        CMI bounds for generalization errors"; the exact information of the path and its
+        inversions are derived here.
     """
     checks.choice("form", form, ("sqrt", "phi", "pair", "kl"))
     k = checks.static_whole("candidates", candidates, 2)
@@ -87,19 +101,17 @@ def path_membership(
         raise ValueError(f"form={form!r} is for 2 candidates, not {k}; give form='sqrt' or 'kl'")
     if form in ("pair", "kl") and train_error is None:
         raise ValueError(f"train_error=None, but form={form!r} needs the mean training error")
-    if form == "sqrt":
-        return _bound(
-            "path_membership", information, lambda i: k / (k - 1) * jnp.sqrt(i / 2), reduction, 1.0
-        )
-    if form == "phi":
-        return _bound("path_membership", information, invert.phi, reduction, 1.0)
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
 
-    def gap(info: JaxArray) -> JaxArray:
-        top = invert.pair(rate, info) if form == "pair" else invert.ghost(rate, info, k)
-        return top - rate
+    def gap(at: JaxArray, info: JaxArray) -> JaxArray:
+        if form == "sqrt":
+            return k / (k - 1) * jnp.sqrt(info / 2)
+        if form == "phi":
+            return invert.phi(info)
+        top = invert.pair(at, info) if form == "pair" else invert.ghost(at, info, k)
+        return top - at
 
-    return _bound("path_membership", information, gap, reduction, 1 - rate)
+    rate = train_error if form in ("pair", "kl") else None
+    return _bound("path_membership", information, gap, reduction, 1.0, rate)
 
 
 def membership_upper(
@@ -119,7 +131,10 @@ def membership_upper(
         ratios: final log-likelihood ratios, (R, K - 1), or (R, J, K - 1) with slots averaged
             within each run, R >= 2.
         delta: failure probability in (0, 1].
-        floor: c >= 0; log K by default.
+        floor: c >= 0, chosen before the runs; log K by default.
+
+    Returns:
+        The limit, exact in that it is proved, with confidence 1 - delta.
 
     Reference:
         Maurer, Pontil 2009, "Empirical Bernstein bounds and sample-variance penalization"; the
@@ -143,35 +158,64 @@ def membership_upper(
         "up",
         "membership_upper",
         "a run diverged",
+        exact=True,
+        confidence=1 - delta,
     )
 
 
-def _bound(name: str, information, inversion, reduction: str, limit) -> BoundValue:
+def _bound(
+    name: str,
+    information: Any,
+    gap: Callable[[JaxArray, JaxArray], JaxArray],
+    reduction: str,
+    limit: Any,
+    train_error: Any = None,
+) -> BoundValue:
+    """A bound from the information and, unless it is None, the training error."""
     checks.choice("reduction", reduction, _REDUCTIONS)
-    info = checks.real("information", information)
-    if info.ndim not in (1, 2) or info.shape[0] < 1:
-        raise ValueError(f"information has shape {info.shape}; give (R,) or (R, J)")
-    runs = info.reshape(info.shape[0], -1)
-    count = runs.shape[0]
-    mean = jnp.mean(runs)
     legacy = reduction == "mean_of_sqrt"
-    if legacy:
-        each = inversion(jnp.maximum(runs, 0.0)).mean(1)
-        value = jnp.mean(each)
-        error = jnp.std(each, ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
+    rate = checks.rate("train_error", 0.0 if train_error is None else train_error)
+    if isinstance(information, (Estimate, BoundValue)):
+        if legacy:
+            raise ValueError(
+                f'reduction={reduction!r} needs single runs; give (R,), or "sqrt_of_mean"'
+            )
+        given = checks.information(information)
+        value, at, error = with_error(gap, rate, given)
+        mean = given.value
     else:
-        # An unbiased estimate may come out below zero, where the bound is zero.
-        positive = jnp.maximum(mean, 0.0)
-        value, slope = jax.value_and_grad(lambda i: jnp.sum(inversion(i)))(positive)
-        spread = jnp.std(runs.mean(1), ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
-        error = jnp.where(mean > 0, slope * spread, spread)
+        info = checks.real("information", information)
+        if info.ndim not in (1, 2) or info.shape[0] < 1:
+            raise ValueError(f"information has shape {info.shape}; give (R,) or (R, J)")
+        mean, value, at, error = _of_runs(info, gap, rate, legacy)
+        given = checks.Given(mean, error, "diagnostic" if legacy else "estimate")
+    known = given.kind == "certificate"
     return checks.result(
         value,
         name=name,
-        kind="diagnostic" if legacy else "estimate",
-        limit=limit,
-        assumptions=_PATH,
+        inputs=(given,) if train_error is None else (given, rate),
+        limit=limit if train_error is None else limit - at,
+        assumptions=tuple(a for a in _PATH if not (known and a == "monte_carlo")),
         information=mean,
         std_error=error,
         note="mean of roots: biased low, no bound" if legacy else "",
     )
+
+
+def _of_runs(info: JaxArray, gap: Any, rate: checks.Given, legacy: bool):
+    """Mean information of the runs, the gap, the training error it was taken at, its error."""
+    runs = info.reshape(info.shape[0], -1)
+    count = runs.shape[0]
+    mean = jnp.mean(runs)
+    # An unbiased estimate may come out below zero, where the bound is zero.
+    positive = jnp.maximum(mean, 0.0)
+    value, at = gap_at(lambda at: gap(at, positive), rate)
+    if legacy:
+        each = gap(at, jnp.maximum(runs, 0.0)).mean(1)
+        value = jnp.mean(each)
+        error = jnp.std(each, ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
+    else:
+        slope = jax.grad(lambda i: jnp.sum(gap(at, i)))(positive)
+        spread = jnp.std(runs.mean(1), ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
+        error = jnp.where(mean > 0, slope * spread, spread)
+    return mean, value, at, error + moved_by(lambda at: gap(at, positive), rate, at, value)

@@ -93,7 +93,8 @@ def _profile(data: replica_tables.Data, size: int, correction: str | None):
     tables = replica_tables.cell_tables(codes, data, size)
     use = replica_tables.usable(data)
     info = plugin.mutual_information(tables, correction, size)
-    info = jnp.where(use[:, None], info, 0.0)
-    root = jnp.mean(jnp.sqrt(2 * jnp.maximum(info, 0.0)), 1)
+    known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
+    root = replica_tables.pair_mean(data, jnp.sqrt(2 * jnp.maximum(info, 0.0)))
     value, error = replica_tables.mean_and_error(root, use)
-    return value, replica_tables.mean_and_error(jnp.mean(info, 1), use)[0], error
+    mean, _ = replica_tables.mean_and_error(replica_tables.pair_mean(data, info), use)
+    return known * value, known * mean, known * error

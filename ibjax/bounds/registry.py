@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, measures, premises, replica_tables, tabulated
+from ibjax.bounds import measures, premises, replica_tables, tabulated
+from ibjax.bounds.checks import concrete
 from ibjax.bounds.evidence import at, in_float64
 from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.kinds import weakest
+from ibjax.bounds.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.typing import BoundKind
 
@@ -48,7 +51,7 @@ class Bound:
     def kind(self) -> BoundKind:
         """Certificate if it reads settings and checked facts alone, else estimate; or lower."""
         measured = any(FIELDS[name].measured for name in set(self.inputs) - set(self.limits))
-        return checks.weakest("estimate" if measured else "certificate", self.lowered)
+        return weakest("estimate" if measured else "certificate", self.lowered)
 
     def function(self, moment: Moment) -> BoundValue:
         """The value under the row's name, its premises checked; NaN where one fails.
@@ -64,7 +67,7 @@ class Bound:
             vacuous=value.vacuous & ok,
             holds=ok,
             name=self.name,
-            kind=checks.weakest(value.kind, self.kind),
+            kind=weakest(value.kind, self.kind),
             assumptions=self.assumptions,
         )
 
@@ -99,9 +102,31 @@ def evaluate(
     now = at(evidence, checkpoint)
     chosen = [row for row in rows.values() if names is None or row.name in names]
     found = {row.name: row.function(now) for row in chosen}
-    if not checks.concrete(*now):
+    if not concrete(*now):
         return found
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
+
+
+@in_float64
+def row_nulls(
+    evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = None
+) -> dict[str, Null]:
+    """What the registered supersample bounds read where masks mean nothing, see `bounds.null`.
+
+    Args:
+        evidence: of a whole run, or of one checkpoint, see `at`.
+        checkpoint: which checkpoint of a run; the last by default.
+        names: which bounds; all that have a null by default, and others are passed over.
+
+    Returns:
+        A `Null` for each row that is estimated from tables of replicas.
+    """
+    now = at(evidence, checkpoint)
+    return {
+        row.name: row.measure.null(now)
+        for row in registry().values()
+        if isinstance(row.measure, tabulated.Tabulated) and (names is None or row.name in names)
+    }
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:
@@ -134,7 +159,8 @@ _TRAJECTORY = (
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
-_EXAMPLES = (*_STEPS, "clip", "batch_size", "batching", "smallest_batch", "dim", "mask")
+_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "dim", "mask")
+_EXAMPLES = (*_HIDDEN, "smallest_batch")
 
 _ROWS = (
     Bound(
@@ -143,7 +169,16 @@ _ROWS = (
         _EXAMPLES,
         _TRAJECTORY,
         "bu2020",
-        "per-example trajectory information under clipping, individual-sample bound",
+        "information of the path about one example under clipping, tight form of Pinsker's",
+    ),
+    Bound(
+        "individual_kl",
+        measures.examples_with_limit,
+        (*_EXAMPLES, "train_error", "index"),
+        (*_TRAJECTORY, "upper_limit"),
+        "bu2020",
+        "the same with an upper confidence limit on the training error; never above it",
+        limits=("train_error",),
     ),
     Bound(
         "depth",
@@ -151,15 +186,23 @@ _ROWS = (
         (*_EXAMPLES, "layer_log1m", "num_classes"),
         (*_TRAJECTORY, "fresh_layer_noise", "channel_contraction", "class_number"),
         "zhang2018",
-        "depth bound, repaired: the label term stands beside the contracted input term",
+        "depth bound, repaired: only the input term contracts, the label term stays",
     ),
     Bound(
         "xu_raginsky",
         measures.weights,
-        (*_EXAMPLES, "gradient_norm"),
+        _EXAMPLES,
         _TRAJECTORY,
         "pensia2018",
-        "trajectory information under clipping, I(S;W) bound",
+        "information of the path about the sample under clipping, I(S;W) bound",
+    ),
+    Bound(
+        "individual_at_error",
+        measures.examples_at_error,
+        (*_EXAMPLES, "train_error"),
+        (*_TRAJECTORY, "monte_carlo"),
+        "bu2020",
+        "individual at the measured training error, binary relative entropy inverted",
     ),
     Bound(
         "trajectory_cmi",
@@ -188,10 +231,10 @@ _ROWS = (
     Bound(
         "sample_gradient",
         measures.sample_gradient,
-        (*_STEPS, "sample_information", "diverged", "mask"),
+        (*_HIDDEN, "sample_information", "diverged"),
         _PATH,
         "negrea2019",
-        "measured per-example gradient norms along the trajectory",
+        "measured per-example gradient norms along the trajectory, batches hidden",
     ),
     Bound(
         "incoherence",
@@ -266,9 +309,25 @@ _ROWS = (
         "loss differences with the training error, inverted together",
     ),
     Bound(
+        "ld_cmi_conservative",
+        tabulated.loss_differences_conservative,
+        _TABLES,
+        replica_tables.ASSUMPTIONS,
+        "wang2023",
+        "plug-in of balanced masks, mean before the root: not below the truth in expectation",
+    ),
+    Bound(
+        "f_cmi_published",
+        tabulated.predictions_published,
+        ("predictions", "labels", "mask", "num_classes", "diverged"),
+        replica_tables.ASSUMPTIONS,
+        "harutyunyan2021",
+        "plug-in information of the predictions, mean of roots: mostly bias at few masks",
+    ),
+    Bound(
         "depth_published",
         measures.published_depth,
-        (*_EXAMPLES, "gradient_norm", "layer_log1m"),
+        (*_EXAMPLES, "layer_log1m"),
         (*_TRAJECTORY, "labels_contract"),
         "zhang2018",
         "depth bound as published: eta^(L/2) times the I(S;W) bound; no certificate",

@@ -1,11 +1,11 @@
 """Evidence from arrays that were saved elsewhere, by any framework."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from ibjax.bounds import mistakes
 from ibjax.bounds.fields import FIELDS, REPLICA, named
 from ibjax.interface import BATCHINGS, Evidence
 
@@ -36,8 +36,10 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     how batches were drawn, without which the worst case is counted: as if each held one example.
 
     Args:
-        arrays: ``mask`` (k1, k2, n) says which member of each pair (column 0 or 1) each replica
-            was trained on; then either ``losses`` (k1, k2, n, 2), the 0-1 loss on both members,
+        arrays: by name; those of replicas may lack the axis k1 where there is one supersample.
+            ``mask`` (k1, k2, n) says which member of each pair (column 0 or 1) each replica
+            was trained on; then either ``losses`` (k1, k2, n, 2), the loss on both members, 0 or
+            1 or anything between (cross-entropy or squared error clipped and scaled to [0, 1]),
             or ``predictions`` (k1, k2, n, 2) with ``labels`` (k1, n, 2), both integers from 0,
             and optionally ``num_classes``: the depth bound needs it, since the labels that
             happen to occur do not tell. Optional: ``diverged`` (k1, k2), replicas without an
@@ -59,9 +61,11 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     """
     unknown = sorted(set(arrays) - set(NAMES))
     if unknown:
-        near = get_close_matches(unknown[0], NAMES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(NAMES)}"
-        raise ValueError(f"{unknown[0]!r} is not a known array; {hint}")
+        close = mistakes.close_name(unknown[0], NAMES) or f"; choose among {', '.join(NAMES)}"
+        raise ValueError(f"{unknown[0]!r} is not a known array{close}")
+    if np.ndim(arrays.get("mask", 0.0)) == 2:
+        alone = (*_OUTCOMES, "diverged", *_PER_REPLICA)
+        arrays = {k: np.asarray(v)[None] if k in alone else v for k, v in arrays.items()}
     mask = _mask(arrays)
     k1, k2, n = mask.shape
     diverged = _diverged(arrays, k1, k2)
@@ -102,7 +106,7 @@ def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     found["batching"] = np.asarray(_batching(arrays), np.float64)
     way = None if np.isnan(found["batching"]) else BATCHINGS[int(found["batching"])]
     b = found["batch_size"]
-    if b > n and way != "with_replacement":
+    if b > n:
         raise ValueError(f"batch_size={b:g} exceeds the n = {n} examples; give at most n")
     if way == "full" and b != n:
         raise ValueError(f"batch_size={b:g} with batching='full'; the full batch has n = {n}")
@@ -110,13 +114,6 @@ def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
         raise ValueError(f"smallest_batch={found['smallest_batch']:g} exceeds batch_size={b:g}")
     if way == "whole_epochs" and np.isnan(found["smallest_batch"]) and not np.isnan(b):
         found["smallest_batch"] = np.asarray(n % int(b) or b)
-    if np.isnan(found["gradient_norm"]):
-        # A batch that varies in size may be larger than the b it is divided by; one that is not
-        # known how it was drawn may be, down to b = 1.
-        size = b if way == "poisson" else 1.0
-        share = 1 - b / n if way == "poisson" else 1.0
-        varies = way in ("poisson", None)
-        found["gradient_norm"] = found["clip"] * np.sqrt(1 + share / size if varies else 1.0)
     return found
 
 
@@ -154,7 +151,8 @@ def _outcomes(
 ) -> tuple[np.ndarray, np.ndarray, float, bool]:
     """Predictions, labels, number of classes and whether it was given.
 
-    Where only losses are known they stand for predictions, with labels of -1.
+    Where only losses are known they stand for predictions, with labels of -1; real ones as they
+    are.
     """
     pairs = (k1, k2, n, 2)
     gone = diverged[..., None, None]
@@ -167,14 +165,17 @@ def _outcomes(
                     f"losses and {name} are both given; keep one of them: predictions with "
                     "labels, which hold more, or losses"
                 )
-        losses = np.where(gone, 1.0, _array(arrays, "losses", pairs))
-        if not np.isin(losses, (0, 1)).all():
-            odd = losses[~np.isin(losses, (0, 1))].flat[0]
+        losses = np.where(gone, 1.0, _array(arrays, "losses", pairs, keep=~gone))
+        if not ((losses >= 0) & (losses <= 1)).all():
+            odd = losses[~((losses >= 0) & (losses <= 1))].flat[0]
             raise ValueError(
-                f"losses holds {odd}; the 0-1 loss is needed: save whether each prediction was "
-                "wrong, and mark replicas without one in diverged"
+                f"losses holds {odd}; give losses in [0, 1]: whether each prediction was wrong, or "
+                "real ones clipped and scaled to that range, and mark replicas without one in "
+                "diverged"
             )
-        return losses.astype(np.int32), np.full((k1, n, 2), -1, np.int32), classes, given
+        whole = np.isin(losses, (0, 1)).all()
+        held = losses.astype(np.int32) if whole else losses
+        return held, np.full((k1, n, 2), -1, np.int32), classes, given
     if "predictions" not in arrays or "labels" not in arrays:
         raise ValueError("losses are missing; give losses, or predictions and labels")
     predictions = _whole("predictions", np.where(gone, -1, _array(arrays, "predictions", pairs)))

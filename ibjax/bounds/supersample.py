@@ -5,26 +5,37 @@ certifies nothing from training data alone. All values bound the gap, test error
 error.
 
 Plug-in information errs both ways. Near zero it is biased up, by about (m - 1)/(2 k2) nats a cell
-of m values. Near log 2 it is biased down: no cell exceeds the entropy of its empirical mask bit,
+of m values: with thirty masks a learner without memory reads as sqrt(2 I) = .15 to .3, see
+`bounds.null`. Near log 2 it is biased down: no cell exceeds the entropy of its empirical mask bit,
 about log 2 - 1/(2 k2) on average over fair masks, so that a bound can fall below the gap (a gap
-of 1 reads as 0.99 by phi and 0.98 by pair at k2 = 30). Where much is remembered draw `balanced`
-masks, each member trained on in half of them: then the ceiling is log 2.
+of 1 reads as 0.99 by phi and 0.98 by pair at k2 = 30). Draw `balanced` masks, each member trained
+on in half of them: then the ceiling is log 2, and the mean plug-in information is never below the
+truth in expectation (it is a Jensen-Shannon divergence, jointly convex, of unbiased laws).
+
+``correction="polynomial"`` is the recommended estimate: mean information first, by tables whose
+bias is small for every law (`polynomial.table`); the largest bias they can have is added; the root
+comes last. ``"conservative"`` is the plug-in of balanced masks with the mean first and the root
+last, which is not below the truth in expectation. The defaults below are the published form.
+
+A pair whose mask bit is the same in all replicas tells nothing and is left out. Where more pairs
+are constant than fair coins leave, the bound is missing.
 """
 
-from functools import partial
-from typing import NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ibjax.bounds import checks, invert, plugin, replica_tables
+from ibjax.bounds import checks, letters, plugin, replica_tables, table_bounds
+from ibjax.bounds.replica_tables import Data
+from ibjax.bounds.table_bounds import Rule
 from ibjax.interface import BoundValue
-from ibjax.typing import Array, Int, JaxArray
+from ibjax.typing import Array, Float, Int
 
-_ROOTS = ("sqrt", "phi")
-_PAIR = (*_ROOTS, "pair", "kl_half")
-_SINGLE = (*_ROOTS, "js")
+_PAIR = (*table_bounds.ROOTS, "pair", "kl_half")
+_SINGLE = (*table_bounds.ROOTS, "js")
+
+Plan = tuple[Rule, Data, float]
+"""What a bound counts, on what, and the length of the interval the losses lie in."""
 
 
 def f_cmi(
@@ -43,18 +54,25 @@ def f_cmi(
     There is no pooled form: without the labels predictions do not determine losses.
 
     Args:
-        predictions: predicted classes in 0..num_classes-1.
-        masks: the column trained on, 0 or 1.
+        predictions: predicted classes in 0..num_classes-1; (k2, n, 2) for one supersample.
+        masks: the column trained on, 0 or 1; (k2, n) where all supersamples share them.
         num_classes: C.
         correction: None, "miller_madow", "jackknife" or "permutation", see
-            `plugin.mutual_information`; a root takes the positive part of each cell.
+            `plugin.mutual_information`, where a root takes the positive part of each cell and
+            "permutation" only turns couples of complementary masks; or "polynomial" or
+            "conservative" (missing unless masks are balanced), see above.
         inversion: "sqrt", or "phi" for the never vacuous replacement of sqrt(2 I).
-        valid: (k1, k2) replicas to use, the others diverged; all by default.
+        valid: (k1, k2) replicas to use, the others diverged, or (k1, k2, n); all by default.
 
     Returns:
         `value` averages the roots over pairs, then supersamples; `information` is the mean
         information, unclamped; `std_error` is over supersamples (NaN for one). Supersamples with
         fewer than two valid replicas are left out; NaN if that leaves none.
+        With "polynomial", `value` is the root of the mean information, not below zero, plus the
+        largest bias (of the letters seen and one more); `std_error` is the larger of the errors
+        over supersamples and over masks (a jackknife that leaves out masks 2v and 2v + 1
+        together), taken through the root with the bias on both sides: value less 1.96 errors is
+        0 where the mean is not 1.96 errors and the bias above 0.
 
     Raises:
         ValueError: shapes that do not match, values out of range, unknown names.
@@ -62,37 +80,61 @@ def f_cmi(
     Reference:
         Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, "Information-theoretic generalization
         bounds for black-box learning algorithms"; as published with subsets of one example. The
-        phi inversion is new here.
+        phi inversion and "polynomial" are new here.
     """
+    return table_bounds.evaluate(
+        *f_cmi_plan(
+            predictions, masks, num_classes, correction=correction, inversion=inversion, valid=valid
+        )
+    )
+
+
+def f_cmi_plan(
+    predictions: Any,
+    masks: Any,
+    num_classes: int,
+    *,
+    correction: str | None = None,
+    inversion: str = "sqrt",
+    valid: Any = None,
+) -> Plan:
+    """What `f_cmi` counts; the arguments are those of it."""
     num_classes = checks.static_whole("num_classes", num_classes, 2)
     data = replica_tables.prepare("predictions", predictions, masks, valid, num_classes)
-    checks.choice("inversion", inversion, _ROOTS)
     codes = num_classes * data.values[..., 0] + data.values[..., 1]
     size, replicas = num_classes**2, codes.shape[1]
     if size > max(replicas, 8):
         codes = jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)
         size = replicas
-    numbers = _evaluate(data, (codes,), size, correction, False, inversion, 1.0)
-    return _value("f_cmi", numbers, replica_tables.note(correction))
+    data = data._replace(values=codes[..., None])
+    rule = Rule("f_cmi", "codes", size, correction, inversion)
+    table_bounds.check(rule, data, table_bounds.ROOTS)
+    return rule, data, 1.0
 
 
 def e_cmi(
-    losses: Int[Array, "k1 k2 n 2"],
+    losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
     *,
     correction: str | None = None,
     pooled: bool = False,
     inversion: str = "sqrt",
     valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
 ) -> BoundValue:
     """Bound the gap by the information of a pair's losses about its mask bit.
 
     ``|gap| <= E (1/n) sum_i sqrt(2 I(L_i0, L_i1; U_i | supersample))``
 
+    A real loss stands for a coin that is 1 with its probability, counted in fractions: the gap is
+    that of the losses, the information never larger (see `letters`). Means over noise draws or
+    seeds of one mask enter the same way.
+
     Args:
-        losses: 0-1 losses.
-        masks: the column trained on, 0 or 1.
-        correction: as in `f_cmi`.
+        losses: 0-1 losses, or real ones in [0, 1]; (k2, n, 2) for one supersample.
+        masks: the column trained on, 0 or 1; (k2, n) where all supersamples share them.
+        correction: as in `f_cmi`; "miller_madow", "jackknife" and "permutation" need 0-1
+            losses.
         pooled: one table for all pairs, supersamples and replicas: the information about U_J of
             a pair J drawn uniformly, J unseen. It bounds the gap of any algorithm; exchangeable
             examples (a symmetric algorithm) are needed for equalities alone, such as that with
@@ -100,27 +142,45 @@ def e_cmi(
         inversion: "sqrt" or "phi"; "pair" or "kl_half" for a bound on the test error from the
             mean information and the training error, less that error.
         valid: as in `f_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the
+            loss, is then one on the gap of the clipped losses.
 
     Returns:
         As `f_cmi`. Pooled or inverted through means, the error is a jackknife over supersamples.
 
+    Raises:
+        ValueError: as `f_cmi`; losses outside [0, 1] without `clip`.
+
     Reference:
         Hellstrom, Durisi 2022, "A new family of generalization bounds using samplewise evaluated
-        CMI".
+        CMI". Real losses by coins, and their fractional counts, are new here.
     """
-    data = replica_tables.prepare("losses", losses, masks, valid, 2)
-    codes = 2 * data.values[..., 0] + data.values[..., 1]
-    return _loss_bound("e_cmi", (codes,), 4, data, correction, pooled, inversion, _PAIR)
+    plan = e_cmi_plan(
+        losses,
+        masks,
+        correction=correction,
+        pooled=pooled,
+        inversion=inversion,
+        valid=valid,
+        clip=clip,
+    )
+    return table_bounds.evaluate(*plan)
+
+
+def e_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
+    """What `e_cmi` counts; the arguments are those of it."""
+    return _plan("e_cmi", "pair", _PAIR, losses, masks, **keywords)
 
 
 def ld_cmi(
-    losses: Int[Array, "k1 k2 n 2"],
+    losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
     *,
     correction: str | None = None,
     pooled: bool = False,
     inversion: str = "sqrt",
     valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
 ) -> BoundValue:
     """Bound the gap by the information of a pair's loss difference about its mask bit.
 
@@ -130,12 +190,13 @@ def ld_cmi(
     the same replicas unless pooled. Corrected values need not keep this order.
 
     Args:
-        losses: 0-1 losses.
-        masks: the column trained on, 0 or 1.
-        correction: as in `f_cmi`.
+        losses: 0-1 losses, or real ones as in `e_cmi` (the difference is that of two coins).
+        masks: the column trained on, as in `e_cmi`.
+        correction: as in `e_cmi`.
         pooled: as in `e_cmi`; pooled and disintegrated bounds are not ordered.
         inversion: as in `e_cmi`.
         valid: as in `f_cmi`.
+        clip: as in `e_cmi`.
 
     Returns:
         As `e_cmi`.
@@ -143,13 +204,25 @@ def ld_cmi(
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples".
     """
-    data = replica_tables.prepare("losses", losses, masks, valid, 2)
-    codes = data.values[..., 1] - data.values[..., 0] + 1
-    return _loss_bound("ld_cmi", (codes,), 3, data, correction, pooled, inversion, _PAIR)
+    plan = ld_cmi_plan(
+        losses,
+        masks,
+        correction=correction,
+        pooled=pooled,
+        inversion=inversion,
+        valid=valid,
+        clip=clip,
+    )
+    return table_bounds.evaluate(*plan)
+
+
+def ld_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
+    """What `ld_cmi` counts; the arguments are those of it."""
+    return _plan("ld_cmi", "difference", _PAIR, losses, masks, **keywords)
 
 
 def single_loss(
-    losses: Int[Array, "k1 k2 n 2"],
+    losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
     *,
     correction: str | None = None,
@@ -157,6 +230,7 @@ def single_loss(
     inversion: str = "sqrt",
     centred: bool = True,
     valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
 ) -> BoundValue:
     """Bound the gap by the information of one member's loss about the mask bit.
 
@@ -168,115 +242,62 @@ def single_loss(
     need no symmetry; column 0 alone needs a law that swapping a pair and its bit leaves unchanged.
 
     Args:
-        losses: 0-1 losses.
-        masks: the column trained on, 0 or 1.
-        correction: as in `f_cmi`.
+        losses: 0-1 losses, or real ones as in `e_cmi`.
+        masks: the column trained on, as in `e_cmi`.
+        correction: as in `e_cmi`.
         pooled: as in `e_cmi`.
         inversion: "sqrt" or "phi"; "js" for the binary Jensen-Shannon inversion of the mean
             information, an equality for the pooled population value of exchangeable examples.
         centred: False for the published constant and column.
         valid: as in `f_cmi`.
+        clip: as in `e_cmi`.
 
     Returns:
         As `e_cmi`.
 
     Reference:
-        Wang, Mao 2023, as `ld_cmi`; the centred constant is an improvement of ours. Dong et al.
-        2025 for the binary Jensen-Shannon comparison.
+        Wang, Mao 2023, as `ld_cmi`; the centred constant is an improvement of ours, which also
+        follows from Dong et al. 2025, who have the binary Jensen-Shannon comparison.
     """
-    data = replica_tables.prepare("losses", losses, masks, valid, 2)
-    columns = (0, 1) if centred else (0,)
-    codes = tuple(data.values[..., c] for c in columns)
-    if not centred and inversion != "sqrt":
-        raise ValueError(f"inversion={inversion!r} needs centred=True; the published form is sqrt")
-    factor = 1.0 if centred else 2.0
-    return _loss_bound(
-        "single_loss", codes, 2, data, correction, pooled, inversion, _SINGLE, factor
+    plan = single_loss_plan(
+        losses,
+        masks,
+        correction=correction,
+        pooled=pooled,
+        inversion=inversion,
+        centred=centred,
+        valid=valid,
+        clip=clip,
     )
+    return table_bounds.evaluate(*plan)
 
 
-def _apply(info: JaxArray, inversion: str) -> JaxArray:
-    positive = jnp.maximum(info, 0.0)
-    return jnp.sqrt(2 * positive) if inversion == "sqrt" else invert.phi(positive)
+def single_loss_plan(losses: Any, masks: Any, *, centred: bool = True, **keywords: Any) -> Plan:
+    """What `single_loss` counts; the arguments are those of it."""
+    if not centred and keywords.get("inversion", "sqrt") != "sqrt":
+        raise ValueError(
+            f"inversion={keywords['inversion']!r} needs centred=True; the published form is sqrt"
+        )
+    alphabet, factor = ("single", 1.0) if centred else ("first", 2.0)
+    return _plan("single_loss", alphabet, _SINGLE, losses, masks, factor=factor, **keywords)
 
 
-def _loss_bound(
+def _plan(
     name: str,
-    codes: tuple[JaxArray, ...],
-    size: int,
-    data: replica_tables.Data,
-    correction: str | None,
-    pooled: bool,
-    inversion: str,
-    options: tuple[str, ...],
+    alphabet: str,
+    inversions: tuple[str, ...],
+    losses: Any,
+    masks: Any,
+    *,
+    correction: str | None = None,
+    pooled: bool = False,
+    inversion: str = "sqrt",
+    valid: Any = None,
+    clip: Any = None,
     factor: float = 1.0,
-) -> BoundValue:
-    checks.choice("inversion", inversion, options)
-    numbers = _evaluate(data, codes, size, correction, bool(pooled), inversion, factor)
-    return _value(name, numbers, replica_tables.note(correction, bool(pooled)))
-
-
-class _Numbers(NamedTuple):
-    value: JaxArray
-    information: JaxArray
-    error: JaxArray
-    rate: JaxArray
-
-
-@partial(jax.jit, static_argnames=("size", "correction", "pooled", "inversion", "factor"))
-def _evaluate(
-    data: replica_tables.Data,
-    codes: tuple[JaxArray, ...],
-    size: int,
-    correction: str | None,
-    pooled: bool,
-    inversion: str,
-    factor: float,
-) -> _Numbers:
-    """Value, information, error and (where the inversion reads it) the training error."""
-    checks.choice("correction", correction, plugin.CORRECTIONS)
-    use = replica_tables.usable(data)
-    tables = jnp.stack([replica_tables.cell_tables(c, data, size) for c in codes], 1)
-    draws = int(np.prod(data.masks.shape)) if pooled else data.masks.shape[1]
-    if not pooled:
-        info = plugin.mutual_information(tables, correction, draws)
-        info = jnp.where(use[:, None, None], info, 0.0)
-        if inversion in _ROOTS:
-            each = factor * jnp.mean(_apply(info, inversion), (1, 2))
-            value, error = replica_tables.mean_and_error(each, use)
-            information, _ = replica_tables.mean_and_error(jnp.mean(info, (1, 2)), use)
-            return _Numbers(value, information, error, jnp.zeros_like(value))
-        each = jnp.mean(info, (1, 2))
-    wrong, trained = replica_tables.train_error(data)
-
-    def evaluate(use):
-        if pooled:
-            joint = jnp.sum(jnp.where(use[:, None, None, None], tables.sum(2), 0.0), 0)
-            mean = jnp.mean(plugin.mutual_information(joint, correction, draws))
-        else:
-            mean, _ = replica_tables.mean_and_error(each, use)
-        rate = jnp.sum(wrong * use) / jnp.sum(trained * use)
-        if inversion in _ROOTS:
-            return factor * _apply(mean, inversion), mean, jnp.zeros_like(mean)
-        return getattr(invert, inversion)(rate, jnp.maximum(mean, 0.0)) - rate, mean, rate
-
-    value, information, rate = evaluate(use)
-    units = use.shape[0]
-    if units < 2:
-        return _Numbers(value, information, jnp.full_like(value, jnp.nan), rate)
-    left = jax.vmap(lambda s: evaluate(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-    _, spread = replica_tables.mean_and_error(left, use)
-    return _Numbers(value, information, spread * (jnp.sum(use) - 1), rate)
-
-
-def _value(name: str, numbers: _Numbers, note: str) -> BoundValue:
-    return checks.result(
-        numbers.value,
-        name=name,
-        kind="estimate",
-        limit=1.0 - numbers.rate,
-        assumptions=replica_tables.ASSUMPTIONS,
-        information=numbers.information,
-        std_error=numbers.error,
-        note=note,
-    )
+) -> Plan:
+    data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
+    size = letters.SIZES[alphabet]
+    rule = Rule(name, alphabet, size, correction, inversion, bool(pooled), factor)
+    table_bounds.check(rule, data, inversions)
+    return rule, data, width

@@ -1,6 +1,7 @@
 """Binary classification: a finite cover from one half of the data, the choice from the other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 
@@ -52,19 +53,11 @@ def two_stage(
     if checks.concrete(n_cover, v) and n_cover < v:
         raise ValueError(f"n_cover={n_cover} is below vc_dimension={v}; give n_cover >= {v}")
     info = v * (1 + jnp.log(jnp.asarray(n_cover / v)))
-    layered = isinstance(etas, Contraction) or len(etas) > 0
+    layered = not (isinstance(etas, (list, tuple)) and not etas)
     if not layered:
         bound = depth(info, (), n_train, 0.5, label_information=0.0)
     else:
         bound = depth(info, etas, n_train, 0.5, variant=variant, num_classes=2)
-    return BoundValue(
-        bound.value,
-        bound.information,
-        bound.std_error,
-        bound.vacuous,
-        bound.holds,
-        "two_stage",
-        bound.kind,
-        bound.assumptions if layered else ("iid", "bounded_loss"),
-        bound.note if layered else "",
-    )
+    if layered:
+        return replace(bound, name="two_stage")
+    return replace(bound, name="two_stage", assumptions=("iid", "bounded_loss"), note="")

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.pac_bayes import confidence_level, gaussian_divergence
-from ibjax.interface import BoundValue
+from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, Scalar
 
 
 def gaussian_posterior(
-    sampled_error: Scalar,
+    sampled_error: Scalar | Estimate,
     draws: int,
     mean: Float[Array, " d"],
     std: Float[Array, " d"] | Scalar,
@@ -30,7 +30,8 @@ def gaussian_posterior(
 
     Args:
         sampled_error: mean 0-1 training error of `draws` independent draws of the posterior, each
-            on an independently drawn training example or on all of them.
+            on an independently drawn training example or on all of them. The bound accounts for
+            its sampling; an `Estimate` of something else makes an estimate of it.
         draws: number of draws.
         mean: posterior means, (d,).
         std: posterior standard deviations.
@@ -41,14 +42,15 @@ def gaussian_posterior(
         sampling_delta: failure probability over the draws.
 
     Returns:
-        The bound on the test error less `sampled_error`.
+        The bound on the test error less `sampled_error`, with confidence 1 - delta - delta'.
 
     Reference:
         Dziugaite, Roy 2017, "Computing nonvacuous generalization bounds for deep (stochastic)
         neural networks with many more parameters than training data"; with a finite grid of
         prior widths in place of their infinite one.
     """
-    rate = checks.real("sampled_error", sampled_error, 0.0, 1.0)
+    given = checks.quantity("sampled_error", sampled_error, 0.0, 1.0, biases=("none",))
+    rate = given.value
     draws = checks.static_whole("draws", draws)
     widths = jnp.atleast_1d(checks.real("prior_stds", prior_stds, 0.0, open_low=True))
     n = checks.whole("n", n)
@@ -59,8 +61,10 @@ def gaussian_posterior(
     return checks.result(
         invert.kl(error, (info + union) / n) - rate,
         name="gaussian_posterior",
-        kind="certificate",
+        inputs=(given,),
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=info,
+        std_error=jnp.where(given.error == 0, 0.0, jnp.nan),
+        confidence=1 - confidence_level(sampling_delta) - confidence_level(delta),
     )

@@ -1,85 +1,92 @@
-"""The command line: one file a command, each a frozen dataclass of options and `execute`."""
+"""The command line: one file a command, each a frozen dataclass of options and `execute`.
 
-import contextlib
+Nothing is imported before `main` listens for an interruption.
+"""
+
 import io
-import itertools
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from ibjax.cli import bounds, limits, listing, mi, plane, reproduce, run, show
-
-
-class Command(NamedTuple):
-    """The options of a command, and what it does with them."""
-
-    options: type
-    execute: Callable[[Any], None]
-
-
-COMMANDS = {
-    "run": Command(run.Run, run.execute),
-    "show": Command(show.Show, show.execute),
-    "list": Command(listing.List, listing.execute),
-    "bounds": Command(bounds.Bounds, bounds.execute),
-    "limits": Command(limits.Limits, limits.execute),
-    "mi": Command(mi.Mi, mi.execute),
-    "plane": Command(plane.PlaneOptions, plane.execute),
-    "reproduce": Command(reproduce.Reproduce, reproduce.execute),
-}
+import warnings
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0 only on success.
+    """Run one command; the exit status is 0 only on success, 1 where a command says so.
 
     A mistake of the user's ends in one line on standard error that says what to change, and
-    status 2; an interruption in status 130.
+    status 2; an interruption in status 130; anything unforeseen in one line that says where to
+    report it, and status 1. With ``--debug`` the traceback comes before that line, and warnings
+    of the libraries are shown.
     """
+    given = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in given
+    words = [word for word in given if word != "--debug"]
     try:
-        execute, options = _parse(sys.argv[1:] if argv is None else argv)
-        execute(options)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"ibjax: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a name may be no text
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.simplefilter("ignore")
+            if words == ["--version"]:
+                from ibjax.environment import version
+
+                print(f"ibjax {version('ibjax')}")
+                return 0
+            from ibjax.cli import commands
+
+            status = commands.execute(words)
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
-        print("ibjax: interrupted; finished cells are kept, run again to go on", file=sys.stderr)
+        kept = words[:1] in (["run"], ["reproduce"])
+        _say("interrupted" + ("; finished cells are kept, run again to go on" if kept else ""))
         return 130
-    return 0
+    except BrokenPipeError:
+        _close_output()
+        return 141
+    except Exception as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return _explained(error)
 
 
-def _parse(words: list[str]) -> tuple[Callable[[Any], None], Any]:
-    """What to do, with its options."""
-    if words[:1] == ["reproduce"]:
-        return reproduce.execute, _options(reproduce.parsers(), words[1:], "ibjax reproduce")
-    options = _options({name: c.options for name, c in COMMANDS.items()}, words, "ibjax")
-    return {c.options: c.execute for c in COMMANDS.values()}[type(options)], options
+def _explained(error: Exception) -> int:
+    """One line about what went wrong; the exit status."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        _say(f"error: not enough memory for what was asked; ask for less ({text[:200]})")
+        return 2
+    if isinstance(error, ValueError | OSError | ImportError):
+        _say(f"error: {text}")
+        return 2
+    _say(
+        f"unexpected {type(error).__name__}: {text[:300]}; this is a fault of ibjax, please report "
+        f"it to {_developers()} with the output of the same command and --debug"
+    )
+    return 1
 
 
-def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
-    """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
-    import tyro
+def _developers() -> str:
+    """Where the metadata of the installed package say that faults are reported."""
+    import importlib.metadata
 
-    if words and not words[0].startswith("-"):
-        if words[0] not in choices:
-            raise ValueError(f"{words[0]!r} is not in {prog}; choose among {', '.join(choices)}")
-        help_of = f"{prog} {words[0]}"
-    else:
-        help_of = prog
-    said = io.StringIO()
-    about = "How well will this network generalize, and which bound says so?"
     try:
-        with contextlib.redirect_stderr(said):
-            return tyro.extras.subcommand_cli_from_dict(
-                choices, args=words, prog=prog, description=about
-            )
-    except SystemExit as stopped:
-        if stopped.code in (0, None):
-            raise
-        raise ValueError(f"{_message(said.getvalue())}; see {help_of} --help") from None
+        urls = importlib.metadata.metadata("ibjax").get_all("Project-URL") or []
+    except importlib.metadata.PackageNotFoundError:
+        urls = []
+    places = dict(url.split(", ", 1) for url in urls if ", " in url)
+    return next(
+        (places[k] for k in ("Issues", "Repository", "Homepage") if k in places), "its developers"
+    )
 
 
-def _message(framed: str) -> str:
-    """The text between the title and the next rule of a framed report, on one line."""
-    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
-    texts = itertools.dropwhile(lambda line: not line, lines[1:])
-    return " ".join(itertools.takewhile(bool, texts)) or "unknown option"
+def _say(text: str) -> None:
+    print(f"ibjax: {text}", file=sys.stderr)
+
+
+def _close_output() -> None:
+    """Keep Python from complaining at its end that nobody reads."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SMOOTH = ("tanh", "erf", "sin", "sigmoid")
 """Bounded smooth readouts that have a name."""
 
+_POINTS, _DEPTH = 100_000, 1000
+"""Most points of a curve and layers of a teacher: what takes a minute to solve."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -52,10 +55,11 @@ class Limits:
 
 def execute(command: Limits) -> None:
     """Solve, print the table, write the results and the picture."""
-    from ibjax import results
-    from ibjax.reproduce.outcome import save
+    from ibjax import files
 
     _check(command)
+    for place in (command.out, command.out.with_suffix(".png")):
+        files.check_place(place)
     if command.regime == "quadratic":
         from ibjax.cli import limits_quadratic
 
@@ -65,8 +69,8 @@ def execute(command: Limits) -> None:
     dataset = solve(command)
     out = console()
     print_whole(out, table(dataset))
-    results.write(dataset, command.out)
-    picture = save(figure(dataset), command.out.with_suffix(".png"))
+    files.write(dataset, command.out)
+    picture = files.save_figure(figure(dataset), command.out.with_suffix(".png"))
     out.print(f"results: {command.out}", soft_wrap=True)
     out.print(f"picture: {picture}", soft_wrap=True)
 
@@ -74,8 +78,11 @@ def execute(command: Limits) -> None:
 def _check(command: Limits) -> None:
     if not command.alpha or not all(0 < a < float("inf") for a in command.alpha):
         raise ValueError(f"alpha={command.alpha} must list positive numbers of samples per input")
-    if command.points < 2:
-        raise ValueError(f"points={command.points} must be at least 2")
+    for name, least, most in (("points", 2, _POINTS), ("depth", 1, _DEPTH)):
+        value = getattr(command, name)
+        if not least <= value <= most:
+            limit = f"at least {least}" if value < least else f"at most {most}"
+            raise ValueError(f"{name}={value} must be {limit}")
     if command.out.suffix != ".nc":
         raise ValueError(f"out={command.out} must end in .nc")
     for name in ("dimension", "width"):

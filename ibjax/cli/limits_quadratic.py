@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 def execute(command: "Limits") -> None:
     """Solve, print the table, write the results and the picture."""
-    from ibjax import results
-    from ibjax.reproduce.outcome import save
+    from ibjax import files
 
     check(command)
     prepare_devices(command.cache)
     dataset = solve(command)
     out = console()
     print_whole(out, table(dataset))
-    results.write(dataset, command.out)
-    picture = save(figure(dataset), command.out.with_suffix(".png"))
+    files.write(dataset, command.out)
+    picture = files.save_figure(figure(dataset), command.out.with_suffix(".png"))
     out.print(f"results: {command.out}", soft_wrap=True)
     out.print(f"picture: {picture}", soft_wrap=True)
 

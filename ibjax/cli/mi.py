@@ -15,7 +15,8 @@ class Mi:
     """Estimate the mutual information of two arrays with every estimator that applies."""
 
     x: Annotated[Path, tyro.conf.Positional]
-    """First variable, .npy: (n,) or (n, d); integers are taken as classes."""
+    """First variable, .npy: (n,) or (n, d); integers in a vector, and booleans, are taken as
+    classes."""
     y: Annotated[Path, tyro.conf.Positional]
     """Second variable, .npy, of the same length."""
     seed: int = 0
@@ -28,6 +29,7 @@ def execute(command: Mi) -> None:
     from rich.table import Table
 
     from ibjax import mi
+    from ibjax.mi.registry import variable
 
     x, y = _variable(command.x), _variable(command.y)
     with jax.enable_x64(True):
@@ -38,7 +40,10 @@ def execute(command: Mi) -> None:
     for name, e in found.items():
         remark = "" if bool(e.ok) else f"do not use: {e.reason}"
         table.add_row(name, f"{float(e.value):.4f}", f"{float(e.std_error):.4f}", e.bias, remark)
-    print_whole(console(), table)
+    out = console()
+    print_whole(out, table)
+    notes = (variable(name, v).note for name, v in (("X", x), ("Y", y)))
+    out.print("; ".join(notes), soft_wrap=True)
 
 
 def _variable(path: Path) -> Any:

@@ -39,8 +39,7 @@ def execute(command: PlaneOptions) -> None:
     import numpy as np
     from rich.table import Table
 
-    from ibjax import bottleneck
-    from ibjax.reproduce.outcome import save
+    from ibjax import bottleneck, files
 
     arrays = reading.archive(command.file)
     if command.labels not in arrays:
@@ -75,7 +74,9 @@ def execute(command: PlaneOptions) -> None:
     out = console()
     print_whole(out, table)
     picture = command.out or command.file.with_suffix(".png")
-    save(bottleneck.draw(found).figure, picture)
+    files.check_apart(picture, command.file, "--out")
+    files.check_place(picture, "--out")
+    files.save_figure(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)
 
 

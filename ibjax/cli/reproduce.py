@@ -33,12 +33,12 @@ def parsers() -> dict[str, Any]:
 
 def execute(command: Reproduce) -> None:
     """Run it, print its table and name the files it wrote."""
-    from ibjax import results
+    from ibjax import files
     from ibjax.reproduce import reproductions
 
     row = reproductions()[type(command).__name__]
     cluster.refuse("ibjax reproduce")
-    results.check_writable(command.out)
+    files.check_writable(command.out)
     prepare_devices(command.cache)
     out = console()
     arguments: list[Any] = [command.out, command.quick, lambda line: out.print(line)]

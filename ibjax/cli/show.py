@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import PICTURES, present
+from ibjax.cli.terminal import PICTURES, chosen, present
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Show:
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
     """How to print: the table for people or documents, every number as CSV, or the papers the
     bounds are from as BibTeX. Only "terminal" draws the picture."""
+    bounds: tuple[str, ...] = ()
+    """Which bounds to show; the main ones by default. CSV and Parquet hold every one."""
+    all_bounds: bool = False
+    """Show every bound of the file."""
     table: Path | None = None
     """Where to write the table as well: .md, .tex, .csv or .parquet."""
     picture: Path | None = None
@@ -28,19 +32,25 @@ class Show:
 
 def execute(command: Show) -> None:
     """Read a results file and show it."""
-    from ibjax import report, results
+    from ibjax import files, report, results
 
     if command.picture is not None and command.picture.suffix not in PICTURES:
         raise ValueError(f"picture={command.picture} must end in {', '.join(PICTURES)}")
+    for name in ("table", "picture"):
+        if (place := getattr(command, name)) is not None:
+            files.check_apart(place, command.file, f"--{name}")
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
+    names = chosen(dataset, command.bounds, command.all_bounds)
     if command.table is not None:
-        report.write_table(dataset, command.table, command.checkpoint)
+        report.write_table(dataset, command.table, command.checkpoint, names)
     if command.format == "terminal":
-        present(dataset, command.file, command.checkpoint, command.picture)
+        present(dataset, command.file, command.checkpoint, command.picture, names)
     elif command.format == "bibtex":
         print(report.bibliography(dataset), end="")
+    elif command.format == "csv":
+        print(report.csv(dataset, command.checkpoint), end="")
     else:
-        print(getattr(report, command.format)(dataset, command.checkpoint), end="")
+        print(getattr(report, command.format)(dataset, command.checkpoint, names), end="")

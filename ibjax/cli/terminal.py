@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ibjax import files
+from ibjax.environment import cache_folder, settle_caches
+
 if TYPE_CHECKING:
     import xarray
     from rich.console import Console, RenderableType
@@ -13,10 +16,13 @@ PICTURES = (".png", ".pdf", ".svg")
 
 
 def console(stderr: bool = False) -> "Console":
-    """A console without highlighting; the width is the terminal's."""
+    """A console that prints what it is given; the width is the terminal's.
+
+    Names of files and data are no markup.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def print_whole(out: "Console", table: "RenderableType") -> None:
@@ -49,25 +55,54 @@ def prepare_devices(cache: bool) -> None:
         except RuntimeError:
             pass  # JAX has started (the command line called as a function): keep its devices
     if cache and getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(base / "ibjax" / "xla"))
+        if remark := settle_caches():
+            console(stderr=True).print(remark, soft_wrap=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def present(
-    dataset: "xarray.Dataset", path: Path, checkpoint: int = -1, picture: Path | None = None
-) -> None:
-    """Print the table of a results file and redraw its picture, whole or not at all."""
+def chosen(dataset: "xarray.Dataset", names: tuple[str, ...], every: bool) -> list[str]:
+    """The bounds to show: those named, all of the file, or the main ones.
+
+    Raises:
+        ValueError: for both, or a bound that is not in the file.
+    """
     from ibjax import report
-    from ibjax.reproduce.outcome import save
+
+    stored = dataset["bound_name"].values.tolist()
+    if names and every:
+        raise ValueError("--bounds and --all-bounds are both given; keep one of them")
+    unknown = [name for name in names if name not in stored]
+    if unknown:
+        raise ValueError(f"bounds={unknown[0]!r} is not in the file; it has {', '.join(stored)}")
+    return stored if every else list(names) or report.headlines(dataset)
+
+
+def present(
+    dataset: "xarray.Dataset",
+    path: Path,
+    checkpoint: int = -1,
+    picture: Path | None = None,
+    names: list[str] | None = None,
+) -> None:
+    """Print the table of a results file and redraw its picture, whole or not at all.
+
+    Raises:
+        OSError: if the picture cannot be stored; the table is printed by then.
+        ValueError: if the picture would replace the file.
+    """
+    from ibjax import report
 
     out = console()
-    print_whole(out, report.table(dataset, checkpoint))
-    picture = picture or path.with_suffix(".png")
-    if not picture.parent.is_dir():
+    place = picture or path.with_suffix(".png")
+    files.check_apart(place, path, "--picture")
+    print_whole(out, report.table(dataset, checkpoint, names))
+    if not place.parent.is_dir():
         raise OSError(
-            f"{picture.parent}: no such folder for the picture; make it or choose another"
+            f"{place.parent}: no such folder for the picture; make it or choose another with "
+            "--picture"
         )
-    save(report.figure(dataset, checkpoint), picture)
+    files.check_place(place, "--picture")
+    files.save_figure(report.figure(dataset, checkpoint, names), place)
     out.print(f"results: {path}", soft_wrap=True)
-    out.print(f"picture: {picture}", soft_wrap=True)
+    out.print(f"picture: {place}", soft_wrap=True)

@@ -1,4 +1,8 @@
-"""Coefficients of named channels in closed form."""
+"""Coefficients of named channels in closed form.
+
+Those of an erasure and of the Z channel are the same for KL and for total variation and say so
+(``divergence="tv"``, which covers both); the others are of KL, hence of chi-square.
+"""
 
 import math
 
@@ -64,7 +68,7 @@ def erasure(rate: Scalar) -> Contraction:
         ValueError: for a rate outside [0, 1].
     """
     p = checks.real("rate", rate, 0.0, 1.0)
-    return checks.from_value(1 - p, p, "erasure")
+    return checks.from_value(1 - p, p, "erasure", divergence="tv")
 
 
 def z_channel(rate: Scalar) -> Contraction:
@@ -79,7 +83,7 @@ def z_channel(rate: Scalar) -> Contraction:
         ValueError: for a rate outside [0, 1].
     """
     p = checks.real("rate", rate, 0.0, 1.0)
-    return checks.from_value(1 - p, p, "Z channel")
+    return checks.from_value(1 - p, p, "Z channel", divergence="tv")
 
 
 def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
@@ -100,7 +104,7 @@ def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
     e, k = checks.real("eps", eps, 0.0, math.inf), whole("categories", categories, 2)
     if k == 2:
         value, log1m = jnp.tanh(e / 2) ** 2, 2 * log_sech(e / 2)
-        return Contraction(value, log1m, "exact", "channel", "randomized response")
+        return Contraction(value, log1m, "exact", "channel", "randomized response", "kl")
     b = jnp.exp(-e) / (1 + (k - 1) * jnp.exp(-e))
     a = 1 / (1 + (k - 1) * jnp.exp(-e))
     rest = 4 * a * b / (a + b) + (k - 2) * b

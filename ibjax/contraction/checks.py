@@ -8,7 +8,7 @@ from jax.core import Tracer
 
 from ibjax.arguments import numeric
 from ibjax.interface import Contraction
-from ibjax.typing import CoefficientKind, JaxArray, Scope
+from ibjax.typing import CoefficientKind, Divergence, JaxArray, Scope
 
 
 def concrete(*arrays: Any) -> bool:
@@ -79,10 +79,14 @@ def log_value(coefficient: Contraction) -> JaxArray:
 
 
 def from_log1m(
-    log1m: JaxArray, reason: str, kind: CoefficientKind = "exact", scope: Scope = "channel"
+    log1m: JaxArray,
+    reason: str,
+    kind: CoefficientKind = "exact",
+    scope: Scope = "channel",
+    divergence: Divergence = "kl",
 ) -> Contraction:
     """The coefficient with this log(1 - eta)."""
-    return Contraction(-jnp.expm1(log1m), log1m, kind, scope, reason)
+    return Contraction(-jnp.expm1(log1m), log1m, kind, scope, reason, divergence)
 
 
 def from_value(
@@ -91,6 +95,7 @@ def from_value(
     reason: str,
     kind: CoefficientKind = "exact",
     scope: Scope = "channel",
+    divergence: Divergence = "kl",
 ) -> Contraction:
     """The coefficient with this eta and this 1 - eta, each computed without cancellation."""
-    return Contraction(value, log(remainder), kind, scope, reason)
+    return Contraction(value, log(remainder), kind, scope, reason, divergence)

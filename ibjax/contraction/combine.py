@@ -7,10 +7,12 @@ import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
-from ibjax.typing import CoefficientKind, Scope
+from ibjax.typing import CoefficientKind, Divergence, Scope
 
 _KINDS: tuple[CoefficientKind, ...] = ("exact", "upper", "estimate", "lower")
 _SCOPES: tuple[Scope, ...] = ("channel", "input", "instance")
+_DIVERGENCES: tuple[Divergence, ...] = ("tv", "kl", "chi2")
+"""From the one whose coefficients hold for most others to the one for fewest."""
 
 
 def compose(coefficients: Sequence[Contraction]) -> Contraction:
@@ -21,6 +23,10 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
     log(1 - product) is a sum of positive terms, 1 - ab = (1 - a) + a (1 - b), so it stays exact
     where every factor rounds to 1. An empty list is the identity: 1.
 
+    The factors must be about one divergence. Total variation gives way where it meets another:
+    Dobrushin's coefficient bounds that of every f-divergence, so a product of both is one for KL;
+    see `holds_for`.
+
     Args:
         coefficients: one a layer, first layer first; arrays broadcast.
 
@@ -29,7 +35,7 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
         more exact ones is an upper bound.
 
     Raises:
-        ValueError: if an entry is no Contraction.
+        ValueError: if an entry is no Contraction, or no divergence is common to all.
 
     Example:
         >>> from ibjax.contraction import erasure
@@ -43,9 +49,10 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
             raise ValueError(f"coefficients holds {c!r}; give a list of Contraction")
     if not layers:
         none = jnp.zeros(())
-        return Contraction(none + 1, none - jnp.inf, "exact", "channel", "no layer")
+        return Contraction(none + 1, none - jnp.inf, "exact", "channel", "no layer", "tv")
     if len(layers) == 1:
         return layers[0]
+    divergence = common(layers)
     log_eta = checks.log_value(layers[0])
     log1m = jnp.asarray(layers[0].log1m)
     for c in layers[1:]:
@@ -54,7 +61,38 @@ def compose(coefficients: Sequence[Contraction]) -> Contraction:
     kind, scope = weakest(layers)
     kind = "upper" if kind == "exact" else kind
     reason = "; then ".join(c.reason for c in layers)
-    return Contraction(jnp.exp(log_eta), log1m, kind, scope, f"product of {reason}")
+    return Contraction(jnp.exp(log_eta), log1m, kind, scope, f"product of {reason}", divergence)
+
+
+def holds_for(coefficient: Contraction, divergence: Divergence) -> bool:
+    """Whether an upper bound of this divergence's coefficient bounds that of another one.
+
+    Over all inputs the coefficient of chi-square equals that of KL, and neither exceeds that of
+    total variation. At one input law chi-square's is at most that of KL, and no more is known.
+    That of one variable holds for its own divergence alone.
+    """
+    own, scope = coefficient.divergence, coefficient.scope
+    if own == divergence:
+        return True
+    if scope == "channel":
+        return divergence != "tv"
+    return scope == "input" and (own, divergence) == ("kl", "chi2")
+
+
+def common(coefficients: Sequence[Contraction]) -> Divergence:
+    """The divergence for which every one of the coefficients holds, the most general of several.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for divergence in _DIVERGENCES:
+        if all(holds_for(c, divergence) for c in coefficients):
+            return divergence
+    found = ", ".join(f"{c.divergence} of scope {c.scope}" for c in coefficients)
+    raise ValueError(
+        f"coefficients are about {found}, which have no divergence in common; give the channels' "
+        "own (scope 'channel')"
+    )
 
 
 def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
@@ -74,7 +112,8 @@ def nfold(coefficient: Contraction, n: Any) -> Contraction:
     ``eta(K^n) <= 1 - (1 - eta(K))^n``, attained by erasures
 
     For product input laws the coefficient of one use holds instead; hidden weights that depend
-    on the sample make the inputs dependent.
+    on the sample make the inputs dependent. The same holds for total variation, where the overlap
+    of two products is at least the product of the overlaps.
 
     Args:
         coefficient: of one use, channel scope.
@@ -96,7 +135,8 @@ def nfold(coefficient: Contraction, n: Any) -> Contraction:
     kind: CoefficientKind = "upper" if coefficient.kind == "exact" else coefficient.kind
     kind = "estimate" if kind == "lower" else kind
     log1m = uses * jnp.asarray(coefficient.log1m)
-    return checks.from_log1m(log1m, f"independent uses of {coefficient.reason}", kind)
+    reason = f"independent uses of {coefficient.reason}"
+    return checks.from_log1m(log1m, reason, kind, divergence=coefficient.divergence)
 
 
 def _logaddexp(a, b):

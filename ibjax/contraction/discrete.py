@@ -28,7 +28,7 @@ def kl(channel: Float[Array, "k m"]) -> Contraction:
         channel: row-stochastic matrix, input on the rows.
 
     Returns:
-        The coefficient; kind exact, scope channel. It is also the chi-square coefficient.
+        The coefficient; kind exact, scope channel, divergence kl. It is also that of chi-square.
 
     Raises:
         ValueError: for another shape, negative entries or rows that do not sum to one.
@@ -41,7 +41,8 @@ def kl(channel: Float[Array, "k m"]) -> Contraction:
     reason = "largest over pairs of inputs of the maximal correlation, by bisection"
     if rows.shape[0] == 1:
         zero = jnp.where(jnp.isnan(rows[0, 0]), jnp.nan, jnp.zeros((), rows.dtype))
-        return Contraction(zero, zero, "exact", "channel", "one input: nothing to tell apart")
+        reason = "one input: nothing to tell apart"
+        return Contraction(zero, zero, "exact", "channel", reason, "kl")
     i, j, p = _best_pair(jax.lax.stop_gradient(rows))
     value, rest = _correlation(rows[i], rows[j], p)
     return checks.from_value(value, rest, reason)
@@ -56,7 +57,8 @@ def tv(channel: Float[Array, "k m"]) -> Contraction:
         channel: row-stochastic matrix, input on the rows.
 
     Returns:
-        The coefficient of total variation; it bounds that of every f-divergence from above.
+        The coefficient; kind exact, scope channel, divergence tv: it bounds that of every
+        f-divergence from above.
 
     Raises:
         ValueError: for another shape, negative entries or rows that do not sum to one.
@@ -72,7 +74,8 @@ def tv(channel: Float[Array, "k m"]) -> Contraction:
 
     gaps, overlaps = jax.lax.map(one, rows)
     rest = jnp.minimum(jnp.min(overlaps), 1.0)
-    return checks.from_value(jnp.max(gaps), rest, "largest total variation of two rows")
+    reason = "largest total variation of two rows"
+    return checks.from_value(jnp.max(gaps), rest, reason, divergence="tv")
 
 
 def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contraction:
@@ -81,7 +84,7 @@ def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contrac
     ``eta = sigma_2(B)^2`` with ``B[x, y] = sqrt(P(x)) K(y|x) / sqrt(P(y))``
 
     A lower bound on the KL coefficient for the same input law, hence on that of the channel:
-    its scope is the input, and no certificate takes it.
+    its scope is the input, its divergence chi2, and no certificate takes it.
 
     Args:
         input_law: probabilities of the inputs.
@@ -104,7 +107,8 @@ def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contrac
     value = jnp.linalg.svd(centred, compute_uv=False)[0] ** 2
     value = jnp.where(jnp.any(jnp.isnan(centred)), jnp.nan, value)
     reason = "squared maximal correlation for this input law; below the KL coefficient"
-    return checks.from_value(value, jnp.maximum(1 - value, 0), reason, scope="input")
+    rest = jnp.maximum(1 - value, 0)
+    return checks.from_value(value, rest, reason, scope="input", divergence="chi2")
 
 
 def _correlation(first: JaxArray, second: JaxArray, p: JaxArray):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from ibjax.contraction import checks
+from ibjax.contraction.combine import common
 from ibjax.interface import Contraction
 from ibjax.typing import Array, Float
 
@@ -40,12 +41,13 @@ def effective_depth(coefficients: Sequence[Contraction]) -> EffectiveDepth:
         coefficients: one a layer, as `network` gives them; arrays broadcast.
 
     Raises:
-        ValueError: if an entry is no Contraction.
+        ValueError: if an entry is no Contraction, or no divergence is common to all.
     """
     layers = list(coefficients)
     for c in layers:
         if not isinstance(c, Contraction):
             raise ValueError(f"coefficients holds {c!r}; give a list of Contraction")
+    common(layers)
     if not layers:
         zero = jnp.zeros(())
         return EffectiveDepth(0, zero, zero, zero + 1, zero)

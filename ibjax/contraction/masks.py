@@ -20,13 +20,13 @@ def dropout(rate: Scalar, units: int) -> Contraction:
         units: number of units.
 
     Returns:
-        The coefficient; kind upper, scope channel.
+        The coefficient; kind upper, scope channel, of total variation and so of KL.
 
     Raises:
         ValueError: for a rate outside [0, 1] or units < 1.
 
     Reference:
-        He, Yu, Goldfeld 2024, "Information-theoretic generalization bounds for deep neural
+        He, Goldfeld 2025, "Information-theoretic generalization bounds for deep neural
         networks", uses a form of this type; derived here.
     """
     return _all_dropped(rate, units, "units", "dropout: all units are dropped with rate^units")
@@ -67,7 +67,8 @@ def subsampling(nothing_kept: Scalar) -> Contraction:
         ValueError: for a number that is no probability.
     """
     empty = checks.real("nothing_kept", nothing_kept, 0.0, 1.0)
-    return checks.from_value(1 - empty, empty, "random subset: an erasure if it is empty")
+    reason = "random subset: an erasure if it is empty"
+    return checks.from_value(1 - empty, empty, reason, divergence="tv")
 
 
 def _all_dropped(rate: Scalar, count: int, name: str, reason: str) -> Contraction:
@@ -75,4 +76,5 @@ def _all_dropped(rate: Scalar, count: int, name: str, reason: str) -> Contractio
     number: JaxArray = numeric(name, count).astype(p.dtype)
     if checks.concrete(count) and not (host(name, count) >= 1).all():
         raise ValueError(f"{name}={count!r} must be at least 1")
-    return checks.from_log1m(number * checks.log(p), reason, kind="upper")
+    # All outputs agree with probability rate^count: a bound on total variation, hence on KL.
+    return checks.from_log1m(number * checks.log(p), reason, kind="upper", divergence="tv")

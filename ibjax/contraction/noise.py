@@ -38,7 +38,7 @@ def gaussian_noise(diameter: Scalar, std: Scalar) -> Contraction:
     size = checks.real("diameter", diameter, 0.0, math.inf)
     scale = checks.real("std", std, 0.0, math.inf)
     value, log1m = _gaussian(_ratio(size, scale))
-    return Contraction(value, log1m, "exact", "channel", "Gaussian noise on a bounded output")
+    return Contraction(value, log1m, "exact", "channel", "Gaussian noise on a bounded output", "kl")
 
 
 def gaussian_noise_tv(diameter: Scalar, std: Scalar) -> Contraction:
@@ -46,7 +46,7 @@ def gaussian_noise_tv(diameter: Scalar, std: Scalar) -> Contraction:
 
     ``eta_TV = 1 - 2 Q(r) = erf(r / sqrt 2)``, ``r = diameter / (2 std)``
 
-    Above `gaussian_noise` for every r; it contracts total variation.
+    Above `gaussian_noise` for every r; its divergence is tv, which every depth bound takes.
 
     Args:
         diameter: Euclidean diameter of the set of noiseless outputs.
@@ -59,7 +59,8 @@ def gaussian_noise_tv(diameter: Scalar, std: Scalar) -> Contraction:
     r = _ratio(size, checks.real("std", std, 0.0, math.inf))
     value = jax.scipy.special.erf(r / math.sqrt(2))
     log1m = math.log(2) + jax.scipy.stats.norm.logcdf(-r)
-    return Contraction(value, log1m, "exact", "channel", "total variation of shifted Gaussians")
+    reason = "total variation of shifted Gaussians"
+    return Contraction(value, log1m, "exact", "channel", reason, "tv")
 
 
 def laplace_noise(diameter: Scalar, scale: Scalar) -> Contraction:
@@ -100,7 +101,9 @@ def uniform_noise(shift: Float[Array, "*batch d"], width: Scalar) -> Contraction
     side = checks.real("width", width, 0.0, math.inf, open_low=True)
     v = checks.real("shift", jnp.abs(jnp.asarray(shift)), 0.0, math.inf)
     left = jnp.maximum(1 - v / jnp.expand_dims(side, -1), 0)
-    return checks.from_log1m(jnp.sum(checks.log(left), -1), "uniform noise: an erasure")
+    return checks.from_log1m(
+        jnp.sum(checks.log(left), -1), "uniform noise: an erasure", divergence="tv"
+    )
 
 
 def jointly_gaussian(cov: Float[Array, "d d"], dim_x: int) -> Contraction:

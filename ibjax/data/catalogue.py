@@ -5,12 +5,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.data import embedded, originals, splits, synthetic, tfds
+from ibjax import arguments
+from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
 from ibjax.interface import Dataset
+from ibjax.randomness import pinned, seed_key
 
 _SYNTHETIC_SIZE = 4000
 _SYNTHETIC_DIM = 10
@@ -26,7 +27,7 @@ def load(
     name: str,
     split: str = "train",
     *,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int | Sequence[int]] | None = None,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
 ) -> Dataset:
@@ -41,7 +42,7 @@ def load(
         split: ``"train"``, ``"test"``, or TFDS's language: ``"train[:1000]"``,
             ``"train[:80%]"``, ``"train+test"``. ``"digits"`` has ``"all"`` besides.
         classes: keep the examples of these labels only and relabel them 0, 1, ... in the
-            order given.
+            order given; a group of labels becomes one class, ((0, 2, 4), (1, 3, 5)).
         data_dir: directory of prepared TFDS data; default the environment variable
             TFDS_DATA_DIR, else ``~/tensorflow_datasets``.
         download: when the data are not there, fetch and prepare them. `mnist`,
@@ -64,17 +65,19 @@ def load(
         x, y = _cut(name, split, embedded.digits())
         num_classes = 10
     elif name == "two_gaussians":
-        drawn = [
-            synthetic.two_gaussians(
-                jax.random.key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
-            )
-            for seed in (0, 1)
-        ]
+        with pinned():
+            drawn = [
+                synthetic.two_gaussians(
+                    seed_key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
+                )
+                for seed in (0, 1)
+            ]
         parts = {s: (np.asarray(d.x), np.asarray(d.y)) for s, d in zip(("train", "test"), drawn)}
         x, y = _cut(name, split, parts)
         num_classes, truth = 2, drawn[0].truth
     else:
         x, y, num_classes = tfds.read(name, _folder(name, data_dir, download), split)
+    y = arguments.labels(f"the labels of {name!r}", y, num_classes)
     if classes is not None:
         x, y, kept = _select(name, x, y, num_classes, classes)
         # a truth about all classes says nothing of some of them
@@ -94,7 +97,7 @@ def _folder(name: str, data_dir: str | os.PathLike | None, download: bool) -> Pa
         folder = (
             originals.download(plain, root)
             if plain in originals.names()
-            else tfds.prepare_stock(name, root)
+            else preparing.prepare_stock(name, root)
         )
     if folder is None:
         _check_known(name, root)
@@ -128,17 +131,34 @@ def _cut(
 
 
 def _select(
-    name: str, x: np.ndarray, y: np.ndarray, num_classes: int, classes: Sequence[int]
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    num_classes: int,
+    classes: Sequence[int | Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    wanted = [int(label) for label in classes]
-    unknown = [label for label in wanted if not 0 <= label < num_classes]
-    if not wanted or unknown or len(set(wanted)) != len(wanted):
+    groups = [_group(name, num_classes, entry) for entry in classes]
+    wanted = [label for group in groups for label in group]
+    if not groups or len(set(wanted)) != len(wanted):
         raise ValueError(
-            f"classes={tuple(classes)!r} must be different labels of {name!r}: "
-            f"use some of 0 to {num_classes - 1}"
+            f"classes={tuple(classes)!r} must be different labels of {name!r}, or groups of "
+            f"them: use each of 0 to {num_classes - 1} at most once"
         )
     relabel = np.full(num_classes, -1, np.int32)
-    relabel[wanted] = np.arange(len(wanted))
-    new = relabel[y]
-    keep = new >= 0
-    return x[keep], new[keep], len(wanted)
+    for new, group in enumerate(groups):
+        relabel[group] = new
+    labels = relabel[y]
+    keep = labels >= 0
+    return x[keep], labels[keep], len(groups)
+
+
+def _group(name: str, num_classes: int, entry: int | Sequence[int]) -> list[int]:
+    """The labels that one entry of `classes` stands for."""
+    labels = np.atleast_1d(np.asarray(entry))
+    whole = labels.dtype.kind in "iu" and labels.ndim == 1 and labels.size > 0
+    if not whole or labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"classes holds {entry!r}; the labels of {name!r} are 0 to {num_classes - 1}: give "
+            "whole numbers, or groups of them"
+        )
+    return [int(label) for label in labels]

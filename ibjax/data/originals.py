@@ -3,18 +3,19 @@
 import gzip
 import hashlib
 import os
-import shutil
 import struct
 import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ibjax.data import tfds
+from ibjax import files as stored
+from ibjax.data import preparing, tfds
+from ibjax.environment import expanded
 
 Parts = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -77,7 +78,7 @@ def prepare(
         checksums = {file: sha256 for file, (_, sha256) in tfds.checksums(name).items()}
     files = {}
     for file, sha256 in checksums.items():
-        path = Path(source_dir).expanduser() / file
+        path = expanded(source_dir) / file
         if not path.is_file():
             raise FileNotFoundError(
                 f"{name} needs {file} in source_dir={str(source_dir)!r}: put it there, under "
@@ -90,7 +91,7 @@ def prepare(
         parts, label_names = _cifar(files[_CIFAR])
     else:
         parts = _mnist(files)
-    return tfds.write(
+    return preparing.write(
         root,
         name,
         original.version,
@@ -145,31 +146,34 @@ def _find(name: str) -> _Original:
 
 
 def _fetch(url: str, target: Path, sha256: str) -> None:
-    # under another name until it is whole and right: an interrupted download is never mistaken
-    part = target.with_name(target.name + ".part")
+    def fill(local: BinaryIO) -> None:
+        found = hashlib.sha256()
+        with urllib.request.urlopen(url, timeout=60) as remote:
+            while piece := remote.read(2**20):
+                found.update(piece)
+                local.write(piece)
+        _agrees(f"{url} as fetched", found.hexdigest(), sha256)
+
+    # whole and right or not there: an interrupted download is never mistaken
+    stored.check_writable(target.parent, "data_dir")
     try:
-        with urllib.request.urlopen(url, timeout=60) as remote, part.open("wb") as local:
-            shutil.copyfileobj(remote, local)
+        stored.put(target, fill)
     except (urllib.error.URLError, OSError) as error:
-        part.unlink(missing_ok=True)
         raise ConnectionError(
             f"{url} could not be fetched ({error}): check the network, or get the file elsewhere "
             f"and put it in {target.parent}"
         ) from error
-    try:
-        _verify(part, sha256)
-    except ValueError:
-        part.unlink()
-        raise
-    part.rename(target)
 
 
 def _verify(path: Path, sha256: str) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        _agrees(str(path), hashlib.file_digest(file, "sha256").hexdigest(), sha256)
+
+
+def _agrees(what: str, found: str, sha256: str) -> None:
     if found != sha256:
         raise ValueError(
-            f"{path} has sha256 {found}, not {sha256}: delete it and get the original file"
+            f"{what} has sha256 {found}, not {sha256}: delete it and get the original file"
         )
 
 

@@ -42,9 +42,15 @@ def images(
     y: list[int] = []
     for record in _each(source):
         feature = parse(record).features.feature
-        picture = Image.open(io.BytesIO(feature[inputs].bytes_list.value[0]))
+        pictures, labels = feature[inputs].bytes_list.value, feature[label].int64_list.value
+        if len(pictures) != 1 or len(labels) != 1:
+            raise ValueError(
+                f"name={name!r}: a record holds {len(pictures)} of {inputs!r} and {len(labels)} "
+                f"of {label!r}, not one each; prepare it again"
+            )
+        picture = Image.open(io.BytesIO(pictures[0]))
         x.append(np.asarray(picture if picture.mode == mode else picture.convert(mode)))
-        y.extend(feature[label].int64_list.value)
+        y.append(labels[0])
     if len({picture.shape for picture in x}) > 1:
         raise ValueError(f"name={name!r} has images of different sizes: use one of a fixed size")
     stacked = np.stack(x)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Supersample
+from ibjax.randomness import pinned, root_key
 from ibjax.typing import Int, JaxArray, Key
 
 # Folded into the root first, so that no index key ever equals a mask key.
@@ -25,10 +26,11 @@ def supersample(
     """Draw ``supersamples`` tables of n pairs from a pool, and ``masks`` masks for each.
 
     Supersample s is a function of (key, s) and mask u of supersample s one of (key, s, u):
-    asking for more of either leaves the earlier ones as they were.
+    asking for more of either leaves the earlier ones as they were. The draws depend on the key
+    alone, whatever the precision and the random generator that JAX is set to.
 
     Args:
-        key: the root of all draws.
+        key: the root of all draws, from ``jax.random.key`` or ``jax.random.PRNGKey``.
         size: number of examples in the pool.
         n: number of pairs, that is of training examples.
         supersamples: k1.
@@ -42,7 +44,8 @@ def supersample(
         ``mask`` (k1, k2, n) of 0/1; both int32. ``mask == u`` means that column u trains.
 
     Raises:
-        ValueError: a count below 1, 2 n > size, or balanced with an odd number of masks.
+        ValueError: no threefry key, a count below 1, 2 n > size, or balanced with an odd number
+            of masks.
 
     Reference:
         Steinke, Zakynthinou 2020, "Reasoning About Generalization via Conditional Mutual
@@ -62,7 +65,8 @@ def supersample(
     if balanced and masks % 2:
         raise ValueError(f"masks={masks} must be even when balanced=True: use {masks + 1}")
 
-    return _draw(key, size, n, supersamples, masks, bool(balanced))
+    with pinned():
+        return _draw(root_key(key), size, n, supersamples, masks, bool(balanced))
 
 
 # one program instead of a dozen small ones, each of which would be compiled on the first call

@@ -3,13 +3,17 @@
 import functools
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ibjax.data import records, splits
+from ibjax.data import records, shards, splits
+from ibjax.environment import expanded, home
+
+MOST_CLASSES = 2**31
+"""Labels are kept in 32 bits."""
 
 
 class Columns(NamedTuple):
@@ -21,9 +25,12 @@ class Columns(NamedTuple):
 
 
 def directory(data_dir: str | os.PathLike | None) -> Path:
-    """The directory of prepared data: the argument, else TFDS_DATA_DIR, else TFDS's own."""
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser()
+    """The directory of prepared data: the argument, else TFDS_DATA_DIR, else TFDS's own.
+
+    Where there is no home directory TFDS's own is in the temporary one.
+    """
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
+    return expanded(chosen) if chosen else home() / "tensorflow_datasets"
 
 
 def locate(name: str, root: Path) -> Path | None:
@@ -66,7 +73,7 @@ def read(name: str, folder: Path, split: str) -> Columns:
 
 def known() -> list[str]:
     """The names of TFDS's own data sets (no network)."""
-    return _tfds().list_builders(with_community_datasets=False)
+    return library().list_builders(with_community_datasets=False)
 
 
 def prepared(root: Path) -> list[str]:
@@ -85,113 +92,6 @@ def checksums(name: str) -> dict[str, tuple[str, str]]:
     return {url.rpartition("/")[2]: (url, sha256) for url, _, sha256, *_ in rows}
 
 
-def write(
-    root: Path,
-    name: str,
-    version: str,
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    *,
-    label_names: Sequence[str] | None = None,
-    with_id: bool = False,
-    homepage: str = "",
-) -> Path:
-    """Store images and labels as a TFDS data set in ArrayRecord format.
-
-    The folder, features and order of the records are those of TFDS's own builder of the same
-    name and version, so that TFDS itself reads the result.
-
-    Args:
-        root: the data directory.
-        name: name of the data set.
-        version: its version.
-        parts: ``{split: (images (n, h, w, 1 or 3) uint8, labels (n,))}``.
-        label_names: names of the classes; None for ten unnamed ones.
-        with_id: store ``train_00000``, ... besides.
-        homepage: where the data come from.
-
-    Returns:
-        The folder of the prepared version.
-
-    Raises:
-        RuntimeError: fewer or more records were stored than given.
-    """
-    tfds = _tfds()
-    dataset_name, images = name, next(iter(parts.values()))[0]
-    label = (
-        tfds.features.ClassLabel(names=list(label_names))
-        if label_names
-        else tfds.features.ClassLabel(num_classes=10)
-    )
-    features = {"image": tfds.features.Image(shape=images.shape[1:]), "label": label}
-    if with_id:
-        features["id"] = tfds.features.Text()
-
-    class Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyright: ignore
-        # with a dotted module TFDS asks for importlib_resources, which it does not install
-        __module__ = "ibjax"
-        name = dataset_name
-        VERSION = tfds.core.Version(version)
-
-        def _info(self):
-            return tfds.core.DatasetInfo(
-                builder=self,
-                features=tfds.features.FeaturesDict(features),
-                supervised_keys=("image", "label"),
-                homepage=homepage,
-            )
-
-        def _split_generators(self, dl_manager):
-            del dl_manager
-            return {split: self._generate_examples(split) for split in parts}
-
-        def _generate_examples(self, split):
-            from PIL import Image
-
-            for i, (image, y) in enumerate(zip(*parts[split])):
-                # numpy arrays would be encoded by TensorFlow, PIL images are not
-                picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-                record = {"image": picture, "label": int(y)}
-                yield i, (record | {"id": f"{split}_{i:05d}"} if with_id else record)
-
-    builder = Original(data_dir=str(root), file_format="array_record")
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-    )
-    folder = Path(builder.data_dir)
-    for split, (_, y) in parts.items():
-        stored = _count(folder, split)
-        if stored != len(y):
-            raise RuntimeError(
-                f"{name}: {stored} of {len(y)} records of {split!r} were stored in {folder}: "
-                "delete that folder and prepare again"
-            )
-    return folder
-
-
-def prepare_stock(name: str, root: Path) -> Path | None:
-    """Let TFDS download and prepare a data set; works for those that need no TensorFlow."""
-    tfds = _tfds()
-    try:
-        builder = tfds.builder(name, data_dir=str(root), file_format="array_record")
-        builder.download_and_prepare()
-    except (ImportError, NotImplementedError) as error:
-        missing = getattr(error, "name", None) or "tensorflow"
-        if not missing.startswith("tensorflow"):
-            message = f"TFDS needs {missing} to prepare {name!r}: pip install {missing}"
-            raise ImportError(message) from error
-        raise ValueError(
-            f"name={name!r} cannot be prepared without TensorFlow: prepare it once where "
-            "TensorFlow is installed, with tfds.builder(name, file_format='array_record')"
-            f".download_and_prepare(), and copy the folder to {root}"
-        ) from error
-    except OSError as error:
-        raise ConnectionError(
-            f"TFDS could not fetch {name!r} ({error}): check the network, or copy the prepared "
-            f"data set to {root}"
-        ) from error
-    return locate(name, root)
-
-
 def _piece(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
     try:
         return _cached(name, folder, stamp, piece)
@@ -205,15 +105,58 @@ def _piece(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
 @functools.lru_cache(maxsize=8)
 def _sizes(folder: str, stamp: int) -> dict[str, int]:
     del stamp  # part of the cache key: a data set prepared anew is read anew
-    info = _tfds().builder_from_directory(folder).info
-    return {split: part.num_examples for split, part in info.splits.items()}
+    info = _builder(folder).info
+    try:
+        return {split: part.num_examples for split, part in info.splits.items()}
+    except Exception as error:
+        raise _undescribed(folder, error) from error
 
 
 @functools.lru_cache(maxsize=4)
 def _cached(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
     del stamp
-    tfds = _tfds()
-    builder = tfds.builder_from_directory(folder)
+    builder = _builder(folder)
+    paths: list[Path] = []
+    if builder.info.file_format is library().core.FileFormat.ARRAY_RECORD:
+        try:
+            stored = builder.info.splits[piece.split]
+            paths, promised = [Path(path) for path in stored.filepaths], stored.shard_lengths
+        except Exception as error:
+            raise _undescribed(folder, error) from error
+        shards.check(name, paths, promised)
+    try:
+        return _columns(name, builder, piece)
+    except (ImportError, NotImplementedError):
+        raise
+    except Exception as error:
+        raise shards.blame(name, paths, Path(folder), error) from error
+
+
+def _builder(folder: str) -> Any:
+    """TFDS's own view of a folder.
+
+    Raises:
+        ValueError: if what describes the data set cannot be read.
+    """
+    tfds = library()
+    try:
+        builder = tfds.builder_from_directory(folder)
+        assert builder.info.features is not None and builder.info.splits is not None
+        return builder
+    except Exception as error:
+        raise _undescribed(folder, error) from error
+
+
+def _undescribed(folder: str, error: Exception) -> ValueError:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    return ValueError(
+        f"{folder}: dataset_info.json or features.json is damaged ({said}); copy them or "
+        "prepare the data set again"
+    )
+
+
+def _columns(name: str, builder: Any, piece: splits.Piece) -> Columns:
+    tfds = library()
     features = builder.info.features
     inputs, label = _roles(name, features, builder.info.supervised_keys)
     split = f"{piece.split}[{piece.start}:{piece.stop}]"
@@ -224,23 +167,34 @@ def _cached(name: str, folder: str, stamp: int, piece: splits.Piece) -> Columns:
         x, y = records.images(
             name, source, _parser(), str(inputs), label, channels=picture.shape[-1]
         )
+        if any(a not in (None, b) for a, b in zip(picture.shape, x.shape[1:])):
+            raise ValueError(
+                f"name={name!r} has images of {x.shape[1:]} where features.json promises "
+                f"{picture.shape}; prepare it again"
+            )
     else:
         x, y = records.tables(name, builder.as_data_source(split), inputs, label)
-    if y.dtype.kind not in "iub" or y.shape != x.shape[:1] or y.min() < 0:
+    num_classes = getattr(features[label], "num_classes", None)
+    most = num_classes if num_classes else MOST_CLASSES
+    if y.dtype.kind not in "iub" or y.shape != x.shape[:1] or not 0 <= y.min() <= y.max() < most:
         raise ValueError(
-            f"{label!r} of {name!r} is no class label in split {piece.split!r}: "
+            f"name={name!r}: {label!r} of {name!r} is no class label in split {piece.split!r}: "
             "use a labelled split of a classification data set"
         )
+    if len(y) != piece.stop - piece.start:
+        raise ValueError(
+            f"name={name!r}: {len(y)} of {piece.stop - piece.start} records of split {split!r} "
+            "were read; prepare it again"
+        )
     y = y.astype(np.int32)
-    num_classes = getattr(features[label], "num_classes", None) or int(y.max()) + 1
     x.setflags(write=False)
     y.setflags(write=False)
-    return Columns(x, y, num_classes)
+    return Columns(x, y, num_classes or int(y.max()) + 1)
 
 
 def _roles(name: str, features: Any, supervised: Any) -> tuple[str | tuple[str, ...], str]:
     """Which features are the input and which is the label."""
-    tfds = _tfds()
+    tfds = library()
     if supervised is not None and isinstance(supervised[1], str):
         inputs, label = supervised[0], supervised[1]
         if isinstance(inputs, str):
@@ -266,14 +220,6 @@ def _version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
 
 
-def _count(folder: Path, split: str) -> int:
-    """Count what is in the files; the length that TFDS reports is what was promised."""
-    from array_record.python.array_record_module import ArrayRecordReader
-
-    shards = folder.glob(f"*-{split}.array_record-*")
-    return sum(ArrayRecordReader(str(shard)).num_records() for shard in shards)
-
-
 def _parser() -> Callable[[bytes], Any]:
     from tensorflow_datasets import proto
 
@@ -281,7 +227,12 @@ def _parser() -> Callable[[bytes], Any]:
     return example.Example.FromString
 
 
-def _tfds() -> Any:
+def library() -> Any:
+    """TFDS itself.
+
+    Raises:
+        ImportError: if it is not installed.
+    """
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

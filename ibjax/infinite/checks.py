@@ -2,25 +2,17 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ibjax.arguments import host, numeric
+from ibjax.arguments import concrete as concrete
+from ibjax.arguments import floating, host
 from ibjax.typing import JaxArray
 
 
-def concrete(value: Any) -> bool:
-    """Whether every leaf of `value` is a number now rather than a tracer."""
-    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
-
-
 def inexact(value: Any, name: str) -> JaxArray:
-    """`value` as a floating-point array, refused where it holds a concrete NaN or infinity."""
-    array = numeric(name, value)
-    if not jnp.issubdtype(array.dtype, jnp.inexact):
-        array = array.astype(jnp.result_type(float))
+    """`value` in float32 or float64, refused where it holds a concrete NaN or infinity."""
+    array = floating(name, value)
     if concrete(array) and not np.all(np.isfinite(np.asarray(array))):
         raise ValueError(f"{name} holds NaN or infinite entries; remove or impute them first")
     return array
@@ -40,6 +32,14 @@ def non_negative(value: Any, name: str) -> None:
     """Refuse a concrete negative or NaN entry."""
     if concrete(value) and not np.all(host(name, value) >= 0):
         raise ValueError(f"{name} = {value} must be non-negative; pass a standard deviation >= 0")
+
+
+def signs(value: Any, name: str) -> JaxArray:
+    """-1 or 1; traced values that are neither become NaN."""
+    array = inexact(value, name)
+    if concrete(value) and not np.all(np.abs(np.asarray(array)) == 1):
+        raise ValueError(f"{name} must hold -1 or 1; give 2 * {name} - 1 for the classes 0 and 1")
+    return jnp.where(jnp.abs(array) == 1, array, jnp.nan)
 
 
 def square(kernel: Any, name: str) -> JaxArray:

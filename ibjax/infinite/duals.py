@@ -31,12 +31,20 @@ def angle(a: JaxArray, b: JaxArray, c: JaxArray) -> tuple[JaxArray, JaxArray]:
     scale = safe_sqrt(a) * safe_sqrt(b)
     tolerance = 64 * jnp.finfo(jnp.result_type(scale, c)).eps
     parallel = scale - jnp.abs(c) <= tolerance * scale
-    room = jnp.where(parallel, 1.0, (scale - c) * (scale + c))
-    height = jnp.sqrt(room)
+    # the product of two roots, for that of their squares may overflow
+    below, above = (jnp.where(parallel, 1.0, v) for v in (scale - c, scale + c))
+    height = jnp.sqrt(below) * jnp.sqrt(above)
     # tan(theta / 2) needs one arctan of one argument, half the cost of arctan2(height, c).
     theta = 2 * jnp.arctan(height / jnp.where(parallel, 1.0, scale + c))
     flat = jnp.where(c < 0, np.pi, 0.0)
     return jnp.where(parallel, flat, theta), jnp.where(parallel, 0.0, height)
+
+
+def _without_spread(a: JaxArray, b: JaxArray, c: JaxArray) -> JaxArray:
+    """Ab - c^2 where a or b is zero: no number, but a derivative, which `angle` has not."""
+    none = (a <= 0) | (b <= 0)
+    a, b, c = (jnp.where(none, v, 0.0) for v in (a, b, c))
+    return a * b - c * c
 
 
 def relu(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
@@ -59,15 +67,23 @@ def absolute(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
 
 def erf(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
     """The error function (Williams, Computing with infinite networks, 1997)."""
-    p, q = 1 + 2 * a, 1 + 2 * b
-    # The product form of 1 - s^2 keeps digits where s is close to 1.
-    root = jnp.sqrt((jnp.sqrt(p * q) - 2 * c) * (jnp.sqrt(p * q) + 2 * c))
+    _, height = angle(a, b, c)
+    # (1 + 2a)(1 + 2b) - 4c^2 without the cancellation of its two large terms
+    root = jnp.hypot(jnp.sqrt(1 + 2 * a + 2 * b + 4 * _without_spread(a, b, c)), 2 * height)
     return (2 / np.pi) * jnp.arctan2(2 * c, root), (4 / np.pi) / root
 
 
 def sin(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
     """The sine; its derivative is the cosine kernel."""
-    near, far = jnp.exp(-(a + b - 2 * c) / 2), jnp.exp(-(a + b + 2 * c) / 2)
+    _, height = angle(a, b, c)
+    first, second = safe_sqrt(a), safe_sqrt(b)
+    # a + b -+ 2c = (sqrt a - sqrt b)^2 + 2 (sqrt ab -+ c), the last = height^2 / (sqrt ab +- c)
+    scale = first * second
+    rest = scale + jnp.abs(c)
+    small = height * (height / jnp.where(rest > 0, rest, 1.0))
+    close = jnp.exp(-((first - second) ** 2) / 2 - small)
+    wide = jnp.exp(-((first - second) ** 2) / 2 - rest)
+    near, far = jnp.where(c < 0, wide, close), jnp.where(c < 0, close, wide)
     return (near - far) / 2, (near + far) / 2
 
 
@@ -80,12 +96,13 @@ def cos(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
 def gelu(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:
     """X times the standard normal distribution function (the exact GELU, not the tanh one)."""
     p, q = 1 + a, 1 + b
-    square = p * q - c * c
-    root = jnp.sqrt(square)
+    _, height = angle(a, b, c)
+    # pq - c^2 without cancellation, and quotients in an order that does not overflow
+    root = jnp.hypot(jnp.sqrt(1 + a + b + _without_spread(a, b, c)), height)
     turn = jnp.arctan2(c, root)
-    value = c / 4 + ((c * c + a * b * square) / (p * q * root) + c * turn) / (2 * np.pi)
-    slope = 1 / square + (1 - a * b) / (p * q) + 1
-    return value, 0.25 + turn / (2 * np.pi) + c * slope / (2 * np.pi * root)
+    value = c / 4 + ((c / p) * (c / q) / root + (a / p) * (b / q) * root + c * turn) / (2 * np.pi)
+    slope = (1 / root) / root + 1 / p + 1 / q
+    return value, 0.25 + turn / (2 * np.pi) + (c / root) * slope / (2 * np.pi)
 
 
 def sign(a: JaxArray, b: JaxArray, c: JaxArray) -> _Pair:

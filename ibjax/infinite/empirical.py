@@ -125,7 +125,7 @@ def linearised_flow(
 
     own = flat(empirical_ntk(apply, params, train, chunk=chunk, outputs="full"))
     cross = flat(empirical_ntk(apply, params, test, train, chunk=chunk, outputs="full"))
-    values, vectors = decompose(own)
+    values, vectors, _ = decompose(own)
     residual = vectors.T @ (targets - start).reshape(-1)
 
     def at(time):

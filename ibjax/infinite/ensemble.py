@@ -6,12 +6,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import grain, in_double
 from ibjax.infinite import checks
 from ibjax.infinite.energies import Energies, energies
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
-from ibjax.infinite.spectrum import decompose, in_basis
+from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
 from ibjax.typing import BiasDirection, Float, JaxArray, Key
 
@@ -115,9 +116,11 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
     return _Test(loss, mean_loss, -loss - constant, bayes, *between, label, kl, exact)
 
 
-@jax.jit
-def _everything(train, y, times, cross, test, y_test, target_cov, nngp_rate, key, linear):
-    spectrum = decompose(train.ntk)
+@partial(jax.jit, static_argnames="grain")
+def _everything(
+    train, y, times, cross, test, y_test, target_cov, nngp_rate, *, key, linear, grain: float
+):
+    spectrum = decompose(train.ntk, grain)
     inner = in_basis(spectrum, train.nngp)
     chol = jnp.linalg.cholesky(train.nngp)
     half = _solve(chol, spectrum.vectors)
@@ -129,10 +132,16 @@ def _everything(train, y, times, cross, test, y_test, target_cov, nngp_rate, key
         lambda t: energies(spectrum.values, inner, precision, rotated, t, linear, rate, target),
         times,
     )
+    energy = y.shape[1] * jnp.diagonal(inner) + jnp.sum(rotated**2, axis=1)
+    ok = jax.lax.map(lambda t: unhidden(spectrum, energy, t), times)
     if cross is None:
-        return on_train, None
-    return on_train, jax.lax.map(
-        lambda t: _on_test(t, spectrum, train, cross, test, y, y_test, target_cov, key), times
+        return ok, on_train, None
+    return (
+        ok,
+        on_train,
+        jax.lax.map(
+            lambda t: _on_test(t, spectrum, train, cross, test, y, y_test, target_cov, key), times
+        ),
     )
 
 
@@ -217,21 +226,29 @@ def ensemble_information(
     for name, extra in (("nngp_rate", nngp_rate), ("target_cov", target_cov)):
         if extra is not None and checks.square(extra, name).shape != nngp.shape:
             raise ValueError(f"{name} has shape {jnp.shape(extra)}; give {nngp.shape}")
-    on_train, on_test = _everything(
-        train, targets, grid, test_train, test, labels, target_cov, nngp_rate, key, linear
-    )
-    return _report(grid, ntk, targets.shape[1], on_train, on_test, test, linear)
+    everything = (train, targets, grid, test_train, test, labels, target_cov, nngp_rate)
+    leaves, tree = jax.tree.flatten(everything)
+    coarse = grain(train.ntk)
+
+    def run(*arrays):
+        return _everything(*tree.unflatten(arrays), key=key, linear=linear, grain=coarse)
+
+    ok, on_train, on_test = in_double(run, *leaves, dtype=nngp.dtype, given=(key,))
+    return _report(grid, ntk, targets.shape[1], ok, on_train, on_test, test, linear)
 
 
-def _report(grid, ntk, k, on_train: Energies, on_test, test, linear) -> EnsembleInformation:
+def _report(
+    grid, ntk, k, resolved, on_train: Energies, on_test, test, linear
+) -> EnsembleInformation:
     nothing = jnp.full(grid.shape, jnp.nan, grid.dtype)
 
     def exact(
         value,
-        reason="not computed: its inputs were not given, or a kernel is singular",
+        reason="not computed: its inputs were not given, or a kernel is singular up to rounding",
         bias: BiasDirection = "none",
     ):
-        return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), bias, "", reason)
+        ok = jnp.isfinite(value) & resolved
+        return Estimate(value, jnp.zeros_like(value), ok, bias, "", reason)
 
     def from_test(name, **options):
         return exact(nothing if on_test is None else getattr(on_test, name), **options)

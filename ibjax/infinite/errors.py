@@ -22,12 +22,12 @@ def error_probability(mean: Any, variance: Any, sign: Any) -> Float[JaxArray, "*
         Probabilities.
 
     Raises:
-        ValueError: a negative variance.
+        ValueError: a negative variance, signs that are neither -1 nor 1.
 
     Reference: elementary.
     """
     checks.non_negative(variance, "variance")
-    margin = jnp.asarray(sign) * jnp.asarray(mean)
+    margin = checks.signs(sign, "sign") * jnp.asarray(mean)
     return _below(-margin, jnp.sqrt(jnp.asarray(variance)))
 
 
@@ -56,13 +56,13 @@ def pair_errors(
         ``table[..., a, b] = P(L_0 = a, L_1 = b)``; error about 1e-12 for |r| < 0.9, 1e-5 at worst.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, signs that are neither -1 nor 1.
 
     Reference: Plackett (1954), A reduction formula for normal multivariate integrals; as
     published, after the substitution r = sin t.
     """
     centre, spread = checks.inexact(mean, "mean"), checks.inexact(cov, "cov")
-    target = jnp.asarray(signs, centre.dtype)
+    target = checks.signs(signs, "signs").astype(centre.dtype)
     if centre.shape[-1:] != (2,) or spread.shape[-2:] != (2, 2) or target.shape[-1:] != (2,):
         raise ValueError(
             f"give mean (..., 2), cov (..., 2, 2), signs (..., 2); got {centre.shape}, "

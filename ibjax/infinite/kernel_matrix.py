@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import in_double, whole
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
 from ibjax.infinite.nonlinearity import resolve
@@ -38,7 +39,9 @@ def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
         x2: (n2, ...); None for x1 against itself.
 
     Returns:
-        Kernels(nngp, ntk), each (n1, n2), in the precision of the inputs. Large matrices are
+        Kernels(nngp, ntk), each (n1, n2), in the precision of the inputs but computed in float64
+        where these are known now: between almost parallel inputs float32 loses half its digits
+        to the angle, and with them the small eigenvalues. Large matrices are
         computed in tiles of at most 2^15 covariances (or one pair of examples, P^2 covariances
         of P positions where pooling follows), those below the diagonal of x1 against itself by
         symmetry; the memory beside the results is about their size again. `stream` keeps the
@@ -52,13 +55,23 @@ def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
 
     Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; Arora et al. (2019).
     """
+    first, second = _both(x1, x2)
+
+    inputs = (first,) if second is None else (first, second)
+    return in_double(partial(_matrices, network), *inputs, dtype=first.dtype)
+
+
+def _both(x1: Any, x2: Any) -> tuple[JaxArray, JaxArray | None]:
     first = checks.inputs(x1, "x1")
     second = None if x2 is None else checks.inputs(x2, "x2")
     if second is not None and second.shape[1:] != first.shape[1:]:
         raise ValueError(
             f"x2 has shape {second.shape}; its examples must look like x1's {first.shape[1:]}"
         )
+    return first, second
 
+
+def _matrices(network: Layer, first: JaxArray, second: JaxArray | None = None) -> Kernels:
     def block(a, b=None):
         out = network.kernel(start(a, b, network.pairs), False)
         if out.layout != "features":
@@ -92,8 +105,7 @@ def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs:
     Raises:
         ValueError: depth < 1, or as many deviations as neither 1 nor depth.
     """
-    if not isinstance(depth, int) or depth < 1:
-        raise ValueError(f"depth = {depth} must be a positive integer (2 is one hidden layer)")
+    depth = whole("depth", depth)
     weights, biases = _per_layer(w_std, depth, "w_std"), _per_layer(b_std, depth, "b_std")
     layers = [dense(width if depth > 1 else outputs, weights[0], biases[0])]
     for index in range(1, depth):
@@ -112,18 +124,16 @@ def _per_layer(value: Any, depth: int, name: str) -> list[Any]:
 
 @partial(jax.jit, static_argnames=("depth", "phi"))
 def _mlp_kernels(x1, x2, w_std, b_std, *, depth, phi) -> Kernels:
-    return kernels(mlp(depth, phi, w_std, b_std), x1, x2)
+    return _matrices(mlp(depth, phi, w_std, b_std), x1, x2)
 
 
 def _prepared(x1, x2, depth, phi, w_std, b_std):
-    first = checks.inputs(x1, "x1")
-    second = None if x2 is None else checks.inputs(x2, "x2")
+    first, second = _both(x1, x2)
     for name, x in (("x1", first), ("x2", second)):
         if x is not None and x.ndim != 2:
             raise ValueError(f"{name} has shape {x.shape}; give (n, d), or flatten the images")
     mlp(depth, phi, w_std, b_std)  # refuses what it does not understand, before tracing
-    dtype = jnp.result_type(first)
-    return first, second, jnp.asarray(w_std, dtype), jnp.asarray(b_std, dtype)
+    return first, second, w_std, b_std
 
 
 def mlp_kernels(
@@ -145,8 +155,9 @@ def mlp_kernels(
         b_std: biases are N(0, b_std^2); one number or (depth,). Traced.
 
     Returns:
-        Kernels(nngp, ntk), each (n1, n2), in the precision of x1; relative error about 1e-15
-        a layer in float64, 1e-8 between almost parallel inputs under a kink.
+        Kernels(nngp, ntk), each (n1, n2), in the precision of x1 but computed in float64 where
+        everything is known now; relative error about 1e-15 a layer before the last rounding,
+        1e-8 between almost parallel inputs under a kink (in traced float32: 1e-7 and 1e-3).
 
     Assumes: NTK parametrisation, all layers trained.
 
@@ -156,9 +167,14 @@ def mlp_kernels(
     Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; Lee et al. (2018), Deep
     neural networks as Gaussian processes; as published.
     """
-    prepared = _prepared(x1, x2, depth, activation, w_std, b_std)
+    first, second, w, b = _prepared(x1, x2, depth, activation, w_std, b_std)
     phi = resolve(activation) if isinstance(activation, str) else activation
-    return _mlp_kernels(*prepared, depth=depth, phi=phi)
+
+    def run(w, b, first, second=None):
+        return _mlp_kernels(first, second, w, b, depth=depth, phi=phi)
+
+    inputs = (first,) if second is None else (first, second)
+    return in_double(run, w, b, *inputs, dtype=first.dtype)
 
 
 def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: Any) -> JaxArray:
@@ -186,8 +202,11 @@ def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: An
     first, _, w, b = _prepared(x1, None, depth, activation, w_std, b_std)
     phi = resolve(activation) if isinstance(activation, str) else activation
 
-    def nngp(scale):
-        return _mlp_kernels(first, None, scale * w, scale * b, depth=depth, phi=phi).nngp
+    def run(first, w, b):
+        def nngp(scale):
+            return _mlp_kernels(first, None, scale * w, scale * b, depth=depth, phi=phi).nngp
 
-    one = jnp.ones((), first.dtype)
-    return jax.jvp(nngp, (one,), (one,))[1]
+        one = jnp.ones((), first.dtype)
+        return jax.jvp(nngp, (one,), (one,))[1]
+
+    return in_double(run, first, w, b, dtype=first.dtype)

@@ -61,7 +61,7 @@ class Problem(NamedTuple):
         pull = self.squares * signal * (self.noise - signal) / total**3
         return jnp.sum(signal * self.noise / total**2 - pull) / 2
 
-    def fit(self, t: Array) -> JaxArray:
+    def fit(self, t: JaxArray) -> JaxArray:
         """E ln p(y | f) over the posterior at each T, (nodes,)."""
         total = self._total(t)
         spread = self.noise * self.squares / total**2 + t[:, None] * self.values / total
@@ -78,14 +78,14 @@ class Problem(NamedTuple):
         share = self.values / total
         return jnp.sum(share * self.squares / total) / jnp.sum(share)
 
-    def conditional(self, t: Array) -> tuple[JaxArray, JaxArray]:
+    def conditional(self, t: JaxArray) -> tuple[JaxArray, JaxArray]:
         """Predictive mean and variance at each T, (nodes, m)."""
         gain = t[:, None] / self._total(t)
         mean = _matmul(gain * self.targets, self.cross.T)
         own = jnp.diagonal(self.prior) if self.prior.ndim == 2 else self.prior
         return mean, t[:, None] * (own - _matmul(gain, self.cross.T**2))
 
-    def predict(self, t: Array, weights: Array) -> dict[str, Any]:
+    def predict(self, t: JaxArray, weights: Array) -> dict[str, Any]:
         """Mean, variance and covariance of the mixture over T."""
         if self.cross.shape[0] == 0:
             return {"mean": None, "var": None, "cov": None}
@@ -100,7 +100,7 @@ class Problem(NamedTuple):
         moments["cov"] = (weights @ t) * self.prior - within + (off.T * weights) @ off
         return moments
 
-    def _total(self, t: Array) -> JaxArray:
+    def _total(self, t: JaxArray) -> JaxArray:
         return t[:, None] * self.values + self.noise
 
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import concrete, grain, in_double
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
-from ibjax.infinite.spectrum import Spectrum, decay, decompose, memory, progress
-from ibjax.typing import Float, JaxArray
+from ibjax.infinite.spectrum import Spectrum, decay, decompose, memory, progress, resolved
+from ibjax.typing import Bool, Float, JaxArray
 
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -20,10 +21,14 @@ class Prediction(NamedTuple):
     Attributes:
         mean: (times, m, k), or (m, k) for a regression.
         cov: (times, m, m) or (m, m).
+        ok: (times,) or (); False where part of the targets lies in directions whose eigenvalue
+            is lost in rounding, so that the mean may lack it. Kernels of float64 inputs, or
+            computed where the inputs are known, hide the least.
     """
 
     mean: Float[JaxArray, "*times m k"]
     cov: Float[JaxArray, "*times m m"]
+    ok: Bool[JaxArray, "*times"] = True  # pyright: ignore[reportAssignmentType]
 
 
 def moments(
@@ -31,12 +36,13 @@ def moments(
 ) -> Prediction:
     """Mean and covariance at one time, from the spectrum; the core of the two functions below."""
     vectors = spectrum.vectors
+    ok = resolved(spectrum, y, time)
     gain = _matmul(cross.ntk, vectors) * memory(spectrum.values, time)
     mean = _matmul(gain, _matmul(vectors.T, y))
     inner = _matmul(_matmul(vectors.T, nngp), vectors)
     mixed = _matmul(gain, _matmul(cross.nngp, vectors).T)
     cov = prior + _matmul(_matmul(gain, inner), gain.T) - mixed - mixed.T
-    return Prediction(mean, (cov + cov.T) / 2)
+    return Prediction(mean, (cov + cov.T) / 2, ok)
 
 
 def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: Any = None):
@@ -56,7 +62,8 @@ def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: 
         test: Kernels of the test inputs, or their NNGP matrix, (m, m); needed with test_train.
 
     Returns:
-        Prediction(mean (times, m, k), cov (times, m, m)).
+        Prediction(mean (times, m, k), cov (times, m, m), ok (times,)), computed in float64 where
+        everything is known now.
 
     Assumes: infinite width in the NTK parametrisation, or a network linear in its parameters.
 
@@ -67,30 +74,40 @@ def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: 
     published.
     """
     nngp, grid = checks.square(train.nngp, "train.nngp"), checks.time_grid(times)
-    targets = checks.targets(y, nngp.shape[0], "y")
-    spectrum = decompose(train.ntk)
+    ntk, targets = checks.square(train.ntk, "train.ntk"), checks.targets(y, nngp.shape[0], "y")
+    coarse = grain(train.ntk)
     if (test_train is None) != (test is None):
         raise ValueError("give test_train and test together, or neither")
     if test_train is None:
-        values, vectors = spectrum
-        inner, rotated = _matmul(_matmul(vectors.T, nngp), vectors), _matmul(vectors.T, targets)
-
-        def on_train(time):
-            left = decay(values, time)
-            mean = _matmul(vectors, progress(values, time)[:, None] * rotated)
-            cov = _matmul(_matmul(vectors, left[:, None] * inner * left), vectors.T)
-            return Prediction(mean, (cov + cov.T) / 2)
-
-        return jax.lax.map(on_train, grid.astype(nngp.dtype))
+        run = partial(_on_train, grain=coarse)
+        return in_double(run, nngp, ntk, targets, grid, dtype=nngp.dtype)
     prior = checks.square(test.nngp if isinstance(test, Kernels) else test, "test")
     expected = (prior.shape[0], nngp.shape[0])
     if test_train.nngp.shape != expected or test_train.ntk.shape != expected:
         raise ValueError(f"test_train must hold kernels of shape {expected} (test, train)")
+    run = partial(_on_test, grain=coarse)
+    return in_double(run, nngp, ntk, targets, grid, *test_train, prior, dtype=nngp.dtype)
 
-    def on_test(time):
-        return moments(spectrum, nngp, test_train, prior, targets, time)
 
-    return jax.lax.map(on_test, grid.astype(nngp.dtype))
+@partial(jax.jit, static_argnames="grain")
+def _on_train(nngp, ntk, targets, grid, *, grain: float) -> Prediction:
+    spectrum = decompose(ntk, grain)
+    values, vectors, _ = spectrum
+    inner, rotated = _matmul(_matmul(vectors.T, nngp), vectors), _matmul(vectors.T, targets)
+
+    def at(time):
+        left = decay(values, time)
+        mean = _matmul(vectors, progress(values, time)[:, None] * rotated)
+        cov = _matmul(_matmul(vectors, left[:, None] * inner * left), vectors.T)
+        return Prediction(mean, (cov + cov.T) / 2, resolved(spectrum, targets, time))
+
+    return jax.lax.map(at, grid)
+
+
+@partial(jax.jit, static_argnames="grain")
+def _on_test(nngp, ntk, targets, grid, cross_nngp, cross_ntk, prior, *, grain: float):
+    spectrum, cross = decompose(ntk, grain), Kernels(cross_nngp, cross_ntk)
+    return jax.lax.map(lambda t: moments(spectrum, nngp, cross, prior, targets, t), grid)
 
 
 def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any = 0.0) -> Prediction:
@@ -106,7 +123,7 @@ def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any =
         noise: variance of the observations.
 
     Returns:
-        Prediction(mean (m, k), cov (m, m)) of the noiseless outputs.
+        Prediction(mean (m, k), cov (m, m), ok) of the noiseless outputs.
 
     Raises:
         ValueError: shapes that do not fit, negative noise.
@@ -118,16 +135,21 @@ def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any =
     targets = checks.targets(y, kernel.shape[0], "y")
     checks.non_negative(noise, "noise")
     _cross_shape(cross, prior.shape[0], kernel.shape[0])
-    chol = jnp.linalg.cholesky(kernel + noise * jnp.eye(kernel.shape[0], dtype=kernel.dtype))
-    half = jax.scipy.linalg.solve_triangular(chol, cross.T, lower=True)
-    white = jax.scipy.linalg.solve_triangular(chol, targets, lower=True)
-    return Prediction(_matmul(half.T, white), prior - _matmul(half.T, half))
+    arrays = kernel, cross, targets, noise
+    root = _root(concrete(*arrays, prior), grain(train))
+
+    def run(kernel, cross, targets, noise, prior):
+        white, half, ok = root(kernel, cross, targets, noise)
+        return Prediction(_matmul(half.T, white), prior - _matmul(half.T, half), ok)
+
+    return in_double(run, *arrays, prior, dtype=kernel.dtype)
 
 
 def ntk_regression(train: Any, y: Any, test_train: Any, ridge: Any = 0.0) -> JaxArray:
     r"""Kernel regression with the tangent kernel, Theta_* (Theta + ridge)^-1 Y.
 
-    Without ridge this is the mean of the ensemble after infinite training.
+    Without ridge this is the mean of the ensemble after infinite training: directions whose
+    eigenvalue is zero up to rounding stay where they are (traced singular kernels give NaN).
 
     Args:
         train: NTK matrix (n, n).
@@ -148,8 +170,38 @@ def ntk_regression(train: Any, y: Any, test_train: Any, ridge: Any = 0.0) -> Jax
     targets = checks.targets(y, kernel.shape[0], "y")
     checks.non_negative(ridge, "ridge")
     _cross_shape(cross, cross.shape[0], kernel.shape[0])
-    chol = jnp.linalg.cholesky(kernel + ridge * jnp.eye(kernel.shape[0], dtype=kernel.dtype))
-    return _matmul(cross, jax.scipy.linalg.cho_solve((chol, True), targets))
+    arrays = kernel, cross, targets, ridge
+    root = _root(concrete(*arrays), grain(train))
+
+    def run(kernel, cross, targets, ridge):
+        white, half, _ = root(kernel, cross, targets, ridge)
+        return _matmul(half.T, white)
+
+    return in_double(run, *arrays, dtype=kernel.dtype)
+
+
+def _root(known: bool, grain: float):
+    """``(K, K_*, Y, noise) -> R^-T Y, R^-T K_*^T, resolved`` with R^T R = K + noise."""
+    return partial(_by_spectrum, grain=grain) if known else _by_factor
+
+
+@partial(jax.jit, static_argnames="grain")
+def _by_spectrum(kernel, cross, targets, noise, *, grain: float):
+    # rounding leaves no factor of a kernel whose small eigenvalues it has made negative; along
+    # them the covariance with other inputs is rounding too
+    spectrum = decompose(kernel, grain)
+    moves = spectrum.values > 0
+    root = jnp.where(moves, 1 / jnp.sqrt(jnp.where(moves, spectrum.values + noise, 1.0)), 0.0)
+    scaled = spectrum.vectors * root
+    ok = resolved(spectrum, targets, 1 / noise)
+    return _matmul(scaled.T, targets), _matmul(scaled.T, cross.T), ok
+
+
+def _by_factor(kernel, cross, targets, noise):
+    factor = jnp.linalg.cholesky(kernel + noise * jnp.eye(kernel.shape[0], dtype=kernel.dtype))
+    solve = partial(jax.scipy.linalg.solve_triangular, factor, lower=True)
+    white = solve(targets)
+    return white, solve(cross.T), jnp.all(jnp.isfinite(white))
 
 
 def _cross_shape(cross: JaxArray, m: int, n: int) -> None:

@@ -15,20 +15,50 @@ from ibjax.typing import Float, JaxArray
 class Spectrum(NamedTuple):
     """Eigenvalues (n,), ascending, and eigenvectors (n, n) of a tangent kernel.
 
-    Eigenvalues within n roundings of zero are stored as zero: a direction in which the network
+    Eigenvalues within rounding of zero are stored as zero: a direction in which the network
     cannot move carries no test-train covariance either.
+
+    Attributes:
+        values: eigenvalues.
+        vectors: their eigenvectors, columns.
+        floor: what rounding may have made of an eigenvalue 0.
     """
 
     values: Float[JaxArray, " n"]
     vectors: Float[JaxArray, "n n"]
+    floor: Float[JaxArray, ""]
 
 
-def decompose(ntk: Any) -> Spectrum:
-    """The spectrum of a symmetric positive semi-definite kernel, rounding noise removed."""
+def decompose(ntk: Any, grain: float = 0.0) -> Spectrum:
+    """The spectrum of a symmetric positive semi-definite kernel, rounding noise removed.
+
+    Args:
+        ntk: the kernel, (n, n).
+        grain: relative rounding of its entries, where it is coarser than their type.
+
+    Returns:
+        The spectrum. Noise is n roundings of the largest eigenvalue, two of the entries', and
+        twice the most negative eigenvalue, which the kernel itself cannot have.
+    """
     kernel = checks.square(ntk, "ntk")
     values, vectors = jnp.linalg.eigh((kernel + kernel.T) / 2)
-    floor = kernel.shape[0] * jnp.finfo(kernel.dtype).eps * jnp.max(jnp.abs(values))
-    return Spectrum(jnp.where(values > floor, values, 0.0), vectors)
+    relative = max(kernel.shape[0] * float(jnp.finfo(kernel.dtype).eps), 2 * grain)
+    floor = jnp.maximum(relative * jnp.max(jnp.abs(values)), -2 * jnp.min(values))
+    return Spectrum(jnp.where(values > floor, values, 0.0), vectors, floor)
+
+
+def resolved(spectrum: Spectrum, y: JaxArray, time: JaxArray) -> JaxArray:
+    """Whether targets, (n, k), have no part in directions whose eigenvalue rounding has hidden.
+
+    Such a direction does not count before its eigenvalue could have moved it.
+    """
+    return unhidden(spectrum, jnp.sum((spectrum.vectors.T @ y) ** 2, axis=1), time)
+
+
+def unhidden(spectrum: Spectrum, energy: JaxArray, time: JaxArray) -> JaxArray:
+    """The same for what there is of anything in each direction, (n,)."""
+    lost = jnp.sum(jnp.where(spectrum.values == 0, energy, 0.0))
+    return (lost <= 1e-6 * jnp.sum(energy)) | (time * spectrum.floor < 1e-3)
 
 
 def decay(values: JaxArray, time: JaxArray) -> JaxArray:

@@ -32,8 +32,9 @@ def stream(
     """Kernels of many inputs on the host, `block` x `block` entries at a time on the device.
 
     Args:
-        kernel: ``(block1, block2) -> Kernels``, such as ``functools.partial(kernels, network)``.
-            It is compiled once; pass the same function object to reuse the program.
+        kernel: ``(block1, block2) -> Kernels``, such as ``functools.partial(kernels, network)``,
+            given blocks in float64 whatever the flag. It is compiled once; pass the same
+            function object to reuse the program.
         x1: (n1, ...).
         x2: (n2, ...); None for x1 against itself, of which only blocks on and above the diagonal
             are computed.
@@ -65,7 +66,9 @@ def stream(
                 continue
             a = slice(i * size, min((i + 1) * size, n1))
             b = slice(j * size, min((j + 1) * size, n2))
-            for target, value in zip(out, program(left, right), strict=True):
+            with jax.enable_x64(True):  # as `kernels`: float64 within, rounded once
+                found = program(jnp.asarray(left, float), jnp.asarray(right, float))
+            for target, value in zip(out, found, strict=True):
                 part = np.asarray(value)[: a.stop - a.start, : b.stop - b.start]
                 if x2 is None and i == j:
                     # Rounding need not be the same on both sides of the diagonal.
@@ -96,8 +99,9 @@ def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int 
     shapes = [np.shape(x1), np.shape(x1 if x2 is None else x2)]
     size = min(size, max(shapes[0][0], shapes[1][0]))
     dtype = checks.inexact(x1, "x1").dtype
-    specs = [jax.ShapeDtypeStruct((size, *shape[1:]), dtype) for shape in shapes]
-    use = jax.jit(kernel).lower(*specs).compile().memory_analysis()
+    with jax.enable_x64(True):
+        specs = [jax.ShapeDtypeStruct((size, *shape[1:]), np.float64) for shape in shapes]
+        use = jax.jit(kernel).lower(*specs).compile().memory_analysis()
     if use is None:
         raise ValueError("this backend states no memory; measure one block instead")
     device = use.argument_size_in_bytes + use.output_size_in_bytes + use.temp_size_in_bytes

@@ -3,9 +3,26 @@
 import jax
 import jax.numpy as jnp
 
-from ibjax.langevin.config import Batching
+from ibjax.langevin.config import Batching, Config
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
+
+
+def scheme(config: Config, n: int) -> tuple[Batching, int]:
+    """How the batches of a run are drawn, and their size b (expected under Poisson sampling).
+
+    Batches of all n examples are full whatever they are called, but for repeated examples.
+
+    Raises:
+        ValueError: if the batch is larger than the sample.
+    """
+    b = size(n, config.batch_size, config.drawn)
+    return ("full" if b == n and config.drawn != "with_replacement" else config.drawn), b
+
+
+def smallest(n: int, b: int, batching: Batching) -> int:
+    """Fewest examples that the gradient of a step is averaged over."""
+    return n % b or b if batching == "whole_epochs" else b
 
 
 def size(n: int, batch_size: int | None, batching: Batching) -> int:

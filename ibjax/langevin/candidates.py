@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
-from ibjax.langevin.gradients import Loss, PerExample, cross_entropy, step_gradient
+from ibjax.langevin.gradients import PerExample, step_gradient
+from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.typing import JaxArray as Array
 
 _AT_ONCE = 64
@@ -118,7 +119,9 @@ def candidates(
 
         g, _ = ravel_pytree(jax.grad(own)(params))
         if clipping:
-            g = g * jnp.minimum(1.0, hyper.clip / jnp.sqrt(jnp.maximum(jnp.sum(g**2), 1e-30)))
+            square = jnp.sum(g**2)
+            factor = jnp.minimum(1.0, hyper.clip / jnp.sqrt(jnp.maximum(square, 1e-30)))
+            g = jnp.where(jnp.isfinite(square), g * factor, 0.0)
         return g
 
     if slots * count <= _AT_ONCE:

@@ -4,17 +4,40 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.interface import Dataset
+from ibjax import arguments
+from ibjax.interface import Dataset, Network
 
 
-def pool_arrays(dataset: Dataset, index: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
-    """Inputs and labels of the pool in the precision of training.
+def pool_arrays(dataset: Dataset, network: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of the pool as training takes them.
+
+    Args:
+        dataset: the pool.
+        network: description of the network: whole numbers stay what they are for a ready
+            `Network`, which may look tokens up, and become float32 for the others.
+
+    Returns:
+        x float32 or int32, (N, ...); y int32, (N,).
 
     Raises:
-        ValueError: if pool, pairs and masks do not fit each other, or the pool is unusable.
+        ValueError: if the pool is unusable.
     """
-    x = np.asarray(dataset.x, np.float32)
-    y = np.asarray(dataset.y, np.int32)
+    num_classes = arguments.whole("num_classes", dataset.num_classes, 2)
+    x = arguments.inputs("dataset.x", dataset.x)
+    y = arguments.labels("dataset.y", dataset.y, num_classes)
+    if len(x) != len(y):
+        raise ValueError(f"dataset.x has {len(x)} examples but dataset.y {len(y)}; match them")
+    return x if isinstance(network, Network) else x.astype(np.float32, copy=False), y
+
+
+def pairs(supersample: Any, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (k1, n, 2) and masks (k1, k2, n) of a supersample, int32.
+
+    Raises:
+        ValueError: if pool, pairs and masks do not fit each other.
+    """
+    index = _whole("supersample.index", supersample.index)
+    mask = _whole("supersample.mask", supersample.mask)
     if index.ndim != 3 or index.shape[2] != 2:
         raise ValueError(f"supersample.index has shape {index.shape}; it must be (k1, n, 2)")
     if mask.ndim != 3 or (mask.shape[0], mask.shape[2]) != index.shape[:2]:
@@ -24,20 +47,50 @@ def pool_arrays(dataset: Dataset, index: np.ndarray, mask: np.ndarray) -> tuple[
         )
     if index.shape[1] < 2:
         raise ValueError(f"n={index.shape[1]} training examples are too few; give n >= 2")
-    if index.min() < 0 or index.max() >= len(x):
+    if not mask.size:
+        raise ValueError(f"supersample.mask has shape {mask.shape}; give at least one mask")
+    size = len(dataset.y)
+    if index.min() < 0 or index.max() >= size:
         raise ValueError(
             f"supersample.index reaches from {index.min()} to {index.max()} but the data set "
-            f"{dataset.name!r} has {len(x)} examples; draw it with size={len(x)}"
+            f"{dataset.name!r} has {size} examples; draw it with size={size}"
         )
+    # both members of a pair may be one example: there is then nothing to tell apart
+    second = np.where(index[..., 1] == index[..., 0], -1 - np.arange(index.shape[1]), index[..., 1])
+    check_distinct("supersample.index", np.concatenate([index[..., 0], second], 1), "supersample")
     if not np.isin(mask, (0, 1)).all():
         raise ValueError("supersample.mask must hold 0 and 1 only")
-    if len(x) != len(y):
-        raise ValueError(f"dataset.x has {len(x)} examples but dataset.y {len(y)}; match them")
-    if y.min() < 0 or y.max() >= dataset.num_classes:
+    return index.astype(np.int32), mask.astype(np.int32)
+
+
+def positions(name: str, value: Any) -> np.ndarray:
+    """Positions in the pool, int32.
+
+    Raises:
+        ValueError: for anything but whole numbers.
+    """
+    return _whole(name, value).astype(np.int32)
+
+
+def check_distinct(name: str, rows: np.ndarray, owner: str) -> None:
+    """Refuse rows that hold an example twice: it would count twice in what it reveals.
+
+    Raises:
+        ValueError: naming the example.
+    """
+    ordered = np.sort(rows, axis=1)
+    twice = ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]]
+    if twice.size:
         raise ValueError(
-            f"dataset.y reaches from {y.min()} to {y.max()}; labels must lie in "
-            f"0..{dataset.num_classes - 1} (num_classes={dataset.num_classes})"
+            f"{name} holds example {twice[0]} twice in one {owner}; bounds need different "
+            "(independent) examples: draw them without replacement"
         )
-    if not np.isfinite(x).all():
-        raise ValueError("dataset.x holds NaN or infinite values; remove those examples first")
-    return x, y
+
+
+def _whole(name: str, value: Any) -> np.ndarray:
+    array = arguments.host(name, value)
+    if array.dtype.kind == "f" and array.size and (array == np.floor(array)).all():
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "biu":
+        raise ValueError(f"{name} holds {array.dtype} values; give whole numbers")
+    return array

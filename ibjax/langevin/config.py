@@ -5,11 +5,16 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import jax.numpy as jnp
+import numpy as np
 import optax
 
+from ibjax import arguments
 from ibjax.interface import Hyper, Network
-from ibjax.langevin.gradients import Loss, cross_entropy
-from ibjax.networks import CNN, MLP
+from ibjax.langevin.losses import Loss, cross_entropy
+from ibjax.langevin.prepared import layer_scalars
+from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
+from ibjax.networks.claimed import check_facts
 
 Batching = Literal[
     "full", "epochs", "whole_epochs", "without_replacement", "poisson", "fixed", "with_replacement"
@@ -22,21 +27,27 @@ class Config:
     """How replicas are trained and evaluated.
 
     Attributes:
-        network: an `MLP` or `CNN` description, or a ready `Network`.
+        network: an `MLP`, `CNN` or `NormalisedCNN` description, a ready `Network`, or a
+            flax.linen module (nnx modules by `networks.from_nnx`). What a ready network says of
+            its layers is tried out before training.
         steps: number of updates T.
         batch_size: examples a step; None for the full batch.
-        batching: full; epochs (reshuffled, incomplete last batch dropped); whole_epochs (the
-            last batch kept, however small, and averaged over its own size; not for sgld);
-            without_replacement (a fresh subset each step); poisson (each example with
+        batching: None for the full batch where it is one, else without_replacement for sgld
+            with a clip (certificates may then count on hidden membership) and epochs for the
+            rest; or by name: full; epochs (reshuffled, incomplete last batch dropped);
+            whole_epochs (the last batch kept, however small, and averaged over its own size; not
+            for sgld); without_replacement (a fresh subset each step); poisson (each example with
             probability b/n, normalised by b); fixed (the same disjoint batches every epoch);
             with_replacement (independent draws: for `track` only, since the replica engine
             counts each example of a batch once). Never dependent on the data, which the
-            theorems need.
-        learning_rate: eta, a number or an optax schedule.
+            theorems need. All but whole_epochs divide by the constant b.
+        learning_rate: eta, a number (also of NumPy or JAX) or an optax schedule, which must stay
+            finite and not negative over all steps.
         inverse_temperature: beta of the mean loss, a number or a schedule; ignored by
             optimisers other than sgld.
-        clip: bound on the norm of each example's gradient, enforced before averaging; None for
-            none. Clipping is what turns the trajectory bounds into certificates.
+        clip: bound on the norm of each example's gradient, enforced before averaging; None or inf
+            for none. Clipping is what turns the trajectory bounds into certificates. A gradient
+            that is not finite then counts as zero.
         optimizer: sgld, sgd, momentum (0.9) or adam.
         loss: what training decreases, of each example: (logits (batch, K), labels (batch,)) to
             (batch,); a pure JAX function, compared by identity. Errors and bounds stay those of
@@ -55,10 +66,10 @@ class Config:
             of 2n gradients with others; needs sgld.
     """
 
-    network: MLP | CNN | Network = field(default_factory=MLP)
+    network: Any = field(default_factory=MLP)
     steps: int = 400
     batch_size: int | None = None
-    batching: Batching = "epochs"
+    batching: Batching | None = None
     learning_rate: Any = 0.05
     inverse_temperature: Any = 2000.0
     clip: float | None = 1.0
@@ -74,12 +85,11 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("steps", "checkpoints", "noise_draws"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+            self._set(name, arguments.whole(name, getattr(self, name)))
         for name in ("batch_size", "replicas_per_chunk"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value} must be at least 1, or None")
+            if getattr(self, name) is not None:
+                self._set(name, arguments.whole(name, getattr(self, name)))
+        self._set("network", _settled(self.network))
         if self.checkpoints > self.steps:
             raise ValueError(
                 f"checkpoints={self.checkpoints} exceeds steps={self.steps}; evaluate less often"
@@ -99,31 +109,43 @@ class Config:
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
         ways = get_args(Batching)
-        if self.batching not in ways:
+        if self.batching is not None and self.batching not in ways:
             raise ValueError(
                 f"batching={self.batching!r} is unknown; choose one of {ways}: batches that "
                 "depend on the data would void the trajectory bounds"
             )
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip={self.clip} must be positive, or None for no clipping")
+        if self.clip is not None:
+            clip = _scalar("clip", self.clip)
+            self._set("clip", None if clip == math.inf else clip)
         for name in ("learning_rate", "inverse_temperature"):
-            value = getattr(self, name)
-            if isinstance(value, (int, float)) and not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
+            if not callable(getattr(self, name)):
+                self._set(name, _scalar(name, getattr(self, name)))
         if self.learning_rate == math.inf:
             raise ValueError("learning_rate=inf must be finite")
+        if not callable(self.loss):
+            raise ValueError(f"loss={self.loss!r} is no function; give logits, labels to (batch,)")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def drawn(self) -> Batching:
+        """How batches are drawn where they are not full: `batching`, or its default."""
+        if self.batching is not None:
+            return self.batching
+        certified = self.optimizer == "sgld" and self.clip is not None
+        return "without_replacement" if certified else "epochs"
 
 
 def hyper(config: Config) -> Hyper:
     """The scalars of `config` that one compiled program takes as arguments."""
-    net = config.network
-    noise = net.noise if isinstance(net, (MLP, CNN)) else 0.0
+    noise, depth = layer_scalars(config.network)
     return Hyper(
         learning_rate=_number(config.learning_rate),
         inverse_temperature=_number(config.inverse_temperature),
         clip=math.inf if config.clip is None else config.clip,
         layer_noise=noise,
-        depth=net.depth if isinstance(net, MLP) else 0,
+        depth=depth,
     )
 
 
@@ -162,6 +184,26 @@ def optimizer(config: Config, values: Hyper) -> optax.GradientTransformationExtr
         return sgld(eta, beta)
     plain = {"sgd": optax.sgd, "momentum": lambda r: optax.sgd(r, 0.9), "adam": optax.adam}
     return optax.with_extra_args_support(plain[config.optimizer](eta))
+
+
+def _settled(network: Any) -> Any:
+    """The network in a form that can be looked up by value."""
+    if isinstance(network, (MLP, CNN, NormalisedCNN)):
+        return network
+    if isinstance(network, Network):
+        return network._replace(layers=check_facts(network.layers))
+    return adapted(network)
+
+
+def _scalar(name: str, value: Any) -> float:
+    """One positive number of Python, NumPy or JAX as a float."""
+    array = arguments.host(name, value)
+    if array.ndim or array.dtype.kind == "b" or not jnp.isrealobj(array):
+        raise ValueError(f"{name}={value!r} must be one positive number")
+    number = float(np.float64(array))
+    if not number > 0:
+        raise ValueError(f"{name}={number:g} must be positive")
+    return number
 
 
 def _number(value: Any) -> float:

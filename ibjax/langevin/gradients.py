@@ -6,40 +6,16 @@ weighted sum of per-example gradients is one matrix product. Other networks fall
 `vmap(grad)`.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 from ibjax.interface import BatchStatistics, Hyper, Network
+from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
-
-Loss = Callable[[Array, Array], Array]
-"""The loss of each example: logits (batch, K) and labels (batch,) to (batch,)."""
-
-
-def cross_entropy(logits: Array, y: Array) -> Array:
-    """Softmax cross-entropy of each example in nats, (batch,)."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y)
-
-
-def check_loss(loss: Loss, num_classes: int) -> None:
-    """Refuse a loss that does not give one real number an example.
-
-    Raises:
-        ValueError: naming what it gave.
-    """
-    shapes = ((3, num_classes), jnp.float32), ((3,), jnp.int32)
-    got: Any = jax.eval_shape(loss, *(jax.ShapeDtypeStruct(*s) for s in shapes))
-    if getattr(got, "shape", None) != (3,) or not jnp.issubdtype(got.dtype, jnp.floating):
-        raise ValueError(
-            f"loss gives {got} for logits (3, {num_classes}) and labels (3,); give one real "
-            "number an example, (batch,), without averaging"
-        )
 
 
 class PerExample(NamedTuple):
@@ -103,7 +79,8 @@ def step_gradient(
         b: the normaliser of the sum.
         key: draws the layer noise.
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
-        clipping: whether to clip.
+        clipping: whether to clip; a gradient whose norm is not finite then counts as zero, so
+            that no example moves a step by more than the clip.
         each: give the per-example gradients whatever the network.
         loss: of each example, from logits and labels.
     """
@@ -171,7 +148,11 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGrad
     norms_sq = _products(inputs, deltas, inputs, deltas)
     factor = w
     if clipping:
-        factor = w * _clip_factor(norms_sq, hyper.clip)
+        finite, factor = _factors(norms_sq, w, hyper.clip)
+        norms_sq = jnp.where(finite, norms_sq, 0.0)
+        inputs, deltas = (
+            tuple(jnp.where(finite[:, None], a, 0.0) for a in part) for part in (inputs, deltas)
+        )
     scaled = tuple(d * factor[:, None] for d in deltas)
     gradient = jax.tree.map(lambda g: g / b, network.assemble(params, inputs, scaled))
     value = jnp.sum(w * losses) / b
@@ -238,7 +219,13 @@ def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> St
     losses, gradients = jax.vmap(one)(x, y, keys)
     leaves = jax.tree.leaves(gradients)
     norms_sq = sum(jnp.sum(g.reshape(g.shape[0], -1) ** 2, axis=1) for g in leaves)
-    factor = w * _clip_factor(norms_sq, hyper.clip) if clipping else w
+    factor = w
+    if clipping:
+        finite, factor = _factors(norms_sq, w, hyper.clip)
+        norms_sq = jnp.where(finite, norms_sq, 0.0)
+        gradients = jax.tree.map(
+            lambda g: jax.vmap(jnp.where, (0, 0, None))(finite, g, 0.0), gradients
+        )
     gradient = jax.tree.map(lambda g: jnp.tensordot(factor, g, axes=1) / b, gradients)
     examples = None
     if each:
@@ -246,5 +233,8 @@ def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> St
     return StepGradient(gradient, norms_sq * factor**2, jnp.sum(w * losses) / b, examples)
 
 
-def _clip_factor(norms_sq: Any, clip: Any) -> Array:
-    return jnp.minimum(1.0, clip / jnp.sqrt(jnp.maximum(norms_sq, 1e-30)))
+def _factors(norms_sq: Any, w: Array, clip: Any) -> tuple[Array, Array]:
+    """Which gradients are finite, and the weight of each that keeps it within the clip."""
+    finite = jnp.isfinite(norms_sq)
+    safe = jnp.where(finite, jnp.maximum(norms_sq, 1e-30), 1.0)
+    return finite, w * jnp.where(finite, jnp.minimum(1.0, clip / jnp.sqrt(safe)), 0.0)

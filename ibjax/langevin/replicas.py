@@ -12,14 +12,15 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ibjax import arguments
-from ibjax.interface import Dataset, Evidence, Hyper, Network, Supersample
+from ibjax.interface import Dataset, Evidence, Hyper, Supersample
 from ibjax.langevin import batches, hosts
-from ibjax.langevin.checks import pool_arrays
-from ibjax.langevin.config import Config, hyper, schedules, static
-from ibjax.langevin.gradients import check_loss
+from ibjax.langevin.checks import pairs, pool_arrays
+from ibjax.langevin.config import Config, hyper, static
+from ibjax.langevin.losses import check_loss
+from ibjax.langevin.measured import evidence, step_arrays
+from ibjax.langevin.prepared import network_of
 from ibjax.langevin.run import Run, make_run
-from ibjax.langevin.transform import noise_std, schedule_value
-from ibjax.networks import MLP, build
+from ibjax.randomness import pinned, root_key
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -34,6 +35,7 @@ class _Shape(NamedTuple):
     n: int
     chunk: int
     x: tuple[int, ...]
+    dtype: str
     num_classes: int
     devices: int
 
@@ -66,7 +68,8 @@ def run_replicas(
     the evidence of all.
 
     Args:
-        key: root key of the training randomness.
+        key: root key of the training randomness, from ``jax.random.key`` or ``PRNGKey``. The
+            numbers depend on it alone, whatever precision and generator JAX is set to.
         config: the run; equal up to learning rate, temperature, clip and noise, two
             configurations share one compiled program.
         dataset: the pool; kept once per device.
@@ -76,41 +79,47 @@ def run_replicas(
 
     Returns:
         `Evidence` as NumPy arrays. A replica whose weights or losses stop being finite is
-        marked in ``diverged``; its numbers are NaN (predictions -1).
+        marked in ``diverged``. Once its weights are not, it **errs everywhere**: both errors
+        are 1, so that bounds on the gap speak of all replicas; its predictions are -1 and its
+        other numbers NaN. An example whose logits are not finite is an error, too.
 
     Raises:
-        ValueError: if the supersample does not fit the data set, the batch does not fit n,
-            the loss is no number an example, or first_mask is negative.
+        ValueError: before training, if the data cannot be trained on, the supersample does not
+            fit them, the batch does not fit n, the network gives no logits or is not what its
+            layers say, the loss is no number an example, a schedule leaves the finite numbers
+            or turns negative, or first_mask is negative.
     """
-    with jax.enable_x64(False):  # training is in float32 whatever the caller analyses in
-        return _run(key, config, dataset, supersample, first_mask, progress)
+    with pinned():
+        return _run(root_key(key), config, dataset, supersample, first_mask, progress)
 
 
 def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
-    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
-    x, y = pool_arrays(dataset, index, mask)
+    x, y = pool_arrays(dataset, config.network)
+    index, mask = pairs(supersample, dataset)
     k1, k2, n = mask.shape
     first_mask = arguments.whole("first_mask", first_mask, 0)
-    b = batches.size(n, config.batch_size, config.batching)
-    network = build(config.network, dataset.num_classes, x.shape[1:])
+    batches.scheme(config, n)  # refuses a batch that is too large
     check_loss(config.loss, dataset.num_classes)
+    num_classes = int(dataset.num_classes)
+    network = network_of(config.network, num_classes, x.shape[1:], x.dtype.name)
+    sizes = step_arrays(config)
     stops = _checkpoints(config)
     total = k1 * k2
     here = hosts.share(total)
-    programs, chunk = _fitting_programs(config, x, n, len(here), dataset.num_classes)
+    programs, chunk = _fitting_programs(config, x, n, len(here), num_classes)
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
+    repeated, masks = np.repeat(index, k2, axis=0), mask.reshape(total, n)
+    labels, example = y[index], x[:1]
     values, x, y = jax.device_put((values, x, y), whole)
     prepared = x if programs.prepare is None else programs.prepare(x)
     keys = replica_keys(key, k1, k2, config.shared_randomness, first_mask)
-    pairs = np.repeat(index, k2, axis=0).astype(np.int32)
-    masks = mask.reshape(total, n).astype(np.int32)
 
     parts, done = [], 0
     for first in range(0, len(here), chunk):
         keep = min(chunk, len(here) - first)
         rows = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
-        k, i, m = jax.device_put((keys[rows], pairs[rows], masks[rows]), split)
+        k, i, m = jax.device_put((keys[rows], repeated[rows], masks[rows]), split)
         some = (k, values, i, m)
         training, whole_pool = (*some, prepared, y), (*some, x, y)
         state, step, measured = programs.init(k, values), 0, []
@@ -131,87 +140,11 @@ def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
         parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], together))
     m = hosts.gather(jax.tree.map(lambda *a: np.concatenate(a), *parts), total)
     m = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), m)
-    return _evidence(config, network, dataset, index, mask, m, stops, b)
+    return evidence(config, network, num_classes, m, sizes, (index, mask, labels), example, stops)
 
 
 def _ints(*values: int) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(v, np.int32) for v in values)
-
-
-def _evidence(config, network, dataset, index, mask, m, stops, b) -> Evidence:
-    from ibjax import contraction
-
-    diverged = ~np.all(m.finite, axis=-1)
-    bad = diverged[..., None]
-    etas, stds = step_arrays(config)
-    layers = network.layers
-    if isinstance(config.network, MLP):
-        layers = layers[: config.network.depth]
-    coefficients = contraction.network(layers)
-    information = np.where(bad[..., None], np.nan, m.information)
-    return Evidence(
-        index=index,
-        mask=mask,
-        labels=np.asarray(dataset.y)[index],
-        predictions=np.where(bad[..., None, None], -1, m.predictions),
-        train_error=np.where(bad, np.nan, m.train_error),
-        test_error=np.where(bad, np.nan, m.test_error),
-        train_loss=np.where(bad, np.nan, m.train_loss),
-        diverged=diverged,
-        checkpoints=np.asarray(stops),
-        step_sizes=etas,
-        noise_stds=stds,
-        clip=np.asarray(hyper(config).clip, np.float64),
-        gradient_norm=np.asarray(gradient_norm(config, b, mask.shape[-1]), np.float64),
-        batch_size=np.asarray(b, np.float64),
-        dim=np.asarray(dim(config, network, dataset), np.float64),
-        gradient_information=information[..., 0],
-        sample_information=information[..., 1],
-        incoherence_information=information[..., 2],
-        trajectory_cmi=information[..., 3],
-        trajectory_cmi_llr=information[..., 4],
-        test_prior_information=information[..., 5],
-        likelihood_ratio=information[..., 6],
-        layer_diameter=np.array([f.diameter for f in layers], np.float64),
-        layer_noise=np.array([f.noise for f in layers], np.float64),
-        layer_log1m=np.array([float(c.log1m) for c in coefficients], np.float64),
-        num_classes=np.asarray(dataset.num_classes, np.float64),
-        exchangeable=np.asarray(1.0, np.float64),
-    )
-
-
-def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Step sizes and standard deviations of the weight noise of every step, (T,) float64."""
-    eta, beta = schedules(config, hyper(config))
-
-    def at(t):
-        rate = schedule_value(eta, t)
-        std = noise_std(rate, schedule_value(beta, t)) if config.optimizer == "sgld" else 0.0
-        return jnp.float32(rate), jnp.float32(std)
-
-    etas, stds = jax.vmap(at, out_axes=0)(jnp.arange(config.steps))
-    return np.asarray(etas, np.float64), np.asarray(stds, np.float64)
-
-
-def gradient_norm(config: Config, b: int, n: int) -> float:
-    """Root mean square, over batches, of the largest norm a clipped step can have.
-
-    A batch of b clipped gradients averages to at most the clip. A Poisson batch has a random
-    size B and is still divided by b: E B^2 / b^2 = 1 + (1 - b/n) / b.
-    """
-    spread = (1 - b / n) / b if config.batching == "poisson" else 0.0
-    return hyper(config).clip * math.sqrt(1 + spread)
-
-
-def dim(config: Config, network: Network, dataset: Dataset) -> int:
-    """Number of trained parameters; those of padded layers do not count."""
-    example = jnp.zeros((1, *np.shape(dataset.x)[1:]), jnp.float32)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), example)
-    if network.trainable is None:
-        return sum(int(np.prod(s.shape)) for s in jax.tree.leaves(shapes))
-    ones = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes)
-    marks = network.trainable(ones, hyper(config))
-    return int(sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(marks)))
 
 
 def _fitting_programs(config, x, n, total, num_classes) -> tuple[_Programs, int]:
@@ -219,7 +152,9 @@ def _fitting_programs(config, x, n, total, num_classes) -> tuple[_Programs, int]
     devices = jax.local_device_count()
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
     while True:
-        programs = _compile(static(config), _Shape(n, chunk, x.shape, num_classes, devices))
+        programs = _compile(
+            static(config), _Shape(n, chunk, x.shape, x.dtype.name, num_classes, devices)
+        )
         fits = programs.bytes <= config.memory or chunk == devices
         if config.replicas_per_chunk is not None or fits:
             return programs, chunk
@@ -229,9 +164,9 @@ def _fitting_programs(config, x, n, total, num_classes) -> tuple[_Programs, int]
 
 @lru_cache(maxsize=64)
 def _compile(config: Config, shape: _Shape) -> _Programs:
-    network = build(config.network, shape.num_classes, shape.x[1:])
-    pool = jax.ShapeDtypeStruct(shape.x, jnp.float32)
-    run: Run = make_run(config, network, pool, shape.n)
+    network = network_of(config.network, shape.num_classes, shape.x[1:], shape.dtype)
+    pool = jax.ShapeDtypeStruct(shape.x, shape.dtype)
+    run: Run = make_run(config, network, pool, shape.n, shape.num_classes)
     over = vectorised(config.mapping)
 
     norm = network.batch_statistics

@@ -16,6 +16,7 @@ from ibjax.langevin.gradients import (
     normalised_gradient,
     step_gradient,
 )
+from ibjax.langevin.prepared import checked
 from ibjax.langevin.transform import schedule_value
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -47,7 +48,11 @@ class TrainState(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a person wants to see of a run at a checkpoint."""
+    """What a person wants to see of a run at a checkpoint.
+
+    `finite` speaks of the weights, `losses_finite` of the losses of all pairs besides. An example
+    whose logits are not finite is predicted -1, an error whatever its label.
+    """
 
     predictions: Array
     train_error: Array
@@ -55,6 +60,7 @@ class Measurement(NamedTuple):
     train_loss: Array
     information: Array
     finite: Array
+    losses_finite: Array
 
 
 class Run(NamedTuple):
@@ -69,18 +75,30 @@ class Run(NamedTuple):
     unravel: Callable[[Array], Any]
 
 
-def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
+def make_run(
+    config: Config, network: Network, x: Any, n: int, num_classes: int | None = None
+) -> Run:
     """The functions of one run, with every shape settled.
 
     Args:
         config: static description; its swept scalars are ignored in favour of `Hyper`.
         network: the network of `config`.
-        x: inputs of the pool, for their shape.
+        x: inputs of the pool, for their shape and type.
         n: number of training examples.
+        num_classes: number of logits; None for what the network has.
+
+    Raises:
+        ValueError: batches larger than n or with repetitions, batch statistics where every
+            example needs a gradient of its own, a network whose outputs are no logits, and a
+            ready network that is not what its layers say.
     """
-    b = batches.size(n, config.batch_size, config.batching)
-    if config.batching == "with_replacement":
+    batching, b = batches.scheme(config, n)
+    if batching == "with_replacement":
         raise ValueError("batching='with_replacement' may repeat an example; use langevin.track")
+    dtype = jax.dtypes.canonicalize_dtype(x.dtype)
+    network = checked(
+        network, num_classes, tuple(x.shape[1:]), dtype.name, isinstance(config.network, Network)
+    )
     normalised = network.batch_statistics
     if normalised is not None and (config.account or config.clip is not None):
         raise ValueError(
@@ -88,7 +106,7 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             "statistics leave through no noise: set account=False and clip=None, or use "
             "GroupNorm, LayerNorm or no normalisation"
         )
-    example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
+    example = jnp.zeros((1, *x.shape[1:]), dtype)
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
     _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
@@ -108,8 +126,8 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
 
     def step(t, state: TrainState, key, hyper, index, mask, x, y) -> TrainState:
         batch_key = jax.random.fold_in(key, BATCH)
-        order = batches.order(batch_key, t, state.order, n, b, config.batching)
-        member, w = batches.draw(batch_key, t, order, b, config.batching)
+        order = batches.order(batch_key, t, state.order, n, b, batching)
+        member, w = batches.draw(batch_key, t, order, b, batching)
         chosen = index[member, mask[member]]
         layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
         params, clipping = unravel(state.weights), config.clip is not None
@@ -167,7 +185,7 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             else:
                 logits, _ = network.apply(params, inputs, k, hyper)
             loss = config.loss(logits, labels.reshape(-1)).reshape(n, 2)
-            return jnp.argmax(logits, axis=-1).reshape(n, 2), loss
+            return predicted(logits).reshape(n, 2), loss
 
         draws = config.noise_draws if network.stochastic else 1
         predictions, losses = jax.lax.map(draw, jax.random.split(key, draws))
@@ -179,10 +197,16 @@ def make_run(config: Config, network: Network, x: Any, n: int) -> Run:
             test_error=jnp.sum(errors * (1 - trained)) / n,
             train_loss=jnp.sum(jnp.mean(losses, axis=0) * trained) / n,
             information=jnp.concatenate([state.sums - state.lost, _read(state.account)]),
-            finite=jnp.all(jnp.isfinite(state.weights)) & jnp.all(jnp.isfinite(losses)),
+            finite=jnp.all(jnp.isfinite(state.weights)),
+            losses_finite=jnp.all(jnp.isfinite(losses)),
         )
 
     return Run(init, advance, evaluate, unravel)
+
+
+def predicted(logits: Array) -> Array:
+    """The class of the largest logit; -1, which is no class, where a logit is not finite."""
+    return jnp.where(jnp.all(jnp.isfinite(logits), axis=-1), jnp.argmax(logits, axis=-1), -1)
 
 
 def _read(account: accountant.Account | None) -> Array:

@@ -12,10 +12,10 @@ from ibjax.langevin import batches, ledger
 from ibjax.langevin.candidates import Flat, candidates
 from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.gradients import step_gradient
+from ibjax.langevin.prepared import network_of
 from ibjax.langevin.replicas import vectorised
-from ibjax.langevin.run import BATCH, INIT, NOISE
+from ibjax.langevin.run import BATCH, INIT, NOISE, predicted
 from ibjax.langevin.transform import schedule_value
-from ibjax.networks import build
 
 _EVALUATED_AT_ONCE = 512
 
@@ -39,6 +39,7 @@ class Shape(NamedTuple):
     momentum: bool
     scaled: bool
     prior: bool
+    dtype: str = "float32"
 
 
 class Extra(NamedTuple):
@@ -52,10 +53,10 @@ class Extra(NamedTuple):
 @lru_cache(maxsize=32)
 def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
     """Compiled `start`, `advance` and `evaluate` for a chunk of runs."""
-    network = build(config.network, shape.num_classes, shape.x[1:])
+    network = network_of(config.network, int(shape.num_classes), shape.x[1:], shape.dtype)
     n, (_, slots, others) = shape.train[1], shape.ghosts
-    b = batches.size(n, config.batch_size, config.batching)
-    example = jnp.zeros((1, *shape.x[1:]), jnp.float32)
+    batching, b = batches.scheme(config, n)
+    example = jnp.zeros((1, *shape.x[1:]), shape.dtype)
     sizes = jax.eval_shape(network.init, jax.random.key(0), example)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), sizes)
     flat, unravel = ravel_pytree(zeros)
@@ -73,9 +74,9 @@ def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
 
     def step(t, s: _State, key, values: Hyper, extra: Extra, mine, theirs) -> _State:
         batch_key = jax.random.fold_in(key, BATCH)
-        order = batches.order(batch_key, t, s.order, n, b, config.batching)
-        member, w = batches.draw(batch_key, t, order, b, config.batching)
-        whole = b == n and config.batching != "with_replacement"
+        order = batches.order(batch_key, t, s.order, n, b, batching)
+        member, w = batches.draw(batch_key, t, order, b, batching)
+        whole = batching == "full"
         xb, yb = mine if whole else (mine[0][member], mine[1][member])
         params = unravel(s.weights)
         arguments = (xb, yb, w, b, key, values, clipping)
@@ -104,7 +105,7 @@ def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
         )
         if (network.taps is not None or clipping) and not shape.scaled:
             second, spread = _moments(got.norms_sq, gradient, b, size)
-            spread = spread * _weight(config.batching, n, b)
+            spread = spread * _weight(batching, n, b)
         terms = terms._replace(
             second_moment=a**2 / 2 * second,
             variance=a**2 / 2 * spread,
@@ -124,7 +125,7 @@ def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
         alpha = jnp.where(known, 1 + present / jnp.where(known, rest, 1.0), 1.0)
         gamma = jnp.where(known, b / jnp.where(known, rest, 1.0), 0.0)
         hidden = jnp.zeros_like(y)
-        if config.batching == "poisson" and not shape.momentum:
+        if config.drawn == "poisson" and not shape.momentum:
             hidden = ledger.hidden_terms(gram, noise, present, a, b, b / n)
         buffers = None
         if shape.momentum:
@@ -168,9 +169,9 @@ def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
         return vectorised(config.mapping)(one, state, keys, train, ghosts)
 
     def evaluate(state, keys, values, extra, train, ghosts, test, x, y):
-        def few(params, rows):
+        def few(params, flat, rows):
             logits, _ = network.apply(params, x[rows], None, values)
-            wrong = jnp.argmax(logits, axis=-1) != y[rows]
+            wrong = (predicted(logits) != y[rows]) | ~jnp.all(jnp.isfinite(flat))
             return jnp.stack([config.loss(logits, y[rows]), wrong.astype(jnp.float32)])
 
         def one(state, train, test):
@@ -179,9 +180,9 @@ def programs(config: Config, shape: Shape) -> tuple[Any, Any, Any]:
             parts = -(-rows.shape[0] // _EVALUATED_AT_ONCE)
             each = -(-rows.shape[0] // parts)
             rows = jnp.resize(rows, (parts, each))
-            found = few(params, rows[0])[None]
+            found = few(params, state.weights, rows[0])[None]
             if parts > 1:
-                found = jax.lax.map(lambda r: few(params, r), rows)
+                found = jax.lax.map(lambda r: few(params, state.weights, r), rows)
             found = jnp.moveaxis(found, 1, 0).reshape(2, -1)
             own = jnp.mean(found[:, :n], axis=1)
             other = jnp.mean(found[:, n : n + test.shape[0]], axis=1)

@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import Dataset
-from ibjax.langevin import ledger
+from ibjax.langevin import checks, ledger
 from ibjax.langevin.config import Config, hyper, static
-from ibjax.langevin.gradients import check_loss
+from ibjax.langevin.losses import check_loss
+from ibjax.langevin.measured import step_arrays
+from ibjax.langevin.prepared import network_of
 from ibjax.langevin.replicas import Progress
 from ibjax.langevin.tracked import Extra, Shape, programs
-from ibjax.networks import build
+from ibjax.randomness import pinned, root_key
 from ibjax.typing import Array, Int, Key
 
 _SEGMENT = 50
@@ -32,7 +34,7 @@ class Track(NamedTuple):
     Attributes:
         steps: updates done, (E,).
         train_loss: mean training loss on the training set, in nats for cross-entropy, (R, E).
-        train_error: 0-1 error on the training set, (R, E).
+        train_error: 0-1 error on the training set, (R, E); 1 once the weights are not finite.
         test_loss: the same on the test examples, (R, E).
         test_error: 0-1 error on the test examples, (R, E).
         sums: the accumulated information terms, in nats.
@@ -101,15 +103,19 @@ def track(
 
     Raises:
         ValueError: where a theorem breaks or shapes disagree, by name: layer noise, batch
-            statistics, ghosts or test examples in the training set.
+            statistics, ghosts or test examples in the training set; and for data, networks,
+            losses and schedules as `run_replicas`.
     """
-    with jax.enable_x64(False):
-        train, ghosts, test = (np.asarray(a, np.int32) for a in (train, ghosts, test))
-        network = _checked(config, dataset, train, ghosts, test, momentum)
+    with pinned():
+        key = root_key(key)
+        x, y = checks.pool_arrays(dataset, config.network)
+        given = {"train": train, "ghosts": ghosts, "test": test}
+        train, ghosts, test = (checks.positions(name, a) for name, a in given.items())
+        network = _checked(config, dataset, x, train, ghosts, test, momentum)
+        step_arrays(config)  # refuses schedules that leave the numbers a step may have
         stops = (config.steps,) if checkpoints is None else tuple(int(c) for c in checkpoints)
         if list(stops) != sorted(set(stops)) or stops[0] < 0 or stops[-1] > config.steps:
             raise ValueError(f"checkpoints={stops} must increase within 0..steps={config.steps}")
-        x = np.asarray(dataset.x, np.float32)
         root: Any = _root(preconditioner, network, x)
         if prior_std is not None and not prior_std > 0:
             raise ValueError(f"prior_std={prior_std} must be positive, or None")
@@ -123,17 +129,18 @@ def track(
             momentum > 0,
             preconditioner is not None,
             prior_std is not None,
+            x.dtype.name,
         )
-        return _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progress)
+        return _run(key, config, x, y, train, ghosts, test, stops, shape, extra, progress)
 
 
-def _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progress) -> Track:
+def _run(key, config, x, y, train, ghosts, test, stops, shape, extra, progress) -> Track:
     runs = train.shape[0]
     chunk = min(config.replicas_per_chunk or runs, runs)
     shape = shape._replace(train=(chunk, train.shape[1]), ghosts=(chunk, *ghosts.shape[1:]))
     init, advance, evaluate = programs(static(config), shape)
     values = jax.tree.map(jnp.float32, hyper(config))
-    x, y = jnp.asarray(dataset.x, jnp.float32), jnp.asarray(dataset.y, jnp.int32)
+    x, y = jnp.asarray(x), jnp.asarray(y)
     each = jnp.zeros(runs, jnp.int32) if config.shared_randomness else jnp.arange(runs)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, each)
     parts, done = [], 0
@@ -161,7 +168,7 @@ def _run(key, config, dataset, train, ghosts, test, stops, shape, extra, progres
     if config.optimizer == "sgd":
         nothing = jax.tree.map(lambda a: np.full_like(a, np.nan), sums)
         sums = nothing._replace(dispersion=sums.dispersion)
-    if config.batching != "poisson" or shape.momentum:
+    if config.drawn != "poisson" or shape.momentum:
         sums = sums._replace(hidden=np.full_like(sums.hidden, np.nan))
     if shape.momentum:
         sums = sums._replace(variance=np.full_like(sums.variance, np.nan))
@@ -174,8 +181,7 @@ def _root(preconditioner: Any, network: Any, x: np.ndarray) -> Any:
     """Square root of the preconditioner, flat; 1 where there is none."""
     if preconditioner is None:
         return jnp.ones(())
-    example = jnp.zeros((1, *x.shape[1:]), jnp.float32)
-    sizes = jax.eval_shape(network.init, jax.random.key(0), example)
+    sizes = jax.eval_shape(network.init, jax.random.key(0), x[:1])
     dim = sum(int(np.prod(s.shape)) for s in jax.tree.leaves(sizes))
     leaves = jax.tree.leaves(preconditioner)
     if len(leaves) > 1:
@@ -190,7 +196,7 @@ def _root(preconditioner: Any, network: Any, x: np.ndarray) -> Any:
     return jnp.sqrt(jnp.asarray(flat, jnp.float32))
 
 
-def _checked(config, dataset, train, ghosts, test, momentum):
+def _checked(config, dataset, x, train, ghosts, test, momentum):
     if config.optimizer not in ("sgld", "sgd"):
         raise ValueError(
             f"optimizer={config.optimizer!r} cannot be tracked: its drift is not linear in the "
@@ -216,8 +222,9 @@ def _checked(config, dataset, train, ghosts, test, momentum):
         outside = name == "train"
         if not outside and any(np.isin(r, t).any() for r, t in zip(rows, train)):
             raise ValueError(f"{name} holds training examples of its run; draw them apart")
-    network = build(config.network, dataset.num_classes, np.shape(dataset.x)[1:])
+    checks.check_distinct("train", train, "run")
     check_loss(config.loss, dataset.num_classes)
+    network = network_of(config.network, int(dataset.num_classes), x.shape[1:], x.dtype.name)
     if network.batch_statistics is not None:
         raise ValueError(
             "network has batch statistics: its examples share them, so none has a gradient of its "

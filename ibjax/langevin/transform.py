@@ -1,10 +1,13 @@
 """Noisy SGD as an optax transformation with an explicit key."""
 
+import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.core import Tracer
 
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -27,7 +30,9 @@ def sgld(
 
     so that full-batch dynamics with small steps samples :math:`\propto e^{-\beta L_S(w)}`.
     The key is an argument of `update`, hence replicas under `vmap` never share their noise. The
-    noise of all leaves is one flat draw in the order of `jax.tree.leaves`.
+    noise of all leaves is one flat draw in the order of `jax.tree.leaves`, in float32 or, for
+    wider weights, in their precision. Groups of `optax.multi_transform` (trees with masked
+    nodes) draw independently of each other, by the paths of the leaves they hold.
 
     Args:
         learning_rate: eta, a number (traced or not) or a schedule of the step count.
@@ -38,7 +43,7 @@ def sgld(
         last in an `optax.chain`: noise is added in the units of the weights.
 
     Raises:
-        ValueError: for a negative number.
+        ValueError: for a negative number, NaN, and what is no number.
 
     Reference:
         Welling and Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics.
@@ -55,7 +60,10 @@ def sgld(
         eta = schedule_value(learning_rate, state.count)
         std = noise_std(eta, schedule_value(inverse_temperature, state.count))
         leaves, tree = jax.tree.flatten(grads)
-        noise = jax.random.normal(key, (sum(leaf.size for leaf in leaves),), leaves[0].dtype)
+        if not leaves:
+            return grads, SgldState(state.count + 1)
+        dtype = jnp.result_type(jnp.float32, *(leaf.dtype for leaf in leaves))
+        noise = jax.random.normal(_of_group(key, grads), (sum(v.size for v in leaves),), dtype)
         updates, start = [], 0
         for leaf in leaves:
             xi = noise[start : start + leaf.size].reshape(leaf.shape)
@@ -64,6 +72,19 @@ def sgld(
         return jax.tree.unflatten(tree, updates), SgldState(state.count + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
+
+
+def _of_group(key: Key, grads: Any) -> Key:
+    """The key itself for a whole tree; for a masked one, a key of the leaves that it keeps."""
+
+    def masked(node: Any) -> bool:
+        return isinstance(node, optax.MaskedNode)
+
+    nodes = jax.tree_util.tree_flatten_with_path(grads, is_leaf=masked)[0]
+    if not any(masked(node) for _, node in nodes):
+        return key
+    held = "\n".join(jax.tree_util.keystr(path) for path, node in nodes if not masked(node))
+    return jax.random.fold_in(key, zlib.crc32(held.encode()))
 
 
 def schedule_value(value: Any, count: Array) -> Any:
@@ -77,5 +98,11 @@ def noise_std(learning_rate: Any, inverse_temperature: Any) -> Array:
 
 
 def _check(name: str, value: Any) -> None:
-    if isinstance(value, (int, float)) and not value >= 0:
-        raise ValueError(f"{name}={value} must not be negative or NaN; give a number >= 0")
+    if callable(value) or isinstance(value, Tracer):
+        return
+    number = np.asarray(value)
+    real = any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    if not real or number.ndim or not number >= 0:
+        raise ValueError(
+            f"{name}={value} must not be negative or NaN; give one number >= 0, or a schedule"
+        )

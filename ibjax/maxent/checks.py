@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ibjax.arguments import numeric
+from ibjax.arguments import floating, numeric
 from ibjax.typing import Array
 
 
@@ -16,8 +16,8 @@ def is_concrete(*arrays: Any) -> bool:
 
 
 def matrix(name: str, value: Any, minimum: int = 1) -> Array:
-    """A finite float matrix with at least `minimum` rows, in its own floating precision."""
-    array = numeric(name, value)
+    """A finite float matrix with at least `minimum` rows, in its own precision of 32 bits or 64."""
+    array = floating(name, value)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has shape {array.shape}; give one row an example: (n, d), "
@@ -27,10 +27,6 @@ def matrix(name: str, value: Any, minimum: int = 1) -> Array:
         raise ValueError(
             f"{name} has shape {array.shape}; give at least {minimum} rows and 1 column"
         )
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        array = array.astype(jnp.result_type(float))
     if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"{name} has NaN or infinite entries; drop those rows first")
     return array

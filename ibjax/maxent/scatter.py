@@ -118,7 +118,7 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
     finite = jnp.isfinite(within) & jnp.isfinite(between) & (many >= 2)
     enough = (n >= 5 * directions) & jnp.all(~present | (counts >= 2))
 
-    def known(value: Array) -> Array:
+    def known(value: Array) -> JaxArray:
         return jnp.where(finite, value, nan)
 
     return Collapse(

@@ -1,49 +1,118 @@
-"""Checks of samples that every estimator shares."""
+"""Checks of samples that every estimator shares, and the units they are measured in."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric
-from ibjax.typing import JaxArray
+from ibjax.arguments import concrete as concrete
+from ibjax.arguments import floating as floating
+from ibjax.arguments import host, numeric, precision
+from ibjax.interface import Estimate
+from ibjax.typing import Array, BiasDirection, JaxArray
+
+Scale = Literal["standardise"] | None
+"""How coordinates are measured: each in its own standard deviation, or as they are given."""
 
 
-def concrete(*values: Any) -> bool:
-    """Whether every value is known now, so that it can be checked."""
-    return not any(isinstance(v, jax.core.Tracer) for v in values)  # pyright: ignore
+class Pair(NamedTuple):
+    """Two sets of samples of one length.
+
+    Attributes:
+        x: (n, dx): NumPy in float64 where the values are known now, else traced.
+        y: (n, dy), likewise.
+        dtype: floating type of an estimate of them.
+        sound: whether all values are finite; may be traced.
+    """
+
+    x: Array
+    y: Array
+    dtype: Any
+    sound: JaxArray
+
+    def on_device(self) -> tuple[JaxArray, JaxArray]:
+        """Both in the precision of the result."""
+        return jnp.asarray(self.x, self.dtype), jnp.asarray(self.y, self.dtype)
 
 
-def floating(value: Any, name: str = "the argument") -> JaxArray:
-    """An array of the precision given, or of the default one for integers."""
-    array = numeric(name, value)
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return array
-    return array.astype(jnp.result_type(float))
+def samples(name: str, value: Any, scale: Scale = None) -> Array:
+    """Samples as a floating (n, d) array, in float64 on the host where they are known now.
 
-
-def samples(name: str, value: Any) -> JaxArray:
-    """Samples as a floating (n, d) array.
+    An offset that would cost digits in a later cast is taken off: no information depends on it.
 
     Raises:
         ValueError: for other shapes, fewer than two samples, or values that are not finite.
     """
-    array = floating(value, name)
+    if scale not in ("standardise", None):
+        raise ValueError(f"scale={scale!r} is unknown; give 'standardise' or None")
+    known = concrete(value)
+    array = host(name, value) if known else numeric(name, value)
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim != 2:
+    if array.ndim != 2 or array.shape[1] < 1:
         raise ValueError(f"{name} has shape {array.shape}; give (n,) or (n, d)")
     if array.shape[0] < 2:
         raise ValueError(f"{name} holds {array.shape[0]} samples; give at least 2")
-    if concrete(array) and not np.isfinite(np.asarray(array)).all():
+    if not known:
+        array = jnp.asarray(array, precision(array))
+        return _in_units(array, jnp.min(array, 0), jnp.max(array, 0), jnp) if scale else array
+    array = _exactly(np.asarray(array))
+    if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinite values; remove those samples")
-    return array
+    low, high = np.quantile(array, [0.1, 0.9], axis=0)
+    return _in_units(array, low, high, np) if scale else array - np.clip(0.0, low, high)
 
 
-def pair(x: Any, y: Any) -> tuple[JaxArray, JaxArray]:
-    """Two sets of samples of one length."""
-    x, y = samples("x", x), samples("y", y)
-    if x.shape[0] != y.shape[0]:
-        raise ValueError(f"x has {x.shape[0]} samples but y {y.shape[0]}; pair them up")
-    return x, y
+def pair(x: Any, y: Any, scale: Scale = None) -> Pair:
+    """Two sets of samples of one length, as `samples` makes them.
+
+    Raises:
+        ValueError: as `samples`, and for different lengths.
+    """
+    a, b = samples("x", x, scale), samples("y", y, scale)
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(f"x has {a.shape[0]} samples but y {b.shape[0]}; pair them up")
+    return Pair(a, b, precision(x, y), sound(a, b))
+
+
+def sound(*arrays: Array) -> JaxArray:
+    """Whether all values are finite, traced where one of the arrays is."""
+    traced = [jnp.all(jnp.isfinite(v)) for v in arrays if not concrete(v)]
+    return jnp.all(jnp.stack(traced)) if traced else jnp.array(True)
+
+
+def estimate(
+    found: tuple[Any, Any, Any],
+    dtype: Any,
+    sound: JaxArray,
+    bias: BiasDirection,
+    name: str,
+    reason: str,
+) -> Estimate:
+    """An estimate from its value, error and flag; NaN and not ok where an input was not finite."""
+    value, error = (jnp.where(sound, jnp.asarray(v, dtype), jnp.nan) for v in found[:2])
+    ok = jnp.asarray(found[2]) & sound & jnp.isfinite(value)
+    return Estimate(value, error, ok, bias, name, f"{reason}, or values that are not finite")
+
+
+def missing() -> tuple[Any, Any, Any]:
+    """No value, no error, not ok."""
+    return jnp.nan, jnp.nan, False
+
+
+def _exactly(array: np.ndarray) -> np.ndarray:
+    """In float64; whole numbers too large for it less the least of their column."""
+    if array.dtype.kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > 2**53:
+        wrapped = array.astype(np.uint64)  # differences are right modulo 2^64
+        return (wrapped - array.min(axis=0).astype(np.uint64)).astype(float)
+    return array.astype(float)
+
+
+def _in_units(array: Any, low: Any, high: Any, xp: Any) -> Any:
+    """Each column in its standard deviation; constant ones become zero."""
+    array = array - xp.clip(xp.zeros_like(low), low, high)
+    largest = xp.max(xp.abs(array), axis=0)
+    array = array / xp.where(largest > 0, largest, 1.0)  # squares neither overflow nor vanish
+    constant = xp.max(array, axis=0) == xp.min(array, axis=0)
+    spread = xp.std(array, axis=0)
+    return xp.where(constant, 0.0, array / xp.where(constant | (spread == 0), 1.0, spread))

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ibjax.interface import BiasDirection, Estimate
-from ibjax.mi.checks import floating
+from ibjax.arguments import floating
+from ibjax.interface import Estimate
 from ibjax.mi.objectives import club, infonce, leave_one_out, weighted_error
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.typing import Array, BiasDirection, Float, JaxArray
 
 
 class ConditionalBounds(NamedTuple):
@@ -48,7 +48,7 @@ def known_conditional(log_density: Float[Array, "n n"]) -> ConditionalBounds:
         Poole et al. (2019), On variational bounds of mutual information, for the first two;
         Cheng et al. (2020), CLUB, for the third.
     """
-    table = floating(log_density, "log_density")
+    table = floating("log_density", log_density)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or table.shape[0] < 3:
         raise ValueError(f"log_density has shape {table.shape}; give (n, n) with n >= 3")
     parts = _three(table)

@@ -7,12 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
+from ibjax.arguments import concrete, grain, in_double
 from ibjax.interface import Estimate
-from ibjax.mi.checks import pair
-from ibjax.mi.exact import canonical_correlations
+from ibjax.mi.checks import estimate, pair
+from ibjax.mi.exact import canonical_correlations, information_of, known_correlations
+from ibjax.mi.laws import rounding
+from ibjax.mi.tables import places, sizes
 from ibjax.typing import Array, Float, JaxArray
 
-REASON = "constant or repeated coordinates, or too few samples for the dimension"
+REASON = (
+    "constant coordinates, few distinct values (use plug_in, ross or mixed), too few samples for "
+    "the dimension, or one variable seems a function of the other, whose information is infinite"
+)
+_COINCIDENCE = 0.05
 
 
 def gaussian_copula(
@@ -33,7 +40,9 @@ def gaussian_copula(
     Returns:
         Nats; the standard error is that of a Gaussian law, sqrt(sum rho_i^2 / n). Errs upwards by
         about dx dy / (2n) unless corrected, downwards where the copula is not Gaussian. Not ok for
-        fewer samples than dimensions or for constant coordinates.
+        fewer samples than dimensions, constant coordinates, coordinates of which two samples
+        coincide with a probability over 0.05 (bits, small counts, atoms), or where one variable is
+        a function of the other up to rounding.
 
     Raises:
         ValueError: for shapes that do not pair up.
@@ -62,7 +71,7 @@ def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = T
 
     Returns:
         Nats, unclamped; unbiased for Gaussian samples, of no known direction for others. Not ok
-        unless n > dx + dy.
+        unless n > dx + dy + 1, and where `gaussian_copula` is not.
 
     Raises:
         ValueError: for shapes that do not pair up.
@@ -74,29 +83,37 @@ def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = T
 
 
 def _estimate(x: Array, y: Array, ranks: bool, corrected: bool, name: str) -> Estimate:
-    x, y = pair(x, y)
-    value, error, ok = _fit(x, y, ranks)
-    if corrected and x.shape[0] > x.shape[1] + y.shape[1] + 1:
-        value = value - _bias(x.shape[0], x.shape[1], y.shape[1])
-    return Estimate(value, error, ok, "unknown", name, REASON)
+    both = pair(x, y, "standardise")
+    n, dx = both.x.shape
+    dy = both.y.shape[1]
+    known = concrete(both.x, both.y)
+    fit = partial(_fit, ranks=ranks, known=known, grain=grain(x, y))
+    value, error, ok = in_double(fit, both.x, both.y, dtype=both.dtype)
+    if corrected and n > dx + dy + 1:
+        value = value - _bias(n, dx, dy)
+    return estimate((value, error, ok), both.dtype, both.sound, "unknown", name, REASON)
 
 
-@partial(jax.jit, static_argnums=2)
-def _fit(x: JaxArray, y: JaxArray, ranks: bool):
+@partial(jax.jit, static_argnames=("ranks", "known", "grain"))
+def _fit(x: JaxArray, y: JaxArray, *, ranks: bool, known: bool, grain: float):
     n, dx = x.shape
     both = jnp.concatenate([x, y], axis=1)
     d = both.shape[1]
     constant = jnp.any(jnp.max(both, axis=0) == jnp.min(both, axis=0))
+    coincide = jax.vmap(lambda v: jnp.mean((sizes(places(v)) - 1) / (n - 1)), 1)(both)
     scores = jax.vmap(_normal_scores, 1, 1)(both) if ranks else both
     scores = scores - jnp.mean(scores, axis=0)
     spread = jnp.sqrt(jnp.mean(scores**2, axis=0))
     scores = scores / jnp.where(spread > 0, spread, 1.0)
     cov = jnp.matmul(scores.T, scores, precision=jax.lax.Precision.HIGHEST) / n
     cov = jnp.where(constant, jnp.eye(d, dtype=cov.dtype), cov)
-    rho = canonical_correlations(cov, dx)
-    value = -0.5 * jnp.sum(jnp.log1p(-(rho**2)))
+    # products of samples are rounded in the type of this program, their residuals in their own
+    noise = rounding(float(jnp.finfo(cov.dtype).eps), d) + 16 * d * grain**2
+    rho = (known_correlations if known else canonical_correlations)(cov, dx, noise)
+    value = information_of(rho, noise)
     error = jnp.sqrt(jnp.sum(rho**2) / n)
-    return value, error, ~constant & jnp.isfinite(value) & (n > d + 1)
+    ok = ~constant & jnp.isfinite(value) & (n > d + 1) & (jnp.max(coincide) <= _COINCIDENCE)
+    return value, error, ok
 
 
 def _bias(n: int, dx: int, dy: int) -> float:

@@ -1,18 +1,19 @@
 """Entropies of known laws and of samples, and their conditional forms."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import xlogy
 
-from ibjax.arguments import whole
+from ibjax.arguments import in_double, precision, whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, floating, samples
+from ibjax.mi.checks import Scale, estimate, missing, samples, sound
 from ibjax.mi.exact import log_determinant
+from ibjax.mi.laws import covariance, table
 from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, psi, rows_at_once
 from ibjax.typing import Array, Float, JaxArray
 
@@ -29,8 +30,7 @@ def entropy(law: Float[Array, "..."]) -> Estimate:
     Raises:
         ValueError: for negative entries or a sum of zero.
     """
-    p = _law("law", law)
-    return _exact(-_sum_plogp(p), "entropy")
+    return _of_law(lambda p: -_sum_plogp(p), *table("law", law), "entropy")
 
 
 def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
@@ -45,10 +45,11 @@ def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
     Raises:
         ValueError: for a table that is no matrix, negative entries or a sum of zero.
     """
-    p = _law("joint", joint)
-    if p.ndim != 2:
-        raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m)")
-    return _exact(_sum_plogp(jnp.sum(p, axis=1)) - _sum_plogp(p), "conditional_entropy")
+
+    def value(p: JaxArray) -> JaxArray:
+        return _sum_plogp(jnp.sum(p, axis=1)) - _sum_plogp(p)
+
+    return _of_law(value, *table("joint", joint, 2), "conditional_entropy")
 
 
 def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
@@ -63,12 +64,12 @@ def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
     Raises:
         ValueError: for a table without three axes, negative entries or a sum of zero.
     """
-    p = _law("joint", joint)
-    if p.ndim != 3:
-        raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m, l)")
-    xz, yz, z = jnp.sum(p, axis=1), jnp.sum(p, axis=0), jnp.sum(p, axis=(0, 1))
-    value = _sum_plogp(p) - _sum_plogp(xz) - _sum_plogp(yz) + _sum_plogp(z)
-    return _exact(value, "conditional_discrete")
+
+    def value(p: JaxArray) -> JaxArray:
+        xz, yz, z = jnp.sum(p, axis=1), jnp.sum(p, axis=0), jnp.sum(p, axis=(0, 1))
+        return _sum_plogp(p) - _sum_plogp(xz) - _sum_plogp(yz) + _sum_plogp(z)
+
+    return _of_law(value, *table("joint", joint, 3), "conditional_discrete")
 
 
 def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
@@ -83,10 +84,13 @@ def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
     Raises:
         ValueError: for a matrix that is not square.
     """
-    cov = floating(cov, "cov")
-    if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
-        raise ValueError(f"cov has shape {cov.shape}; it must be square")
-    value = 0.5 * (cov.shape[0] * math.log(2 * math.pi * math.e) + log_determinant(cov))
+    law = covariance("cov", cov)
+    constant = 0.5 * law.matrix.shape[0] * math.log(2 * math.pi * math.e)
+
+    def entropy(c: JaxArray) -> JaxArray:
+        return constant + 0.5 * log_determinant(c, law.noise)
+
+    value = in_double(entropy, law.matrix, dtype=law.dtype)
     return _exact(value, "gaussian_entropy", "the covariance is singular")
 
 
@@ -95,6 +99,7 @@ def knn_entropy(
     k: int = 3,
     *,
     norm: Literal["chebyshev", "euclidean"] = "chebyshev",
+    scale: Scale = None,
     block: int | None = None,
 ) -> Estimate:
     r"""Nearest-neighbour estimate of the differential entropy of samples.
@@ -107,6 +112,9 @@ def knn_entropy(
         x: samples, (n,) or (n, d).
         k: neighbours.
         norm: the distance; the estimate depends on it only through its error.
+        scale: "standardise" measures distances in each coordinate's standard deviation and adds
+            the logarithms of these again, so that the estimate moves with the units exactly as the
+            entropy does; None takes the units given for distances too.
         block: samples compared with all others at once; None chooses it from n.
 
     Returns:
@@ -120,17 +128,22 @@ def knn_entropy(
         Kozachenko and Leonenko (1987), Sample estimate of the entropy of a random vector; in the
         form for k neighbours.
     """
-    x = samples("x", x)
-    n = x.shape[0]
+    raw, z = samples("x", x), samples("x", x, scale)
+    n = z.shape[0]
     k = whole("k", k)
     if norm not in ("chebyshev", "euclidean"):
         raise ValueError(f"norm={norm!r} is unknown; give 'chebyshev' or 'euclidean'")
+    dtype = precision(x)
+    found = missing()
+    if n > k:
+        found = _kozachenko(jnp.asarray(z, dtype), k, norm, rows_at_once(n, block))
+        if scale:
+            varies = z.std(axis=0) > 0
+            unit = jnp.where(varies, raw.std(axis=0) / jnp.where(varies, z.std(axis=0), 1.0), 1.0)
+            found = found[0] + jnp.sum(jnp.log(unit)).astype(dtype), found[1]
+        found = (*found, True)
     reason = "coinciding samples or too few of them"
-    if n <= k:
-        nan = jnp.array(jnp.nan, x.dtype)
-        return Estimate(nan, nan, jnp.array(False), "unknown", "knn_entropy", reason)
-    value, error = _kozachenko(x, k, norm, rows_at_once(n, block))
-    return Estimate(value, error, jnp.isfinite(value), "unknown", "knn_entropy", reason)
+    return estimate(found, dtype, sound(z), "unknown", "knn_entropy", reason)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
@@ -151,18 +164,13 @@ def _kozachenko(x: JaxArray, k: int, norm: str, rows: int):
     return value.astype(x.dtype), jnp.std(logs, ddof=1) / math.sqrt(n)
 
 
-def _law(name: str, value: Array) -> JaxArray:
-    p = floating(value)
-    if concrete(p):
-        host = np.asarray(p)
-        if not (host >= 0).all() or not host.sum() > 0:
-            raise ValueError(f"{name} must be nonnegative and not all zero; give counts or a law")
-    return p / jnp.sum(p)
-
-
 @jax.jit
 def _sum_plogp(p: JaxArray) -> JaxArray:
     return jnp.sum(xlogy(p, p))
+
+
+def _of_law(function: Callable[[JaxArray], JaxArray], law: Array, dtype, name: str) -> Estimate:
+    return _exact(in_double(function, law, dtype=dtype), name)
 
 
 def _exact(value: JaxArray, name: str, reason: str = "") -> Estimate:

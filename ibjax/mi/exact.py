@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ibjax.arguments import whole
+from ibjax.arguments import concrete, floating, in_double, whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, floating
+from ibjax.mi.laws import covariance, pseudo_inverse, relative, table, whitener
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -23,7 +23,9 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
 
     Returns:
         I(X;Y) in nats with error 0. Of counts it is the plug-in value of the empirical law, which
-        as an estimate of the population's errs upwards by about (k-1)(m-1)/(2N).
+        as an estimate of the population's errs upwards by about (k-1)(m-1)/(2N). A table of
+        frequencies looks like a law, so it is not marked exact: ``replace(value, exact=True)`` of
+        `dataclasses` says that the table is the law.
 
     Raises:
         ValueError: for a table that is no matrix, has negative entries, or sums to zero.
@@ -32,14 +34,8 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
         >>> round(float(discrete([[0.5, 0.0], [0.0, 0.5]]).value), 6)
         0.693147
     """
-    table = floating(joint, "joint")
-    if table.ndim != 2:
-        raise ValueError(f"joint has shape {table.shape}; it must be a table (k, m)")
-    if concrete(table):
-        host = np.asarray(table)
-        if not (host >= 0).all() or not host.sum() > 0:
-            raise ValueError("joint must be nonnegative and not all zero; give counts or a law")
-    value = _table_information(table)
+    law, dtype = table("joint", joint, 2)
+    value = in_double(_table_information, law, dtype=dtype)
     return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "discrete")
 
 
@@ -53,11 +49,15 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
     independent.
 
     Args:
-        cov: joint covariance of (X, Y), (d, d), positive definite in each block.
+        cov: joint covariance of (X, Y), (d, d). Where it is known now its blocks may be singular:
+            what does not vary, or repeats, has no part in the information. Traced blocks must be
+            positive definite.
         dim_x: dimension of X; the rest is Y.
 
     Returns:
-        I(X;Y) in nats with error 0; infinite and not ok where one determines part of the other.
+        I(X;Y) in nats with error 0; infinite and not ok where one determines part of the other, up
+        to rounding. Not marked exact, since the covariance may be that of a sample: see
+        `discrete`.
 
     Raises:
         ValueError: for a matrix that is not square, symmetric, or has no room for Y.
@@ -66,50 +66,65 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
         >>> round(float(gaussian([[1.0, 0.5], [0.5, 1.0]], dim_x=1).value), 6)
         0.143841
     """
-    cov = floating(cov, "cov")
-    if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
-        raise ValueError(f"cov has shape {cov.shape}; it must be square")
-    if not 0 < whole("dim_x", dim_x) < cov.shape[0]:
-        raise ValueError(f"dim_x={dim_x} must lie between 1 and {cov.shape[0] - 1}")
-    if concrete(cov):
-        host = np.asarray(cov)
-        if not np.allclose(host, host.T, atol=1e-6 * np.abs(host).max()):
-            raise ValueError("cov is not symmetric; give a covariance")
-        if np.linalg.eigvalsh(host).min() < -1e-6 * np.abs(host).max():
-            raise ValueError("cov has a negative eigenvalue; give a covariance")
-    value = _information(cov, dim_x)
+    law = covariance("cov", cov)
+    d = law.matrix.shape[0]
+    if not 0 < whole("dim_x", dim_x) < d:
+        raise ValueError(f"dim_x={dim_x} must lie between 1 and {d - 1}")
+    information = partial(_information, dim_x=dim_x, known=concrete(cov), noise=law.noise)
+    value = in_double(information, law.matrix, dtype=law.dtype)
     reason = "one vector determines part of the other: the information is infinite"
     ok = jnp.isfinite(value)
     return Estimate(value, jnp.zeros_like(value), ok, "none", "gaussian", reason)
 
 
 @jax.jit
-def _table_information(table: JaxArray) -> JaxArray:
-    p = table / jnp.sum(table)
+def _table_information(p: JaxArray) -> JaxArray:
     row, column = jnp.sum(p, axis=1), jnp.sum(p, axis=0)
     return jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(column, column))
 
 
-def canonical_correlations(cov: JaxArray, dim_x: int) -> JaxArray:
-    """Canonical correlations of a covariance, without checks."""
-    a = jnp.linalg.cholesky(cov[:dim_x, :dim_x])
-    b = jnp.linalg.cholesky(cov[dim_x:, dim_x:])
-    whitened = jnp.linalg.solve(a, cov[:dim_x, dim_x:])
+def known_correlations(cov: JaxArray, dim_x: int, noise: float) -> JaxArray:
+    """Canonical correlations where blocks may be singular; 0 for what does not vary."""
+    a, b = whitener(cov[:dim_x, :dim_x], noise), whitener(cov[dim_x:, dim_x:], noise)
+    whitened = a.T @ cov[:dim_x, dim_x:] @ b
+    return jnp.minimum(jnp.linalg.svd(whitened, compute_uv=False), 1.0)
+
+
+def canonical_correlations(cov: JaxArray, dim_x: int, noise: float) -> JaxArray:
+    """Canonical correlations by triangular factors, which may be traced and differentiated.
+
+    NaN where a block is singular up to rounding.
+    """
+    corr, _ = relative(cov)
+    a, b = factor(corr[:dim_x, :dim_x], noise), factor(corr[dim_x:, dim_x:], noise)
+    whitened = jnp.linalg.solve(a, corr[:dim_x, dim_x:])
     whitened = jnp.linalg.solve(b, whitened.T)
     return jnp.minimum(jnp.linalg.svd(whitened, compute_uv=False), 1.0)
 
 
-def canonical_information(cov: JaxArray, dim_x: int) -> JaxArray:
-    """Gaussian information of a covariance, without checks; infinite at a correlation of 1."""
-    return -0.5 * jnp.sum(jnp.log1p(-(canonical_correlations(cov, dim_x) ** 2)))
+def information_of(rho: JaxArray, noise: float) -> JaxArray:
+    """Gaussian information of canonical correlations; infinite where 1 - rho^2 is rounding."""
+    determined = (1 - rho) * (1 + rho) <= noise
+    safe = jnp.where(determined, 0.0, rho)
+    return jnp.where(jnp.any(determined), jnp.inf, -0.5 * jnp.sum(jnp.log1p(-(safe**2))))
 
 
-def log_determinant(cov: JaxArray) -> JaxArray:
-    """Of a positive definite matrix; NaN for others."""
-    return 2 * jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(cov))))
+def log_determinant(cov: JaxArray, noise: float) -> JaxArray:
+    """Of a positive definite matrix; NaN for others, and for those singular up to rounding."""
+    corr, size = relative(cov)
+    return 2 * jnp.sum(jnp.log(size)) + 2 * jnp.sum(jnp.log(jnp.diagonal(factor(corr, noise))))
 
 
-_information = jax.jit(canonical_information, static_argnums=1)
+def factor(corr: JaxArray, noise: float) -> JaxArray:
+    """Cholesky factor of a matrix with a diagonal of 1; NaN where singular up to rounding."""
+    root = jnp.linalg.cholesky(corr)
+    return jnp.where(jnp.min(jnp.diagonal(root)) ** 2 > noise, root, jnp.nan)
+
+
+@partial(jax.jit, static_argnames=("dim_x", "known", "noise"))
+def _information(cov: JaxArray, *, dim_x: int, known: bool, noise: float) -> JaxArray:
+    correlations = known_correlations if known else canonical_correlations
+    return information_of(correlations(cov, dim_x, noise), noise)
 
 
 def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Estimate:
@@ -118,7 +133,7 @@ def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Es
     The information of the conditional covariance, the Schur complement of that of Z.
 
     Args:
-        cov: joint covariance of (X, Y, Z), (d, d).
+        cov: joint covariance of (X, Y, Z), (d, d); singular where known now as for `gaussian`.
         dim_x: dimension of X.
         dim_y: dimension of Y; the rest is Z.
 
@@ -128,17 +143,24 @@ def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Es
     Raises:
         ValueError: for a matrix that is not square or has no room for Z.
     """
-    cov = floating(cov, "cov")
+    law = covariance("cov", cov)
+    d, known, noise = law.matrix.shape[0], concrete(cov), law.noise
     both = whole("dim_x", dim_x) + whole("dim_y", dim_y)
-    if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
-        raise ValueError(f"cov has shape {cov.shape}; it must be square")
-    if both >= cov.shape[0]:
-        raise ValueError(
-            f"dim_x={dim_x} and dim_y={dim_y} take all of {cov.shape[0]}; leave some to Z"
-        )
-    cross = cov[:both, both:]
-    given = cov[:both, :both] - cross @ jnp.linalg.solve(cov[both:, both:], cross.T)
-    value = _information(given, dim_x)
+    if both >= d:
+        raise ValueError(f"dim_x={dim_x} and dim_y={dim_y} take all of {d}; leave some to Z")
+
+    def information(cov: JaxArray) -> JaxArray:
+        own, cross, given = cov[:both, :both], cov[:both, both:], cov[both:, both:]
+        if known:
+            left = own - cross @ pseudo_inverse(given, noise) @ cross.T
+            # coordinates that Z determines up to rounding have nothing left to vary
+            varies = jnp.diagonal(left) > noise * jnp.diagonal(own)
+            left = jnp.where(varies[:, None] & varies, left, 0.0)
+        else:
+            left = own - cross @ jnp.linalg.solve(given, cross.T)
+        return _information(left, dim_x=dim_x, known=known, noise=noise)
+
+    value = in_double(information, law.matrix, dtype=law.dtype)
     reason = "a variable is determined by the others"
     zero = jnp.zeros_like(value)
     return Estimate(value, zero, jnp.isfinite(value), "none", "gaussian_conditional", reason)
@@ -167,13 +189,13 @@ def gaussian_mixture(
     Raises:
         ValueError: for means that are no vector, weights of another shape, or a negative std.
     """
-    m = floating(means, "means")
+    m = floating("means", means)
     if m.ndim != 1:
         raise ValueError(f"means has shape {m.shape}; give (m,), on the line")
     w = (
         jnp.full(m.shape, 1 / m.shape[0], m.dtype)
         if weights is None
-        else floating(weights, "weights")
+        else floating("weights", weights)
     )
     if w.shape != m.shape:
         raise ValueError(f"weights has shape {w.shape}; give one weight for each of {m.shape[0]}")

@@ -1,6 +1,42 @@
-"""Neighbour counts on the host, where trees and sorting win: few dimensions, many samples."""
+"""Neighbours on the host, where trees and sorting win: few dimensions, many samples.
+
+Samples at one place are one point with a weight, so that ties cost nothing: a tree would walk
+through every copy for every copy.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+
+FEW_DIMENSIONS = 4
+MANY_SAMPLES = 1000
+
+
+class Places(NamedTuple):
+    """The distinct points of samples.
+
+    Attributes:
+        points: (m, d), each once.
+        place: the point of each sample, (n,).
+        weight: samples at each point, (m,).
+    """
+
+    points: np.ndarray
+    place: np.ndarray
+    weight: np.ndarray
+
+
+def places(z: np.ndarray) -> Places:
+    """The distinct rows of samples, (n, d)."""
+    n = len(z)
+    if any(len(np.unique(column)) == n for column in z.T):
+        return Places(z, np.arange(n), np.ones(n, int))
+    order = np.lexsort(z.T)
+    ordered = z[order]
+    new = np.concatenate([[True], np.any(ordered[1:] != ordered[:-1], axis=1)])
+    place = np.empty(n, int)
+    place[order] = np.cumsum(new) - 1
+    return Places(ordered[new], place, np.bincount(place))
 
 
 def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
@@ -16,44 +52,107 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
     Returns:
         Counts in x and in y, (n,) each, and the distance of the k-th neighbour, (n,).
     """
-    from scipy.spatial import KDTree
-
-    joint = np.hstack([x, y])
-    distance, index = KDTree(joint).query(joint, k + 1, p=np.inf, workers=-1)
-    radius, index = np.asarray(distance)[:, -1], np.asarray(index)
+    joint = places(np.hstack([x, y]))
+    radius, index = _nearest(joint, np.full(len(joint.points), k))
     counts = []
-    for z in (x, y):
+    for j, z in enumerate((x, y)):
         if algorithm == 1:
-            counts.append(_within(z, radius, strict=True))
+            counts.append(within(places(z), z, radius[joint.place], strict=True))
         else:
-            reach = np.abs(z[index[:, 1:]] - z[:, None]).max(axis=(1, 2))
-            counts.append(_within(z, reach, strict=False) - 1)
-    return counts[0], counts[1], radius
+            columns = slice(None, x.shape[1]) if j == 0 else slice(x.shape[1], None)
+            points = joint.points[:, columns]
+            gap = np.abs(points[index] - points[:, None]).max(axis=2)
+            whole = np.abs(joint.points[index] - joint.points[:, None]).max(axis=2)
+            reach = np.where(whole <= radius[:, None], gap, 0.0).max(axis=1)[joint.place]
+            counts.append(within(places(z), z, reach, strict=False) - 1)
+    return counts[0], counts[1], radius[joint.place]
+
+
+def class_counts(x: np.ndarray, codes: np.ndarray, k: int):
+    """Counts of the estimators of a continuous variable and a class, by one k-d tree.
+
+    Args:
+        x: samples, (n, d).
+        codes: numbers of the classes from 0, (n,), each with two samples at least.
+        k: neighbours within the class, or all of a smaller one.
+
+    Returns:
+        For each sample the neighbours asked for, the size of its class, the samples of any class
+        strictly within the distance of the last of them and the sample itself, and this distance.
+    """
+    size = np.bincount(codes)[codes]
+    wanted = np.minimum(k, size - 1)
+    # classes so far apart that the neighbours of a sample are in its own
+    apart = 2.0 ** np.ceil(np.log2(2 * np.ptp(x, axis=0).max() + 1))
+    joint = places(np.hstack([x, codes[:, None] * apart]))
+    first = np.zeros(len(joint.points), int)
+    first[joint.place] = wanted
+    radius = _nearest(joint, first)[0][joint.place]
+    return wanted, size, np.maximum(within(places(x), x, radius, strict=True), 1), radius
+
+
+def atom_counts(x: np.ndarray, y: np.ndarray, k: int):
+    """Counts of the estimator with atoms: neighbours, samples near in x and in y."""
+    joint = places(np.hstack([x, y]))
+    radius = _nearest(joint, np.full(len(joint.points), k))[0][joint.place]
+    atom = radius == 0
+    counts = [np.where(atom, joint.weight[joint.place], k)]
+    for z in (x, y):
+        of = places(z)
+        near = within(of, z, radius, strict=True)
+        counts.append(np.where(atom, of.weight[of.place], near))
+    return counts[0], counts[1], counts[2], radius
 
 
 def twins(z: np.ndarray) -> float:
     """The share of samples that occur more than once."""
-    _, inverse, repeats = np.unique(z, axis=0, return_inverse=True, return_counts=True)
-    return float(np.mean(repeats[inverse.reshape(-1)] > 1))
+    found = places(z)
+    return float(np.mean(found.weight[found.place] > 1))
 
 
-def _within(z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
+def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
+    """Samples within a radius of each, itself among them unless the radius is 0 and strict."""
     if z.shape[1] == 1:
-        return _within_on_a_line(z[:, 0], radius, strict)
+        return _within_on_a_line(of, z[:, 0], radius, strict)
     from scipy.spatial import KDTree
 
     reach = np.nextafter(radius, -np.inf) if strict else radius
-    return KDTree(z).query_ball_point(z, reach, p=np.inf, return_length=True, workers=-1)
+    total = np.zeros(len(z), int)
+    for bit in range(int(of.weight.max()).bit_length()):
+        # a tree counts points, not weights: one tree for each binary digit of these
+        chosen = of.points[(of.weight >> bit) & 1 == 1]
+        if len(chosen):
+            found = KDTree(chosen).query_ball_point(
+                z, reach, p=np.inf, return_length=True, workers=-1
+            )
+            total += found << bit
+    return total
 
 
-def _within_on_a_line(z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
-    order = np.sort(z)
-    n = len(z)
+def _nearest(of: Places, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of the neighbour asked for, by point, and the points looked at, (m, k + 1)."""
+    from scipy.spatial import KDTree
+
+    m = len(of.points)
+    look = min(int(wanted.max()) + 1, m)
+    distance, index = KDTree(of.points).query(of.points, look, p=np.inf, workers=-1)
+    distance, index = np.reshape(distance, (m, look)), np.reshape(index, (m, look))
+    met = np.cumsum(of.weight[index], axis=1) > wanted[:, None]
+    position = np.where(met.any(axis=1), met.argmax(axis=1), look - 1)
+    radius = np.take_along_axis(distance, position[:, None], axis=1)[:, 0]
+    return np.where(met.any(axis=1), radius, np.inf), index
+
+
+def _within_on_a_line(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
+    rank = np.argsort(of.points[:, 0])
+    order = of.points[rank, 0]
+    before = np.concatenate([[0], np.cumsum(of.weight[rank])])
+    m = len(order)
 
     def inside(position):
-        gap = np.abs(order[np.clip(position, 0, n - 1)] - z)
+        gap = np.abs(order[np.clip(position, 0, m - 1)] - z)
         near = gap < radius if strict else gap <= radius
-        return near & (position >= 0) & (position < n)
+        return near & (position >= 0) & (position < m)
 
     low = np.searchsorted(order, z - radius, "left")
     high = np.searchsorted(order, z + radius, "right")
@@ -66,4 +165,4 @@ def _within_on_a_line(z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nda
         high = high + move
     while (move := ~inside(high - 1) & (high > low)).any():
         high = high - move
-    return high - low
+    return before[high] - before[low]

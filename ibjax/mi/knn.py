@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma
 
-from ibjax.arguments import whole
+from ibjax.arguments import concrete, whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, pair, samples
-from ibjax.mi.host import tree_counts, twins
+from ibjax.mi.checks import Pair, Scale, estimate, missing, pair, samples, sound
+from ibjax.mi.host import FEW_DIMENSIONS, MANY_SAMPLES, tree_counts, twins
 from ibjax.mi.neighbours import (
     chebyshev,
     count,
@@ -40,6 +40,7 @@ def ksg(
     *,
     algorithm: Literal[1, 2] = 1,
     norm: Literal["chebyshev", "euclidean"] = "chebyshev",
+    scale: Scale = "standardise",
     method: Literal["auto", "blocks", "tree"] = "auto",
     block: int | None = None,
 ) -> Estimate:
@@ -54,6 +55,8 @@ def ksg(
     has :math:`\psi(k) - 1/k + \psi(n) - \langle \psi(n_x) + \psi(n_y)\rangle`.
 
     Errs downwards where the information is large or the dimension high, and hardly at independence.
+    Information depends on no units but distances do: each coordinate is measured in its own
+    standard deviation unless told otherwise.
 
     Args:
         x: samples, (n,) or (n, dx), float.
@@ -62,6 +65,8 @@ def ksg(
         algorithm: 1 or 2.
         norm: of each variable's distances. "euclidean" errs less in many dimensions and works by
             blocks only.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the
+            units given, which is better where coordinates of little variance are noise.
         method: "blocks" compares all pairs in blocks (any device, jit, vmap), "tree" uses a k-d
             tree on the host (concrete input only), "auto" takes the tree for many samples in
             few dimensions on a CPU.
@@ -84,8 +89,8 @@ def ksg(
         Kraskov, Stoegbauer, Grassberger (2004), Estimating mutual information; as published, where
         any norm of each variable is allowed.
     """
-    x, y = pair(x, y)
-    n = x.shape[0]
+    both = pair(x, y, scale)
+    n = both.x.shape[0]
     k = whole("k", k)
     if algorithm not in (1, 2) or method not in ("auto", "blocks", "tree"):
         raise ValueError(
@@ -94,23 +99,24 @@ def ksg(
         )
     if norm not in ("chebyshev", "euclidean"):
         raise ValueError(f"norm={norm!r} is unknown; give 'chebyshev' or 'euclidean'")
-    largest = norm == "chebyshev" or x.shape[1] == y.shape[1] == 1
+    dims = both.x.shape[1] + both.y.shape[1]
+    largest = norm == "chebyshev" or dims == 2
     if method == "tree" and not largest:
         raise ValueError("method='tree' has no norm='euclidean' of vectors; use 'blocks'")
     rows = rows_at_once(n, block)
-    if n <= k:
-        nan = jnp.array(jnp.nan, x.dtype)
-        return Estimate(nan, nan, jnp.array(False), "down", "ksg", REASON)
+    known = concrete(both.x, both.y)
     if method == "auto":
-        low = x.shape[1] + y.shape[1] <= 4 and n >= 1000 and jax.default_backend() == "cpu"
-        method = "tree" if low and largest and concrete(x, y) else "blocks"
-    if method == "blocks":
-        value, error, ok = _by_blocks(x, y, k, algorithm, rows, largest)
-    elif concrete(x, y):
-        value, error, ok = _by_tree(np.asarray(x), np.asarray(y), k, algorithm)
-    else:
+        low = dims <= FEW_DIMENSIONS and n >= MANY_SAMPLES and jax.default_backend() == "cpu"
+        method = "tree" if low and largest and known else "blocks"
+    if method == "tree" and not known:
         raise ValueError("method='tree' works on the host; use 'blocks' under jit or vmap")
-    return Estimate(value, error, ok, "down", "ksg", REASON)
+    if n <= k:
+        found = missing()
+    elif method == "tree":
+        found = _by_tree(both, k, algorithm)
+    else:
+        found = _by_blocks(*both.on_device(), k, algorithm, rows, largest)
+    return estimate(found, both.dtype, both.sound, "down", "ksg", REASON)
 
 
 def conditional_ksg(
@@ -119,6 +125,7 @@ def conditional_ksg(
     z: Float[Array, "n dz"],
     k: int = 3,
     *,
+    scale: Scale = "standardise",
     block: int | None = None,
 ) -> Estimate:
     r"""Nearest-neighbour estimate of I(X;Y|Z) for continuous samples.
@@ -133,6 +140,7 @@ def conditional_ksg(
         y: samples, (n,) or (n, dy).
         z: the conditioning variable, (n,) or (n, dz).
         k: neighbours.
+        scale: as for `ksg`.
         block: samples compared with all others at once; None chooses it from n.
 
     Returns:
@@ -145,18 +153,17 @@ def conditional_ksg(
         Frenzel and Pompe (2007), Partial mutual information for coupling analysis of
         multivariate time series; the natural estimator of that paper with strict counts.
     """
-    x, y = pair(x, y)
-    z = samples("z", z)
-    n = x.shape[0]
-    if z.shape[0] != n:
-        raise ValueError(f"x has {n} samples but z {z.shape[0]}; give one z for each pair")
+    both, given = pair(x, y, scale), samples("z", z, scale)
+    n = both.x.shape[0]
+    if given.shape[0] != n:
+        raise ValueError(f"x has {n} samples but z {given.shape[0]}; give one z for each pair")
     k = whole("k", k)
     rows = rows_at_once(n, block)
-    if n <= k:
-        nan = jnp.array(jnp.nan, x.dtype)
-        return Estimate(nan, nan, jnp.array(False), "down", "conditional_ksg", REASON)
-    value, error, ok = _conditionally(x, y, z, k, rows)
-    return Estimate(value, error, ok, "down", "conditional_ksg", REASON)
+    found = missing()
+    if n > k:
+        found = _conditionally(*both.on_device(), jnp.asarray(given, both.dtype), k, rows)
+    finite = both.sound & sound(given)
+    return estimate(found, both.dtype, finite, "down", "conditional_ksg", REASON)
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4, 5))
@@ -181,7 +188,7 @@ def _by_blocks(x: JaxArray, y: JaxArray, k: int, algorithm: int, rows: int, larg
     value, error = _mean(shift - terms, x.dtype)
     ok = jnp.all(radius > 0) & _few_twins(x, y, rows)
     ok = ok & (jnp.mean(jnp.minimum(nx, ny) <= k) <= _DETERMINED)
-    return value, error, ok & jnp.isfinite(value)
+    return value, error, ok
 
 
 @partial(jax.jit, static_argnums=(3, 4))
@@ -198,8 +205,7 @@ def _conditionally(x: JaxArray, y: JaxArray, z: JaxArray, k: int, rows: int):
     counts, radius = map_rows(one, n, rows)
     each = digamma(jnp.maximum(counts, 1.0))
     value, error = _mean(psi(k) - (each[:, 0] + each[:, 1] - each[:, 2]), x.dtype)
-    ok = jnp.all(radius > 0) & _few_twins(x, y, rows)
-    return value, error, ok & jnp.isfinite(value)
+    return value, error, jnp.all(radius > 0) & _few_twins(x, y, rows)
 
 
 def _few_twins(x: JaxArray, y: JaxArray, rows: int) -> JaxArray:
@@ -211,14 +217,14 @@ def _mean(local: JaxArray, dtype) -> tuple[JaxArray, JaxArray]:
     return jnp.mean(local).astype(dtype), error.astype(dtype)
 
 
-def _by_tree(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
+def _by_tree(both: Pair, k: int, algorithm: int):
     from scipy.special import digamma
 
+    x, y = np.asarray(both.x), np.asarray(both.y)
     n = len(x)
-    nx, ny, radius = tree_counts(x.astype(float), y.astype(float), k, algorithm)
+    nx, ny, radius = tree_counts(x, y, k, algorithm)
     local = psi(k) + psi(n) - digamma(np.maximum(nx, 1)) - digamma(np.maximum(ny, 1))
     local = local - (0.0 if algorithm == 1 else 1 / k)
     ok = (radius > 0).all() and max(twins(x), twins(y)) <= _TOLERATED_TWINS
     ok = ok and np.mean(np.minimum(nx, ny) <= k) <= _DETERMINED
-    value, error = local.mean(), local.std(ddof=1) / math.sqrt(n)
-    return jnp.asarray(value, x.dtype), jnp.asarray(error, x.dtype), jnp.asarray(bool(ok))
+    return local.mean(), local.std(ddof=1) / math.sqrt(n), bool(ok)

@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric, whole
-from ibjax.mi.checks import concrete
-from ibjax.mi.two_samples import one_sample, two_samples
+from ibjax.arguments import numeric, precision, whole
+from ibjax.mi.checks import concrete, pair, samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -48,7 +47,7 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
     Args:
         x: samples, (n,) or (n, d).
     """
-    x = one_sample("x", x)
+    x = _sample("x", x)
     n = x.shape[0]
     upper = jnp.triu(jnp.ones((n, n), bool), 1)
     return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
@@ -64,7 +63,7 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     Reference:
         Yu, Alesiani, Yu, Jenssen, Principe 2021, for the form with s = 1.
     """
-    x = one_sample("x", x)
+    x = _sample("x", x)
     n, d = x.shape
     return factor * jnp.mean(jnp.std(x, axis=0)) * d**0.5 * n ** (-1 / (4 + d))
 
@@ -123,7 +122,7 @@ def renyi_information(
     Reference:
         As `renyi_entropy`.
     """
-    two_samples(x, y)
+    pair(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)
     own, other, joint = _entropy(a, order), _entropy(b, order), _entropy(a * b, order)
     permuted = jnp.full_like(own, jnp.nan)
@@ -172,8 +171,11 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    parts = jnp.stack([_entropy(g, order) for g in grams])
-    return jnp.sum(parts) - _entropy(joint, order)
+    return jnp.sum(jnp.stack([_entropy(g, order) for g in grams])) - _entropy(joint, order)
+
+
+def _sample(name: str, value: Any) -> JaxArray:
+    return jnp.asarray(samples(name, value), precision(value))
 
 
 def _squares(x: JaxArray) -> JaxArray:
@@ -187,7 +189,7 @@ def _squares(x: JaxArray) -> JaxArray:
 
 def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
     """exp(-|x_i - x_j|^2 / 2 w^2), (n, n)."""
-    x = one_sample(name, x)
+    x = _sample(name, x)
     w = jnp.asarray(numeric("width", width), x.dtype)
     if w.ndim or (concrete(w) and not float(np.asarray(w)) > 0):
         raise ValueError(f"width={width} of {name} must be one positive number")

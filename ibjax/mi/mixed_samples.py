@@ -1,21 +1,30 @@
 """Mutual information where a variable has classes, atoms, or both."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import digamma
 
-from ibjax.arguments import numeric, whole
+from ibjax.arguments import codes, concrete, host, is_classes, precision, whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import pair, samples
-from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, rows_at_once
-from ibjax.typing import Array, Float, Int, JaxArray
+from ibjax.mi import class_estimates as counts
+from ibjax.mi.checks import Scale, estimate, missing, pair, samples, sound
+from ibjax.mi.host import FEW_DIMENSIONS, MANY_SAMPLES
+from ibjax.mi.neighbours import rows_at_once
+from ibjax.typing import Array, Float, Int
+
+_REASON = (
+    "constant inputs, too few samples, or one variable seems a function of the other, whose "
+    "information is infinite"
+)
 
 
 def ross(
-    x: Float[Array, "n d"], labels: Int[Array, " n"], k: int = 3, *, block: int | None = None
+    x: Float[Array, "n d"],
+    labels: Int[Array, " n"],
+    k: int = 3,
+    *,
+    scale: Scale = "standardise",
+    block: int | None = None,
 ) -> Estimate:
     r"""Nearest-neighbour estimate of I(X;Y) for a continuous X and a class Y.
 
@@ -28,13 +37,16 @@ def ross(
 
     Args:
         x: samples, (n,) or (n, d), float.
-        labels: classes, (n,), integer.
+        labels: classes, (n,), integers of any size or booleans; names, not places.
         k: neighbours within the class.
-        block: samples compared with all others at once; None chooses it from n.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the
+            units given.
+        block: samples compared with all others at once; None chooses it from n. Many samples in
+            few dimensions go through a k-d tree on a CPU.
 
     Returns:
-        Nats, unclamped; not ok with one class, fewer than two samples in every class, or where
-        k + 1 samples of a class coincide.
+        Nats, unclamped; not ok where fewer than two classes of two samples or more are left, or
+        where k + 1 samples of a class coincide.
 
     Raises:
         ValueError: for shapes that do not pair up, labels that are no integers, or k < 1.
@@ -43,20 +55,28 @@ def ross(
         Ross (2014), Mutual information between discrete and continuous data sets; with the
         published counts, classes of one sample dropped.
     """
-    x = samples("x", x)
-    labels = numeric("labels", labels)
-    if labels.ndim != 1 or labels.shape[0] != x.shape[0]:
-        raise ValueError(f"labels has shape {labels.shape}; give ({x.shape[0]},), one a sample")
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"labels has dtype {labels.dtype}; give integer classes")
+    z, y = samples("x", x, scale), codes("labels", labels)
+    n = z.shape[0]
+    if y.shape[0] != n:
+        raise ValueError(f"labels has shape {y.shape}; give ({n},), one a sample")
     k = whole("k", k)
-    value, error, ok = _ross(x, labels, k, rows_at_once(x.shape[0], block))
-    reason = "one class, no class of two samples, or coinciding samples within a class"
-    return Estimate(value, error, ok, "down", "ross", reason)
+    rows = rows_at_once(n, block)
+    dtype = precision(x)
+    if _on_host(z, y):
+        found = counts.ross_by_tree(np.asarray(z), np.asarray(y), k)
+    else:
+        found = counts.ross(jnp.asarray(z, dtype), y, k, rows)
+    reason = "fewer than two classes of two samples, or coinciding samples within a class"
+    return estimate(found, dtype, sound(z), "down", "ross", reason)
 
 
 def mixed(
-    x: Float[Array, "n dx"], y: Float[Array, "n dy"], k: int = 3, *, block: int | None = None
+    x: Float[Array, "n dx"],
+    y: Float[Array, "n dy"],
+    k: int = 3,
+    *,
+    scale: Scale = "standardise",
+    block: int | None = None,
 ) -> Estimate:
     r"""Nearest-neighbour estimate of I(X;Y) for variables with atoms, densities, or mixtures.
 
@@ -68,14 +88,22 @@ def mixed(
     counts the samples at the same place and n_x, n_y those at distance 0. For classes it tends to
     the plug-in value, for densities to the value of Kraskov et al.
 
+    A vector of integers or booleans is a variable of classes: their names are no places, samples
+    of two classes are infinitely far apart, and the neighbours of a sample are k or all the others
+    of its class. Samples alone in their class are then left out, of n too.
+
     Args:
-        x: samples, (n,) or (n, dx); classes may be given as numbers or one-hot rows.
-        y: samples, (n,) or (n, dy).
+        x: samples, (n,) or (n, dx); classes as integers, (n,), or as one-hot rows.
+        y: samples, (n,) or (n, dy), likewise.
         k: neighbours.
-        block: samples compared with all others at once; None chooses it from n.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the
+            units given.
+        block: samples compared with all others at once; None chooses it from n. Many samples in
+            few dimensions go through a k-d tree on a CPU.
 
     Returns:
-        Nats, unclamped; not ok for n <= k or constant inputs.
+        Nats, unclamped; not ok for n <= k, constant inputs, fewer than two classes of two samples,
+        or continuous samples one of which seems a function of the other (see `ksg`).
 
     Raises:
         ValueError: for shapes that do not pair up or k < 1.
@@ -84,63 +112,54 @@ def mixed(
         Gao, Kannan, Oh, Viswanath (2017), Estimating mutual information for discrete-continuous
         mixtures; digamma of the counts in place of the logarithm, as in the authors' program.
     """
-    x, y = pair(x, y)
-    n = x.shape[0]
     k = whole("k", k)
-    reason = "constant inputs or too few samples"
+    named = [_named(v) for v in (x, y)]
+    if all(named):
+        return _atoms_alone(x, y)
+    if any(named):
+        z, labels = (y, x) if named[0] else (x, y)
+        return _with_classes(z, labels, k, scale, block)
+    both = pair(x, y, scale)
+    n = both.x.shape[0]
+    rows = rows_at_once(n, block)
     if n <= k:
-        nan = jnp.array(jnp.nan, x.dtype)
-        return Estimate(nan, nan, jnp.array(False), "unknown", "mixed", reason)
-    value, error, ok = _mixed(x, y, k, rows_at_once(n, block))
-    return Estimate(value, error, ok, "unknown", "mixed", reason)
+        found = missing()
+    elif _on_host(both.x, both.y):
+        found = counts.mixed_by_tree(np.asarray(both.x), np.asarray(both.y), k)
+    else:
+        found = counts.mixed(*both.on_device(), k, rows)
+    return estimate(found, both.dtype, both.sound, "unknown", "mixed", _REASON)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
-    n = x.shape[0]
-
-    ordered = jnp.sort(labels)
-    right = jnp.searchsorted(ordered, labels, side="right")
-    sizes = right - jnp.searchsorted(ordered, labels, side="left")
-    kept = sizes > 1
-
-    def local(i):
-        distance, size = chebyshev(x, x[i]), sizes[i]
-        others = (labels == labels[i]) & (jnp.arange(n) != i)
-        radius = kth_smallest(jnp.where(others, distance, jnp.inf), k, jnp.minimum(k, size - 1))
-        inside = count((distance < radius) & kept)
-        wanted = jnp.minimum(k, size - 1.0)
-        return jnp.stack([wanted, size * 1.0, jnp.maximum(inside, 1.0)]), radius
-
-    counts, radius = map_rows(local, n, rows)
-    each = digamma(counts)
-    terms = each[:, 0] - each[:, 1] - each[:, 2]
-    number = jnp.maximum(jnp.sum(kept), 1) * 1.0
-    terms = jnp.where(kept, terms, 0.0)
-    mean = jnp.sum(terms) / number
-    spread = jnp.sum(jnp.where(kept, (terms - mean) ** 2, 0.0)) / jnp.maximum(number - 1, 1)
-    ok = jnp.all((radius > 0) | ~kept) & (jnp.sum(kept) > 2) & jnp.any(sizes < n)
-    value, error = digamma(number) + mean, jnp.sqrt(spread / number)
-    return value.astype(x.dtype), error.astype(x.dtype), ok & jnp.isfinite(value)
+def _named(v: Array) -> bool:
+    v = host("x", v) if concrete(v) else v
+    return v.ndim == 1 and is_classes(v)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
-    n = x.shape[0]
+def _on_host(x: Array, y: Array) -> bool:
+    low = y.ndim == 1 or x.shape[1] + y.shape[1] <= FEW_DIMENSIONS
+    many = x.shape[0] >= MANY_SAMPLES and x.shape[1] <= FEW_DIMENSIONS
+    return low and many and concrete(x, y) and jax.default_backend() == "cpu"
 
-    def one(i):
-        dx, dy = chebyshev(x, x[i]), chebyshev(y, y[i])
-        joint = jnp.maximum(dx, dy)
-        radius = kth_smallest(jnp.where(jnp.arange(n) == i, jnp.inf, joint), k)
-        atom = radius == 0
-        neighbours = jnp.where(atom, count(joint == 0), float(k))
-        nx = jnp.where(atom, count(dx == 0), count(dx < radius))
-        ny = jnp.where(atom, count(dy == 0), count(dy < radius))
-        return jnp.stack([neighbours, nx, ny])
 
-    each = digamma(map_rows(one, n, rows))
-    local = np.log(n) + each[:, 0] - each[:, 1] - each[:, 2]
-    error = jnp.std(local, ddof=1) / np.sqrt(n)
-    value = jnp.mean(local)
-    varied = jnp.any(x != x[:1]) & jnp.any(y != y[:1])
-    return value.astype(x.dtype), error.astype(x.dtype), varied & jnp.isfinite(value)
+def _with_classes(x: Array, labels: Array, k: int, scale: Scale, block: int | None) -> Estimate:
+    """The estimator with atoms for a continuous variable and classes."""
+    z, y = samples("x", x, scale), codes("y", labels)
+    n = z.shape[0]
+    if y.shape[0] != n:
+        raise ValueError(f"x has {n} samples but y {y.shape[0]}; pair them up")
+    dtype = precision(x)
+    if _on_host(z, y):
+        found = counts.classes_by_tree(np.asarray(z), np.asarray(y), k)
+    else:
+        found = counts.classes(jnp.asarray(z, dtype), y, k, rows_at_once(n, block))
+    return estimate(found, dtype, sound(z), "unknown", "mixed", _REASON)
+
+
+def _atoms_alone(x: Array, y: Array) -> Estimate:
+    """The estimator with atoms where both are classes: digamma for the logarithm of counts."""
+    a, b = codes("x", x), codes("y", y)
+    if a.shape != b.shape:
+        raise ValueError(f"x has {a.shape[0]} samples but y {b.shape[0]}; pair them up")
+    dtype = jnp.result_type(float)
+    return estimate(counts.atoms(a, b), dtype, jnp.array(True), "unknown", "mixed", _REASON)

@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import host
+from ibjax.arguments import concrete, floating, host, precision
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, floating, samples
+from ibjax.mi.checks import estimate, samples, sound
 from ibjax.mi.neighbours import map_rows, rows_at_once
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key, Scalar
 
@@ -45,14 +45,14 @@ def kde_bounds(
     Reference:
         Kolchinsky and Tracey (2017), Estimating mixture entropy with pairwise distances.
     """
-    m = samples("means", means)
+    known, dtype = samples("means", means), precision(means)
+    m = jnp.asarray(known, dtype)
     ok, safe = _noise(std, m)
     lower, upper = _pairwise(m, safe, rows_at_once(m.shape[0], block))
-    zero = jnp.zeros_like(lower)
     reason = "without noise the information of a continuous input is infinite"
     return MixtureBounds(
-        Estimate(lower, zero, ok, "down", "kde_lower", reason),
-        Estimate(upper, zero, ok, "up", "kde_upper", reason),
+        estimate((lower, 0.0, ok), dtype, sound(known), "down", "kde_lower", reason),
+        estimate((upper, 0.0, ok), dtype, sound(known), "up", "kde_upper", reason),
     )
 
 
@@ -104,14 +104,15 @@ def sample_propagation(
         Goldfeld et al. (2019), Estimating information flow in deep neural networks; the plug-in
         estimator of that paper, with a control variate added here.
     """
-    s = samples("means", means)
+    known, dtype = samples("means", means), precision(means)
+    s = jnp.asarray(known, dtype)
     n = s.shape[0]
     if error not in ("sampling", "monte_carlo"):
         raise ValueError(f"error={error!r} is unknown; give 'sampling' or 'monte_carlo'")
     if draws < (2 if error == "monte_carlo" else 1):
         raise ValueError(f"draws={draws} are too few; give more, 2 at least for 'monte_carlo'")
     whole = error == "monte_carlo"
-    each = None if conditional is None else floating(conditional, "conditional")
+    each = None if conditional is None else floating("conditional", conditional).astype(dtype)
     if each is not None:
         if each.ndim != 3 or each.shape[2] != s.shape[1] or min(each.shape) < 1:
             raise ValueError(
@@ -124,8 +125,9 @@ def sample_propagation(
     value, variance, saturated = _propagate(key, s, each, beta, draws, whole, rows)
     bias: BiasDirection = "down" if each is None else "unknown"
     reason = "no noise, or centres too far apart for so few of them: the value saturates at log n"
-    ok = ok & ~saturated & jnp.isfinite(value)
-    return Estimate(value, jnp.sqrt(variance), ok, bias, "sample_propagation", reason)
+    finite = sound(known) if each is None else sound(known, each)
+    found = value, jnp.sqrt(variance), ok & ~saturated
+    return estimate(found, dtype, finite, bias, "sample_propagation", reason)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -181,7 +183,7 @@ def _component_information(key: Any, s: JaxArray, beta: JaxArray, draws: int, wh
 
 def _noise(std: Scalar, like: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Whether there is noise, and a standard deviation that is safe to divide by."""
-    beta = floating(std, "std").astype(like.dtype)
+    beta = floating("std", std).astype(like.dtype)
     if beta.ndim:
         raise ValueError(f"std has shape {beta.shape}; give one number, the same for every unit")
     if concrete(std) and not host("std", std) >= 0:

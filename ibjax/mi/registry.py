@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ibjax.arguments import host, is_classes
 from ibjax.interface import Estimate
 from ibjax.mi.copula import cca, gaussian_copula
 from ibjax.mi.histogram import binned, plug_in
+from ibjax.mi.host import places
 from ibjax.mi.knn import ksg
 from ibjax.mi.mixed_samples import mixed, ross
 from ibjax.mi.slices import max_sliced, sliced
@@ -82,17 +84,17 @@ def estimators() -> tuple[Estimator, ...]:
             "binned_10",
             partial(binned, bins=10),
             "continuous",
-            "up",
+            "unknown",
             "",
-            "plug-in over 10 equal bins a coordinate: a measure of clustering",
+            "plug-in over 10 equal bins a coordinate: cutting lowers it, counting raises it",
         ),
         Estimator(
             "binned_10_mass",
             partial(binned, bins=10, cells="mass"),
             "continuous",
-            "up",
+            "unknown",
             "",
-            "plug-in over 10 bins of equal mass a coordinate: a measure of clustering",
+            "plug-in over 10 bins of equal mass each: cutting lowers it, counting raises it",
         ),
         Estimator(
             "sliced",
@@ -144,13 +146,13 @@ def estimators() -> tuple[Estimator, ...]:
             "mixed",
             "unknown",
             "Gao, Kannan, Oh, Viswanath (2017)",
-            "nearest neighbours with atoms; takes the numbers of the classes for places",
+            "nearest neighbours with atoms, within and across classes",
         ),
         Estimator(
             "plug_in",
             plug_in,
             "discrete",
-            "up",
+            "unknown",
             "",
             "table of counts",
         ),
@@ -168,7 +170,8 @@ def estimators() -> tuple[Estimator, ...]:
 def all_applicable(x: Any, y: Any, *, key: Any = None) -> dict[str, Estimate]:
     """Every estimate that applies to two samples, by name.
 
-    A vector of integers is a variable of classes; anything else is continuous.
+    A vector of integers or booleans is a variable of classes, and so are the rows of several
+    columns of booleans; anything else is continuous.
 
     Args:
         x: samples, (n,) or (n, d).
@@ -181,10 +184,50 @@ def all_applicable(x: Any, y: Any, *, key: Any = None) -> dict[str, Estimate]:
     Raises:
         ValueError: for samples that do not pair up or are not finite.
     """
-    a, b = np.asarray(x), np.asarray(y)
-    classes = [v.ndim == 1 and np.issubdtype(v.dtype, np.integer) for v in (a, b)]
-    kind = ("continuous", "mixed", "discrete")[sum(classes)]
-    if kind == "mixed" and classes[0]:
+    a, b = variable("x", x), variable("y", y)
+    kind = ("continuous", "mixed", "discrete")[a.classes + b.classes]
+    if kind == "mixed" and a.classes:
         a, b = b, a
     rows = [e for e in estimators() if e.applies_to == kind and (key is not None or not e.random)]
-    return {e.name: e.function(key, a, b) if e.random else e.function(a, b) for e in rows}
+    pair = a.values, b.values
+    return {e.name: e.function(key, *pair) if e.random else e.function(*pair) for e in rows}
+
+
+class Variable(NamedTuple):
+    """Samples as estimators take them.
+
+    Attributes:
+        values: (n,) names of classes, or (n,) or (n, d) numbers.
+        classes: whether they are names.
+        note: what was done to the columns, in words.
+    """
+
+    values: np.ndarray
+    classes: bool
+    note: str
+
+
+def variable(name: str, value: Any) -> Variable:
+    """Samples, (n,) or (n, d), as a variable of classes or a continuous one.
+
+    Raises:
+        ValueError: for values that are no real numbers, or another number of axes.
+    """
+    v = host(name, value)
+    if v.ndim not in (1, 2) or v.size == 0:
+        raise ValueError(f"{name} has shape {v.shape}; give (n,) or (n, d)")
+    if is_classes(v) and (v.ndim == 1 or v.shape[1] == 1 or v.dtype == bool):
+        names = places(v.reshape(len(v), -1))
+        number = len(names.weight)
+        classes = v.reshape(-1) if v.size == len(v) else names.place
+        return Variable(classes, True, f"{name}: {number} classes, their names mean nothing")
+    columns = v.reshape(len(v), -1)
+    constant = int(np.sum((columns == columns[:1]).all(axis=0)))
+    few = sum(len(np.unique(c)) <= min(20, len(v) // 5) for c in columns.T) - constant
+    text = f"{name}: {columns.shape[1]} continuous column{'s' * (columns.shape[1] > 1)}, each "
+    text += "divided by its standard deviation for nearest neighbours, slices and critics"
+    if constant:
+        text += f", {constant} constant and without effect"
+    if few:
+        text += f", {few} with 20 values at most (give one such as integers to make it classes)"
+    return Variable(v, False, text)

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import codes, concrete, host, is_classes, precision, whole, widened
 from ibjax.interface import Estimate
-from ibjax.mi.checks import floating
+from ibjax.mi.checks import samples
 from ibjax.typing import Array, JaxArray, Key
 
 
@@ -41,8 +42,7 @@ def with_std_error(
     Reference:
         Quenouille (1956), Notes on bias in estimation.
     """
-    if blocks < 2:
-        raise ValueError(f"blocks={blocks} must be at least 2")
+    blocks = whole("blocks", blocks, 2)
 
     @jax.jit
     def without(x: JaxArray, y: JaxArray) -> Estimate:
@@ -52,7 +52,7 @@ def with_std_error(
         return jax.lax.map(lambda i: estimator(x[i], y[i]), jnp.asarray(kept))
 
     def estimate(x: Array, y: Array) -> Estimate:
-        x, y = jnp.asarray(x), jnp.asarray(y)
+        x, y = _ready("x", x), _ready("y", y)
         if x.shape[0] < 2 * blocks:
             raise ValueError(f"x holds {x.shape[0]} samples; give 2 a block, {2 * blocks} at least")
         full, left = estimator(x, y), without(x, y).value
@@ -71,7 +71,8 @@ class Null(NamedTuple):
 
     Attributes:
         values: the estimates after each shuffling, (permutations,).
-        p_value: share of them, with the estimate itself, that reach the estimate.
+        p_value: share of them, with the estimate itself, that reach the estimate; NaN where the
+            estimate is no number.
         corrected: the estimate less the mean of `values`.
     """
 
@@ -106,15 +107,15 @@ def permutation(
     Raises:
         ValueError: for samples of different length or fewer than one permutation.
     """
-    x, y = (v if _whole(v) else floating(v) for v in (jnp.asarray(x), jnp.asarray(y)))
+    x, y = _ready("x", x), _ready("y", y)
     if x.shape[:1] != y.shape[:1]:
         raise ValueError(f"x has shape {x.shape} but y {y.shape}; pair the samples up")
-    if permutations < 1:
-        raise ValueError(f"permutations={permutations} must be at least 1")
-
+    permutations = whole("permutations", permutations)
     found = estimator(x, y)
     values = _shuffled(estimator, x, y, jax.random.split(key, permutations))
-    reach = (1 + jnp.sum(values >= found.value)) / (permutations + 1)
+    # a null value that is no number counts against a finding
+    reach = (1 + jnp.sum(~(values < found.value))) / (permutations + 1)
+    reach = jnp.where(jnp.isfinite(found.value), reach, jnp.nan)
     noise = jnp.var(values) / permutations
     corrected = replace(
         found,
@@ -130,5 +131,12 @@ def _shuffled(estimator: Callable[[Any, Any], Estimate], x: JaxArray, y: JaxArra
     return jax.lax.map(lambda k: estimator(x, jax.random.permutation(k, y)).value, keys)
 
 
-def _whole(v: JaxArray) -> bool:
-    return bool(jnp.issubdtype(v.dtype, jnp.integer))
+def _ready(name: str, value: Array) -> JaxArray:
+    """Samples as arrays that resampling can index and no cast has robbed of digits."""
+    if not concrete(value):
+        value = jnp.asarray(value)
+        return value if is_classes(value) else widened(value)
+    known = host(name, value)
+    if known.ndim == 1 and is_classes(known):
+        return jnp.asarray(codes(name, known))
+    return jnp.asarray(samples(name, known).reshape(known.shape), precision(value))

@@ -1,16 +1,20 @@
 """Information of random one-dimensional projections."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ibjax.arguments import concrete, whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, pair
+from ibjax.mi.checks import Pair, Scale, estimate, pair
+from ibjax.mi.host import MANY_SAMPLES
 from ibjax.mi.knn import ksg
-from ibjax.typing import Array, Float, JaxArray, Key
+from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key
 
 
 def sliced(
@@ -19,6 +23,7 @@ def sliced(
     y: Float[Array, "n dy"],
     *,
     slices: int = 64,
+    scale: Scale = "standardise",
     estimator: Callable[[Any, Any], Estimate] = ksg,
 ) -> Estimate:
     r"""Sliced information: that of projections on uniform directions, averaged.
@@ -26,14 +31,16 @@ def sliced(
     .. math:: SI(X;Y) = E_{\theta,\phi}\, I(\theta^\top X; \phi^\top Y) \le I(X;Y)
 
     Needs no more samples in high dimension than in one, and vanishes only under independence; it
-    can grow under processing of X, so it stands for no data-processing inequality. Scale the
-    coordinates alike first: a direction's share follows their units.
+    can grow under processing of X, so it stands for no data-processing inequality. A direction's
+    share follows the units of the coordinates, which are therefore standardised first.
 
     Args:
         key: for the directions.
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         slices: number of pairs of directions.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the
+            units given.
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:
@@ -47,15 +54,13 @@ def sliced(
         Goldfeld and Greenewald (2021), Sliced mutual information: a scalable measure of
         statistical dependence.
     """
-    if slices < 2:
-        raise ValueError(f"slices={slices} must be at least 2")
-    x, y = pair(x, y)
-    theta, phi = _directions(key, x, y, slices)
-    found = _on_slices(x, y, theta, phi, estimator)
-    value = jnp.mean(found.value)
+    slices = whole("slices", slices, 2)
+    both = pair(x, y, scale)
+    theta, phi = _directions(key, both.x.shape[1], both.y.shape[1], slices, both.dtype)
+    found = _on_slices(both.x, both.y, theta, phi, estimator, both.dtype)
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
-    ok = jnp.all(found.ok)
-    return Estimate(value, jnp.sqrt(variance), ok, "down", "sliced", found.reason)
+    parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)
+    return _renamed(found, parts, both, "sliced")
 
 
 def max_sliced(
@@ -64,6 +69,7 @@ def max_sliced(
     y: Float[Array, "n dy"],
     *,
     slices: int = 64,
+    scale: Scale = "standardise",
     estimator: Callable[[Any, Any], Estimate] = ksg,
 ) -> Estimate:
     r"""Information of the best pair of directions: :math:`\max I(\theta^\top X;\phi^\top Y)`.
@@ -76,6 +82,7 @@ def max_sliced(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         slices: number of random pairs of directions.
+        scale: as for `sliced`.
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:
@@ -88,19 +95,27 @@ def max_sliced(
         Goldfeld, Greenewald, Nuradha, Reeves (2022), k-sliced mutual information, for the
         quantity; search by candidates and the split are choices made here.
     """
-    if slices < 2:
-        raise ValueError(f"slices={slices} must be at least 2")
-    x, y = pair(x, y)
-    n = x.shape[0]
+    slices = whole("slices", slices, 2)
+    both = pair(x, y, scale)
+    n = both.x.shape[0]
     if n < 8:
         raise ValueError(f"x holds {n} samples; give at least 8, half of them to choose with")
-    choose, measure, theta, phi = _halves_and_candidates(key, x, y, slices)
-    (x_choose, y_choose), (x_measure, y_measure) = choose, measure
-    found = _on_slices(x_choose, y_choose, theta, phi, estimator)
+    a, b = both.on_device()
+    order, theta, phi = _halves_and_candidates(key, a, b, slices)
+    if concrete(both.x, both.y, order):
+        a, b, order = both.x, both.y, np.asarray(order)
+    choose, measure = order[: n // 2], order[n // 2 :]
+    found = _on_slices(a[choose], b[choose], theta, phi, estimator, both.dtype)
     theta, phi = _best(found.value, theta, phi)
-    final = _on_slices(x_measure, y_measure, theta, phi, estimator)
-    value, error, ok = final.value[0], final.std_error[0], final.ok[0]
-    return Estimate(value, error, ok, "down", "max_sliced", final.reason)
+    final = _on_slices(a[measure], b[measure], theta, phi, estimator, both.dtype)
+    parts = final.value[0], final.std_error[0], final.ok[0]
+    return _renamed(final, parts, both, "max_sliced")
+
+
+def _renamed(found: Estimate, parts: Any, both: Pair, name: str) -> Estimate:
+    bias: BiasDirection = "down"
+    whole = estimate(parts, both.dtype, both.sound, bias, name, "")
+    return replace(whole, reason=found.reason)
 
 
 @partial(jax.jit, static_argnums=3)
@@ -108,10 +123,10 @@ def _halves_and_candidates(key: Key, x: JaxArray, y: JaxArray, slices: int):
     n = x.shape[0]
     key_split, key_slices = jax.random.split(key)
     order = jax.random.permutation(key_split, n)
-    choose, measure = ((x[i], y[i]) for i in (order[: n // 2], order[n // 2 :]))
-    theta, phi = _directions(key_slices, x, y, slices)
-    a, b = _leading(*choose)
-    return choose, measure, jnp.concatenate([theta, a[None]]), jnp.concatenate([phi, b[None]])
+    choose = order[: n // 2]
+    theta, phi = _directions(key_slices, x.shape[1], y.shape[1], slices, x.dtype)
+    a, b = _leading(x[choose], y[choose])
+    return order, jnp.concatenate([theta, a[None]]), jnp.concatenate([phi, b[None]])
 
 
 @jax.jit
@@ -120,22 +135,27 @@ def _best(values: JaxArray, theta: JaxArray, phi: JaxArray) -> tuple[JaxArray, J
     return theta[best][None], phi[best][None]
 
 
-@partial(jax.jit, static_argnums=3)
-def _directions(key: Key, x: JaxArray, y: JaxArray, slices: int) -> tuple[JaxArray, JaxArray]:
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _directions(key: Key, dx: int, dy: int, slices: int, dtype) -> tuple[JaxArray, JaxArray]:
     def unit(k, d):
-        v = jax.random.normal(k, (slices, d), x.dtype)
+        v = jax.random.normal(k, (slices, d), dtype)
         return v / jnp.linalg.norm(v, axis=1, keepdims=True)
 
     key_x, key_y = jax.random.split(key)
-    return unit(key_x, x.shape[1]), unit(key_y, y.shape[1])
+    return unit(key_x, dx), unit(key_y, dy)
 
 
-def _on_slices(x, y, theta, phi, estimator) -> Estimate:
-    if concrete(x, y, theta) and estimator is ksg and x.shape[0] >= 1000:
+def _on_slices(x: Array, y: Array, theta, phi, estimator, dtype) -> Estimate:
+    if concrete(x, y, theta) and estimator is ksg and x.shape[0] >= MANY_SAMPLES:
         # on the host a tree beats brute force by far on a line
+        x, y, theta, phi = (np.asarray(v, float) for v in (x, y, theta, phi))
         each = [ksg(x @ a, y @ b) for a, b in zip(theta, phi)]
-        return jax.tree.map(lambda *v: jnp.stack(v), *each)
-    return _mapped(x, y, theta, phi, estimator)
+        return jax.tree.map(lambda *v: jnp.stack(v).astype(_kept(v[0], dtype)), *each)
+    return _mapped(jnp.asarray(x, dtype), jnp.asarray(y, dtype), theta, phi, estimator)
+
+
+def _kept(value: JaxArray, dtype) -> Any:
+    return dtype if jnp.issubdtype(value.dtype, jnp.floating) else value.dtype
 
 
 @partial(jax.jit, static_argnums=4)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import pair
+from ibjax.mi.checks import estimate, pair
 from ibjax.mi.critics import Critic, critic
 from ibjax.mi.objectives import Objective, objectives, weighted_error
 from ibjax.typing import Array, Float, JaxArray, Key
@@ -79,8 +79,8 @@ def neural(
         See `objectives`; the three-way split in place of reporting the best validation value is a
         choice made here.
     """
-    x, y = pair(x, y)
-    n = x.shape[0]
+    both = pair(x, y, "standardise")
+    n = both.x.shape[0]
     known = objectives()
     if objective not in known:
         raise ValueError(f"objective={objective!r} is unknown; choose one of {sorted(known)}")
@@ -97,9 +97,10 @@ def neural(
     needed = known[objective].critic
     kind = critic if needed == "ratio" else needed
     settings = (objective, kind, tuple(widths), -(-steps // every), min(batch, n // 2), every)
-    value, error, ok = _train(key, x, y, options, settings, patience)
+    found = _train(key, *both.on_device(), options, settings, patience)
     reason = "training left the finite numbers, or constant inputs: lower the learning rate"
-    return Estimate(value, error, ok, known[objective].bias, f"neural_{objective}", reason)
+    name = f"neural_{objective}"
+    return estimate(found, both.dtype, both.sound, known[objective].bias, name, reason)
 
 
 @partial(jax.jit, static_argnums=(4, 5))

@@ -1,11 +1,14 @@
 """Networks as pure functions: MLP, CNN, padded depth, and adapters for a user's flax module."""
 
+from typing import Any
+
 from ibjax.interface import Network
 from ibjax.networks import cnn as cnn
 from ibjax.networks import mlp as mlp
 from ibjax.networks import normalised as normalised
 from ibjax.networks.activations import activation as activation
 from ibjax.networks.activations import diameter as diameter
+from ibjax.networks.adapters import adapted as adapted
 from ibjax.networks.adapters import from_linen as from_linen
 from ibjax.networks.adapters import from_nnx as from_nnx
 from ibjax.networks.cnn import CNN as CNN
@@ -15,14 +18,19 @@ from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
 
 
 def build(
-    config: MLP | CNN | NormalisedCNN | Network, num_classes: int, input_shape: tuple[int, ...]
+    config: MLP | CNN | NormalisedCNN | Network | Any,
+    num_classes: int,
+    input_shape: tuple[int, ...],
 ) -> Network:
-    """The network of a description; a `Network` is returned as it is.
+    """The network of a description; a `Network` is returned as it is, a linen module adapted.
 
     Args:
-        config: an `MLP`, a `CNN`, a `NormalisedCNN`, or a ready `Network`.
+        config: an `MLP`, a `CNN`, a `NormalisedCNN`, a ready `Network`, or a flax.linen module.
         num_classes: number of logits.
         input_shape: shape of one input.
+
+    Raises:
+        ValueError: for anything else, with the adapter to use where there is one.
     """
     if isinstance(config, Network):
         return config
@@ -32,4 +40,4 @@ def build(
         return cnn.build(config, num_classes, input_shape)
     if isinstance(config, NormalisedCNN):
         return normalised.build(config, num_classes, input_shape)
-    raise ValueError(f"network={config!r} is not an MLP, a CNN, a NormalisedCNN or a Network")
+    return adapted(config)

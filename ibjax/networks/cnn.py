@@ -38,6 +38,7 @@ class CNN:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
         if not self.channels or min(self.channels) < 1:
             raise ValueError(f"channels={self.channels} must be positive, one a convolution")
         if self.kernel < 1 or self.stride < 1:

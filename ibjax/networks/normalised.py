@@ -51,6 +51,7 @@ class NormalisedCNN:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "convolutions", tuple(tuple(c) for c in self.convolutions))
         if not self.convolutions or any(len(c) != 4 for c in self.convolutions):
             raise ValueError(
                 f"convolutions={self.convolutions} must be (channels, kernel, stride, padding) each"

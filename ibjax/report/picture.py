@@ -1,10 +1,13 @@
 """Pictures of a depth sweep: functions of a data set and an axis, no global style."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibjax.report.summary import LOSS_RANGE, Row, configuration, summarise
+from ibjax.report.summary import LOSS_RANGE, Row, configuration, headlines, summarise
+from ibjax.report.summary import label as class_label
+from ibjax.report.table import kind
 
 if TYPE_CHECKING:
     import xarray
@@ -22,15 +25,19 @@ _MARKERS = {"certificate": "sD", "estimate": "o^", "diagnostic": "x+"}
 
 
 def bounds_against_depth(
-    dataset: "xarray.Dataset", ax: "Axes | None" = None, checkpoint: int = -1
+    dataset: "xarray.Dataset",
+    ax: "Axes | None" = None,
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
 ) -> "Axes":
-    """Measured gap with its 95 % interval, and every bound, against depth (log scale).
+    """Measured gap with its 95 % interval, and the bounds, against depth (log scale).
 
     Filled markers are certificates, open ones estimates, crosses diagnostics; what lies in the
-    shaded region is vacuous.
+    shaded region is vacuous. A band in the colour of a bound from masks is its null, two standard
+    deviations wide to each side: what it reads where there is nothing to remember.
     """
     ax = _axes(ax)
-    summary = summarise(dataset, checkpoint)
+    summary = summarise(dataset, checkpoint, headlines(dataset) if names is None else names)
     depths = np.asarray(summary.depths, float)
     gap = summary.row("gap")
     ax.errorbar(
@@ -44,21 +51,24 @@ def bounds_against_depth(
         capsize=3,
     )
     bounds = [r for r in summary.rows if r.kind in _LOOK and np.isfinite(r.values).any()]
-    spacing = np.min(np.diff(depths), initial=1.0)
     for i, row in enumerate(bounds):
-        label = f"{row.name} ({row.kind})"
-        aside = 0.04 * spacing * (i - (len(bounds) - 1) / 2)  # bounds often coincide
         again, place = divmod(i, len(_COLOURS))
         ax.errorbar(
-            depths + aside,
+            depths,
             row.values,
             _within(row),
             color=_COLOURS[place],
             marker=_MARKERS[row.kind][again % 2],
-            label=label,
+            label=f"{row.name} ({kind(row)})",
             capsize=2,
             **_LOOK[row.kind],
         )
+        if row.null is not None and row.null_spread is not None and row.has_null:
+            low, high = row.null - 2 * row.null_spread, row.null + 2 * row.null_spread
+            label = f"{row.name} without memory"
+            ax.fill_between(
+                depths, np.maximum(low, 1e-4), high, color=_COLOURS[place], alpha=0.15, label=label
+            )
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     high = max(high, 1.5 * LOSS_RANGE)
@@ -94,18 +104,21 @@ def errors_against_depth(
     return ax
 
 
-def figure(dataset: "xarray.Dataset", checkpoint: int = -1) -> "Figure":
-    """Both panels of a sweep in one figure."""
+def figure(
+    dataset: "xarray.Dataset", checkpoint: int = -1, names: Sequence[str] | None = None
+) -> "Figure":
+    """Both panels of a sweep in one figure; `names` chooses the bounds."""
     from matplotlib.figure import Figure
 
     out = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = out.subplots(1, 2, width_ratios=(1.5, 1))
-    bounds_against_depth(dataset, left, checkpoint)
+    bounds_against_depth(dataset, left, checkpoint, names)
     left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     errors_against_depth(dataset, right, checkpoint)
     config = configuration(dataset)
     out.suptitle(
-        f"{config['dataset']} {tuple(config['classes'])}, n = {config['train_size']}, "
+        f"{config['dataset']}, {' versus '.join(map(class_label, config['classes']))}: "
+        f"n = {config['train_size']}, "
         f"beta = {config['inverse_temperature']:g}, layer noise {config['layer_noise']:g}",
         fontsize=10,
     )
@@ -113,8 +126,9 @@ def figure(dataset: "xarray.Dataset", checkpoint: int = -1) -> "Figure":
 
 
 def _within(row: Row) -> np.ndarray:
-    """Error bars; zero where none is known, and short of zero on a log axis."""
-    return np.minimum(np.nan_to_num(row.errors), np.abs(row.values) * 0.999)
+    """Error bars down and up; none where none is known, and short of zero on a log axis."""
+    known = np.nan_to_num(row.errors)
+    return np.stack([np.minimum(known, 0.7 * np.abs(row.values)), known])
 
 
 def _depth_axis(ax: "Axes", depths: list[int]) -> None:

@@ -8,6 +8,7 @@ def reproductions() -> dict[str, Reproduction]:
     """Every reproduction by name."""
     from ibjax.reproduce import (
         binary_gaussian,
+        certified_mnist,
         depth_trade_off,
         extensive_width,
         fcmi_mnist,
@@ -42,6 +43,12 @@ def reproductions() -> dict[str, Reproduction]:
             "digits and MNIST: contraction factor, gap and training error, noise times depth",
             depth_trade_off.run,
             depth_trade_off.Options,
+        ),
+        Reproduction(
+            "certified-mnist",
+            "MNIST 4 versus 9: certificate and gap against n, beside the forms of the literature",
+            certified_mnist.run,
+            certified_mnist.Options,
         ),
         Reproduction(
             "mi-benchmark",

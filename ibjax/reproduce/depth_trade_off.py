@@ -20,7 +20,16 @@ from ibjax.reproduce.outcome import Log, Outcome, bound_text, save
 if TYPE_CHECKING:
     from ibjax.report import Summary
 
-BASE = Experiment(width=8, depths=(1, 2, 4))
+BASE = Experiment(
+    classes=(4, 9),
+    width=8,
+    depths=(1, 2, 4),
+    train_size=120,
+    batch_size=120,
+    supersamples=5,
+    masks=30,
+    inverse_temperature=500.0,
+)
 NOISES = (0.25, 0.5, 1.0, 2.0, 4.0)
 FEW_NOISES = (0.25, 1.0, 4.0)
 

@@ -42,7 +42,7 @@ from ibjax.interface import Supersample
 from ibjax.reproduce.linear_measures import MEASURED, measure
 from ibjax.reproduce.linear_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
-from ibjax.reproduce.replica_cells import contents, fingerprint, read
+from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key
 
 if TYPE_CHECKING:
@@ -119,12 +119,10 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     }
     digest = fingerprint(settings)
     path = folder / f"n{n}-{digest}.nc"
-    found = read(path)
+    found = stored(path, f"n = {n}", log)
     if found is not None:
         log(f"n = {n}: finished before")
         return found, path
-    if path.exists():
-        log(f"n = {n}: the stored file cannot be read and is made anew")
     start = time.perf_counter()
     found = point(n, options)
     found.attrs = {
@@ -133,7 +131,6 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
         "fingerprint": digest,
         "seconds": time.perf_counter() - start,
         "n": n,
-        "contents": contents(found),
     }
     results.write(found, path)
     gap = float(found.value.sel(quantity="gap"))

@@ -7,8 +7,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ibjax.files import save_figure
+
 Log = Callable[[str], None]
 T = TypeVar("T")
+
+save = save_figure
+"""Write a picture, whole or not at all."""
 
 
 class Outcome(NamedTuple):
@@ -71,12 +76,3 @@ def bound_text(value: float, error: float = math.nan, digits: int = 3, limit: fl
     if not math.isnan(error):
         text += f"±{error:.{digits}f}"
     return f"{text} vacuous" if value >= limit else text
-
-
-def save(figure: Any, path: Path) -> Path:
-    """Write a picture, whole or not at all."""
-    from ibjax import results
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    results.put(path, lambda part: figure.savefig(part, dpi=150))
-    return path

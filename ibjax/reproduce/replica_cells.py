@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax import results
+from ibjax import environment, files
 from ibjax.interface import Dataset, Supersample
 from ibjax.reproduce.outcome import Log, stretches
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ibjax.langevin import Config
 
-_FORMAT = 2
+_FORMAT = 3
 BLOCK = 10
 """Replicas between two writes on a processor; accelerators train all at once."""
 
@@ -55,12 +55,12 @@ def cell(
         OSError: if the file cannot be written.
     """
     settings = settings | {"steps": config.steps, "checkpoints": config.checkpoints}
+    settings = settings | {"data": files.digest(pool.x, pool.y, pool.num_classes)}
     digest = fingerprint(settings)
     path = path.with_name(f"{path.stem}-{digest}{path.suffix}")
     masks = np.asarray(pairs.mask)
-    found, name = read(path), path.stem.removesuffix(f"-{digest}")
-    if found is None and path.exists():
-        log(f"{name}: the stored file cannot be read and is made anew")
+    name = path.stem.removesuffix(f"-{digest}")
+    found = stored(path, name, log)
     done = 0 if found is None else found.sizes["mask_id"]
     if found is not None:
         if not np.array_equal(found.mask.values[: masks.shape[1]], masks[0, :done]):
@@ -73,18 +73,17 @@ def cell(
         start = time.perf_counter()
         e = _trained(key, config, pool, pairs, first, end, stretches(log, name))
         seconds = time.perf_counter() - start
-        block = _dataset(e)
+        block, before = _dataset(e), {} if found is None else found.attrs
         found = block if found is None else _joined(found, block)
         found.attrs = {
-            **results.environment(),
+            **environment.merged([*([before] if before else []), environment.describe()]),
             "settings": json.dumps(settings, sort_keys=True),
             "fingerprint": digest,
-            "seconds": found.attrs.get("seconds", 0.0) + seconds,
+            "seconds": before.get("seconds", 0.0) + seconds,
             "steps": config.steps,
             "seed": settings.get("seed", -1),
-            "contents": contents(found),
         }
-        results.write(found, path)
+        files.write(found, path)
         last = (e.test_error - e.train_error)[~e.diverged][:, -1]
         gap = last.mean() if last.size else math.nan
         lost = f", {int(e.diverged.sum())} diverged" if e.diverged.any() else ""
@@ -93,10 +92,21 @@ def cell(
     return found, path
 
 
+def stored(path: Path, name: str, log: Log) -> "xarray.Dataset | None":
+    """A data set that is there and whole; None if it must be made, and why where it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return files.read(path)
+    except (ValueError, OSError) as error:
+        log(f"{name}: the stored file cannot be read and is made anew ({error})")
+        return None
+
+
 def fingerprint(settings: dict[str, Any]) -> str:
     """A name for the settings and the version of ibjax, the same in every process."""
     text = json.dumps(
-        {"format": _FORMAT, "ibjax": results.version("ibjax"), **settings}, sort_keys=True
+        {"format": _FORMAT, "ibjax": environment.version("ibjax"), **settings}, sort_keys=True
     )
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -131,29 +141,6 @@ def _joined(stored: "xarray.Dataset", block: "xarray.Dataset") -> "xarray.Datase
         join="exact",
         combine_attrs="override",
     )
-
-
-def contents(dataset: "xarray.Dataset") -> str:
-    """Checksum of the arrays: netCDF does not notice a changed bit."""
-    digest = hashlib.sha256()
-    for name in sorted(map(str, dataset.data_vars)):
-        values = np.ascontiguousarray(dataset[name].values)
-        digest.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def read(path: Path) -> "xarray.Dataset | None":
-    """A stored data set whose ``contents`` attribute fits its arrays; None if there is none."""
-    import xarray
-
-    if not path.exists():
-        return None
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf") as stored:
-            found = stored.load()
-        return found if found.attrs.get("contents") == contents(found) else None
-    except Exception:  # a damaged file fails in as many ways as HDF5 has parts
-        return None
 
 
 def _dataset(e: Any) -> "xarray.Dataset":

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.arguments import floating
+
 
 def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -> jax.Array:
     """Return `value` as a floating array after checking it where it is concrete.
@@ -18,7 +20,7 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
         strict: whether `low` itself is refused.
 
     Returns:
-        The array, in its own floating dtype.
+        The array, in its own floating dtype, float32 at least.
 
     Raises:
         ValueError: if a concrete value is not finite or lies outside the range.
@@ -31,8 +33,22 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
         if not np.all(np.isfinite(host)) or np.any(bad):
             sign = ">" if strict else ">="
             raise ValueError(f"{name} must be finite and {sign} {low:g}, got {value}.")
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    return floating(name, value)
+
+
+def signs(name: str, value: Any) -> jax.Array:
+    """Labels -1 and 1; traced ones become NaN where they are neither.
+
+    Raises:
+        ValueError: for other concrete labels, such as the classes 0 and 1.
+    """
+    array = real(name, value)
+    if not isinstance(value, Tracer) and not np.all(np.abs(np.asarray(array)) == 1):
+        found = np.unique(np.asarray(array))[:4]
+        raise ValueError(
+            f"{name} must be -1 or 1, got {found}; give 2 * {name} - 1 for the classes 0 and 1."
+        )
+    return jnp.where(jnp.abs(array) == 1, array, jnp.nan)
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:

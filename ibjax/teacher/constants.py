@@ -89,8 +89,11 @@ def activation_constants(activation: str | Callable, *, depth: int = 1) -> Activ
         ValueError: for an unknown name or depth < 1.
 
     Reference:
-        Cho and Saul (2009), Kernel methods for deep learning, for the kernel recursion; the
-        bias for activations that are not odd is derived here.
+        Cho and Saul (2009), Kernel methods for deep learning, for the kernel recursion; Cui,
+        Krzakala, Zdeborova (2023), Bayes-optimal learning of deep random networks of
+        extensive-width, and Camilli, Tieplova, Bergamin, Barbier (2025), Information-theoretic
+        reduction of deep neural networks to linear models in the overparametrized proportional
+        regime, for deep ones; the bias for activations that are not odd is derived here.
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}.")

@@ -111,7 +111,11 @@ def bayes_limits(
     Reference:
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions
         in high-dimensional generalized linear models; Camilli, Tieplova, Barbier (2023),
-        Fundamental limits of overparametrized shallow neural networks for supervised learning.
+        Fundamental limits of overparametrized shallow neural networks for supervised learning;
+        for several layers Cui, Krzakala, Zdeborova (2023), Bayes-optimal learning of deep random
+        networks of extensive-width, and Camilli, Tieplova, Bergamin, Barbier (2025),
+        Information-theoretic reduction of deep neural networks to linear models in the
+        overparametrized proportional regime, which proves the equivalence.
     """
     teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
     alpha = real("alpha", alpha, low=0.0, strict=True)

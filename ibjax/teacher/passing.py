@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
 
+from ibjax.arguments import concrete
 from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
-from ibjax.teacher.checks import real
+from ibjax.teacher.checks import real, signs
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
 from ibjax.teacher.quadrature import normal_pdf
@@ -62,7 +63,7 @@ def gamp(
 
     Args:
         x: inputs of unit variance, (n, d).
-        y: outputs, (n,).
+        y: outputs, (n,); -1 or 1 for the sign, whose classes must not be called 0 and 1.
         readout: as in `bayes_limits`; a smooth function is averaged on 141 nodes.
         activation: a name or a function.
         rho: linear coefficient.
@@ -88,10 +89,16 @@ def gamp(
     """
     teacher, _ = settle(readout, activation, rho, eps, noise, prior, (1, 1, 1))
     x, y = real("x", x, low=-np.inf), real("y", y, low=-np.inf)
-    if x.ndim != 2 or y.shape != x.shape[:1]:
+    if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
         raise ValueError(f"x must be (n, d) and y (n,), got {x.shape} and {y.shape}.")
+    if readout == "sign":
+        y = signs("y", y)
+    if readout == "abs" and concrete(y, teacher.noise):
+        if teacher.noise == 0 and not np.all(np.asarray(y) >= 0):
+            raise ValueError("y must not be negative for the absolute value without noise.")
     if not 0 <= damping < 1 or steps < 1:
         raise ValueError(f"damping must lie in [0, 1), steps >= 1; got {damping}, {steps}.")
+    y = y.astype(x.dtype)
     teacher = Teacher(*(t.astype(x.dtype) for t in teacher))
     first = jnp.zeros(x.shape[1], x.dtype) if start is None else jnp.asarray(start, x.dtype)
     return _gamp(x, y, teacher, first, damping, readout=readout, prior=prior, steps=steps)

@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import jax
@@ -179,3 +180,62 @@ def test_an_unfinished_run_says_so(x64):
 def test_bad_input_is_refused_by_name(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+def poisson(rows=36):
+    """X Poisson of mean 1, up to 35 with mass 1e-41; Y one of two classes, slowly decided."""
+    k = np.arange(rows)
+    p_x = np.exp(-1 - np.array([math.lgamma(i + 1) for i in k]))
+    return p_x[:, None] * np.stack([0.5**k, 1 - 0.5**k + 1e-9], axis=1)
+
+
+@pytest.mark.parametrize(
+    "solve", [bottleneck.ib, bottleneck.squared_ib, bottleneck.deterministic_ib]
+)
+def test_rows_of_hardly_any_mass_do_no_harm(solve):
+    joint = poisson()
+    whole, part = solve(joint, 8.0, 4), solve(joint[:14], 8.0, 4)
+    for got in (whole, part):
+        assert np.isfinite(got.functional) and bool(got.converged)
+        assert np.isfinite(np.asarray(got.encoder)).all()
+    np.testing.assert_allclose(whole.i_tx, part.i_tx, atol=1e-4)
+    np.testing.assert_allclose(whole.i_ty, part.i_ty, atol=1e-4)
+    assert float(whole.i_ty) > 0.1
+    if solve is bottleneck.ib:
+        with jax.enable_x64(True):
+            want = bottleneck.ib(joint, 8.0, 4)
+        np.testing.assert_allclose([whole.i_tx, whole.i_ty], [want.i_tx, want.i_ty], rtol=1e-6)
+        # traced in float32, where the last rows have no mass at all
+        traced = jax.jit(lambda p: bottleneck.ib(p, 8.0, 4, restarts=2, max_iterations=300))(joint)
+        assert np.isfinite(traced.i_tx) and np.isfinite(np.asarray(traced.encoder)).all()
+
+
+def test_what_is_no_number_has_not_converged():
+    joint = np.array([[0.4, 0.1], [0.1, 0.4]])
+    got = jax.jit(lambda b: bottleneck.ib(joint, b, restarts=2, max_iterations=9))(np.inf)
+    assert not bool(got.converged)
+
+
+def test_counts_keep_their_value():
+    big = np.array([[2**33 + 4, 4], [4, 2**33 + 4]])
+    got = bottleneck.ib(big, 50.0, restarts=2)
+    np.testing.assert_allclose(got.i_ty, np.log(2), atol=1e-6)
+    np.testing.assert_allclose(bottleneck.critical_beta(big), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"cardinality": 2.0}, "cardinality=2.0"),
+        ({"restarts": 2.5}, "restarts=2.5"),
+        ({"max_iterations": 0}, "max_iterations=0"),
+        ({"beta": np.inf}, "beta=inf must be finite"),
+        ({"beta": np.nan}, "beta=nan"),
+        ({"joint": np.eye(2) * 1j}, "joint holds complex"),
+        ({"joint": np.ones((0, 2))}, "joint has shape"),
+    ],
+)
+def test_settings_of_other_types_are_one_clear_error(change, named):
+    for solve in (bottleneck.ib, bottleneck.squared_ib, bottleneck.deterministic_ib):
+        with pytest.raises(ValueError, match=named):
+            solve(**{"joint": np.eye(2), "beta": 2.0} | change)

@@ -69,3 +69,29 @@ def test_vmap_is_a_loop_and_nothing_below_the_first_critical_value(x64):
 def test_bad_input_is_refused_by_name(arguments, named):
     with pytest.raises(ValueError, match=named):
         bottleneck.gaussian_ib(*arguments)
+
+
+def test_what_does_not_vary_has_no_part(dtype):
+    # a constant feature, a feature that is there twice, a sum of two others
+    one = np.array([[1, 0, 0.6], [0, 0, 0], [0.6, 0, 1]], dtype)
+    twice = np.array([[1, 1, 0.6], [1, 1, 0.6], [0.6, 0.6, 1]], dtype)
+    for cov in (one, twice):
+        got = bottleneck.gaussian_ib(cov, 5, dim_x=2)
+        # beta rho^2 = 1.8: (log(4 * .36 / .64) / 2, that less log(1.8) / 2)
+        np.testing.assert_allclose(got.i_tx, 0.4054651081, rtol=1e-6)
+        np.testing.assert_allclose(got.i_ty, 0.1115717757, rtol=1e-6)
+        np.testing.assert_allclose(got.critical, [1 / 0.36, np.inf], rtol=1e-6)
+        a = np.asarray(got.encoder, float)
+        noisy = a @ cov[:2, :2] @ a.T + np.eye(2)
+        np.testing.assert_allclose(0.5 * np.linalg.slogdet(noisy)[1], got.i_tx, rtol=1e-5)
+        # under jit a singular block is no number, rather than nothing
+        assert np.isnan(jax.jit(lambda c: bottleneck.gaussian_ib(c, 5, dim_x=2).i_tx)(cov))
+    scale = np.array([1e-6, 1, 1e3, 1, 1e6, 1e-3])
+    got = bottleneck.gaussian_ib(COV * np.outer(scale, scale), 5.0)
+    np.testing.assert_allclose(got.i_tx, 1.8236173764, rtol=1e-5)
+
+
+def test_samples_fewer_than_features_determine_the_labels(dtype):
+    z = np.random.default_rng(0).normal(size=(5, 9))
+    got = bottleneck.gaussian_ib(np.cov(z.T).astype(dtype), 3.0, dim_x=7)
+    assert np.isinf(got.i_tx)

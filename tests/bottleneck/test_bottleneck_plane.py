@@ -170,3 +170,62 @@ def test_bad_input_is_refused_by_name(change, named):
     arguments = {"activations": activations, "labels": y} | change
     with pytest.raises(ValueError, match=named):
         bottleneck.plane(**arguments)
+
+
+@pytest.mark.parametrize("half", [np.float16, jnp.bfloat16])
+def test_half_precision_is_counted_exactly(half):
+    t = (np.arange(9000) % 3)[:, None]
+    three = np.log(3), np.log(3) - 2 / 3 * np.log(2)
+    traced = jax.jit(lambda v: bottleneck.plane([v], t[:, 0] == 0, bins=3))
+    for v in (t.astype(half), jnp.asarray(t, half)):
+        for got in (bottleneck.plane([v], t[:, 0] == 0, bins=3), traced(jnp.asarray(v))):
+            assert got.i_tx.dtype == np.float32
+            np.testing.assert_allclose([got.i_tx[0], got.i_ty[0]], three, rtol=1e-5)
+    assert bottleneck.draw(bottleneck.plane([t.astype(half)], t[:, 0] == 0, bins=3)).lines
+
+
+@pytest.mark.parametrize("dim", [8, 256])
+def test_distances_of_far_points_do_not_cancel(dim):
+    far = np.random.default_rng(0).normal(size=(4, dim)) * 10
+    t, y = np.repeat(far, 100, axis=0).astype(np.float32), np.repeat(np.arange(4), 100)
+    found = [bottleneck.plane([t], y, method="kde")]
+    if dim > 32:
+        found.append(jax.jit(lambda v: bottleneck.plane([v], y, method="kde"))(t))
+    for got in found:
+        point = got.i_tx_lower[0], got.i_tx[0], got.i_ty_lower[0], got.i_ty[0]
+        np.testing.assert_allclose(point, np.log(4), rtol=1e-5)
+
+
+def test_cells_far_from_zero():
+    t = 1e9 + 0.07 * (np.arange(300) % 4)[:, None] + 0.01
+    got = bottleneck.plane([t], np.arange(300) % 2, method="width")
+    np.testing.assert_allclose([got.i_tx[0], got.i_ty[0]], [np.log(4), np.log(2)], rtol=1e-6)
+    lattice = np.linspace(0, 1, 11)[np.arange(330) % 11][:, None]
+    counts = [bottleneck.plane([s * lattice], np.arange(330) % 2, bins=10).i_tx for s in (1, 1e-3)]
+    np.testing.assert_allclose(counts[0], counts[1], rtol=1e-6)
+
+
+def test_many_classes_of_any_names():
+    n = 50_000
+    names = np.random.default_rng(0).permutation(n) * 10**14 - 7
+    t = (np.arange(n) % 7)[:, None] * 1.0
+    np.testing.assert_allclose(bottleneck.plane([t], names, bins=7).i_ty, np.log(7), rtol=1e-4)
+    got = bottleneck.plane([t[:700]], np.where(np.arange(700) % 7, 1, -1), bins=7)
+    want = bottleneck.plane([t[:700]], np.arange(700) % 7 > 0, bins=7)
+    np.testing.assert_allclose(got.i_ty, want.i_ty, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (np.ones((300, 8, 8, 4)), r"has shape \(300, 8, 8, 4\).*reshape\(300, -1\)"),
+        (np.ones((5, 300)), r"has shape \(5, 300\).*last two axes exchanged"),
+        (np.ones((300, 0)), "has shape"),
+        (np.ones((300, 2)) * 1j, "complex"),
+        ([["a", "b"]], "no numbers"),
+    ],
+)
+def test_a_layer_of_another_shape_is_blamed_itself(layer, named):
+    with pytest.raises(ValueError, match=named) as error:
+        bottleneck.plane({"conv": layer}, np.arange(300) % 2)
+    assert "conv" in str(error.value) and "labels has" not in str(error.value)

@@ -129,7 +129,8 @@ def test_the_exact_label_term(x64):
     assert float(bounds.label_deviation([1.0, 0.0], 5)) == 0.0
     cheap = bounds.depth(1.0, [0.5], n, 0.5, label_deviation=got)
     dear = bounds.depth(1.0, [0.5], n, 0.5, num_classes=3)
-    assert cheap.value == pytest.approx(0.5 * np.sqrt(1 / n) + exact) and cheap.value < dear.value
+    joint = exact / 2 + np.sqrt(0.25 / n - exact**2 / 4)
+    assert cheap.value == pytest.approx(joint) and cheap.value < dear.value
     both = bounds.depth(1.0, [0.5], n, 0.5, num_classes=3, label_deviation=got)
     assert float(both.value) == float(cheap.value)
     assert 0.5 * np.sqrt(9 / 50000) == pytest.approx(0.00671, abs=5e-6)

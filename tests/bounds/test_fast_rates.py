@@ -65,7 +65,7 @@ def test_standard_errors_of_the_information_carry_over(x64):
     capped = bounds.steinke_zakynthinou(Estimate(np.array(0.7), np.array(0.1)), 1, inversion="phi")
     assert float(capped.value) == 1 and 0.02 < float(capped.std_error) < 0.1
     for function in (bounds.steinke_zakynthinou, lambda i, n: bounds.fast_rate(0.1, i)):
-        exact = function(Estimate(np.array(0.0), np.array(0.0), bias="none"), 10)
+        exact = function(Estimate(np.array(0.0), np.array(0.0), bias="none", exact=True), 10)
         assert exact.kind == "certificate" and float(exact.std_error) == 0
 
 
@@ -125,7 +125,7 @@ def test_a_bound_passes_on_its_kind(x64):
 
 
 def test_the_error_of_the_training_error_enters(x64):
-    known = Estimate(np.array(0.2), np.array(0.0), bias="none")
+    known = Estimate(np.array(0.2), np.array(0.0), bias="none", exact=True)
     noisy = Estimate(np.array(0.2), np.array(0.01), bias="none")
     rate = Estimate(np.array(0.1), np.array(0.001), bias="none")
     slopes = jax.grad(lambda r, i: invert.pair(r, i) - r, argnums=(0, 1))(0.1, 0.2)
@@ -136,13 +136,13 @@ def test_the_error_of_the_training_error_enters(x64):
     assert float(both.std_error) == pytest.approx(
         float(slopes[0]) * 0.001 + float(slopes[1]) * 0.01, rel=0.1
     )
-    exact = Estimate(np.array(0.1), np.array(0.0), bias="none")
+    exact = Estimate(np.array(0.1), np.array(0.0), bias="none", exact=True)
     assert bounds.fast_rate(exact, known).kind == "certificate"
     assert bounds.fast_rate(Estimate(np.array(0.1), np.array(0.0)), known).kind == "estimate"
     # Capped at a test error of 1 the gap is 1 - l; at l = 0 the slope is infinite, the error not.
     capped = bounds.fast_rate(Estimate(np.array(0.5), np.array(0.02)), 0.6 + 0 * known.value)
     assert np.isnan(capped.std_error), "the error of a plain information is unknown"
-    high = Estimate(np.array(0.6), np.array(0.0), bias="none")
+    high = Estimate(np.array(0.6), np.array(0.0), bias="none", exact=True)
     capped = bounds.fast_rate(Estimate(np.array(0.5), np.array(0.02)), high)
     assert float(capped.std_error) == pytest.approx(0.02)
     edge = bounds.fast_rate(Estimate(np.array(0.0), np.array(0.02)), known)
@@ -179,7 +179,7 @@ def test_information_with_an_error(x64):
     assert value.kind == "estimate"
     slope = (invert.pair(0.1, 0.05) - invert.pair(0.1, 0.049)) / 0.001
     assert float(value.std_error) == pytest.approx(float(slope) * 0.01, rel=0.1)
-    stated = Estimate(np.array(0.05), np.array(0.0), bias="up")
+    stated = Estimate(np.array(0.05), np.array(0.0), bias="up", exact=True)
     assert float(bounds.fast_rate(0.1, stated).std_error) == 0
     assert bounds.fast_rate(0.1, stated).kind == "certificate"
 

@@ -23,9 +23,9 @@ def test_the_smallest_layer_after_the_mean_over_weights(x64):
     best = bounds.funnel(distances, norms, 2.0, loss_range=0.9)
     assert best.value == pytest.approx(0.8) and best.kind == "estimate"
     assert not bool(best.vacuous)
-    assert bounds.funnel(distances[0], norms[0]).kind == "certificate"
+    assert bounds.funnel(distances[:1], norms[:1], law=[1.0]).kind == "certificate"
     with pytest.raises(ValueError, match="distances"):
-        bounds.funnel([0.1, 0.2], [1.0, 1.0])
+        bounds.funnel([[0.1, 0.2]], [[1.0, 1.0]])
     with pytest.raises(ValueError, match="norms"):
         bounds.tail_lipschitz([-1.0])
 
@@ -59,3 +59,36 @@ def test_one_dimension(x64):
     assert got.test == pytest.approx(0.1586578974, abs=6e-11)
     assert got.output_bound == pytest.approx(0.1132401148, abs=6e-11)
     assert got.linear_gap == pytest.approx(0.05) and got.linear_gap <= got.output_wasserstein
+
+
+def test_averages_over_weights_are_no_rows(x64):
+    """Z = +-1 fair; half of the time W = 10 Z, else W = 0.1; loss -w z: the gap is exactly 5."""
+    law = np.array([0.25, 0.25, 0.5])
+    weights, means = np.array([10.0, -10.0, 0.1]), np.array([1.0, -1.0, 0.0])
+    gap = float(np.sum(law * weights * means))
+    assert gap == 5.0
+    # Given W the training point is its sign, or still fair; the output is a multiple of it.
+    norms = np.abs(weights)[:, None]
+    distances = np.stack([np.abs(means), np.abs(weights * means)], 1)
+    got = bounds.funnel(distances, norms, law=law)
+    assert got.kind == "certificate" and float(got.value) == pytest.approx(gap)
+    averages = law @ distances, law @ norms
+    assert averages[0][0] * averages[1][0] == pytest.approx(2.525)
+    for bad in (averages, (averages[0], norms), (distances, averages[1]), (distances[:2], norms)):
+        with pytest.raises(ValueError, match="one row a W"):
+            bounds.funnel(*bad)
+    # Norms that hold for every W may leave the expectation.
+    for far in (averages[0], distances):
+        safe = bounds.funnel(far, norms.max(0), norms_for_all=True)
+        assert float(safe.value) >= gap - 1e-12
+    assert bounds.funnel(averages[0], [10.0], norms_for_all=True).kind == "certificate"
+    assert bounds.funnel(distances, norms).kind == "estimate"
+    for keywords, words in (
+        ({"law": [0.5, 0.5]}, "law has shape"),
+        ({"law": [0.5, 0.5, 0.5]}, "sum to one"),
+        ({"norms_for_all": True}, "norms has shape"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            bounds.funnel(distances, norms, **keywords)
+    with pytest.raises(ValueError, match="averages"):
+        bounds.funnel(averages[0], [10.0], norms_for_all=True, law=law)

@@ -153,10 +153,9 @@ def test_labels_bypass_the_layers(x64):
     assert published(np.log(2), [0.25], n, 1.0) < gap
     certified = depth(np.log(2), [0.25], n, 1.0, label_information=n * info)
     assert certified.value > gap
-    for eta in (0.0, 1e-6):
-        by_classes = depth(0.0, [eta], n, 1.0, num_classes=2)
-        assert by_classes.value == pytest.approx(0.4472135955, abs=6e-11)
-    both = depth(0.0, [0.0], n, 1.0, label_information=n * info, num_classes=2)
+    by_classes = depth(np.log(2), [0.0], n, 1.0, num_classes=2)
+    assert by_classes.value == pytest.approx(0.4472135955, abs=6e-11)
+    both = depth(np.log(2), [0.0], n, 1.0, label_information=n * info, num_classes=2)
     assert both.value == pytest.approx(0.3796335233, abs=6e-11)
     with pytest.raises(ValueError, match="labels bypass"):
         depth(np.log(2), [0.25], n, 1.0)
@@ -201,24 +200,28 @@ def test_the_ways_to_give_coefficients_agree(x64):
     )
     got = [float(depth(2.0, w, 10, 0.5, num_classes=3).value) for w in ways]
     np.testing.assert_allclose(got, got[0], rtol=1e-13)
-    assert got[0] == pytest.approx(np.sqrt(0.1 * value**3) + 0.5 * np.sqrt(0.2))
+    eta, away = value**3, 0.5 * np.sqrt(0.2)
+    joint = (1 - eta) * away + np.sqrt(eta * 0.1 - eta * (1 - eta) * away**2)
+    assert got[0] == pytest.approx(joint)
     with pytest.raises(ValueError, match="mixes"):
         depth(1.0, [one, 0.5], 10, 0.5, num_classes=2)
 
 
 def test_extremes(x64):
     ones = depth(3.0, contraction.gaussian_noise(np.full(4, 200.0), 1.0), 10, 0.5, num_classes=2)
-    assert ones.value == pytest.approx(np.sqrt(0.15) + 0.5 * np.sqrt(0.1))
+    assert ones.value == pytest.approx(np.sqrt(0.15))
     through = depth(np.inf, [0.0, 0.5], 10, 0.5, num_classes=2)
     assert through.value == pytest.approx(0.5 * np.sqrt(0.1))
     infinite = depth(np.inf, [0.5], 10, 0.5, num_classes=2)
     assert infinite.value == np.inf and bool(infinite.vacuous)
     assert not bool(depth(1e-3, [0.5], 10, 0.5, num_classes=2).vacuous)
-    wide = depth(1.0, [1.0], 10, 0.5, num_classes=2, loss_range=4.0)
-    assert wide.value == pytest.approx(np.sqrt(0.05) + 2 * np.sqrt(0.1))
+    wide = depth(9.0, [0.5], 10, 0.5, num_classes=2, loss_range=4.0)
+    assert wide.value == pytest.approx(np.sqrt(0.1) + np.sqrt(0.225 - 0.1))
+    narrow = depth(1.0, [0.5], 10, 0.5, num_classes=2, loss_range=4.0)
+    assert narrow.value == pytest.approx(np.sqrt(0.05))
     estimate = depth(Estimate(np.float64(1.0), np.float64(0.1)), [0.5], 10, 0.5, num_classes=2)
     assert estimate.kind == "estimate"
-    assert estimate.std_error == pytest.approx(0.05 * np.sqrt(0.025))
+    assert estimate.std_error == pytest.approx(0.1 * 0.05 * 0.25 / np.sqrt(0.025 - 0.025 / 4))
     assert (estimate.name, ones.name) == ("depth", "depth")
 
 

@@ -193,8 +193,12 @@ def certificates(q):
         "transport": bounds.algorithmic_transport(q["moved"], q["slope"]),
         "rate": bounds.rate_distortion(q["hidden"], n, half, q["distortion"]),
         "absolute": bounds.absolute_gap(q["total"], n, half),
-        "funnel": jax.vmap(lambda d: bounds.funnel(d, np.ones(2)))(q["distances"]),
-        "input transport": jax.vmap(lambda d: bounds.funnel_layers(d, np.ones(2)))(q["distances"]),
+        "funnel": jax.vmap(lambda d: bounds.funnel(d, np.ones(2), norms_for_all=True))(
+            q["distances"]
+        ),
+        "input transport": jax.vmap(
+            lambda d: bounds.funnel_layers(d, np.ones(2), norms_for_all=True)
+        )(q["distances"]),
         "head": bounds.last_layer(q["head"], n, half, hidden_information=q["hidden"]),
         "gibbs": bounds.gibbs(GAMMA, n, half, q["kl"], label_information=q["all_labels"]),
         "published": bounds.depth(q["total"], q["kl"], n, half, variant="published"),

@@ -272,7 +272,7 @@ def test_jit_and_precision(dtype):
     [
         (lambda a, m: bounds.e_cmi(a[..., 0], m), "give .k1, k2, n, 2."),
         (lambda a, m: bounds.e_cmi(a, m[:1]), "masks has shape"),
-        (lambda a, m: bounds.e_cmi(a + 0.5, m), "losses holds other values"),
+        (lambda a, m: bounds.e_cmi(a + 0.5, m), r"losses holds values outside .0, 1.; give clip="),
         (lambda a, m: bounds.f_cmi(a + 1, m, 2), "predictions holds other values"),
         (lambda a, m: bounds.ld_cmi(a, m + 2), "masks holds other values"),
         (lambda a, m: bounds.ld_cmi(a, m, inversion="cubic"), "inversion='cubic'"),

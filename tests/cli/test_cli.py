@@ -1,5 +1,6 @@
 """The command line as a person uses it: in a process of its own."""
 
+import contextlib
 import io
 import os
 import subprocess
@@ -135,6 +136,48 @@ def test_a_picture_that_cannot_be_drawn(finished, place, named, capsys):
     assert named in capsys.readouterr().err
 
 
+def test_show_never_writes_over_what_it_reads(finished, capsys):
+    folder, _ = finished
+    content = (folder / "small.nc").read_bytes()
+    for name, words in (
+        ("x.png", ()),
+        ("y.nc", ("--picture", "y.png", "--table", "y.csv")),
+        ("z.csv", ("--table", "z.csv", "--format", "csv")),
+        ("w.pdf", ("--picture", "../" + folder.name + "/w.pdf")),
+    ):
+        (folder / name).write_bytes(content)
+        with contextlib.chdir(folder):
+            status = cli.main(["show", name, *words])
+        assert status == (0 if name == "y.nc" else 2)
+        said = capsys.readouterr()
+        assert status == 0 or ("would replace the file" in said.err and said.err.count("\n") == 1)
+        assert (folder / name).read_bytes() == content
+
+
+def test_a_folder_that_takes_no_picture_says_how_to_draw_it_elsewhere(
+    finished, capsys, monkeypatch
+):
+    folder, _ = finished
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert cli.main(["show", str(folder / "small.nc")]) == 2
+    said = capsys.readouterr()
+    assert "train error" in said.out
+    assert "--picture" in said.err and said.err.count("\n") == 1
+
+
+def test_names_of_files_are_no_markup(finished, capsys):
+    folder, _ = finished
+    path = folder / "[red]:smile:[" / "x.nc"
+    path.parent.mkdir()
+    path.write_bytes((folder / "small.nc").read_bytes())
+    assert cli.main(["show", str(path)]) == 0
+    assert f"results: {path}" in capsys.readouterr().out
+
+
 def test_list_names_every_bound_estimator_and_data_set():
     done = ibjax("list")
     assert done.returncode == 0
@@ -197,3 +240,21 @@ def test_help_explains_every_option(capsys):
         "learning-rate inverse-temperature layer-noise seed out"
     ).split():
         assert f"--{option}" in text, option
+
+
+def test_mi_says_what_it_did_to_the_columns(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = np.stack([1e-3 * rng.normal(size=300), np.ones(300), rng.integers(0, 2, 300)], axis=1)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "bits.npy", x[:, 0] + 1e-3 * rng.normal(size=300) > 0)
+    np.save(tmp_path / "ids.npy", np.array([5, 5 + 2**32, 7])[rng.integers(0, 3, 300)])
+    assert cli.main(["mi", str(tmp_path / "x.npy"), str(tmp_path / "bits.npy")]) == 0
+    said = capsys.readouterr().out
+    assert "ross" in said and "ksg" not in said
+    line = said.strip().splitlines()[-1]
+    for part in ("X: 3 continuous columns", "standard deviation", "1 constant", "1 with 20 values"):
+        assert part in line, part
+    assert "Y: 2 classes" in line
+    assert cli.main(["mi", str(tmp_path / "ids.npy"), str(tmp_path / "ids.npy")]) == 0
+    said = capsys.readouterr().out
+    assert "1.09" in said and "X: 3 classes" in said

@@ -25,6 +25,49 @@ def test_a_table_of_what_applies(tmp_path, capsys):
     assert "Not applicable with these arrays: individual" in out
 
 
+def test_masks_that_never_vary_are_named(tmp_path, capsys):
+    mask = np.random.default_rng(1).integers(0, 2, (3, 1, 10)).repeat(8, 1)
+    assert cli.main(["bounds", save(tmp_path / "same.npz", mask=mask)]) == 0
+    out = capsys.readouterr().out
+    assert "the mask bit never varies in 30 of 30 pairs" in out
+    assert "Not applicable" in out and "ld_cmi" in out.split("Not applicable")[1]
+
+
+def test_one_supersample_and_correctness_in_the_place_of_losses(tmp_path, capsys):
+    half = np.random.default_rng(2).integers(0, 2, (4, 10))
+    mask = np.stack([half, 1 - half], 1).reshape(8, 10)
+    right = (np.arange(2) == mask[..., None]).astype(int)
+    path = save(tmp_path / "one.npz", mask=mask, losses=right)
+    assert cli.main(["bounds", path, "--examples", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "1 supersamples x 8 masks" in out and "no upper limit" in out
+    assert "losses hold correctness" in out and "Remembered most" in out
+
+
+def test_a_matrix_of_models_and_examples(tmp_path, capsys):
+    membership = np.random.default_rng(3).integers(0, 2, (24, 10))
+    losses = (membership == 0).astype(int)
+    path = tmp_path / "pool.npz"
+    np.savez(path, membership=membership, losses=losses)
+    assert cli.main(["bounds", str(path), "--examples", "1"]) == 0
+    out = capsys.readouterr().out
+    for word in (
+        "24 models, pool of 10 examples",
+        "single_example",
+        "Above its null",
+        "sure among",
+    ):
+        assert word in out, word
+    np.savez(path, membership=membership, loses=losses)
+    assert cli.main(["bounds", str(path)]) == 2
+    assert "did you mean 'losses'?" in capsys.readouterr().err
+
+
+def test_a_name_close_to_a_known_one(tmp_path, capsys):
+    assert cli.main(["bounds", save(tmp_path / "a.npz", masks=np.ones(2))]) == 2
+    assert "did you mean 'mask'?" in capsys.readouterr().err
+
+
 def header(shape, dtype="<f8"):
     stream = io.BytesIO()
     fields = {"descr": dtype, "fortran_order": False, "shape": shape}

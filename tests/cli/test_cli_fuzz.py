@@ -3,13 +3,16 @@
 import contextlib
 import io
 import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibjax import cli
+from ibjax.cli import commands
+from ibjax.reproduce import reproductions
 
 NOT_POSITIVE = st.one_of(
     st.floats(max_value=0, allow_infinity=True).map(repr), st.just("nan"), st.just("inf")
@@ -38,9 +41,25 @@ WRONG = {
     "clip": NOT_POSITIVE.filter(lambda value: value != "inf"),
     "activation": WORDS.filter(lambda word: word.lower() == "x" or len(word) > 8),
     "dataset": WORDS.map(lambda word: f"no_such_{word}"),
-    "seed": WORDS.filter(lambda word: not word.lstrip("+").replace("_", "").isdigit()),
+    "seed": st.one_of(st.integers(2**32, 2**70), st.integers(max_value=-1)).map(str)
+    | WORDS.filter(lambda word: not word.lstrip("+").replace("_", "").isdigit()),
     "classes": st.integers(10, 99).map(str),
 }
+HUGE = {
+    "supersamples": st.integers(10**12, 10**30),
+    "masks": st.integers(10**12, 10**30),
+    "steps": st.integers(2**31, 10**30),
+    "width": st.integers(10**6, 10**30),
+    "depths": st.integers(1001, 10**30),
+    "train-size": st.integers(10**6, 10**30),
+}
+VALUES = st.one_of(
+    st.sampled_from(["", "-1", "0", "1", "2", "1e400", "nan", "-inf", "9" * 30, "0x10", "²"]),
+    st.sampled_from(["None", "True", "[1,2]", "digits", "relu", "~", "~/x", "/", ".", "..", "-"]),
+    st.sampled_from(["a\0b", "\ud800", "é\n", "[red]", "*", "--", "-h=", "x" * 300, "/dev/null"]),
+    st.integers(-(2**70), 2**70).map(str),
+    WORDS,
+)
 
 
 def fails_in_one_line(arguments):
@@ -81,3 +100,60 @@ def test_a_file_of_random_bytes(command, content):
             path.write_bytes(start + content)
             files = [str(path)] * (2 if command == "mi" else 1)
             assert "random" in fails_in_one_line([command, *files])
+
+
+@pytest.mark.parametrize("option", HUGE)
+@given(data=st.data())
+def test_an_absurd_size_is_refused_before_memory_is_asked_for(option, data):
+    value = data.draw(HUGE[option])
+    error = fails_in_one_line(["run", f"--{option}", str(value), "--checkpoints", "1"])
+    assert str(value) in error and len(error) < 400
+
+
+class Reached(ValueError):
+    """The work would have begun."""
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Commands that stop where their work would begin."""
+    from ibjax import pipeline
+    from ibjax.cli import limits
+
+    def stop(*_, **__):
+        raise Reached("the work begins")
+
+    monkeypatch.setattr(pipeline, "run_cell", stop)
+    monkeypatch.setattr(limits, "solve", stop)
+    rows = {name: replace(row, run=stop) for name, row in reproductions().items()}
+    monkeypatch.setattr("ibjax.reproduce.reproductions", lambda: rows)
+
+
+OPTIONS = {
+    "run": [f"--{f.name.replace('_', '-')}" for f in fields(commands.COMMANDS["run"].options)],
+    "limits": [
+        f"--{f.name.replace('_', '-')}" for f in fields(commands.COMMANDS["limits"].options)
+    ],
+    "show": ["--checkpoint", "--format", "--table", "--picture", "x.nc"],
+    "reproduce": ["--out", "--quick", "sign-learner", "fcmi-mnist", "teacher-student", "--seed"],
+}
+
+
+@pytest.mark.parametrize("command", [name for name in OPTIONS if name != "reproduce"])
+@given(data=st.data())
+def test_any_words_reach_the_work_or_end_in_one_line(idle, command, data):
+    any_words(command, data)
+
+
+@settings(max_examples=max(5, settings().max_examples // 5))  # its parser is the slow one
+@given(data=st.data())
+def test_any_words_after_reproduce(idle, data):
+    any_words("reproduce", data)
+
+
+def any_words(command, data):
+    words = [command]
+    for _ in range(data.draw(st.integers(1, 4))):
+        words += [data.draw(st.sampled_from(OPTIONS[command])), data.draw(VALUES)]
+    if "-h" not in words and "--help" not in words and "--distributed" not in words:
+        fails_in_one_line(words)

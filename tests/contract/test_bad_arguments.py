@@ -22,6 +22,7 @@ CHANNEL = np.array([[0.9, 0.1], [0.2, 0.8]])
 BITS = RNG.integers(0, 2, (30, 3)).astype(float)
 INFO = dict(information=1.0, n=100, sigma=0.5)
 PATH = dict(step_sizes=STEPS, noise_stds=NOISE)
+BATCHES = dict(clip=1.0, batching="poisson", batch_size=4, n=20, dim=9)
 
 CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.xu_raginsky, INFO),
@@ -34,6 +35,10 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.single_loss, dict(losses=LOSS, masks=MASK)),
     (bounds.f_information, dict(losses=LOSS, masks=MASK)),
     (bounds.leave_one_out, dict(losses=RNG.integers(0, 2, (2, 4, 4)))),
+    (bounds.cmi_limit, dict(losses=LOSS, masks=MASK)),
+    (bounds.remembered, dict(losses=LOSS, masks=MASK)),
+    (bounds.from_membership, dict(membership=MASK[0], losses=LOSS[0, ..., 0], draws=2)),
+    (bounds.masks_needed, dict(value=0.3, share=0.1)),
     (bounds.steinke_zakynthinou, dict(information=1.0, n=100)),
     (bounds.fast_rate, dict(train_error=0.1, information=0.1)),
     (bounds.interpolation, dict(train_error=0.0, information=0.1)),
@@ -50,6 +55,24 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     ),
     (bounds.noisy_sgd_information, dict(PATH, gradient_norm=np.ones(6), dim=10)),
     (bounds.sample_information, dict(PATH, clip=1.0, batch_size=4, n=20, dim=9)),
+    (bounds.per_example_information, dict(PATH, **BATCHES)),
+    (bounds.sample_information_total, dict(PATH, **BATCHES)),
+    (bounds.account, dict(PATH, **BATCHES, train_error=0.1, num_classes=2)),
+    (bounds.mixture_kl, dict(q=0.1, r=0.5)),
+    (bounds.fixed_step, dict(q=0.1, r=0.5)),
+    (bounds.bins_epoch, dict(r=NOISE, m=8)),
+    (bounds.shuffled_epoch, dict(r=NOISE, q=0.1)),
+    (bounds.joint_depth, dict(information=0.1, eta=0.5, label_deviation=0.02)),
+    (bounds.contraction_floor, dict(confusion=CHANNEL)),
+    (bounds.exceedance_probability, dict(gap=0.1, information=1.0, n=100)),
+    (bounds.likely_gap, dict(information=1.0, n=100, level=0.05)),
+    (bounds.path_certificate, dict(train_error=0.1, log_density=10.0, n=100, delta=0.05)),
+    (bounds.mean_upper_limit, dict(values=NOISE, cap=1.0, delta=0.05)),
+    (bounds.membership_certificate, dict(information=NOISE, cap=1.0, delta=0.05)),
+    (bounds.membership_gain, dict(k=0.1, y=0.5)),
+    (bounds.given_survival, dict(information=0.1, survival=0.9)),
+    (bounds.survival_limit, dict(survived=8, runs=10, delta=0.05)),
+    (bounds.survival_split, dict(joint=JOINT, ok=np.array([1.0, 0.0, 1.0]))),
     (bounds.negrea, dict(PATH, variance=PATHS, batch_size=4, n=20, sigma=0.5)),
     (bounds.null_gradient, dict(PATH, second_moment=PATHS, batch_size=4, n=20, sigma=0.5)),
     (bounds.li_luo_qiao, dict(PATH, second_moment=PATHS, n=20)),
@@ -65,6 +88,8 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.sliced_wasserstein, dict(key=KEY, x=X, y=Y)),
     (bounds.algorithmic_transport, dict(costs=PATHS, lipschitz=1.0)),
     (bounds.invert.kl, dict(q=0.1, c=0.1)),
+    (bounds.invert.envelope, dict(i=0.1)),
+    (bounds.invert.kl_gap, dict(q=0.1, c=0.1)),
     (mi.ksg, dict(x=X, y=Y, k=3)),
     (mi.cca, dict(x=X, y=Y)),
     (mi.gaussian_copula, dict(x=X, y=Y)),

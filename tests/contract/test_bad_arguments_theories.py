@@ -1,4 +1,4 @@
-"""The same one bad argument at a time for the theories of width, collapse and short descriptions."""
+"""One bad argument at a time: theories of width, collapse, kernels and short descriptions."""
 
 from typing import Any
 

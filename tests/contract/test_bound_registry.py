@@ -9,7 +9,7 @@ import pytest
 
 from ibjax import bounds, results
 from ibjax.bounds import evidence as of
-from ibjax.bounds import measures, tabulated
+from ibjax.bounds import invert, limits, measures, tabulated
 from ibjax.bounds.fields import FIELDS
 from ibjax.interface import BATCHINGS, Evidence
 from ibjax.pipeline import Experiment
@@ -21,7 +21,8 @@ ROWS = bounds.registry()
 
 def example(**changes) -> Evidence:
     labels = RNG.integers(0, 2, (K1, N, 2))
-    mask = np.random.default_rng(1).integers(0, 2, (K1, K2, N))
+    half = np.random.default_rng(1).integers(0, 2, (K1, K2 // 2, N))
+    mask = np.stack([half, 1 - half], 2).reshape(K1, K2, N)
     wrong = np.random.default_rng(2).random((K1, K2, E, N, 2)) < 0.2
     base = Evidence(
         index=np.arange(K1 * N * 2).reshape(K1, N, 2),
@@ -51,7 +52,7 @@ def example(**changes) -> Evidence:
         layer_log1m=np.full(L, -0.7),
         num_classes=np.float64(2),
         exchangeable=np.float64(1),
-        batching=np.float64(BATCHINGS.index("without_replacement")),
+        batching=np.float64(BATCHINGS.index("fixed")),
         smallest_batch=np.float64(5),
         shared_batches=np.float64(0),
         bounded_steps=np.float64(1),
@@ -62,13 +63,17 @@ def example(**changes) -> Evidence:
 
 EXAMPLE = example()
 
-READ_WHERE = {
-    "smallest_batch": example(batching=np.float64(BATCHINGS.index("whole_epochs"))),
-    "bounded_steps": example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
-    # With few dimensions the batch form is the smaller one.
-    "gradient_norm": example(dim=np.float64(1), noise_stds=np.full(T, 1e-6)),
-}
-"""Evidence on which a field is read that is not read on every one."""
+OTHERS = (
+    example(batching=np.float64(BATCHINGS.index("without_replacement"))),
+    example(
+        batching=np.float64(BATCHINGS.index("whole_epochs")),
+        batch_size=np.float64(4),
+        smallest_batch=np.float64(1),
+    ),
+    example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
+    example(clip=np.float64(1)),
+)
+"""Evidence on which fields are read that are not read on `EXAMPLE`."""
 
 
 def value(name, evidence, checkpoint=-1):
@@ -120,13 +125,15 @@ def test_it_reads_its_declared_inputs_and_no_others(row):
     other = {n: ruined(n) for n in Evidence._fields if n not in spared}
     np.testing.assert_array_equal(value(row.name, EXAMPLE._replace(**other)).value, reference.value)
     for name in row.inputs:
-        if np.asarray(getattr(EXAMPLE, name)).dtype.kind == "f":
-            given = READ_WHERE.get(name, EXAMPLE)
-            before, after = (
-                value(row.name, given),
-                value(row.name, given._replace(**{name: ruined(name)})),
+        if np.asarray(getattr(EXAMPLE, name)).dtype.kind != "f":
+            continue
+        assert any(
+            not np.array_equal(
+                value(row.name, given).value,
+                value(row.name, given._replace(**{name: ruined(name)})).value,
             )
-            assert not np.array_equal(before.value, after.value), name
+            for given in (EXAMPLE, *OTHERS)
+        ), name
 
 
 def test_jit_is_eager(row):
@@ -141,11 +148,8 @@ def test_jit_is_eager(row):
 
 
 def test_more_gradient_information_never_lowers_it(row):
-    if "clip" in row.inputs:
-        fields = {n: getattr(EXAMPLE, n) * 2 for n in ("clip", "gradient_norm")}
-    else:
-        grows = [n for n in row.inputs if n.endswith("_information") or n == "trajectory_cmi"]
-        fields = {n: np.asarray(getattr(EXAMPLE, n)) * 2 for n in grows}
+    grows = [n for n in row.inputs if n.endswith("_information") or n in ("trajectory_cmi", "clip")]
+    fields = {n: np.asarray(getattr(EXAMPLE, n)) * 2 for n in grows}
     if fields:
         more = value(row.name, EXAMPLE._replace(**fields))
         assert float(more.value) > float(value(row.name, EXAMPLE).value)
@@ -282,20 +286,27 @@ def test_an_unknown_name_is_refused():
 
 
 def test_rows_of_supersamples_are_the_functions_of_their_arrays():
-    losses = (EXAMPLE.predictions != EXAMPLE.labels[:, None, None])[:, :, -1]
+    losses = (EXAMPLE.predictions != EXAMPLE.labels[:, None, None])[:, :, -1].astype(int)
+    recommended = {"correction": "polynomial"}
     rows = {
-        "e_cmi": bounds.e_cmi,
-        "ld_cmi": bounds.ld_cmi,
-        "single_loss": bounds.single_loss,
-        "ld_cmi_pair": partial(bounds.ld_cmi, inversion="pair"),
+        "e_cmi": partial(bounds.e_cmi, **recommended),
+        "ld_cmi": partial(bounds.ld_cmi, **recommended),
+        "single_loss": partial(bounds.single_loss, **recommended),
+        "ld_cmi_pair": partial(bounds.ld_cmi, inversion="pair", **recommended),
+        "ld_cmi_conservative": partial(bounds.ld_cmi, correction="conservative"),
     }
-    found = {name: value(name, EXAMPLE) for name in rows}
+    nulls = bounds.row_nulls(EXAMPLE, names=list(rows))
+    assert list(nulls) == list(rows)
     for name, function in rows.items():
+        found = value(name, EXAMPLE)
         with jax.enable_x64(True):
             direct = function(losses, EXAMPLE.mask)
-        assert float(found[name].value) == float(direct.value), name
-        assert found[name].assumptions == direct.assumptions, name
-    assert max(found["single_loss"].value, found["ld_cmi"].value) <= found["e_cmi"].value
+        np.testing.assert_allclose(found.value, direct.value, rtol=1e-12, err_msg=name)
+        assert np.isfinite(nulls[name].mean) and nulls[name].spread > 0, name
+    predictions = EXAMPLE.predictions[:, :, -1]
+    with jax.enable_x64(True):
+        published = bounds.f_cmi(predictions, EXAMPLE.mask, 2)
+    np.testing.assert_allclose(value("f_cmi_published", EXAMPLE).value, published.value, rtol=1e-12)
 
 
 def test_one_mask_a_supersample_leaves_its_rows_missing_and_raises_nothing():
@@ -320,22 +331,64 @@ def test_stored_cells_with_other_rows_are_not_taken(monkeypatch):
 def test_closed_forms():
     # The sum over examples is the smaller bound on I(S;W) but in few dimensions.
     np.testing.assert_allclose(
-        value("xu_raginsky", READ_WHERE["gradient_norm"]).information,
+        value("xu_raginsky", example(dim=np.float64(1), noise_stds=np.full(T, 1e-6))).information,
         6 * 0.5 * np.log1p((0.1 * 0.2) ** 2 / 1e-6**2),
         rtol=1e-12,
     )
-    one = 6 * 0.5 * 25 * np.log1p((0.1 * 0.2 / 5) ** 2 / (50 * 0.05**2))
-    individual = np.sqrt(0.5 * one)
-    for name in ("individual", "xu_raginsky"):
-        np.testing.assert_allclose(value(name, EXAMPLE).value, individual, rtol=1e-12)
-    eta = (1 - np.exp(-0.7)) ** 2
+    wide = OTHERS[-1]
+    one = 6 * 0.5 * 25 * np.log1p((0.1 / 5) ** 2 / (50 * 0.05**2))
+    with jax.enable_x64(True):
+        envelope, gap = (np.asarray(f(0.1, one)) for f in (lambda _, i: invert.envelope(i), gap_at))
+    np.testing.assert_allclose(value("individual", wide).value, envelope, rtol=1e-12)
+    np.testing.assert_allclose(value("individual_at_error", wide).value, gap, rtol=1e-12)
+    root = np.sqrt(one / 2)
+    np.testing.assert_allclose(value("xu_raginsky", wide).value, root, rtol=1e-12)
+    eta, deviation = (1 - np.exp(-0.7)) ** 2, 0.5 * np.sqrt(1 / N)
     np.testing.assert_allclose(
-        value("depth", EXAMPLE).value,
-        np.sqrt(eta) * individual + 0.5 * np.sqrt(1 / N),
+        value("depth", wide).value,
+        (1 - eta) * deviation + np.sqrt(eta * one / 2 - eta * (1 - eta) * deviation**2),
         rtol=1e-12,
     )
     np.testing.assert_allclose(
-        value("depth_published", EXAMPLE).value,
-        np.sqrt(eta) * individual,
-        rtol=1e-12,
+        value("depth_published", wide).value, np.sqrt(eta) * root, rtol=1e-12
+    )
+
+
+def gap_at(rate, information):
+    return invert.kl(rate, information) - rate
+
+
+def test_certificates_are_in_order():
+    """Contraction and a limit on the training error only help; the root is the loosest."""
+    for given in (EXAMPLE, *OTHERS):
+        found = {name: float(value(name, given).value) for name in ROWS}
+        assert found["depth"] <= found["individual"] <= found["xu_raginsky"]
+        assert found["individual_kl"] <= found["individual"]
+        assert found["individual_at_error"] <= found["individual"]
+
+
+def test_hidden_batches_cost_less_and_shared_ones_are_not_hidden():
+    hidden = OTHERS[0]
+    shared = hidden._replace(shared_batches=np.float64(1))
+    unknown = hidden._replace(shared_batches=np.float64(np.nan))
+    for name in ("individual", "xu_raginsky", "depth", "sample_gradient"):
+        small, large = (float(value(name, given).value) for given in (hidden, shared))
+        assert small < large == float(value(name, unknown).value), name
+
+
+def test_the_limit_on_the_training_error_asks_which_examples_were_shared():
+    apart = EXAMPLE
+    pooled = EXAMPLE._replace(index=EXAMPLE.index % 40)
+    elsewhere = EXAMPLE._replace(index=np.full_like(EXAMPLE.index, -1))
+    now = [of.at(e) for e in (apart, pooled, elsewhere)]
+    with jax.enable_x64(True):
+        found = [limits.train_error(m) for m in now]
+        direct = np.asarray(invert.kl(0.1, np.log(1 / 0.05) / K1))
+    np.testing.assert_allclose(found[0].value, direct, rtol=1e-9)
+    assert found[0].value < found[1].value < found[2].value == 1
+    assert (float(found[0].confidence), float(found[2].confidence)) == (0.95, 1.0)
+    certified = value("individual_kl", apart)
+    assert certified.kind == "certificate" and float(certified.confidence) == 0.95
+    assert float(value("individual_kl", elsewhere).value) == float(
+        value("individual", elsewhere).value
     )

@@ -53,7 +53,32 @@ def test_a_bad_split_says_what_exists(split):
         data.load("digits", split)
 
 
-@pytest.mark.parametrize("classes", [(4, 10), (-1, 3), (4, 4), ()])
+def test_groups_of_labels_become_classes():
+    whole = data.load("digits")
+    parity = data.load("digits", classes=((0, 2, 4, 6, 8), (1, 3, 5, 7, 9)))
+    np.testing.assert_array_equal(parity.x, whole.x)
+    np.testing.assert_array_equal(parity.y, np.asarray(whole.y) % 2)
+    assert parity.num_classes == 2
+    mixed = data.load("digits", classes=(7, (1, 2)))
+    np.testing.assert_array_equal(
+        mixed.y, np.where(np.asarray(whole.y) == 7, 0, 1)[np.isin(whole.y, (1, 2, 7))]
+    )
+
+
+BAD = [
+    (4, 10),
+    (-1, 3),
+    (4, 4),
+    (),
+    ((1, 2), (2, 3)),
+    ((), (1,)),
+    (4, 9.5),
+    ("4", "9"),
+    ((1, True),),
+]
+
+
+@pytest.mark.parametrize("classes", BAD)
 def test_bad_classes_say_what_exists(classes):
     with pytest.raises(ValueError, match="0 to 9"):
         data.load("digits", classes=classes)

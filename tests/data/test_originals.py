@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ibjax import data
-from ibjax.data.tfds import write
+from ibjax.data.preparing import write
 
 SIZES = {"train": 23, "test": 7}
 

@@ -47,3 +47,14 @@ def test_refusals():
         infinite.error_probability(0.0, -1.0, 1)
     with pytest.raises(ValueError, match="mean"):
         infinite.pair_errors(np.zeros(3), np.eye(3), np.ones(3))
+
+
+def test_signs_are_not_classes():
+    for bad in ([0, 1], [True, False], [2, -1]):
+        with pytest.raises(ValueError, match="-1 or 1"):
+            infinite.error_probability([0.5, 0.5], [1.0, 1.0], bad)
+        with pytest.raises(ValueError, match="-1 or 1"):
+            infinite.pair_errors(np.zeros(2), np.eye(2), bad)
+    traced = jax.jit(lambda s: infinite.error_probability(np.array([0.5, 0.5]), 1.0, s))
+    got = traced(np.array([0, 1]))
+    assert np.isnan(got[0]) and 0 < got[1] < 0.5

@@ -201,3 +201,69 @@ def test_memory_is_stated_beforehand_and_does_not_grow_with_the_data(x64):
 def test_refusals(call, word):
     with pytest.raises(ValueError, match=word):
         call()
+
+
+LINE = np.linspace(-10 * np.pi, 10 * np.pi, 15)[:, None]
+
+
+@pytest.mark.parametrize("b_std", [0.05, 0.1, 1.0])
+def test_almost_parallel_inputs_are_learnt_in_float32_too(b_std):
+    options = {"depth": 3, "activation": "relu", "w_std": 2**0.5, "b_std": b_std}
+    train = infinite.mlp_kernels(LINE, **options)
+    assert train.ntk.dtype == np.float32
+    got = infinite.gradient_flow(train, np.sin(LINE), [1.0, np.inf])
+    assert got.mean.dtype == np.float32 and bool(got.ok[-1])
+    np.testing.assert_allclose(got.mean[-1], np.sin(LINE), atol=1e-5)
+    # ridges that float32 cannot factor
+    test = LINE[:-1] + 1.0
+    cross, prior = (infinite.mlp_kernels(a, b, **options) for a, b in ((test, LINE), (test, test)))
+    by_ridge = infinite.ntk_regression(train.ntk, np.sin(LINE), cross.ntk, ridge=1e-4)
+    posterior = infinite.nngp_regression(
+        train.nngp, np.sin(LINE), cross.nngp, prior.nngp, noise=1e-4
+    )
+    assert np.isfinite(by_ridge).all() and np.isfinite(posterior.mean).all()
+    assert np.isfinite(posterior.cov).all()
+    with jax.enable_x64(True):
+        exact = infinite.mlp_kernels(LINE, **options)
+        want = infinite.ntk_regression(
+            exact.ntk, np.sin(LINE), infinite.mlp_kernels(test, LINE, **options).ntk, ridge=1e-4
+        )
+    np.testing.assert_allclose(by_ridge, want, atol=2e-2)
+
+
+def test_directions_that_rounding_hides_are_flagged():
+    # without biases the rectifier has a kernel of rank two on a line: fifteen targets do not fit
+    options = {"depth": 3, "activation": "relu", "w_std": 1.0, "b_std": 0.0}
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            train = infinite.mlp_kernels(LINE, **options)
+            got = infinite.gradient_flow(train, np.sin(LINE), [1e-8, np.inf])
+            assert got.ok.tolist() == [True, False]
+            fits = infinite.gradient_flow(train, np.abs(LINE), [np.inf])
+            assert bool(fits.ok[0])
+            np.testing.assert_allclose(fits.mean[0], np.abs(LINE), rtol=1e-4)
+            info = infinite.ensemble_information(train, np.sin(LINE), [np.inf])
+            assert not bool(info.train_loss.ok[0]) and not info.train_loss.exact
+
+
+@pytest.mark.parametrize("name", ["erf", "sin", "cos", "gelu", "relu", "abs"])
+def test_large_variances_in_float32(name):
+    # one input of variance 9e6 and one parallel to it, across it, against it
+    x = np.array([[3e3, 0.0], [3.3e3, 0.0], [0.0, 3e3], [-3e3, 1.0]])
+    scale = 2**0.5  # x . x' / d with d = 2
+    options = {"depth": 2, "activation": name, "w_std": scale, "b_std": 0.0}
+    got = infinite.mlp_kernels(x, **options)
+    traced = jax.jit(lambda v: infinite.mlp_kernels(v, **options))(x)
+    with jax.enable_x64(True):
+        want = infinite.mlp_kernels(x, **options)
+    for part, true in zip(got, want, strict=True):
+        np.testing.assert_allclose(part, true, rtol=1e-6, atol=1e-6)
+    for part, true in zip(traced, want, strict=True):
+        assert np.isfinite(part).all()
+        np.testing.assert_allclose(np.diagonal(part), np.diagonal(true), rtol=1e-4)
+    if name == "erf":
+        # E[erf' erf'] = (4 / pi) / sqrt(1 + 4 * 9e6) for equal inputs, times 9e6 and w^2
+        slope = 4 / np.pi / np.sqrt(1 + 4 * 9e6)
+        np.testing.assert_allclose(got.ntk[0, 0] - got.nngp[0, 0], 2 * slope * 9e6, rtol=1e-5)
+    huge = jax.jit(lambda v: infinite.mlp_kernels(v, **options))(x * 1e13)
+    assert np.isfinite(huge.nngp).all()

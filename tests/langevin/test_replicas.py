@@ -144,7 +144,10 @@ def test_a_diverged_replica_is_marked_and_spoils_no_other():
     evidence = run_replicas(KEY, config, POOL._replace(x=x, y=y), pairs)
     np.testing.assert_array_equal(evidence.diverged[0], [True, False, False])
     assert not evidence.diverged[1].any()
-    assert np.isnan(evidence.train_error[0, 0]).all()
+    for error in (evidence.train_error, evidence.test_error):
+        assert (error[0, 0] == 1).all()  # it errs everywhere, so that its gap counts as zero
+    assert np.isnan(evidence.train_loss[0, 0]).all()
+    assert np.isnan(evidence.sample_information[0, 0]).all()
     assert (evidence.predictions[0, 0] == -1).all()
     assert np.isfinite(evidence.train_error[~evidence.diverged]).all()
 

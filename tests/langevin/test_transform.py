@@ -5,6 +5,7 @@ import optax
 import pytest
 
 from ibjax.langevin import noise_std, sgld
+from ibjax.langevin.transform import SgldState
 
 
 def test_one_update_is_the_stated_formula():
@@ -80,3 +81,35 @@ def test_negative_numbers_are_refused(arguments):
 
 def test_noise_deviation():
     assert float(noise_std(0.02, 100.0)) == pytest.approx(0.02)
+
+
+def test_groups_of_a_tree_draw_noise_of_their_own():
+    params = {"a": jnp.zeros(3), "b": jnp.zeros(3), "c": {"d": jnp.zeros((2, 3))}}
+    labels = {"a": "one", "b": "two", "c": {"d": "two"}}
+    groups = {"one": sgld(0.5, 1.0), "two": sgld(0.5, 1.0)}
+    opt = optax.multi_transform(groups, labels)
+    key = jax.random.key(4)
+    noise, _ = opt.update(params, opt.init(params), params, key=key)
+    a, b, d = np.asarray(noise["a"]), np.asarray(noise["b"]), np.asarray(noise["c"]["d"])
+    rows = np.stack([a, b, *d])
+    assert len(np.unique(rows)) == rows.size
+    # one group that holds everything is the plain transformation
+    whole = optax.multi_transform({"one": sgld(0.5, 1.0)}, jax.tree.map(lambda _: "one", params))
+    got, _ = whole.update(params, whole.init(params), params, key=key)
+    plain, _ = sgld(0.5, 1.0).update(params, SgldState(jnp.int32(0)), key=key)
+    jax.tree.map(np.testing.assert_array_equal, got, plain)
+
+
+def test_noise_of_half_precision_weights_is_drawn_in_single():
+    opt = sgld(0.5, 1.0)
+    updates, _ = opt.update(
+        jnp.zeros(4, jnp.bfloat16), SgldState(jnp.int32(0)), key=jax.random.key(0)
+    )
+    expected = jax.random.normal(jax.random.key(0), (4,)).astype(jnp.bfloat16)
+    np.testing.assert_array_equal(updates.astype(jnp.float32), expected.astype(jnp.float32))
+
+
+@pytest.mark.parametrize("rate", [np.float32(-0.1), jnp.float32(jnp.nan), np.ones(2), "0.1"])
+def test_numbers_of_numpy_and_jax_are_checked_too(rate):
+    with pytest.raises(ValueError, match="learning_rate"):
+        sgld(rate, 1.0)

@@ -249,3 +249,17 @@ def test_scale_and_shift_of_units_do_not_matter():
 def test_bad_input_to_conditions(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("half", [np.float16, jnp.bfloat16])
+def test_half_precision_is_measured_in_single(half):
+    rng = np.random.default_rng(0)
+    z = np.maximum(rng.normal(size=(400, 3)), 0).astype(half)
+    y = (z[:, 0] > 0).astype(np.int32)
+    got = maxent.conditions(z, y, key=jax.random.key(0), width=8)
+    want = maxent.conditions(z.astype(np.float32), y > 0, key=jax.random.key(0), width=8)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="features holds complex"):
+        maxent.conditions(z.astype(complex), y, key=jax.random.key(0), width=8)

@@ -41,16 +41,21 @@ def slow_ksg(x, y, k, algorithm, power=np.inf):
 @pytest.mark.parametrize("dim", [1, 3])
 def test_ksg_is_its_slow_twin(algorithm, dim, x64):
     x, y = correlated(120, 0.6, 0, dim)
-    want = slow_ksg(x, y, 4, algorithm)
-    for options in ({"method": "blocks", "block": 50}, {"method": "tree"}):
-        got = mi.ksg(x, y, 4, algorithm=algorithm, **options)
-        np.testing.assert_allclose(got.value, want, rtol=1e-12)
-        assert bool(got.ok) and got.bias == "down"
+    x = x * np.geomspace(0.1, 10, dim)
+    for scale, (a, b) in (
+        (None, (x, y)),
+        ("standardise", (x / x.std(0), y / y.std(0))),
+    ):
+        want = slow_ksg(a, b, 4, algorithm)
+        for options in ({"method": "blocks", "block": 50}, {"method": "tree"}):
+            got = mi.ksg(x, y, 4, algorithm=algorithm, scale=scale, **options)
+            np.testing.assert_allclose(got.value, want, rtol=1e-12)
+            assert bool(got.ok) and got.bias == "down" and not got.exact
 
 
 def test_euclidean_distances_are_of_each_variable(x64):
     x, y = correlated(120, 0.6, 0, 3)
-    got = mi.ksg(x, y, 4, norm="euclidean", block=50)
+    got = mi.ksg(x, y, 4, norm="euclidean", scale=None, block=50)
     np.testing.assert_allclose(got.value, slow_ksg(x, y, 4, 1, power=2), rtol=1e-12)
     x, y = x[:, :1], y[:, :1]  # on a line all norms are one
     want = mi.ksg(x, y, 4, block=50).value
@@ -115,7 +120,7 @@ def test_many_layers_in_one_call(x64):
 
 def test_many_neighbours_and_many_dimensions(x64):
     x, y = correlated(80, 0.8, 2, 40)
-    np.testing.assert_allclose(mi.ksg(x, y, 9).value, slow_ksg(x, y, 9, 1), rtol=1e-12)
+    np.testing.assert_allclose(mi.ksg(x, y, 9, scale=None).value, slow_ksg(x, y, 9, 1), rtol=1e-12)
 
 
 def test_memory_stays_below_the_block(x64):
@@ -185,7 +190,15 @@ def test_conditional_information_is_its_slow_twin(x64):
     x, y = correlated(400, 0.6, 0)
     z = correlated(400, 0.0, 5, 2)[0]
     np.testing.assert_allclose(
-        mi.conditional_ksg(x, y, z, 4, block=30).value, slow_conditional(x, y, z, 4), rtol=1e-12
+        mi.conditional_ksg(x, y, z, 4, scale=None, block=30).value,
+        slow_conditional(x, y, z, 4),
+        rtol=1e-12,
+    )
+    a, b, c = (v / v.std(0) for v in (x, y, z))
+    np.testing.assert_allclose(
+        mi.conditional_ksg(1e3 * x, y, z * [1e-3, 1e3], 4, block=30).value,
+        slow_conditional(a, b, c, 4),
+        rtol=1e-12,
     )
 
 

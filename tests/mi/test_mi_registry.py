@@ -39,8 +39,9 @@ def test_names_are_unique_and_rows_say_what_they_are():
 @pytest.mark.parametrize("name", QUICK)
 def test_the_row_tells_the_bias_that_the_estimate_carries(name, x64):
     row = ROWS[name]
-    got = call(row)(*made(row.applies_to, 90, 0.6, 0))
-    assert got.bias == row.bias and bool(got.ok)
+    n = 900 if "binned" in name else 90  # a hundred cells want samples
+    got = call(row)(*made(row.applies_to, n, 0.6, 0))
+    assert got.bias == row.bias and bool(got.ok) and not got.exact
     assert got.value.shape == got.std_error.shape == got.ok.shape == ()
     assert float(got.std_error) > 0
 

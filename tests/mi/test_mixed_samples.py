@@ -52,8 +52,9 @@ def test_mixed_is_its_slow_twin_with_atoms_and_without(x64):
     y = x[:, :1] + rng.normal(size=(120, 1))
     y[::3] = 0.0
     x[::4] = 1.0
-    got = mi.mixed(x, y, 3, block=50)
-    np.testing.assert_allclose(got.value, slow_mixed(x, y, 3), rtol=1e-12)
+    for scale, (a, b) in ((None, (x, y)), ("standardise", (x / x.std(0), y / y.std(0)))):
+        want = slow_mixed(a, b, 3)
+        np.testing.assert_allclose(mi.mixed(x, y, 3, scale=scale, block=50).value, want, rtol=1e-12)
 
 
 def test_mixed_meets_the_zero_inflated_law(x64):

@@ -124,3 +124,22 @@ def test_rate_scale():
 def test_bad_arguments_of_the_rest(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_labels_of_the_sign_are_minus_one_and_one(dtype):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 60)).astype(dtype)
+    y = np.sign(x @ rng.normal(size=60))
+    want = teacher.gamp(x, y, "sign").overlap[-1]
+    np.testing.assert_allclose(teacher.gamp(x, y.astype(int), "sign").overlap[-1], want, rtol=1e-5)
+    for labels in ((y + 1) / 2, np.zeros(300), y > 0, 2 * y):
+        with pytest.raises(ValueError, match="y must be -1 or 1"):
+            teacher.gamp(x, labels, "sign")
+    traced = jax.jit(lambda v: teacher.gamp(x, v, "sign").overlap[-1])
+    assert np.isnan(traced((y + 1) / 2)) and np.isfinite(traced(y))
+    with pytest.raises(ValueError, match="negative"):
+        teacher.gamp(x, y, "abs")
+    half = teacher.gamp(x.astype(np.float16), y, "sign").overlap[-1]
+    np.testing.assert_allclose(half, want, rtol=1e-2)
+    with pytest.raises(ValueError, match="real"):
+        teacher.gamp(x * 1j, y, "sign")

@@ -116,11 +116,12 @@ def from_counts(counts: Int[Array, "k m"], *, level: float = 0.95) -> Counted:
     rows = table / total[:, None]
     plug_in = discrete.kl(rows)
     reason = "coefficient of the empirical channel"
-    kl = Contraction(plug_in.value, plug_in.log1m, "estimate", "channel", reason)
+    kl = Contraction(plug_in.value, plug_in.log1m, "estimate", "channel", reason, "kl")
     log_events = math.log(k / (1 - level)) + (math.log(2**m - 2) if m < 60 else m * math.log(2))
     radius = np.sqrt(2 / total * log_events) if m > 1 else np.zeros(k)
     apart = 0.5 * np.abs(rows[:, None] - rows).sum(-1) + (radius[:, None] + radius) / 2
     np.fill_diagonal(apart, 0.0)
     upper = jnp.asarray(min(float(apart.max()), 1.0))
     words = f"upper for {level:.0%} of samples: Dobrushin's coefficient within L1 radii"
-    return Counted(kl, Contraction(upper, checks.log(1 - upper), "estimate", "channel", words))
+    log1m = checks.log(1 - upper)
+    return Counted(kl, Contraction(upper, log1m, "estimate", "channel", words, "tv"))

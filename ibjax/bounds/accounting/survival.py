@@ -1,0 +1,132 @@
+"""Replicas that diverge: what holds for the ones that do not."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import betainc
+
+from ibjax.bounds import checks
+from ibjax.interface import Estimate
+from ibjax.typing import Array, Float, JaxArray, Scalar
+
+
+class SurvivalSplit(NamedTuple):
+    """Mutual information split by whether the run survived.
+
+    Attributes:
+        probability: P(ok).
+        given_ok: KL of the law of (Z, W) given ok from P_Z x P_{W | ok}.
+        given_not: the same given the opposite.
+    """
+
+    probability: JaxArray
+    given_ok: JaxArray
+    given_not: JaxArray
+
+
+def survival_split(joint: Float[Array, "Z W"], ok: Float[Array, " W"]) -> SurvivalSplit:
+    """Split I(Z; W) of a finite law by an event of W: ``I = P(ok) D_ok + P(not ok) D_not``.
+
+    ``D_o = KL(P_{Z W | o} || P_Z x P_{W | o})``. The event is a function of W, so its probability
+    is the same under the joint law and the product of the marginals.
+
+    Args:
+        joint: law of Z (rows) and W (columns).
+        ok: 1 for the values of W that count as survived, (W,).
+
+    Raises:
+        ValueError: entries below zero, or shapes that do not match.
+
+    Reference:
+        New here.
+    """
+    table = checks.real("joint", joint, 0.0)
+    kept = checks.real("ok", ok, 0.0, 1.0)
+    if table.ndim != 2 or kept.shape != table.shape[1:]:
+        raise ValueError(f"joint has shape {table.shape} and ok {kept.shape}; give (Z, W) and (W,)")
+    law = table / jnp.sum(table)
+    examples = jnp.sum(law, 1, keepdims=True)
+
+    def part(weight: JaxArray) -> tuple[JaxArray, JaxArray]:
+        mass = jnp.sum(law * weight)
+        given = law * weight / jnp.where(mass > 0, mass, 1.0)
+        product = examples * jnp.sum(given, 0, keepdims=True)
+        ratio = jnp.where(given > 0, given, 1.0) / jnp.where(given > 0, product, 1.0)
+        return mass, jnp.sum(given * jnp.log(ratio))
+
+    (probability, inside), (_, outside) = part(kept), part(1 - kept)
+    return SurvivalSplit(probability, inside, outside)
+
+
+def given_survival(
+    information: Float[Array, "*batch"] | float, survival: Float[Array, "*batch"] | float
+) -> Float[JaxArray, "*batch"]:
+    """Information that bounds the gap of the surviving runs, ``I/P(ok)``.
+
+    ``kl(E[L_S | ok] || E[L(W) | ok]) <= mean_i I(Z_i; W)/P(ok)``, hence
+    ``|E[gap | ok]| <= V(I/P(ok)) <= sqrt(I/(2 P(ok)))``: the other half of `survival_split` is not
+    negative. Dropping diverged runs and keeping I is no bound. The other way to count them, as a
+    loss of 1 whatever the data, leaves every bound as it is.
+
+    Args:
+        information: I(Z_i; W), mean over examples, or an upper bound, in nats.
+        survival: P(ok), or a lower limit of it.
+
+    Raises:
+        ValueError: for numbers out of range.
+
+    Reference:
+        New here.
+    """
+    info = checks.real("information", information, 0.0)
+    chance = checks.real("survival", survival, 0.0, 1.0)
+    positive = chance > 0
+    return jnp.where(positive, info / jnp.where(positive, chance, 1.0), jnp.inf)
+
+
+def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) -> Estimate:
+    """Lower confidence limit of P(ok) from independent runs (Clopper, Pearson).
+
+    The p with ``P(Bin(R, p) >= k) = delta`` for k survivors among R runs.
+
+    Args:
+        survived: runs that survived.
+        runs: runs in all.
+        delta: failure probability in (0, 1].
+
+    Returns:
+        An exact `Estimate` with bias "down" and confidence 1 - delta.
+
+    Raises:
+        ValueError: more survivors than runs, or numbers out of range.
+
+    Reference:
+        Clopper, Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of
+        the binomial".
+    """
+    count, runs = checks.whole("survived", survived, 0), checks.whole("runs", runs)
+    if checks.concrete(count, runs) and count > runs:
+        raise ValueError(f"survived={count} exceeds runs={runs}")
+    delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
+    k, r = (jnp.asarray(a).astype(delta.dtype) for a in (count, runs))
+    shape = jnp.where(k > 0, k, 1.0)
+
+    def halve(_, bracket):
+        left, right = bracket
+        middle = left + (right - left) / 2
+        rarer = betainc(shape, r - shape + 1, middle) <= delta
+        return jnp.where(rarer, middle, left), jnp.where(rarer, right, middle)
+
+    ends = (jnp.zeros_like(k), jnp.ones_like(k))
+    low, _ = jax.lax.fori_loop(0, jnp.finfo(k.dtype).nmant + 8, halve, ends)
+    value = jnp.where(k > 0, low, 0.0)
+    return Estimate(
+        value,
+        jnp.zeros_like(value),
+        jnp.isfinite(value),
+        "down",
+        "survival_limit",
+        exact=True,
+        confidence=jnp.asarray(1 - delta, value.dtype),
+    )

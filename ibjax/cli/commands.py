@@ -1,0 +1,121 @@
+"""The table of commands, and how words become one of them with its options."""
+
+import contextlib
+import io
+import itertools
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ibjax.cli import (
+    account,
+    bounds,
+    certify,
+    falsify,
+    limits,
+    listing,
+    mi,
+    plane,
+    reproduce,
+    run,
+    show,
+)
+from ibjax.environment import expanded
+from ibjax.randomness import check_seed, pinned
+
+
+class Command(NamedTuple):
+    """The options of a command, and what it does with them."""
+
+    options: type
+    execute: Callable[[Any], int | None]
+
+
+COMMANDS = {
+    "run": Command(run.Run, run.execute),
+    "show": Command(show.Show, show.execute),
+    "list": Command(listing.List, listing.execute),
+    "bounds": Command(bounds.Bounds, bounds.execute),
+    "falsify": Command(falsify.Falsify, falsify.execute),
+    "limits": Command(limits.Limits, limits.execute),
+    "mi": Command(mi.Mi, mi.execute),
+    "account": Command(account.Account, account.execute),
+    "certify": Command(certify.Certify, certify.execute),
+    "plane": Command(plane.PlaneOptions, plane.execute),
+    "reproduce": Command(reproduce.Reproduce, reproduce.execute),
+}
+
+
+def execute(words: list[str]) -> int:
+    """Run the command that the words name, with JAX at its default settings.
+
+    Returns:
+        The exit status: 0, or what a command that can fail in good order says.
+
+    Raises:
+        ValueError: words that mean nothing, or options that cannot be.
+    """
+    run_it, options = parse(words)
+    with pinned():
+        return run_it(options) or 0
+
+
+def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
+    """What to do, with its options.
+
+    Raises:
+        ValueError: words that mean nothing, or options that cannot be.
+    """
+    if words[:1] == ["reproduce"]:
+        options = _options(reproduce.parsers(), words[1:], "ibjax reproduce")
+        return reproduce.execute, _settled(options)
+    options = _options({name: c.options for name, c in COMMANDS.items()}, words, "ibjax")
+    return {c.options: c.execute for c in COMMANDS.values()}[type(options)], _settled(options)
+
+
+def _settled(options: Any) -> Any:
+    """Options with ``~`` in their paths replaced and their seed checked."""
+    changed = {}
+    for field in fields(options):
+        value: Any = getattr(options, field.name)
+        if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
+            if "\0" in str(value):
+                raise ValueError(f"{field.name}={str(value)!r} is no path")
+            changed[field.name] = type(value)(expanded(value))
+        if field.name == "seed":
+            check_seed(getattr(options, field.name))
+    return replace(options, **changed)
+
+
+def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
+    """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
+    import tyro
+
+    if words and not words[0].startswith("-"):
+        if words[0] not in choices:
+            raise ValueError(f"{words[0]!r} is not in {prog}; choose among {', '.join(choices)}")
+        help_of = f"{prog} {words[0]}"
+    else:
+        help_of = prog
+    said = io.StringIO()
+    about = (
+        "How well will this network generalize, and which bound says so? "
+        "--version says which ibjax this is; with --debug an error shows its traceback."
+    )
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                choices, args=words, prog=prog, description=about
+            )
+    except SystemExit as stopped:
+        if stopped.code in (0, None):
+            raise
+        raise ValueError(f"{_message(said.getvalue())}; see {help_of} --help") from None
+
+
+def _message(framed: str) -> str:
+    """The text between the title and the next rule of a framed report, on one line."""
+    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
+    texts = itertools.dropwhile(lambda line: not line, lines[1:])
+    return " ".join(itertools.takewhile(bool, texts)) or "unknown option"

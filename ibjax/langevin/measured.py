@@ -1,0 +1,145 @@
+"""What the replicas of a run measured, as evidence."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.interface import BATCHINGS, Evidence, Network
+from ibjax.langevin import batches
+from ibjax.langevin.config import Config, hyper, schedules
+from ibjax.langevin.transform import noise_std, schedule_value
+from ibjax.networks import MLP
+
+
+def evidence(
+    config: Config,
+    network: Network,
+    num_classes: int,
+    m: Any,
+    sizes: tuple[np.ndarray, np.ndarray],
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    example: Any,
+    stops: tuple[int, ...],
+) -> Evidence:
+    """The evidence of replicas.
+
+    Args:
+        config: the run.
+        network: its network.
+        num_classes: K.
+        m: what was measured of every replica at every checkpoint, a `run.Measurement` with
+            leading axes (k1, k2, E).
+        sizes: `step_arrays` of the run.
+        pairs: index (k1, n, 2), mask (k1, k2, n) and labels (k1, n, 2).
+        example: one input, (1, ...).
+        stops: updates done at each checkpoint.
+    """
+    from ibjax import contraction
+
+    index, mask, labels = pairs
+    n = mask.shape[-1]
+    batching, b = batches.scheme(config, n)
+    found = _fields(m)
+    layers = network.layers
+    if isinstance(config.network, MLP):
+        layers = layers[: config.network.depth]
+    coefficients = contraction.network(layers)
+    numbers = {
+        "clip": hyper(config).clip,
+        "gradient_norm": gradient_norm(config, b, n),
+        "batch_size": b,
+        "dim": dim(config, network, example),
+        "num_classes": num_classes,
+        "exchangeable": 1.0,
+        "batching": BATCHINGS.index(batching),
+        "smallest_batch": batches.smallest(n, b, batching),
+        "shared_batches": config.shared_randomness,
+        "bounded_steps": config.clip is not None,
+        "classes_given": True,
+    }
+    return Evidence(
+        index=index,
+        mask=mask,
+        labels=labels,
+        checkpoints=np.asarray(stops),
+        step_sizes=sizes[0],
+        noise_stds=sizes[1],
+        layer_diameter=np.array([f.diameter for f in layers], np.float64),
+        layer_noise=np.array([f.noise for f in layers], np.float64),
+        layer_log1m=np.array([float(c.log1m) for c in coefficients], np.float64),
+        **found,
+        **{name: np.asarray(value, np.float64) for name, value in numbers.items()},
+    )
+
+
+def _fields(m: Any) -> dict[str, np.ndarray]:
+    """The fields of the evidence that are measured; a network that diverged errs everywhere."""
+    gone = ~m.finite  # by checkpoint: what comes later must not choose what counts earlier
+    information = np.where(gone[..., None], np.nan, m.information)
+    names = ("gradient", "sample", "incoherence")
+    fields = {f"{name}_information": information[..., i] for i, name in enumerate(names)}
+    return fields | {
+        "predictions": np.where(gone[..., None, None], -1, m.predictions),
+        "train_error": np.where(gone, np.float32(1.0), m.train_error),
+        "test_error": np.where(gone, np.float32(1.0), m.test_error),
+        "train_loss": np.where(gone | ~np.isfinite(m.train_loss), np.nan, m.train_loss),
+        "diverged": ~np.all(m.finite & m.losses_finite, axis=-1),
+        "trajectory_cmi": information[..., 3],
+        "trajectory_cmi_llr": information[..., 4],
+        "test_prior_information": information[..., 5],
+        "likelihood_ratio": information[..., 6],
+    }
+
+
+def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Step sizes and standard deviations of the weight noise of every step, (T,) float64.
+
+    Raises:
+        ValueError: where a schedule is negative or not finite at some step.
+    """
+    eta, beta = schedules(config, hyper(config))
+
+    def at(t):
+        rate = schedule_value(eta, t)
+        std = noise_std(rate, schedule_value(beta, t)) if config.optimizer == "sgld" else 0.0
+        return jnp.float32(rate), jnp.float32(std)
+
+    etas, stds = jax.vmap(at, out_axes=0)(jnp.arange(config.steps))
+    etas, stds = np.asarray(etas, np.float64), np.asarray(stds, np.float64)
+    for name, values in (("learning_rate", etas), ("inverse_temperature", stds)):
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+        if values.shape != (config.steps,) or wrong.size:
+            where = (
+                f"gives {values.shape[1:]} numbers a step"
+                if values.shape != (config.steps,)
+                else f"makes the {'step size' if name == 'learning_rate' else 'weight noise'} "
+                f"{values[wrong[0]]:g} at step {wrong[0]} of {config.steps}"
+            )
+            raise ValueError(
+                f"{name} {where}; it must be one number a step, finite and not negative "
+                "(a temperature positive) over the whole run"
+            )
+    return etas, stds
+
+
+def gradient_norm(config: Config, b: int, n: int) -> float:
+    """Root mean square, over batches, of the largest norm a clipped step can have.
+
+    A batch of b clipped gradients averages to at most the clip. A Poisson batch has a random
+    size B and is still divided by b: E B^2 / b^2 = 1 + (1 - b/n) / b.
+    """
+    spread = (1 - b / n) / b if config.drawn == "poisson" else 0.0
+    return hyper(config).clip * math.sqrt(1 + spread)
+
+
+def dim(config: Config, network: Network, example: Any) -> int:
+    """Number of trained parameters; those of padded layers do not count."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), example)
+    if network.trainable is None:
+        return sum(int(np.prod(s.shape)) for s in jax.tree.leaves(shapes))
+    ones = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes)
+    marks = network.trainable(ones, hyper(config))
+    return int(sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(marks)))

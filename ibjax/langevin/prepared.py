@@ -1,0 +1,189 @@
+"""The network of a run: built, looked at before anything is compiled, in single precision."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.interface import Hyper, Network
+from ibjax.langevin.claims import check_claims
+from ibjax.networks import CNN, MLP, build
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
+
+
+def layer_scalars(description: Any) -> tuple[float, int]:
+    """Layer noise and depth of a network, which a run passes to it: `Hyper`'s last two.
+
+    A ready `Network` is given the standard deviation that its layers state, where they agree.
+    """
+    if isinstance(description, MLP):
+        return description.noise, description.depth
+    if isinstance(description, CNN):
+        return description.noise, 0
+    if isinstance(description, Network):
+        stated = {f.noise for f in description.layers if f.noise > 0}
+        return (stated.pop() if len(stated) == 1 else 0.0), len(description.layers)
+    return 0.0, 0
+
+
+@lru_cache(maxsize=64)
+def network_of(
+    description: Any, num_classes: int, shape: tuple[int, ...], dtype: Any = "float32"
+) -> Network:
+    """The network of a description, checked; equal descriptions give the same object.
+
+    Args:
+        description: an `MLP` or `CNN`, a `Network`, or a flax.linen module.
+        num_classes: number of logits it must have.
+        shape: of one input.
+        dtype: of the inputs, by name.
+
+    Raises:
+        ValueError: for other logits than (batch, K), parameters that cannot be trained, and a
+            ready network that is not what its layers say.
+    """
+    network = build(description, num_classes, shape)
+    return checked(network, num_classes, shape, dtype, network is description)
+
+
+@lru_cache(maxsize=64)
+def checked(
+    network: Network,
+    num_classes: int | None,
+    shape: tuple[int, ...],
+    dtype: Any = "float32",
+    claims: bool = True,
+) -> Network:
+    """A network whose functions give what the engine needs, with parameters in float32.
+
+    Args:
+        network: the network.
+        num_classes: number of logits; None for any number of at least two.
+        shape: of one input.
+        dtype: of the inputs, by name.
+        claims: try out what it says of its layers.
+
+    Returns:
+        The network itself, or one that keeps its parameters in float32 and rounds them where it
+        uses them, so that small steps and their noise are not lost.
+
+    Raises:
+        ValueError: as `network_of`.
+    """
+    noise, depth = layer_scalars(network)
+    hyper = Hyper(1.0, 1.0, layer_noise=jnp.float32(noise), depth=jnp.float32(depth))
+    params = _parameters(network, shape, dtype)
+    rows = 4 if num_classes is None else num_classes + 1  # so that no axis is taken for another
+    x = jax.ShapeDtypeStruct((rows, *shape), dtype)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    exact = True
+    for k in (None, key):
+        out = _abstract(network, params, x, k, hyper)
+        _check_logits(out, rows, num_classes)
+        exact = exact and out[0].dtype == jnp.float32
+    leaves = jax.tree.leaves(params)
+    if not exact or any(leaf.dtype != jnp.float32 for leaf in leaves):
+        network = _single(network, params)
+    if claims and network.batch_statistics is None:
+        x = _probe(shape, dtype)
+        check_claims(network, jax.jit(network.init)(jax.random.key(11), x[:1]), x, hyper)
+    return network
+
+
+def _parameters(network: Network, shape: tuple[int, ...], dtype: Any) -> Any:
+    example = jax.ShapeDtypeStruct((1, *shape), dtype)
+    params = jax.eval_shape(network.init, jax.random.key(0), example)
+    kinds = {str(leaf.dtype) for leaf in jax.tree.leaves(params)}
+    wrong = sorted(k for k in kinds if not jnp.issubdtype(jnp.dtype(k), jnp.floating))
+    if wrong or not kinds:
+        found = f"parameters of type {', '.join(wrong)}" if wrong else "no parameters"
+        raise ValueError(
+            f"network.init gives {found}; give real numbers to train, and keep constants in the "
+            "network's functions"
+        )
+    return params
+
+
+def _abstract(network: Network, params: Any, x: Any, key: Any, hyper: Hyper) -> Any:
+    try:
+        return jax.eval_shape(network.apply, params, x, key, hyper)
+    except jax.errors.UnexpectedTracerError:
+        raise ValueError(
+            "a layer of the network lies inside a transformation (scan, vmap, remat), where its "
+            "output cannot be reached: state facts of layers outside it"
+        ) from None
+
+
+def _check_logits(out: Any, rows: int, num_classes: int | None) -> None:
+    need = f"({rows}, {num_classes or 'K'}) for {rows} inputs"
+    words = (
+        "one for each class" if num_classes is None else f"one for each of {num_classes} classes"
+    )
+    if not isinstance(out, tuple) or len(out) != 2 or not isinstance(out[1], tuple):
+        raise ValueError(
+            f"network.apply gives {_described(out)}; it must give (logits, features), with logits "
+            f"{need} and features a tuple of arrays"
+        )
+    logits = out[0]
+    shape = getattr(logits, "shape", None)
+    width = shape[1] if shape is not None and len(shape) == 2 and shape[0] == rows else None
+    if width is None or (width != num_classes if num_classes else width < 2):
+        hint = ""
+        if shape in ((rows,), (rows, 1)):
+            column = "z" if shape == (rows, 1) else "z[:, None]"
+            hint = (
+                "; one logit z becomes two by jnp.concatenate([jnp.zeros_like(z), z], axis=-1)"
+                f"{'' if column == 'z' else ' of the column z[:, None]'}, with the same "
+                "probabilities"
+            )
+        elif width is not None:
+            hint = f"; give the last layer {num_classes} units, or the data set its num_classes"
+        elif shape is not None and len(shape) > 2:
+            hint = (
+                "; give logits of the example as a whole, for instance by averaging over the rest"
+            )
+        raise ValueError(
+            f"network gives {_described(logits)} for logits; it must give {need}, {words}{hint}"
+        )
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise ValueError(
+            f"network gives logits of type {logits.dtype}; it must give real numbers {need}, "
+            "before any argmax or rounding"
+        )
+
+
+def _described(out: Any) -> str:
+    shape = getattr(out, "shape", None)
+    return f"an array {shape}" if shape is not None else f"a {type(out).__name__}"
+
+
+def _single(network: Network, like: Any) -> Network:
+    """The network with float32 parameters, rounded where they are used, and float32 logits."""
+
+    def down(params: Any) -> Any:
+        return jax.tree.map(lambda p, s: p.astype(s.dtype), params, like)
+
+    def up(tree: Any) -> Any:
+        return jax.tree.map(lambda a: a.astype(jnp.float32), tree)
+
+    def init(key: Key, x: Array) -> Any:
+        return up(network.init(key, x))
+
+    def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
+        logits, features = network.apply(down(params), x, key, hyper)
+        return logits.astype(jnp.float32), features
+
+    # taps would give products of rounded factors; whole gradients of the float32 parameters do not
+    return network._replace(init=init, apply=apply, taps=None, tap_shapes=None, assemble=None)
+
+
+def _probe(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Inputs to try a network on: normal ones, or the first two tokens."""
+    if jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+        return jax.random.normal(jax.random.key(13), (4, *shape), dtype)
+    x = np.random.default_rng(0).integers(0, 2, (4, *shape))
+    x.reshape(4, -1)[:, 0] = (0, 1, 0, 1)
+    return jnp.asarray(x, dtype)

@@ -1,0 +1,98 @@
+"""Same seed, same numbers: the settings under which everything is drawn, seeds and keys."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.typing import Key
+
+IMPLEMENTATION = "threefry2x32"
+"""The one generator in use: its draws depend on no device and no compiler."""
+
+SEEDS = 2**32
+"""Seeds are 0 to this number less one: the words of a threefry key."""
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """Every setting of JAX that decides numbers at its default, whatever the environment says.
+
+    Sixty-four bits, the generator, its partitioning, the precision of products and the strictness
+    of NumPy's rules are variables of the environment (JAX_ENABLE_X64 and the like): the same seed
+    would draw other masks under another shell. NaN is data here and must not raise.
+
+    Raises:
+        ValueError: if JAX_RANDOM_SEED_OFFSET is set: it has no scope, and shifts every seed.
+    """
+    if offset := getattr(jax.config, "jax_random_seed_offset", 0):
+        raise ValueError(f"JAX_RANDOM_SEED_OFFSET={offset} shifts every seed; unset it")
+    with ExitStack() as stack:
+        for setting in (
+            jax.enable_x64(False),
+            jax.default_prng_impl(IMPLEMENTATION),
+            jax.threefry_partitionable(True),
+            jax.default_matmul_precision(None),
+            jax.numpy_dtype_promotion("standard"),
+            jax.numpy_rank_promotion("allow"),
+            jax.legacy_prng_key("allow"),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.disable_jit(False),
+            jax.transfer_guard("allow"),
+        ):
+            stack.enter_context(setting)
+        yield
+
+
+def seed_key(seed: int) -> Key:
+    """The threefry key of a seed, the same in every environment.
+
+    Equals ``jax.random.key(seed)`` at JAX's default settings to the bit.
+
+    Raises:
+        ValueError: if the seed is not in 0..2^32 - 1; JAX would take it modulo 2^32, so that two
+            names would mean one run.
+    """
+    words = np.array([0, check_seed(seed)], np.uint32)
+    return jax.random.wrap_key_data(jnp.asarray(words), impl=IMPLEMENTATION)
+
+
+def check_seed(seed: int) -> int:
+    """The seed, if it is one.
+
+    Raises:
+        ValueError: if it is not a whole number in 0..2^32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < SEEDS:
+        raise ValueError(f"seed={seed} must be a whole number from 0 to 2^32 - 1 = {SEEDS - 1}")
+    return int(seed)
+
+
+def root_key(key: Any) -> Key:
+    """A root of randomness as a typed key; ``jax.random.PRNGKey`` equals ``jax.random.key``.
+
+    Args:
+        key: one key, typed or of the older kind (two uint32 words).
+
+    Raises:
+        ValueError: for several keys, another generator than threefry, or no key at all.
+    """
+    remedy = f"give jax.random.key(seed, impl={IMPLEMENTATION!r})"
+    try:
+        dtype, shape = key.dtype, key.shape
+    except AttributeError:
+        raise ValueError(f"key={key!r} is no random key; {remedy}") from None
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        kind = str(jax.random.key_impl(key))
+        if kind != IMPLEMENTATION:
+            raise ValueError(f"key draws by {kind!r}, whose numbers depend on the device; {remedy}")
+        if shape:
+            raise ValueError(f"key has shape {shape}; give one key, not several")
+        return key
+    if dtype == np.uint32 and shape == (2,):
+        return jax.random.wrap_key_data(jnp.asarray(key), impl=IMPLEMENTATION)
+    raise ValueError(f"key has dtype {dtype} and shape {shape}, which is no random key; {remedy}")

@@ -1,0 +1,93 @@
+"""The door of the command line: one line whatever happens, and quiet when it is told to stop."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ibjax import cli
+from ibjax.cli import commands
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (KeyError("missing"), 1, ("unexpected KeyError", "report it", "--debug")),
+        (RecursionError("deep\nand deeper"), 1, ("unexpected RecursionError: deep and deeper",)),
+        (AssertionError(), 1, ("unexpected AssertionError",)),
+        (ValueError("x=1 is\n  wrong"), 2, ("error: x=1 is wrong",)),
+        (ValueError(), 2, ("error: ValueError",)),
+        (MemoryError(), 2, ("not enough memory",)),
+        (RuntimeError("RESOURCE_EXHAUSTED: no\nroom"), 2, ("not enough memory",)),
+        (PermissionError(13, "Permission denied", "a.nc"), 2, ("Permission denied", "a.nc")),
+        (KeyboardInterrupt(), 130, ("interrupted; finished cells are kept",)),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(error, status, words, monkeypatch, capsys):
+    def fail(given):
+        assert given == ["run"]
+        raise error
+
+    monkeypatch.setattr(commands, "execute", fail)
+    assert cli.main(["run"]) == status
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("ibjax: ")
+    assert all(word in said.err for word in words), said.err
+    assert cli.main(["--debug", "run"]) == status
+    traceback = "Traceback" in capsys.readouterr().err
+    assert traceback == (status != 130)
+
+
+def test_an_interruption_while_libraries_load_is_quiet():
+    code = (
+        "import builtins, sys\n"
+        "load = builtins.__import__\n"
+        "def interrupted(name, *rest, **more):\n"
+        "    if name.partition('.')[0] in ('jax', 'numpy', 'tyro'): raise KeyboardInterrupt\n"
+        "    return load(name, *rest, **more)\n"
+        "builtins.__import__ = interrupted\n"
+        "from ibjax.cli import main\n"
+        "sys.exit(main(['list']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "ibjax: interrupted\n")
+
+
+def test_nobody_who_reads_is_no_error():
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ibjax", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.close()
+    assert child.stderr.read() == b"" and child.wait() in (1, 141)
+
+
+def test_the_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ibjax 0.")
+
+
+def test_paths_begin_at_home_wherever_they_are_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for words, names in (
+        ("run --out=~/x --data-dir=~/data", ("out", "data_dir")),
+        ("show ~/x.nc --table ~/t.csv --picture ~/p.png", ("file", "table", "picture")),
+        ("limits --out ~/x.nc", ("out",)),
+        ("reproduce sign-learner --out ~/x", ("out",)),
+        ("mi ~/x.npy ~/y.npy", ("x", "y")),
+    ):
+        _, options = commands.parse(words.split())
+        assert all(str(getattr(options, name)).startswith(str(tmp_path)) for name in names)
+    assert not Path("~").exists()
+    with pytest.raises(ValueError, match="no path"):
+        commands.parse(["show", "a\0b"])
+    with pytest.raises(ValueError, match="no home directory"):
+        commands.parse(["show", "~nobody-of-this-name/a.nc"])
+
+
+@pytest.mark.parametrize("words", ["run", "mi x.npy y.npy", "reproduce teacher-student"])
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "18446744073709551616"])
+def test_a_seed_has_one_name(words, seed):
+    with pytest.raises(ValueError, match=f"seed={seed} must be"):
+        commands.parse([*words.split(), "--seed", seed])

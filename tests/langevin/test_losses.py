@@ -1,0 +1,51 @@
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from ibjax.langevin import cross_entropy
+from ibjax.langevin.losses import check_loss
+
+
+def hinge(z, y):
+    return jax.nn.relu(1 - (2 * y - 1) * (z[:, 1] - z[:, 0]))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        cross_entropy,
+        lambda z, y: cross_entropy(z, y),
+        hinge,
+        lambda z, y: 0.5 * jnp.sum((z - jax.nn.one_hot(y, z.shape[1])) ** 2, axis=1),
+        lambda z, y: optax.sigmoid_focal_loss(z, jax.nn.one_hot(y, z.shape[1])).sum(1),
+        lambda z, y: hinge(z, y) + jnp.sqrt(jnp.where(z[:, 0] < 0, 0 * z[:, 0], 1.0)),
+    ],
+)
+def test_a_loss_of_each_example_alone_passes(loss):
+    check_loss(loss, 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "named"),
+    [
+        (lambda z, y: cross_entropy(z, y).mean(), "one real number an example"),
+        (lambda z, y: z, "one real number an example"),
+        (lambda z, y: cross_entropy(z - 0.1 * z.mean(0), y), "row of logits of another"),
+        (lambda z, y: jnp.roll(cross_entropy(z, y), 1), "row of logits of another"),
+        (lambda z, y: jnp.sort(cross_entropy(z, y)), "row of logits of another"),
+        (lambda z, y: jnp.abs(z[:, 0] - z[::-1, 0]), "row of logits of another"),
+        (lambda z, y: cross_entropy(z, y) * (1 + jnp.sum(y)), "label of another"),
+        (lambda z, y: cross_entropy(z, y) / len(y), "alone than in a batch"),
+        (lambda z, y: cross_entropy(z, y) * jnp.arange(len(y)), "alone than in a batch"),
+        (lambda z, y: jnp.log(z[:, 0]), "finite at ordinary logits"),
+        # the value is each one's own, the derivative is not
+        (
+            lambda z, y: hinge(z, y) + jnp.sum(z**2) - jax.lax.stop_gradient(jnp.sum(z**2)),
+            "alone than in a batch",
+        ),
+    ],
+)
+def test_a_loss_that_looks_further_is_refused(loss, named):
+    with pytest.raises(ValueError, match=named):
+        check_loss(loss, 2)

@@ -4,8 +4,8 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,8 @@ from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
 from ibjax.langevin.config import Batching
-from ibjax.langevin.replicas import Progress, replica_keys, vectorised
+from ibjax.langevin.programs import vectorised
+from ibjax.langevin.replicas import Progress, replica_keys
 from ibjax.langevin.run import EVALUATION
 from ibjax.networks import MLP
 from ibjax.randomness import check_seed, pinned, seed_key
@@ -68,9 +69,17 @@ class Experiment:
     download: bool = False
     """Fetch and prepare the data set if it is not there."""
     maxent: bool = False
-    """Add the maximum-entropy conditions of the last layer to the table. Trains once more."""
+    """Add the maximum-entropy conditions of the last layer to the table."""
     seed: int = 0
     """Root of all randomness."""
+
+    def __post_init__(self) -> None:
+        # Lists, as JSON has them, become tuples.
+        if isinstance(self.depths, list):
+            object.__setattr__(self, "depths", tuple(self.depths))
+        if isinstance(self.classes, (list, tuple)):
+            groups = (tuple(g) if isinstance(g, list) else g for g in self.classes)
+            object.__setattr__(self, "classes", tuple(groups))
 
 
 def batch_size(experiment: Experiment) -> int:
@@ -189,20 +198,23 @@ def run_cell(
     """Train and bound one depth."""
     key = jax.random.fold_in(seed_key(experiment.seed), 1)
     config = training(experiment, depth)
-    evidence = langevin.run_replicas(key, config, pool, supersample, progress=progress)
+    trained = langevin.train(
+        key, config, pool, supersample, weights=experiment.maxent, progress=progress
+    )
+    evidence = trained.evidence
     times = range(len(evidence.checkpoints))
     gaps = [bounds.gap(evidence, t) for t in times]
     values = [bounds.evaluate(evidence, t) for t in times]
     conditions = None
     if experiment.maxent and hosts.first():
-        conditions = last_layer(key, config, pool, supersample)
+        conditions = last_layer(trained.weights, key, config, pool, supersample)
     nulls = [bounds.row_nulls(evidence, t) for t in times]
     floor = [bounds.measured_floor(evidence, t) for t in times]
     return Cell(evidence, gaps, values, nulls, floor, conditions)
 
 
 def last_layer(
-    key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample
+    weights: Any, key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample
 ) -> maxent.Conditions:
     """How strictly the softmax on the last hidden layer applies maximum entropy, every replica.
 
@@ -210,7 +222,8 @@ def last_layer(
     the replica was not trained on (at most 1000; the other members of its pairs come first).
 
     Args:
-        key: root key of the training randomness.
+        weights: of the trained replicas, from `langevin.train`.
+        key: root key of their training; the layer noise at the examples shown follows from it.
         config: of an `MLP`.
         pool: the examples.
         supersample: pairs and masks.
@@ -220,10 +233,11 @@ def last_layer(
     """
     held = _held_out(pool, supersample)
     with jax.enable_x64(False):
-        features, *head = retrained(key, config, pool, supersample, held)
+        features = last_features(weights, key, config, pool, held)
         labels = np.asarray(pool.y)[held]
+        kernel, bias = (a.reshape(-1, *a.shape[2:]) for a in head(weights))
         found = maxent.columns(
-            [features], labels, head=(head[0], head[1]), num_classes=pool.num_classes
+            [features], labels, head=(kernel, bias), num_classes=pool.num_classes
         )
     shape = supersample.mask.shape[:2]
     # one number an estimate, such as its confidence, stays one
@@ -243,45 +257,38 @@ def _held_out(pool: Dataset, supersample: Supersample) -> np.ndarray:
     return np.stack(out)
 
 
-def retrained(
-    key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample, shown: np.ndarray
-) -> tuple[JaxArray, JaxArray, JaxArray]:
-    """The last hidden layer of every replica at chosen examples, and its softmax.
+def head(weights: Any) -> tuple[Any, Any]:
+    """Weights (..., width, K) and biases (..., K) of the softmax of an `MLP`."""
+    return weights["head"]["kernel"], weights["head"]["bias"]
 
-    The engine keeps no weights, so the replicas are trained again from their keys, without the
-    account of their trajectories; weights agree with the engine's up to rounding.
+
+def last_features(
+    weights: Any, key: Key, config: langevin.Config, pool: Dataset, shown: np.ndarray
+) -> JaxArray:
+    """The last hidden layer of every replica at examples of its own.
 
     Args:
-        key: as for `run_replicas`.
+        weights: of the trained replicas, leaves (k1, k2, ...).
+        key: root key of their training.
         config: of an `MLP`.
         pool: the examples.
-        supersample: pairs and masks.
-        shown: positions in the pool, (replicas, m).
+        shown: positions in the pool, (k1 * k2, m).
 
     Returns:
-        Features (replicas, m, width), weights (replicas, width, K), biases (replicas, K).
+        Features (k1 * k2, m, width), of one draw of the layer noise.
     """
-    config = replace(config, account=False)
     network = networks.build(config.network, pool.num_classes, pool.x.shape[1:])
-    index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
-    outer, inner, n = mask.shape
-    run = langevin.make_run(config, network, pool.x, n)
     values = jax.tree.map(np.float32, configuration.hyper(config))
     over = vectorised(config.mapping)
-    keys = replica_keys(key, outer, inner, config.shared_randomness)
+    keys = replica_keys(key, *head(weights)[1].shape[:2], config.shared_randomness)
 
     @jax.jit
-    def program(keys, index, mask, shown, x, y):
-        def one(key, index, mask, shown):
-            state = run.init(key, values)
-            state = run.advance(state, 0, config.steps, key, values, index, mask, x, y)
-            params = run.unravel(state.weights)
+    def program(weights, keys, shown, x):
+        def one(params, key, rows):
             noise = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), config.steps)
-            _, features = network.apply(params, x[shown], noise, values)
-            return features[-1], params["head"]["kernel"], params["head"]["bias"]
+            return network.apply(params, x[rows], noise, values)[1][-1]
 
-        return over(one, keys, index, mask, shown)
+        return over(one, weights, keys, shown)
 
-    pairs, chosen = np.repeat(index, inner, axis=0), mask.reshape(-1, n).astype(np.int32)
-    x, y = np.asarray(pool.x, np.float32), np.asarray(pool.y, np.int32)
-    return program(keys, pairs.astype(np.int32), chosen, shown, x, y)
+    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), weights)
+    return program(flat, keys, shown, np.asarray(pool.x, np.float32))

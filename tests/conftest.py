@@ -44,9 +44,9 @@ def few_memory_maps():
     yield
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > 35_000:
-        from ibjax.langevin import replicas
+        from ibjax.langevin import programs
 
-        replicas._compile.cache_clear()
+        programs.compiled.cache_clear()
         jax.clear_caches()
         gc.collect()
 

@@ -5,7 +5,6 @@ from ibjax.bounds import plugin as plugin
 from ibjax.bounds.accounting import Account as Account
 from ibjax.bounds.accounting import account as account
 from ibjax.bounds.accounting import bins_epoch as bins_epoch
-from ibjax.bounds.accounting import contraction_floor as contraction_floor
 from ibjax.bounds.accounting import exceedance_probability as exceedance_probability
 from ibjax.bounds.accounting import fixed_step as fixed_step
 from ibjax.bounds.accounting import given_survival as given_survival

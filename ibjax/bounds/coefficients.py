@@ -7,6 +7,7 @@ takes its own alone.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
@@ -98,6 +99,32 @@ def _multiply(value: JaxArray) -> JaxArray:
 def times(eta: JaxArray, info: JaxArray) -> JaxArray:
     """Product eta I, 0 where eta is 0 even if I is infinite: nothing passes such a layer."""
     return eta * jnp.where((eta == 0) & jnp.isinf(info), 0.0, info)
+
+
+def joint(squared: JaxArray, away: JaxArray, eta: JaxArray) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """The joint closed form of the depth bound, from J = 2 sigma^2 I, its label term and eta.
+
+    ``sqrt(J)`` if ``D >= sqrt(J)``, else
+    ``(1 - eta) D + sqrt(eta J - eta (1 - eta) D^2)``
+
+    Of the information a part x, unknown, is about labels and passes the layers uncontracted.
+    With x counted in the units of J both ``sqrt(x + eta (J - x))``, which rises in x, and
+    ``D + sqrt(eta (J - x))``, which falls, hold; this is the largest that their minimum can be.
+
+    Returns:
+        The value, NaN where an input is; the square root in it, 0 in the first case; which case.
+    """
+    alone = root(squared)
+    flat = away >= alone
+    below = jnp.where(flat, 0.0, away)
+    # At least (eta D)^2 where D is below the root, so the root is smooth there.
+    inside = times(eta, squared - (1 - eta) * below**2)
+    size = jnp.where(flat, 0.0, root(jnp.where(flat, 0.0, inside)))
+    value = jnp.where(flat, alone, (1 - eta) * below + size)
+    # Equal at eta = 1: the order must survive rounding, and gradients the correction.
+    value = value - jax.lax.stop_gradient(jnp.where(value > alone, value - alone, 0.0))
+    lost = jnp.isnan(squared) | jnp.isnan(away) | jnp.isnan(eta)
+    return jnp.where(lost, jnp.nan, value), size, flat
 
 
 def root(x: JaxArray) -> JaxArray:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.coefficients import product, root, times
+from ibjax.bounds.coefficients import joint, product, root, times
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Contraction, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -223,24 +222,17 @@ def _with_labels(info: Given, labels: Given, eta: JaxArray, scale: Any):
 
 
 def _joint(info: Given, away: JaxArray, error: JaxArray, eta: JaxArray, scale: Any):
-    """The largest over x of the smaller of both bounds, label term D = away; and its error."""
+    """The closed form `joint`, label term D = away; and its error."""
     squared = scale * info.value
+    value, size, flat = joint(squared, away, eta)
     alone = root(squared)
-    flat = away >= alone
-    # At least (eta D)^2 where D is below the root, so the root is smooth there.
-    inside = jnp.where(flat, 0.0, times(eta, squared) - eta * (1 - eta) * away**2)
-    size = root(inside)
-    value = jnp.where(flat, alone, (1 - eta) * jnp.where(flat, 0.0, away) + size)
-    # Equal at eta = 1: the order must survive rounding, and gradients the correction.
-    value = value - jax.lax.stop_gradient(jnp.where(value > alone, value - alone, 0.0))
-    lost = jnp.isnan(squared) | jnp.isnan(away) | jnp.isnan(eta)
     safe = jnp.where(size > 0, size, 1.0)
     steep = jnp.where(size > 0, eta / (2 * safe), jnp.where(eta > 0, jnp.inf, 0.0))
     below = jnp.where(alone > 0, 1 / (2 * jnp.where(alone > 0, alone, 1.0)), jnp.inf)
     spread = checks.scaled_error(scale * jnp.where(flat, below, steep), info.error)
     of_labels = jnp.where(flat, 0.0, (1 - eta) * (1 - eta * away / safe))
     spread = spread + checks.scaled_error(of_labels, error)
-    return jnp.where(lost, jnp.nan, value), spread
+    return value, spread
 
 
 def _smallest(forms: Sequence[tuple[JaxArray, JaxArray]]) -> tuple[JaxArray, JaxArray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ibjax.cli.terminal import console, print_whole
+from ibjax.cli.terminal import console, print_whole, quantities, write_rows
 
 if TYPE_CHECKING:
     from ibjax.bounds import Account as Found
@@ -21,6 +21,8 @@ SCHEMES = {
     "with_replacement": "independent draws",
 }
 """Ways to draw batches, in words."""
+
+HEADS = ("quantity", "kind", "value", "remark")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def execute(command: Account) -> None:
     for text in advice(command, found, compared):
         out.print(text)
     if command.table is not None:
-        _write(command.table, rows)
+        write_rows(command.table, HEADS, rows, floatfmt=".6g")
         out.print(f"table: {command.table}", soft_wrap=True)
 
 
@@ -211,39 +213,12 @@ def _gap(command: Account) -> float:
 
 
 def _table(command: Account, rows: list[tuple[str, str, float, str]]) -> Any:
-    from rich import box
-    from rich.table import Table
-
     b, batching = _batches(command)
-    table = Table(
-        title=f"n = {command.n}, batches of {b} ({SCHEMES[batching]}), T = {command.steps}, "
+    table = quantities(
+        f"n = {command.n}, batches of {b} ({SCHEMES[batching]}), T = {command.steps}, "
         f"eta = {command.learning_rate:g}, beta = {command.inverse_temperature:g}, "
         f"clip {command.clip:g}; losses in [0, 1]",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
     )
-    for column in ("", "kind"):
-        table.add_column(column)
-    table.add_column("value", justify="right")
-    table.add_column("")
     for name, kind, value, words in rows:
         table.add_row(name, kind, f"{value:.4g}", words)
     return table
-
-
-def _write(path: Path, rows: list[tuple[str, str, float, str]]) -> None:
-    from ibjax import files
-
-    heads = ("quantity", "kind", "value", "remark")
-    if path.suffix == ".csv":
-        import csv
-        import io
-
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows([heads, *rows])
-        text = buffer.getvalue()
-    else:
-        from tabulate import tabulate
-
-        text = tabulate(rows, heads, tablefmt="github", floatfmt=".6g") + "\n"
-    files.put(path, text.encode())

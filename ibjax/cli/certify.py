@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ibjax.cli.terminal import console, prepare_devices, print_whole
+from ibjax.cli.terminal import console, prepare_devices, print_whole, quantities
 
 
 @dataclass(frozen=True)
@@ -228,21 +228,12 @@ def _labels(words: str, num_classes: int) -> list[int]:
 
 
 def _table(command: Certify, found: Certified) -> Any:
-    from rich import box
-    from rich.table import Table
-
     words = "all labels" if command.classes == ("all",) else " against ".join(command.classes)
-    table = Table(
-        title=f"{command.dataset}, {words}: n = {found.n}, depth {command.depth}, "
+    table = quantities(
+        f"{command.dataset}, {words}: n = {found.n}, depth {command.depth}, "
         f"T = {command.steps}, eta = {command.learning_rate:g}, "
         f"beta = {command.inverse_temperature:g}, full batches",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
     )
-    for column in ("", "kind"):
-        table.add_column(column)
-    table.add_column("value", justify="right")
-    table.add_column("")
     on = f"on the {found.certified_on} examples that the prior run does not follow"
     kind = "measured" if command.layer_noise == 0 else "upper limit"
     table.add_row("train error", "measured", f"{found.train_error:.4f}", f"on all {found.n}")

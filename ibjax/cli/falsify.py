@@ -1,8 +1,6 @@
 """`ibjax falsify`: bounds against exactly solved random learners, and an adversary."""
 
-import csv
 import importlib
-import io
 import math
 import os
 import sys
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from ibjax.cli.terminal import console, prepare_devices, print_whole
+from ibjax.cli.terminal import console, prepare_devices, print_whole, write_rows
 
 if TYPE_CHECKING:
     from ibjax.bounds.falsification import Verdict
@@ -78,7 +76,7 @@ def execute(command: Falsify) -> int:
         if verdict.broken:
             out.print(_story(verdict), soft_wrap=True)
     if command.table is not None:
-        _write(found, command.table)
+        write_rows(command.table, COLUMNS, [cells(v) for v in found], disable_numparse=True)
         out.print(f"table: {command.table}", soft_wrap=True)
     return int(any(v.broken and v.theorem for v in found))
 
@@ -160,19 +158,3 @@ def _story(verdict: "Verdict") -> str:
         f"{verdict.name} {said}: {verdict.target:.6g} over a bound of {verdict.value:.6g} in "
         f"{verdict.family}{why}"
     )
-
-
-def _write(verdicts: Sequence["Verdict"], path: Path) -> None:
-    from tabulate import tabulate
-
-    from ibjax import files
-
-    rows = [cells(v) for v in verdicts]
-    if path.suffix == ".csv":
-        text = io.StringIO()
-        csv.writer(text).writerows([COLUMNS, *rows])
-        files.put(path, text.getvalue().encode())
-        return
-    style = "github" if path.suffix == ".md" else "latex_booktabs"
-    table = tabulate(rows, COLUMNS, tablefmt=style, disable_numparse=True)
-    files.put(path, f"{table}\n".encode())

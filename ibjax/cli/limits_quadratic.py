@@ -21,7 +21,8 @@ def execute(command: "Limits") -> None:
     out = console()
     print_whole(out, table(dataset))
     files.write(dataset, command.out)
-    picture = files.save_figure(figure(dataset), command.out.with_suffix(".png"))
+    picture = command.out.with_suffix(".png")
+    files.save_figure(figure(dataset), picture)
     out.print(f"results: {command.out}", soft_wrap=True)
     out.print(f"picture: {picture}", soft_wrap=True)
 

@@ -1,8 +1,11 @@
 """What the commands share: the console, the devices of this process, how a result is shown."""
 
+import csv
+import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ibjax import files
 from ibjax.environment import cache_folder, settle_caches
@@ -10,6 +13,7 @@ from ibjax.environment import cache_folder, settle_caches
 if TYPE_CHECKING:
     import xarray
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 PICTURES = (".png", ".pdf", ".svg")
 """What pictures can be drawn as."""
@@ -39,6 +43,45 @@ def print_whole(out: "Console", table: "RenderableType") -> None:
         out.width += 4
     out.print(table)
     out.width = given
+
+
+def quantities(title: str) -> "Table":
+    """An empty table of quantities: a row is its name, kind, value and a remark."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "kind"):
+        made.add_column(column)
+    made.add_column("value", justify="right")
+    made.add_column("")
+    return made
+
+
+def write_rows(
+    path: Path, heads: Sequence[str], rows: Sequence[Sequence[Any]], **style: Any
+) -> None:
+    """Write rows under their heads to .csv, .md or .tex, whole or not at all.
+
+    Args:
+        path: the ending decides; a file that is there is replaced.
+        heads: names of the columns.
+        rows: cells, in the full precision of numbers in .csv.
+        style: how `tabulate` shows them in .md and .tex.
+
+    Raises:
+        OSError: if the place cannot be written.
+    """
+    if path.suffix == ".csv":
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([heads, *rows])
+        text = stream.getvalue()
+    else:
+        from tabulate import tabulate
+
+        form = "latex_booktabs" if path.suffix == ".tex" else "github"
+        text = tabulate(rows, heads, tablefmt=form, **style) + "\n"
+    files.put(path, text.encode())
 
 
 def prepare_devices(cache: bool) -> None:

@@ -48,7 +48,14 @@ class Config:
         clip: bound on the norm of each example's gradient, enforced before averaging; None or inf
             for none. Clipping is what turns the trajectory bounds into certificates. A gradient
             that is not finite then counts as zero.
-        optimizer: sgld, sgd, momentum (0.9) or adam.
+        optimizer: sgld, sgd, momentum (0.9) or adam; or any optax transformation, which is given
+            gradients and weights as the network's parameters, and a `key` for each replica and
+            step if its update takes one (`optax.add_noise` draws from a seed of its own, the same
+            in every replica). It holds its own step sizes: `learning_rate` and
+            `inverse_temperature` are then not used. No trajectory theorem is known to hold for
+            it, so the evidence has no step sizes (NaN) and no weight noise (0). Transformations
+            are compared by identity of their functions: a program is compiled for each one made,
+            so make one and use it for every run.
         loss: what training decreases, of each example: (logits (batch, K), labels (batch,)) to
             (batch,); a pure JAX function, compared by identity. Errors and bounds stay those of
             the 0-1 loss of the largest logit.
@@ -73,7 +80,7 @@ class Config:
     learning_rate: Any = 0.05
     inverse_temperature: Any = 2000.0
     clip: float | None = 1.0
-    optimizer: str = "sgld"
+    optimizer: str | optax.GradientTransformation = "sgld"
     loss: Loss = cross_entropy
     checkpoints: int = 1
     noise_draws: int = 32
@@ -94,12 +101,11 @@ class Config:
             raise ValueError(
                 f"checkpoints={self.checkpoints} exceeds steps={self.steps}; evaluate less often"
             )
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={self.optimizer!r} is unknown; choose one of {OPTIMIZERS}")
+        _check_optimizer(self.optimizer)
         if self.account and self.optimizer != "sgld":
             raise ValueError(
-                f"account=True with optimizer={self.optimizer!r}: the trajectory account needs the "
-                "weight noise of sgld"
+                f"account=True with optimizer={called(self.optimizer)}: the trajectory account "
+                "needs the weight noise of sgld, given by name"
             )
         if self.batching == "whole_epochs" and self.optimizer == "sgld":
             raise ValueError(
@@ -135,6 +141,27 @@ class Config:
             return self.batching
         certified = self.optimizer == "sgld" and self.clip is not None
         return "without_replacement" if certified else "epochs"
+
+
+def called(optimizer: Any) -> str:
+    """An optimizer in a message: its name, or that it is none of ours."""
+    return repr(optimizer) if isinstance(optimizer, str) else "an optax transformation"
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    if isinstance(optimizer, optax.GradientTransformation):
+        try:
+            hash(optimizer)
+        except TypeError:
+            raise ValueError(
+                "optimizer holds functions that cannot be looked up by identity (unhashable); "
+                "give plain functions"
+            ) from None
+    elif not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"optimizer={optimizer!r} is unknown; choose one of {OPTIMIZERS}, or give an "
+            "optax.GradientTransformation"
+        )
 
 
 def hyper(config: Config) -> Hyper:
@@ -173,17 +200,6 @@ def schedules(config: Config, values: Hyper) -> tuple[Any, Any]:
         _scaled(config.learning_rate, values.learning_rate),
         _scaled(config.inverse_temperature, values.inverse_temperature),
     )
-
-
-def optimizer(config: Config, values: Hyper) -> optax.GradientTransformationExtraArgs:
-    """The optax transformation of a run."""
-    from ibjax.langevin.transform import sgld
-
-    eta, beta = schedules(config, values)
-    if config.optimizer == "sgld":
-        return sgld(eta, beta)
-    plain = {"sgd": optax.sgd, "momentum": lambda r: optax.sgd(r, 0.9), "adam": optax.adam}
-    return optax.with_extra_args_support(plain[config.optimizer](eta))
 
 
 def _settled(network: Any) -> Any:

@@ -97,9 +97,13 @@ def _fields(m: Any) -> dict[str, np.ndarray]:
 def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Step sizes and standard deviations of the weight noise of every step, (T,) float64.
 
+    Those of an optax transformation of one's own are unknown: step sizes NaN, noise 0.
+
     Raises:
         ValueError: where a schedule is negative or not finite at some step.
     """
+    if not isinstance(config.optimizer, str):
+        return np.full(config.steps, np.nan), np.zeros(config.steps)
     eta, beta = schedules(config, hyper(config))
 
     def at(t):

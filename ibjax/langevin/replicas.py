@@ -1,25 +1,30 @@
 """The replica engine: many training runs at once, in chunks, on every device of every host."""
 
-import math
 from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from ibjax import arguments
-from ibjax.interface import Dataset, Evidence, Hyper, Supersample
+from ibjax.interface import Dataset, Evidence, Supersample
 from ibjax.langevin import batches, hosts
 from ibjax.langevin.checks import pairs, pool_arrays
-from ibjax.langevin.config import Config, hyper, static
+from ibjax.langevin.config import Config, hyper
 from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import evidence, step_arrays
+from ibjax.langevin.observed import (
+    Observe,
+    Trained,
+    check_observe,
+    check_weights,
+    observer,
+    unravelled,
+)
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.run import Run, make_run
+from ibjax.langevin.programs import fitting
 from ibjax.randomness import pinned, root_key
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -31,24 +36,6 @@ _SEGMENT = 100
 """Steps between two reports of progress; the numbers do not depend on it."""
 
 
-class _Shape(NamedTuple):
-    n: int
-    chunk: int
-    x: tuple[int, ...]
-    dtype: str
-    num_classes: int
-    devices: int
-
-
-class _Programs(NamedTuple):
-    prepare: Callable[[Any], Any] | None
-    init: Callable[..., Any]
-    advance: Callable[..., Any]
-    evaluate: Callable[..., Any]
-    shardings: tuple[NamedSharding, NamedSharding]
-    bytes: int
-
-
 def run_replicas(
     key: Key,
     config: Config,
@@ -58,14 +45,31 @@ def run_replicas(
     first_mask: int = 0,
     progress: Progress | None = None,
 ) -> Evidence:
+    """The evidence of `train`, which see for arguments and errors."""
+    return train(
+        key, config, dataset, supersample, first_mask=first_mask, progress=progress
+    ).evidence
+
+
+def train(
+    key: Key,
+    config: Config,
+    dataset: Dataset,
+    supersample: Supersample,
+    *,
+    observe: Observe | None = None,
+    weights: bool | Literal["checkpoints"] = False,
+    first_mask: int = 0,
+    progress: Progress | None = None,
+) -> Trained:
     """Train one replica for each supersample and mask, and measure what the bounds need.
 
     Replica (s, u) trains on ``index[s, i, mask[s, u, i]]`` and is tested on the other member of
     each pair. Its randomness is ``fold_in(fold_in(key, s), u)`` with separate streams for
-    initialisation, batches, Langevin noise, layer noise and evaluation, so its result does not
-    depend on which replicas run beside it. Replicas are spread over all local devices, and over
-    all processes where `jax.distributed` has been initialised: every process must call, and gets
-    the evidence of all.
+    initialisation, batches, Langevin noise, layer noise, evaluation and observation, so its result
+    depends neither on which replicas run beside it nor on what is observed. Replicas are spread
+    over all local devices, and over all processes where `jax.distributed` has been initialised:
+    every process must call, and gets the results of all.
 
     Args:
         key: root key of the training randomness, from ``jax.random.key`` or ``PRNGKey``. The
@@ -74,26 +78,37 @@ def run_replicas(
             configurations share one compiled program.
         dataset: the pool; kept once per device.
         supersample: pairs and masks, from `data.supersample`.
+        observe: what to look at in each replica at each checkpoint: a pure JAX function from its
+            parameters (as the network's `apply` takes them, in float32) and a key of its own to a
+            pytree of arrays, which may close over arrays, such as inputs to compute features of.
+            Compiled anew in every call.
+        weights: hand back the parameters after training, or those of all "checkpoints"; they
+            are kept in host memory. Running batch statistics are not among them.
         first_mask: number u of the first mask given, where a run with fewer masks is continued.
         progress: called after every stretch of steps.
 
     Returns:
-        `Evidence` as NumPy arrays. A replica whose weights or losses stop being finite is
-        marked in ``diverged``. Once its weights are not, it **errs everywhere**: both errors
-        are 1, so that bounds on the gap speak of all replicas; its predictions are -1 and its
-        other numbers NaN. An example whose logits are not finite is an error, too.
+        `Trained` of NumPy arrays. In its evidence, a replica whose weights or losses stop being
+        finite is marked in ``diverged``. Once its weights are not, it **errs everywhere**: both
+        errors are 1, so that bounds on the gap speak of all replicas; its predictions are -1 and
+        its other numbers NaN. An example whose logits are not finite is an error, too. Weights and
+        observations of such a replica are handed back as they are.
 
     Raises:
         ValueError: before training, if the data cannot be trained on, the supersample does not
             fit them, the batch does not fit n, the network gives no logits or is not what its
             layers say, the loss is no number an example, a schedule leaves the finite numbers
-            or turns negative, or first_mask is negative.
+            or turns negative, an optimizer of one's own cannot take a step, observe fails or gives
+            no arrays, weights is no such request, or first_mask is negative.
     """
+    check_weights(weights)
     with pinned():
-        return _run(root_key(key), config, dataset, supersample, first_mask, progress)
+        return _train(
+            root_key(key), config, dataset, supersample, observe, weights, first_mask, progress
+        )
 
 
-def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
+def _train(key, config, dataset, supersample, observe, weights, first_mask, progress) -> Trained:
     x, y = pool_arrays(dataset, config.network)
     index, mask = pairs(supersample, dataset)
     k1, k2, n = mask.shape
@@ -106,7 +121,12 @@ def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
     stops = _checkpoints(config)
     total = k1 * k2
     here = hosts.share(total)
-    programs, chunk = _fitting_programs(config, x, n, len(here), num_classes)
+    params = jax.eval_shape(network.init, jax.random.key(0), x[:1])
+    look = None
+    if observe is not None:
+        check_observe(observe, params)
+        look = partial(observer, observe, config, params)
+    programs, seen, chunk = fitting(config, x, n, len(here), num_classes, look)
     whole, split = programs.shardings
     values = jax.tree.map(jnp.float32, hyper(config))
     repeated, masks = np.repeat(index, k2, axis=0), mask.reshape(total, n)
@@ -122,7 +142,7 @@ def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
         k, i, m = jax.device_put((keys[rows], repeated[rows], masks[rows]), split)
         some = (k, values, i, m)
         training, whole_pool = (*some, prepared, y), (*some, x, y)
-        state, step, measured = programs.init(k, values), 0, []
+        state, step, taken = programs.init(k, values), 0, []
         for stop in stops:
             while step < stop:
                 until = min(step + _SEGMENT, stop)
@@ -134,108 +154,27 @@ def _run(key, config, dataset, supersample, first_mask, progress) -> Evidence:
                     jax.block_until_ready(state)
                     whole_run = total * config.steps
                     progress(min(done * jax.process_count(), whole_run), whole_run)
-            now = programs.evaluate(state, *jax.device_put(_ints(stop), whole), *whole_pool)
-            measured.append(jax.device_get(now))
-        together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
-        parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], together))
-    m = hosts.gather(jax.tree.map(lambda *a: np.concatenate(a), *parts), total)
-    m = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), m)
-    return evidence(config, network, num_classes, m, sizes, (index, mask, labels), example, stops)
+            (at,) = jax.device_put(_ints(stop), whole)
+            measured = programs.evaluate(state, at, *whole_pool)
+            looked = None if seen is None else seen.program(state.weights, k, at)
+            kept = state.weights if weights == "checkpoints" else None
+            taken.append(jax.device_get((measured, kept, looked)))
+        along = jax.tree.map(lambda *a: np.stack(a, axis=1), *taken)
+        last = jax.device_get(state.weights) if weights and weights != "checkpoints" else None
+        parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], (along, last)))
+    joined = jax.tree.map(lambda *a: np.concatenate(a), *parts)
+    joined = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), hosts.gather(joined, total))
+    (m, kept, looked), last = joined
+    flat = kept if last is None else last
+    return Trained(
+        evidence(config, network, num_classes, m, sizes, (index, mask, labels), example, stops),
+        None if flat is None else unravelled(flat, params),
+        looked,
+    )
 
 
 def _ints(*values: int) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(v, np.int32) for v in values)
-
-
-def _fitting_programs(config, x, n, total, num_classes) -> tuple[_Programs, int]:
-    """Programs for as many replicas at once as XLA says the memory holds."""
-    devices = jax.local_device_count()
-    chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
-    while True:
-        programs = _compile(
-            static(config), _Shape(n, chunk, x.shape, x.dtype.name, num_classes, devices)
-        )
-        fits = programs.bytes <= config.memory or chunk == devices
-        if config.replicas_per_chunk is not None or fits:
-            return programs, chunk
-        smaller = int(chunk * config.memory / programs.bytes) // devices * devices
-        chunk = max(min(smaller, chunk - devices), devices)
-
-
-@lru_cache(maxsize=64)
-def _compile(config: Config, shape: _Shape) -> _Programs:
-    network = network_of(config.network, shape.num_classes, shape.x[1:], shape.dtype)
-    pool = jax.ShapeDtypeStruct(shape.x, shape.dtype)
-    run: Run = make_run(config, network, pool, shape.n, shape.num_classes)
-    over = vectorised(config.mapping)
-
-    norm = network.batch_statistics
-    prepare = None if norm is None else norm.prepare
-
-    def init(keys, values):
-        return over(lambda k: run.init(k, values), keys)
-
-    def advance(state, start, stop, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.advance(s, start, stop, k, values, i, m, x, y)
-
-        return over(one, state, keys, index, mask)
-
-    def evaluate(state, step, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.evaluate(s, step, k, values, i, m, x, y)
-
-        return over(one, state, keys, index, mask)
-
-    auto = (jax.sharding.AxisType.Auto,)
-    mesh = jax.make_mesh((shape.devices,), ("replica",), auto, devices=jax.local_devices())
-    split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
-    data = (split, whole, split, split, whole, whole)
-
-    def place(function, *shardings):
-        """One program for all local devices, each working on its share of the replicas."""
-        specs = tuple(s.spec for s in shardings)
-        if shape.devices > 1:
-            function = jax.shard_map(
-                function, mesh=mesh, in_specs=specs, out_specs=split.spec, check_vma=False
-            )
-        return jax.jit(function, in_shardings=shardings, out_shardings=split)
-
-    scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    values = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
-    state = jax.eval_shape(init, keys, values)
-    index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
-    mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
-    labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
-    rest = (keys, values, index, mask)
-    seen = pool if prepare is None else jax.eval_shape(prepare, pool)
-    training = (*rest, seen, labels)
-    compiled = place(advance, split, whole, whole, *data).lower(state, scalar, scalar, *training)
-    compiled = compiled.compile()
-    return _Programs(
-        None if prepare is None else jax.jit(prepare, out_shardings=whole),
-        place(init, split, whole).lower(keys, values).compile(),
-        compiled,
-        place(evaluate, split, whole, *data).lower(state, scalar, *rest, pool, labels).compile(),
-        (whole, split),
-        _bytes(compiled) + (0 if prepare is None else 4 * math.prod(shape.x)),  # and the raw pool
-    )
-
-
-def _bytes(compiled: Any) -> int:
-    """Memory one device needs for a chunk, by XLA's own account; 0 where it gives none."""
-    analysis = compiled.memory_analysis()
-    if analysis is None:
-        return 0
-    return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
-
-
-def vectorised(mapping: str) -> Callable[..., Any]:
-    """Apply a function of one replica to many: batched, or one after the other."""
-    if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
-        return lambda f, *xs: jax.vmap(f)(*xs)
-    return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)
 
 
 @partial(jax.jit, static_argnames=("k1", "k2", "shared"))

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
 from ibjax.langevin import accountant, batches
-from ibjax.langevin.config import Config, optimizer, schedules
+from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.gradients import (
     StepGradient,
     differences,
@@ -17,11 +17,12 @@ from ibjax.langevin.gradients import (
     step_gradient,
 )
 from ibjax.langevin.prepared import checked
+from ibjax.langevin.rules import check_rule, rule
 from ibjax.langevin.transform import schedule_value
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
-INIT, BATCH, NOISE, LAYER, EVALUATION = range(5)
+INIT, BATCH, NOISE, LAYER, EVALUATION, OBSERVATION = range(6)
 """Streams of randomness of a run, folded into its key."""
 
 
@@ -89,8 +90,8 @@ def make_run(
 
     Raises:
         ValueError: batches larger than n or with repetitions, batch statistics where every
-            example needs a gradient of its own, a network whose outputs are no logits, and a
-            ready network that is not what its layers say.
+            example needs a gradient of its own, a network whose outputs are no logits, a ready
+            network that is not what its layers say, and an optimizer that cannot take a step.
     """
     batching, b = batches.scheme(config, n)
     if batching == "with_replacement":
@@ -108,12 +109,13 @@ def make_run(
         )
     example = jnp.zeros((1, *x.shape[1:]), dtype)
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
+    check_rule(config, shapes)
     _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
     def init(key: Key, hyper: Hyper) -> TrainState:
         params = network.init(jax.random.fold_in(key, INIT), example)
         weights, _ = ravel_pytree(params)
-        state = optimizer(config, hyper).init(weights)
+        state = rule(config, hyper, unravel).init(weights)
         zeros = jnp.zeros(3)
         account = accountant.start(n) if config.account else None
         statistics = None if normalised is None else normalised.init()
@@ -143,8 +145,8 @@ def make_run(
         got = gradient(chosen)
         flat, _ = ravel_pytree(got.gradient)
         noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
-        change, opt = optimizer(config, hyper).update(
-            flat, state.optimizer, state.weights, key=noise_key
+        change, opt = rule(config, hyper, unravel).update(
+            flat, state.optimizer, state.weights, noise_key
         )
         in_use = used(state.weights, hyper)
         update: Any = change if in_use is None else change * in_use  # pyright: ignore

@@ -13,7 +13,7 @@ from ibjax.langevin.candidates import Flat, candidates
 from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.gradients import step_gradient
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.replicas import vectorised
+from ibjax.langevin.programs import vectorised
 from ibjax.langevin.run import BATCH, INIT, NOISE, predicted
 from ibjax.langevin.transform import schedule_value
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ibjax.interface import Dataset
 from ibjax.langevin import checks, ledger
-from ibjax.langevin.config import Config, hyper, static
+from ibjax.langevin.config import Config, called, hyper, static
 from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import step_arrays
 from ibjax.langevin.prepared import network_of
@@ -199,8 +199,8 @@ def _root(preconditioner: Any, network: Any, x: np.ndarray) -> Any:
 def _checked(config, dataset, x, train, ghosts, test, momentum):
     if config.optimizer not in ("sgld", "sgd"):
         raise ValueError(
-            f"optimizer={config.optimizer!r} cannot be tracked: its drift is not linear in the "
-            "gradients; give sgld with momentum= or preconditioner= instead"
+            f"optimizer={called(config.optimizer)} cannot be tracked: its drift is not linear in "
+            "the gradients; give sgld with momentum= or preconditioner= instead"
         )
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} must lie in [0, 1)")

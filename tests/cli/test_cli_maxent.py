@@ -9,10 +9,10 @@ import pandas
 import pytest
 import xarray
 
-from ibjax import cli, pipeline, results
+from ibjax import cli, langevin, pipeline, results
 
 SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
-SMALL += "--checkpoints 2 --layer-noise 0".split()
+SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8".split()
 ROWS = ("moment residual", "duality gap, nats", "linear gap, nats", "TC(T|Y), nats")
 
 
@@ -66,7 +66,7 @@ def test_the_option_leaves_the_default_cell_its_name():
 
 
 def test_the_measured_replicas_are_those_of_the_engine(finished):
-    """Without layer noise the networks trained again predict what the evidence says."""
+    """Without layer noise the networks measured predict what the evidence says."""
     found = results.read(finished)
     experiment = pipeline.Experiment(**json.loads(found.attrs["config"]))
     pool, supersample = pipeline.load(experiment)
@@ -76,8 +76,10 @@ def test_the_measured_replicas_are_those_of_the_engine(finished):
     with jax.enable_x64(False):
         key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
         config = pipeline.training(experiment, 2)
-        networks = pipeline.retrained(key, config, pool, supersample, held)
-    features, weights, bias = (np.asarray(a, float) for a in networks)
+        trained = langevin.train(key, config, pool, supersample, weights=True).weights
+        features = pipeline.last_features(trained, key, config, pool, held)
+    features = np.asarray(features, float)
+    weights, bias = (a.reshape(4, *a.shape[2:]).astype(float) for a in pipeline.head(trained))
     logits = np.einsum("rnd,rdk->rnk", features, weights) + bias[:, None]
     predictions = results.evidence(found, 2).predictions[:, :, -1]
     logq = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))

@@ -11,7 +11,7 @@ import pytest
 from ibjax import data
 from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, run_replicas, track
-from ibjax.langevin.replicas import _compile
+from ibjax.langevin.programs import compiled
 from ibjax.networks import CNN, MLP, build
 
 RNG = np.random.default_rng(0)
@@ -117,10 +117,10 @@ def test_the_labels_of_a_loaded_data_set_go_through_the_same_check(monkeypatch):
     ],
 )
 def test_what_only_the_run_shows_is_refused_before_anything_is_compiled(train, change, named):
-    _compile.cache_clear()
+    compiled.cache_clear()
     with pytest.raises(ValueError, match=named):
         train(POOL, dataclasses.replace(CONFIG, **change))
-    assert _compile.cache_info().misses == 0
+    assert compiled.cache_info().misses == 0
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,16 @@ def test_numbers_of_numpy_and_jax_are_numbers():
 @BOTH
 def test_the_environment_and_the_kind_of_key_change_no_number(train):
     expected = train(POOL)
-    _compile.cache_clear()
+    compiled.cache_clear()
     legacy = jax.random.PRNGKey(0)
     with (
         jax.enable_x64(True),
         jax.threefry_partitionable(False),
         jax.default_prng_impl("rbg"),
         jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.default_matmul_precision("bfloat16"),
+        jax.debug_infs(True),
     ):
         got = train(POOL._replace(x=X.astype(np.float64)), key=legacy)
     jax.tree.map(np.testing.assert_array_equal, got, expected)
@@ -184,6 +187,9 @@ def test_supersamples_are_drawn_alike_in_every_environment():
         jax.threefry_partitionable(False),
         jax.default_prng_impl("rbg"),
         jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.default_matmul_precision("bfloat16"),
+        jax.debug_infs(True),
     ):
         got = data.supersample(legacy, 100, 20, 2, 4, balanced=True)
     jax.tree.map(np.testing.assert_array_equal, got, expected)

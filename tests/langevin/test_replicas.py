@@ -11,7 +11,7 @@ import pytest
 
 from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, cross_entropy, run_replicas
-from ibjax.langevin.replicas import _compile
+from ibjax.langevin.programs import compiled
 from ibjax.networks import CNN, MLP, from_linen
 
 RNG = np.random.default_rng(0)
@@ -68,9 +68,9 @@ def test_vmap_and_map_agree(whole):
 
 
 def test_little_memory_means_small_chunks_and_the_same_numbers(whole):
-    _compile.cache_clear()
+    compiled.cache_clear()
     same(whole, run_replicas(KEY, dataclasses.replace(CONFIG, memory=1), POOL, PAIRS))
-    assert _compile.cache_info().misses >= 2  # the first, for all replicas, did not fit
+    assert compiled.cache_info().misses >= 2  # the first, for all replicas, did not fit
 
 
 def test_several_devices_give_the_numbers_of_one(tmp_path):
@@ -100,7 +100,7 @@ np.savez(sys.argv[2], **evidence._asdict())
 
 
 def test_swept_scalars_do_not_compile_again(whole):
-    _compile.cache_clear()
+    compiled.cache_clear()
     for eta, beta, clip, noise in ((0.1, 100.0, 1.0, 0.3), (0.2, 50.0, 0.5, 0.9)):
         network = dataclasses.replace(CONFIG.network, noise=noise)
         swept = dataclasses.replace(
@@ -109,7 +109,7 @@ def test_swept_scalars_do_not_compile_again(whole):
         result = run_replicas(KEY, swept, POOL, PAIRS)
         assert result.clip == clip and result.layer_noise[0] == noise
         np.testing.assert_allclose(result.noise_stds, np.sqrt(2 * eta / beta), rtol=1e-6)
-    assert _compile.cache_info().misses == 1
+    assert compiled.cache_info().misses == 1
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -124,11 +124,11 @@ def test_padded_depth_trains_to_the_numbers_of_the_exact_depth(depth):
 
 
 def test_one_program_serves_every_padded_depth():
-    _compile.cache_clear()
+    compiled.cache_clear()
     for depth in (1, 2, 3):
         network = MLP(depth=depth, width=4, noise=0.3, padded_to=3)
         run_replicas(KEY, dataclasses.replace(CONFIG, network=network), POOL, PAIRS)
-    assert _compile.cache_info().misses == 1
+    assert compiled.cache_info().misses == 1
 
 
 def test_a_diverged_replica_is_marked_and_spoils_no_other():

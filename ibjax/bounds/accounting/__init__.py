@@ -1,6 +1,5 @@
 """The information accountant: what a noisy-SGD run can reveal, by how its batches are drawn."""
 
-from ibjax.bounds.accounting.contracted import contraction_floor as contraction_floor
 from ibjax.bounds.accounting.contracted import joint_depth as joint_depth
 from ibjax.bounds.accounting.deviation import exceedance_probability as exceedance_probability
 from ibjax.bounds.accounting.deviation import likely_gap as likely_gap

@@ -1,0 +1,163 @@
+"""The compiled programs of a run: one chunk of replicas, on every local device."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ibjax.interface import Hyper
+from ibjax.langevin.config import Config, static
+from ibjax.langevin.prepared import network_of
+from ibjax.langevin.run import Run, make_run
+
+
+class Shape(NamedTuple):
+    """What a compiled chunk depends on besides the run."""
+
+    n: int
+    chunk: int
+    x: tuple[int, ...]
+    dtype: str
+    num_classes: int
+    devices: int
+
+
+class Programs(NamedTuple):
+    """The programs of a chunk, how whole and shared arrays lie, and the bytes a device needs."""
+
+    prepare: Callable[[Any], Any] | None
+    init: Callable[..., Any]
+    advance: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    shardings: tuple[NamedSharding, NamedSharding]
+    bytes: int
+
+
+def fitting(
+    config: Config,
+    x: Any,
+    n: int,
+    total: int,
+    num_classes: int,
+    look: Callable[[Shape, NamedSharding], Any] | None = None,
+) -> tuple[Programs, Any, int]:
+    """Programs for as many replicas at once as XLA says the memory holds.
+
+    Args:
+        config: the run.
+        x: inputs of the pool.
+        n: number of training examples.
+        total: replicas of this process.
+        num_classes: K.
+        look: compiles what else runs on a chunk, and says in ``bytes`` what that needs.
+
+    Returns:
+        The programs, what `look` gave (None without it), and the replicas of one chunk.
+    """
+    devices = jax.local_device_count()
+    chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
+    while True:
+        shape = Shape(n, chunk, x.shape, x.dtype.name, num_classes, devices)
+        programs = compiled(static(config), shape)
+        other = None if look is None else look(shape, programs.shardings[1])
+        needed = max(programs.bytes, 0 if other is None else other.bytes)
+        fits = needed <= config.memory or chunk == devices
+        if config.replicas_per_chunk is not None or fits:
+            return programs, other, chunk
+        smaller = int(chunk * config.memory / needed) // devices * devices
+        chunk = max(min(smaller, chunk - devices), devices)
+
+
+@lru_cache(maxsize=64)
+def compiled(config: Config, shape: Shape) -> Programs:
+    """The programs of a chunk; equal runs of equal shapes share them."""
+    network = network_of(config.network, shape.num_classes, shape.x[1:], shape.dtype)
+    pool = jax.ShapeDtypeStruct(shape.x, shape.dtype)
+    run: Run = make_run(config, network, pool, shape.n, shape.num_classes)
+    over = vectorised(config.mapping)
+
+    norm = network.batch_statistics
+    prepare = None if norm is None else norm.prepare
+
+    def init(keys, values):
+        return over(lambda k: run.init(k, values), keys)
+
+    def advance(state, start, stop, keys, values, index, mask, x, y):
+        def one(s, k, i, m):
+            return run.advance(s, start, stop, k, values, i, m, x, y)
+
+        return over(one, state, keys, index, mask)
+
+    def evaluate(state, step, keys, values, index, mask, x, y):
+        def one(s, k, i, m):
+            return run.evaluate(s, step, k, values, i, m, x, y)
+
+        return over(one, state, keys, index, mask)
+
+    auto = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((shape.devices,), ("replica",), auto, devices=jax.local_devices())
+    split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
+    data = (True, False, True, True, False, False)
+
+    def place(function: Callable[..., Any], *shared: bool) -> Any:
+        return placed(function, shared, split)
+
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    values = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
+    state = jax.eval_shape(init, keys, values)
+    index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
+    mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
+    labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
+    rest = (keys, values, index, mask)
+    seen = pool if prepare is None else jax.eval_shape(prepare, pool)
+    training = (*rest, seen, labels)
+    program = place(advance, True, False, False, *data).lower(state, scalar, scalar, *training)
+    program = program.compile()
+    return Programs(
+        None if prepare is None else jax.jit(prepare, out_shardings=whole),
+        place(init, True, False).lower(keys, values).compile(),
+        program,
+        place(evaluate, True, False, *data).lower(state, scalar, *rest, pool, labels).compile(),
+        (whole, split),
+        memory(program) + (0 if prepare is None else 4 * math.prod(shape.x)),  # and the raw pool
+    )
+
+
+def placed(function: Callable[..., Any], shared: tuple[bool, ...], sharding: NamedSharding) -> Any:
+    """One program for all local devices, each working on its share of the replicas.
+
+    Args:
+        function: of one chunk; what it gives has an axis of replicas first.
+        shared: of each argument, whether its first axis runs over the replicas and is shared out;
+            the others are the same on every device.
+        sharding: of the replicas.
+    """
+    mesh = sharding.mesh
+    specs = tuple(sharding.spec if yes else P() for yes in shared)
+    if mesh.size > 1:
+        function = jax.shard_map(
+            function, mesh=mesh, in_specs=specs, out_specs=sharding.spec, check_vma=False
+        )
+    shardings = tuple(NamedSharding(mesh, spec) for spec in specs)
+    return jax.jit(function, in_shardings=shardings, out_shardings=sharding)
+
+
+def memory(program: Any) -> int:
+    """Memory one device needs for a chunk, by XLA's own account; 0 where it gives none."""
+    analysis = program.memory_analysis()
+    if analysis is None:
+        return 0
+    return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
+
+
+def vectorised(mapping: str) -> Callable[..., Any]:
+    """Apply a function of one replica to many: batched, or one after the other."""
+    if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
+        return lambda f, *xs: jax.vmap(f)(*xs)
+    return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)

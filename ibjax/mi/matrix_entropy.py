@@ -89,7 +89,7 @@ def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray,
         Sanchez Giraldo, Rao, Principe 2015, "Measures of entropy from data using infinitely
         divisible kernels".
     """
-    return _entropy(gaussian_gram(x, width, "x"), _order(order))
+    return gram_entropy(gaussian_gram(x, width, "x"), _order(order))
 
 
 def renyi_information(
@@ -124,14 +124,14 @@ def renyi_information(
     """
     pair(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)
-    own, other, joint = _entropy(a, order), _entropy(b, order), _entropy(a * b, order)
+    own, other, joint = gram_entropy(a, order), gram_entropy(b, order), gram_entropy(a * b, order)
     permuted = jnp.full_like(own, jnp.nan)
     if key is not None:
         permutations = whole("permutations", permutations)
 
         def shuffled(k):
             place = jax.random.permutation(k, b.shape[0])
-            return own + other - _entropy(a * b[place][:, place], order)
+            return own + other - gram_entropy(a * b[place][:, place], order)
 
         permuted = jnp.mean(jax.lax.map(shuffled, jax.random.split(key, permutations)))
     value = own + other - joint
@@ -171,7 +171,7 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    return jnp.sum(jnp.stack([_entropy(g, order) for g in grams])) - _entropy(joint, order)
+    return jnp.sum(jnp.stack([gram_entropy(g, order) for g in grams])) - gram_entropy(joint, order)
 
 
 def _sample(name: str, value: Any) -> JaxArray:
@@ -203,7 +203,8 @@ def _order(order: float) -> float:
 
 
 @partial(jax.jit, static_argnums=1)
-def _entropy(gram: Array, order: float) -> JaxArray:
+def gram_entropy(gram: Array, order: float) -> JaxArray:
+    """Renyi entropy of the eigenvalues of a Gram matrix (n, n) of unit trace, nats."""
     a = gram / jnp.trace(gram)
     if order == 2:
         return -jnp.log(jnp.sum(a**2))

@@ -63,7 +63,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.bins_epoch, dict(r=NOISE, m=8)),
     (bounds.shuffled_epoch, dict(r=NOISE, q=0.1)),
     (bounds.joint_depth, dict(information=0.1, eta=0.5, label_deviation=0.02)),
-    (bounds.contraction_floor, dict(confusion=CHANNEL)),
+    (bounds.depth_floor, dict(confusion=CHANNEL)),
     (bounds.exceedance_probability, dict(gap=0.1, information=1.0, n=100)),
     (bounds.likely_gap, dict(information=1.0, n=100, level=0.05)),
     (bounds.path_certificate, dict(train_error=0.1, log_density=10.0, n=100, delta=0.05)),

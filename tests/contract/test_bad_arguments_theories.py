@@ -1,4 +1,4 @@
-"""One bad argument at a time: theories of width, collapse, kernels and short descriptions."""
+"""The same one bad argument at a time for theories of width, collapse and short descriptions."""
 
 from typing import Any
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ibjax import mi as mi
     from ibjax import networks as networks
     from ibjax import pipeline as pipeline
+    from ibjax import posteriors as posteriors
     from ibjax import report as report
     from ibjax import reproduce as reproduce
     from ibjax import results as results
@@ -64,6 +65,7 @@ _STAGES = (
     "mi",
     "networks",
     "pipeline",
+    "posteriors",
     "report",
     "reproduce",
     "results",

@@ -11,12 +11,13 @@ import numpy as np
 
 from ibjax.arguments import codes, concrete, host, is_classes, numeric, precision, whole
 from ibjax.bottleneck.cells import Cells, cut, informations
+from ibjax.bottleneck.kernel_entropies import renyi
 from ibjax.bottleneck.pairwise import sandwich
 from ibjax.bottleneck.propagation import propagate
 from ibjax.typing import Array, BiasDirection, Int, JaxArray, Key, Scalar
 
-Method: TypeAlias = Cells | Literal["kde", "propagation"]
-METHODS = (*get_args(Cells), "kde", "propagation")
+Method: TypeAlias = Cells | Literal["kde", "propagation", "renyi"]
+METHODS = (*get_args(Cells), "kde", "propagation", "renyi")
 
 SMALL = 32
 """Layers up to this width are widened to the widest of them and measured together."""
@@ -28,6 +29,7 @@ _MEASURES = {
     "width": "entropy of cells of fixed width; I(X;T) is infinite or log n",
     "kde": "bounds on I(X;T + noise) for noise that is added for the measurement only",
     "propagation": "I(X;T) of the noisy layer, whose noise is part of the network",
+    "renyi": "matrix-based Renyi entropy of order 1.01, a diagnostic of geometry: no information",
 }
 
 
@@ -51,8 +53,8 @@ class Plane:
     Attributes:
         i_tx: I(X;T) of what `measures` says; the upper bound for "kde".
         i_ty: I(T;Y) likewise; for "kde" the difference of two upper bounds, as is usual.
-        resolution: width of a cell, or standard deviation of the noise: no value means anything
-            without it.
+        resolution: width of a cell or kernel, or standard deviation of the noise: no value means
+            anything without it.
         i_tx_lower: lower bound on I(X;T), "kde" only, else NaN.
         i_ty_lower: lower bound on I(T;Y), "kde" only, else NaN.
         i_ty_upper: upper bound on I(T;Y), "kde" only, else NaN.
@@ -105,7 +107,8 @@ def plane(
             published with 30 on (-1, 1) for tanh, which is wrong for unbounded layers; "width"
             cuts at multiples of `width`, as published with 0.07; "kde" bounds the information
             through added noise of standard deviation `std`; "propagation" measures a network whose
-            layers have that noise, from their noiseless outputs.
+            layers have that noise, from their noiseless outputs; "renyi" takes matrix-based Renyi
+            entropies of a Gaussian kernel of one width a layer, geometry and no information.
         bins: cells or edges.
         edges: first and last edge.
         width: of a cell.
@@ -142,6 +145,8 @@ def plane(
             raise ValueError(f"{name}={value} must be one positive number")
     if method == "propagation":
         found = _propagation(names, layers, y, classes, std, key, conditional, draws)
+    elif method == "renyi":
+        found = renyi(layers, y)
     else:
         found = _measure(layers, y, method, bins, edges, width, std)
     fields = {k: jnp.stack([f[k] for f in found]) for k in found[0]}
@@ -151,7 +156,7 @@ def plane(
     bias: BiasDirection = "none"
     if method == "kde":
         bias = "up"
-    elif conditional:
+    elif conditional or method == "renyi":
         bias = "unknown"
     return Plane(
         fields["i_tx"],

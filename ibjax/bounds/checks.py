@@ -96,7 +96,12 @@ def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
 
 
 # Divergences of one trained posterior: a certificate given the sample, one draw of their mean.
-_GIVEN_SAMPLE = ("gaussian_divergence", "thermodynamic_divergence", "free_energy_divergence")
+_GIVEN_SAMPLE = (
+    "gaussian_divergence",
+    "thermodynamic_divergence",
+    "free_energy_divergence",
+    "finite_width_divergence",
+)
 
 
 def information(

@@ -19,6 +19,9 @@ class Mi:
     classes."""
     y: Annotated[Path, tyro.conf.Positional]
     """Second variable, .npy, of the same length."""
+    check: str | None = None
+    """Name of an estimator to put through the tests of self-consistency on these arrays:
+    independence, data processing, additivity. No truth is needed."""
     seed: int = 0
     """Seed of the estimators that draw random numbers."""
 
@@ -32,6 +35,12 @@ def execute(command: Mi) -> None:
     from ibjax.mi.registry import variable
 
     x, y = _variable(command.x), _variable(command.y)
+    if command.check is not None:
+        with jax.enable_x64(True):
+            key = jax.random.key(command.seed)
+            tested = mi.self_consistency(key, command.check, x, y)
+        print_whole(console(), _verdicts(command.check, tested))
+        return
     with jax.enable_x64(True):
         found = mi.all_applicable(x, y, key=jax.random.key(command.seed))
     table = Table(title=f"I(X; Y) in nats, n = {len(x)}", title_justify="left")
@@ -44,6 +53,31 @@ def execute(command: Mi) -> None:
     print_whole(out, table)
     notes = (variable(name, v).note for name, v in (("X", x), ("Y", y)))
     out.print("; ".join(notes), soft_wrap=True)
+
+
+def _verdicts(name: str, tested: Any) -> Any:
+    from rich.table import Table
+
+    passed = "passed" if bool(tested.passed) else "NOT passed"
+    made = Table(
+        title=f"{name}: {passed}",
+        title_justify="left",
+        caption=f"I = {float(tested.value.value):.4f} nats; two independent copies hold "
+        f"{float(tested.ratio):.2f} times the sum of theirs. Passing proves nothing of the value.",
+        caption_justify="left",
+    )
+    for column in ("test", "should be", "found (nats)", "standard error", "verdict"):
+        made.add_column(column)
+    rows = (
+        ("independence: Y permuted", "0", tested.independence),
+        ("data processing: X made worse", "<= 0", tested.processing),
+        ("padding: X with a coordinate of noise", "0", tested.padding),
+        ("additivity: two copies less their sum", "0", tested.additivity),
+    )
+    for words, target, part in rows:
+        found = f"{float(part.value):+.4f}", f"{float(part.std_error):.4f}"
+        made.add_row(words, target, *found, "passed" if bool(part.ok) else "FAILED")
+    return made
 
 
 def _variable(path: Path) -> Any:

@@ -17,9 +17,9 @@ class PlaneOptions:
     file: Annotated[Path, tyro.conf.Positional]
     """A .npz with one array a layer, (n, d), (checkpoints, n, d) or (replicas, checkpoints, n, d),
     and the labels, (n,)."""
-    method: Literal["adaptive", "mass", "edges", "width", "kde"] = "adaptive"
+    method: Literal["adaptive", "mass", "edges", "width", "kde", "renyi"] = "adaptive"
     """Cells over each layer's range, of equal mass, between fixed edges on (-1, 1) or of fixed
-    width; or bounds through added noise."""
+    width; bounds through added noise; or matrix-based Renyi entropies, a diagnostic."""
     bins: int = 30
     """Cells, or edges."""
     width: float = 0.07
@@ -61,7 +61,7 @@ def execute(command: PlaneOptions) -> None:
     table = Table(
         title=f"nats, n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
     )
-    resolution = "noise std" if command.method == "kde" else "cell width"
+    resolution = {"kde": "noise std", "renyi": "kernel width"}.get(command.method, "cell width")
     for column in ("layer", "checkpoint", "I(X;T)", "lower bound", "I(T;Y)", resolution):
         table.add_column(column, justify="right")
     columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)

@@ -150,7 +150,7 @@ def finite_width_regression(
         jnp.full_like(divergence, 0.0 if known else jnp.nan),
         ok & jnp.isfinite(divergence),
         "none" if known else "unknown",
-        "finite_width",
+        "finite_width_divergence",
         COARSE + ", or there is no noise, where the divergence is infinite",
         exact=known,
     )

@@ -1,6 +1,7 @@
 """Information of random projections onto several dimensions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -9,9 +10,8 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete
+from ibjax.mi.checks import concrete, estimate, pair
 from ibjax.mi.knn import ksg
-from ibjax.mi.two_samples import standardised, two_samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -55,16 +55,14 @@ def k_sliced(
         Goldfeld, Greenewald, Nuradha, Reeves (2022), k-sliced mutual information: a quantitative
         study of scalability with dimension.
     """
-    x, y = two_samples(x, y)
+    both = pair(x, y, scale)
     dim, slices = whole("dim", dim), whole("slices", slices, 2)
-    if dim > min(x.shape[1], y.shape[1]):
+    if dim > min(both.x.shape[1], both.y.shape[1]):
         raise ValueError(
-            f"dim={dim} is beyond x with {x.shape[1]} and y with {y.shape[1]} coordinates; "
-            "give at most the smaller"
+            f"dim={dim} is beyond x with {both.x.shape[1]} and y with {both.y.shape[1]} "
+            "coordinates; give at most the smaller"
         )
-    if scale not in ("standardise", None):
-        raise ValueError(f"scale={scale!r} is unknown; give 'standardise' or None")
-    x, y = (standardised(z) if scale else z for z in (x, y))
+    x, y = both.on_device()
     key_x, key_y = jax.random.split(key)
     frames = (
         _frames(key_x, x.shape[1], dim, slices).astype(x.dtype),
@@ -78,9 +76,9 @@ def k_sliced(
         found = jax.lax.map(lambda ab: estimator(x @ ab[0], y @ ab[1]), frames)
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
     name = f"k_sliced, k = {dim}"
-    return Estimate(
-        jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok), "down", name, found.reason
-    )
+    parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)
+    whole_sample = estimate(parts, both.dtype, both.sound, "down", name, "")
+    return replace(whole_sample, reason=found.reason)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import whole
+from ibjax.mi.checks import pair
 from ibjax.mi.matrix_entropy import gaussian_gram, median_width
-from ibjax.mi.two_samples import two_samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 Kernel = Literal["gaussian", "linear"]
@@ -93,7 +93,7 @@ def cka(
         Kornblith, Norouzi, Lee, Hinton 2019, "Similarity of neural network representations
         revisited"; the unbiased form as in Nguyen, Raghu, Kornblith 2021.
     """
-    a, b = two_samples(x, y)
+    a, b = pair(x, y).on_device()
     n, most = a.shape[0], max(a.shape[1], b.shape[1])
     if not unbiased and most > n / 5:
         raise ValueError(
@@ -147,7 +147,7 @@ def hsic_test(
 
 
 def _kernels(x: Any, y: Any, kernel: str, widths: Any, unbiased: bool):
-    a, b = two_samples(x, y)
+    a, b = pair(x, y).on_device()
     if kernel not in ("gaussian", "linear"):
         raise ValueError(f"kernel={kernel!r} is unknown; give 'gaussian' or 'linear'")
     if unbiased and a.shape[0] < 4:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
+from ibjax.mi.checks import pair
 from ibjax.mi.knn import ksg
-from ibjax.mi.two_samples import two_samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -66,7 +66,7 @@ def latent(
         Gowri, Lun, Klein, Yin 2024, "Approximating mutual information of high-dimensional
         variables using learned representations" (arXiv 2409.02732): the cross-predicting variant.
     """
-    x, y = two_samples(x, y)
+    x, y = pair(x, y).on_device()
     n = x.shape[0]
     if n < 40:
         raise ValueError(f"x holds {n} samples; give at least 40, half of them train")

@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric, whole
-from ibjax.mi.checks import concrete
-from ibjax.mi.two_samples import one_sample, two_samples
+from ibjax.arguments import numeric, precision, whole
+from ibjax.mi.checks import concrete, pair, samples
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -48,7 +47,7 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
     Args:
         x: samples, (n,) or (n, d).
     """
-    x = one_sample("x", x)
+    x = _sample("x", x)
     n = x.shape[0]
     upper = jnp.triu(jnp.ones((n, n), bool), 1)
     return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
@@ -64,7 +63,7 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     Reference:
         Yu, Alesiani, Yu, Jenssen, Principe 2021, for the form with s = 1.
     """
-    x = one_sample("x", x)
+    x = _sample("x", x)
     n, d = x.shape
     return factor * jnp.mean(jnp.std(x, axis=0)) * d**0.5 * n ** (-1 / (4 + d))
 
@@ -90,7 +89,7 @@ def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray,
         Sanchez Giraldo, Rao, Principe 2015, "Measures of entropy from data using infinitely
         divisible kernels".
     """
-    return _entropy(gaussian_gram(x, width, "x"), _order(order))
+    return gram_entropy(gaussian_gram(x, width, "x"), _order(order))
 
 
 def renyi_information(
@@ -123,16 +122,16 @@ def renyi_information(
     Reference:
         As `renyi_entropy`.
     """
-    two_samples(x, y)
+    pair(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)
-    own, other, joint = _entropy(a, order), _entropy(b, order), _entropy(a * b, order)
+    own, other, joint = gram_entropy(a, order), gram_entropy(b, order), gram_entropy(a * b, order)
     permuted = jnp.full_like(own, jnp.nan)
     if key is not None:
         permutations = whole("permutations", permutations)
 
         def shuffled(k):
             place = jax.random.permutation(k, b.shape[0])
-            return own + other - _entropy(a * b[place][:, place], order)
+            return own + other - gram_entropy(a * b[place][:, place], order)
 
         permuted = jnp.mean(jax.lax.map(shuffled, jax.random.split(key, permutations)))
     value = own + other - joint
@@ -172,8 +171,11 @@ def renyi_total_correlation(
     joint = grams[0]
     for gram in grams[1:]:
         joint = joint * gram
-    parts = jnp.stack([_entropy(g, order) for g in grams])
-    return jnp.sum(parts) - _entropy(joint, order)
+    return jnp.sum(jnp.stack([gram_entropy(g, order) for g in grams])) - gram_entropy(joint, order)
+
+
+def _sample(name: str, value: Any) -> JaxArray:
+    return jnp.asarray(samples(name, value), precision(value))
 
 
 def _squares(x: JaxArray) -> JaxArray:
@@ -187,7 +189,7 @@ def _squares(x: JaxArray) -> JaxArray:
 
 def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
     """exp(-|x_i - x_j|^2 / 2 w^2), (n, n)."""
-    x = one_sample(name, x)
+    x = _sample(name, x)
     w = jnp.asarray(numeric("width", width), x.dtype)
     if w.ndim or (concrete(w) and not float(np.asarray(w)) > 0):
         raise ValueError(f"width={width} of {name} must be one positive number")
@@ -201,7 +203,8 @@ def _order(order: float) -> float:
 
 
 @partial(jax.jit, static_argnums=1)
-def _entropy(gram: Array, order: float) -> JaxArray:
+def gram_entropy(gram: Array, order: float) -> JaxArray:
+    """Renyi entropy of the eigenvalues of a Gram matrix (n, n) of unit trace, nats."""
     a = gram / jnp.trace(gram)
     if order == 2:
         return -jnp.log(jnp.sum(a**2))

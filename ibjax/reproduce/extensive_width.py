@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from ibjax import results, teacher
+from ibjax import files, teacher
 from ibjax.reproduce.outcome import Log, Outcome, save
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
             known.source,
         )
     dataset = curves(quick)
-    results.write(dataset, folder / "extensive-width.nc")
+    files.write(dataset, folder / "extensive-width.nc")
     picture = save(figure(dataset), folder / "extensive-width.png")
     return Outcome(table, (folder / "extensive-width.nc", picture))
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, data, infinite, langevin, results
+from ibjax import bounds, data, files, infinite, langevin
 from ibjax.reproduce.finite_width_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 from ibjax.typing import Key
@@ -221,6 +221,6 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             "widths of 1 or more, at least 20 steps and 2 replicas"
         )
     dataset = solve(chosen, log)
-    results.write(dataset, folder / "finite-width.nc")
+    files.write(dataset, folder / "finite-width.nc")
     picture = save(figure(dataset), folder / "finite-width.png")
     return Outcome(table(dataset), (folder / "finite-width.nc", picture))

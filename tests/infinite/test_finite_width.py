@@ -317,3 +317,9 @@ def test_nonlinear_variance_is_better_than_at_infinite_width(x64):
     law = infinite.nngp_regression(train, y, cross, own, noise)
     np.testing.assert_allclose(found.var[0], exact, rtol=0.05)
     assert abs(float(found.var[0]) - exact) < abs(float(law.cov[0, 0]) - exact) / 2
+
+
+def test_one_posterior_is_no_mean_over_samples(x64):
+    """In expectation over samples the divergence of one of them is a single draw."""
+    found = spectrum([20], linear=True)
+    assert bounds.pac_bayes_kl(0.1, found.divergence, 1000).kind == "estimate"

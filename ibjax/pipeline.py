@@ -54,7 +54,7 @@ class Experiment:
     """How batches are drawn: by default all examples, or a fresh subset each update."""
     learning_rate: float = 0.1
     """Step size eta."""
-    inverse_temperature: float = 200.0
+    inverse_temperature: float = 160.0
     """Inverse temperature beta of the mean loss: each update adds N(0, 2 eta / beta)."""
     layer_noise: float = 0.1
     """Standard deviation of the noise after each hidden activation."""

@@ -47,10 +47,9 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
             least 0; ``step_sizes`` and ``noise_stds`` (T,); ``layer_log1m`` (L,), the
             log(1 - eta) of each layer; ``clip``, ``batch_size``, ``dim``, ``exchangeable``;
             ``batching``, a name of `interface.BATCHINGS`, and ``smallest_batch`` where the last
-            one is averaged over its own size; ``gradient_norm``, the root mean square over
-            batches of the largest norm of a step, which follows from these where it is not
-            given; ``shared_batches``, 0 where every replica drew its own; ``bounded_steps``, 1
-            where a gradient that was not finite was kept within the clip too.
+            one is averaged over its own size; ``shared_batches``, 0 where every replica drew its
+            own, without which they are counted as known; ``bounded_steps``, 1 where a gradient
+            that was not finite was kept within the clip too; ``gradient_norm`` for the record.
 
     Returns:
         `Evidence` with one checkpoint, for `evaluate` and `gap`.

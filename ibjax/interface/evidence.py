@@ -38,8 +38,8 @@ class Evidence(NamedTuple):
         noise_stds: standard deviation of the noise added to the weights, (T,); 0 for none, or
             none of this form.
         clip: per-example gradient norm bound enforced in training; inf if none.
-        gradient_norm: bound on the norm of a step's gradient, root mean square over the choice
-            of the batch: `clip`, and more under Poisson sampling, where batches vary in size.
+        gradient_norm: root mean square, over the choice of the batch, of the largest norm a step's
+            gradient can have; for the record, since bounds derive it from `clip` and `batching`.
         batch_size: b, a float scalar.
         dim: number of trained parameters d.
         gradient_information: cumulative sum of eta^2 |g_B|^2 / (2 s^2), (k1, k2, E).

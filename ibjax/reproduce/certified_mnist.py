@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ibjax import bounds, results, sweep
+from ibjax.interface import Evidence
 from ibjax.pipeline import Experiment
 from ibjax.report import summarise
 from ibjax.reproduce.outcome import Log, Outcome, bound_text, quickened, refuse_repeats, save
@@ -52,6 +53,9 @@ class Options:
 QUICK = Options(dataset="digits", sizes=(60, 120), supersamples=3, masks=4, steps=60)
 
 
+_SHOWN = ("individual", "individual_at_error", "ld_cmi")
+
+
 class Point(NamedTuple):
     """One size: its summary, and the bounds in the forms of the literature."""
 
@@ -76,7 +80,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         experiment = at_size(options, n)
         dataset = sweep.run(experiment, path)
         files.append(path)
-        points.append(_point(n, summarise(dataset), results.evidence(dataset, 1)))
+        points.append(point_of(n, summarise(dataset), results.evidence(dataset, 1)))
     table = Table(
         box=box.SIMPLE_HEAD,
         title=f"{options.dataset}, 4 versus 9: certificates and gap; {options.steps} steps",
@@ -116,16 +120,14 @@ def ratio(point: Point) -> float:
     return float(point.summary.row("individual").values[0] / point.summary.row("gap").values[0])
 
 
-def _point(n: int, summary: "Summary", evidence) -> Point:
-    def certificate(revealed: bool) -> float:
-        told = {"shared_batches": np.asarray(1.0)} if revealed else {}
-        name = "xu_raginsky"
-        return float(bounds.evaluate(evidence._replace(**told), names=[name])[name].value)
-
+def point_of(n: int, summary: "Summary", evidence: Evidence) -> Point:
+    """One size: the summary of its file, and the forms of the literature on the same evidence."""
+    known = evidence._replace(shared_batches=np.asarray(1.0))  # counted as if all were told them
+    revealed = bounds.evaluate(known, names=["xu_raginsky"])["xu_raginsky"]
     steps, noise = evidence.step_sizes, evidence.noise_stds
     whole = bounds.noisy_sgd_information(steps, noise, evidence.clip, int(evidence.dim), form="log")
     batch = bounds.xu_raginsky(whole, n, 0.5)
-    return Point(n, summary, certificate(revealed=True), float(batch.value))
+    return Point(n, summary, float(revealed.value), float(batch.value))
 
 
 def _cells(point: Point) -> tuple[str, ...]:
@@ -157,23 +159,21 @@ def _figure(points: list[Point], name: str):
     away = np.nan_to_num(np.array([g.errors[0] for g in gaps]))
     down = np.minimum(away, 0.7 * np.abs(middle))
     ax.errorbar(n, middle, [down, away], color="black", marker="D", capsize=3, label="measured gap")
-    curves = {
-        "certificate, batches hidden": ([p.summary.row("individual").values[0] for p in points], 0),
-        "the same at the training error (estimate)": (
-            [p.summary.row("individual_at_error").values[0] for p in points],
-            1,
+    rows = {name: [p.summary.row(name).values[0] for p in points] for name in _SHOWN}
+    curves = (
+        ("certificate, batches hidden", rows["individual"], "#0072B2", "s-"),
+        (
+            "at the training error (estimate)",
+            rows["individual_at_error"],
+            "#56B4E9",
+            "o--",
         ),
-        "certificate, batches revealed": ([p.revealed for p in points], 2),
-        "certificate, whole batch as one channel": ([p.whole_batch for p in points], 3),
-        "ld_cmi of the replicas (estimate)": (
-            [p.summary.row("ld_cmi").values[0] for p in points],
-            4,
-        ),
-    }
-    for (label, (values, place)), marker in zip(curves.items(), "sosv^"):
-        colour = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7")[place]
-        dashed = "--" if "estimate" in label else "-"
-        ax.plot(n, values, dashed, color=colour, marker=marker, label=label)
+        ("certificate, batches revealed", [p.revealed for p in points], "#009E73", "^-"),
+        ("certificate, whole batch", [p.whole_batch for p in points], "#D55E00", "v-"),
+        ("ld_cmi of the replicas (estimate)", rows["ld_cmi"], "#CC79A7", "o--"),
+    )
+    for label, values, colour, look in curves:
+        ax.plot(n, values, look, color=colour, label=label)
     ax.axhspan(1, max(1.5, *(p.whole_batch for p in points)), color="0.92", zorder=0)
     ax.text(n[0], 1.05, "vacuous", color="0.35", fontsize=9)
     ax.set(xscale="log", yscale="log", xlabel="training examples n", ylabel="gap, 0-1 loss")

@@ -218,7 +218,7 @@ def test_mnist_runs_the_main_job(tfds_dir, tmp_path):
         (["run", "--steps", "many"], "--steps"),
         (["run", "--no-such-option"], "--no-such-option"),
         (["walk"], "walk"),
-        ([], "run, show, list, bounds, limits, mi"),
+        ([], "run, show, list, bounds, falsify, limits, mi"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_status_two(arguments, named, capsys, tmp_path, monkeypatch):

@@ -22,7 +22,8 @@ def test_a_table_of_what_applies(tmp_path, capsys):
     out = capsys.readouterr().out
     for word in ("saved.npz: n = 10, 3 supersamples x 8 masks", "gap", "ld_cmi", "estimate"):
         assert word in out, word
-    assert "Not applicable with these arrays: individual" in out
+    missing = out[out.index("Not applicable with these arrays:") :]
+    assert "individual" in missing and "exchangeable is not 1" in missing
 
 
 def test_masks_that_never_vary_are_named(tmp_path, capsys):

@@ -77,7 +77,13 @@ class Run(NamedTuple):
 
 
 def make_run(
-    config: Config, network: Network, x: Any, n: int, num_classes: int | None = None
+    config: Config,
+    network: Network,
+    x: Any,
+    n: int,
+    num_classes: int | None = None,
+    *,
+    examine: bool = True,
 ) -> Run:
     """The functions of one run, with every shape settled.
 
@@ -87,6 +93,8 @@ def make_run(
         x: inputs of the pool, for their shape and type.
         n: number of training examples.
         num_classes: number of logits; None for what the network has.
+        examine: look at the network first; False for one that takes scalars of its own in the
+            place of `Hyper`, which cannot be tried out here.
 
     Raises:
         ValueError: batches larger than n or with repetitions, batch statistics where every
@@ -97,9 +105,9 @@ def make_run(
     if batching == "with_replacement":
         raise ValueError("batching='with_replacement' may repeat an example; use langevin.track")
     dtype = jax.dtypes.canonicalize_dtype(x.dtype)
-    network = checked(
-        network, num_classes, tuple(x.shape[1:]), dtype.name, isinstance(config.network, Network)
-    )
+    if examine:
+        ready = isinstance(config.network, Network)
+        network = checked(network, num_classes, tuple(x.shape[1:]), dtype.name, ready)
     normalised = network.batch_statistics
     if normalised is not None and (config.account or config.clip is not None):
         raise ValueError(

@@ -182,7 +182,7 @@ def train(
     """
     x, y = (jnp.asarray(part) for part in pool)
     replicas, n = mask.shape
-    run = make_run(config, network, x, n)
+    run = make_run(config, network, x, n, examine=False)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(replicas))
 
     @jax.jit

@@ -27,7 +27,7 @@ from ibjax.report import summarise
 from ibjax.reproduce import certified_mnist as study
 
 DIGITS = study.Options(dataset="digits", sizes=(80, 140))
-MNIST = study.Options(sizes=(250, 1000, 5000), masks=10)
+MNIST = study.Options(sizes=(250, 1000), masks=10)
 
 
 def main() -> None:

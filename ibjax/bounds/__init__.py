@@ -38,6 +38,8 @@ from ibjax.bounds.deviations import deviation_probability as deviation_probabili
 from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
 from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
 from ibjax.bounds.divergences import f_information as f_information
+from ibjax.bounds.evaluation import evaluate as evaluate
+from ibjax.bounds.evaluation import row_nulls as row_nulls
 from ibjax.bounds.evidence import at as at
 from ibjax.bounds.evidence import gap as gap
 from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
@@ -89,9 +91,7 @@ from ibjax.bounds.plugin import cluster_interval as cluster_interval
 from ibjax.bounds.plugin import mask_interval as mask_interval
 from ibjax.bounds.profile import information_profile as information_profile
 from ibjax.bounds.registry import Bound as Bound
-from ibjax.bounds.registry import evaluate as evaluate
 from ibjax.bounds.registry import registry as registry
-from ibjax.bounds.registry import row_nulls as row_nulls
 from ibjax.bounds.saved import from_arrays as from_arrays
 from ibjax.bounds.stability import replace_one as replace_one
 from ibjax.bounds.supersample import e_cmi as e_cmi

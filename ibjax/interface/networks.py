@@ -32,6 +32,7 @@ class Hyper(NamedTuple):
         clip: largest norm of a per-example gradient; inf for none.
         layer_noise: standard deviation of the noise after each hidden activation.
         depth: number of hidden layers in use, for networks of padded depth.
+        scalars: further numbers, by name, that the functions of a network of one's own ask for.
     """
 
     learning_rate: Any
@@ -39,6 +40,7 @@ class Hyper(NamedTuple):
     clip: Any = float("inf")
     layer_noise: Any = 0.0
     depth: Any = 0
+    scalars: Any = ()
 
 
 class BatchStatistics(NamedTuple):

@@ -7,7 +7,6 @@ from ibjax.langevin.losses import cross_entropy as cross_entropy
 from ibjax.langevin.observed import Trained as Trained
 from ibjax.langevin.replicas import run_replicas as run_replicas
 from ibjax.langevin.replicas import train as train
-from ibjax.langevin.run import make_run as make_run
 from ibjax.langevin.tracker import Track as Track
 from ibjax.langevin.tracker import track as track
 from ibjax.langevin.transform import noise_std as noise_std

@@ -12,9 +12,8 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.interface import BoundValue, Estimate
+from ibjax.mi.two_normals import surprise
 from ibjax.typing import Array, Float, JaxArray
-
-_NODES = 40
 
 
 def log_likelihood_ratios(
@@ -86,20 +85,15 @@ def step_information(
 ) -> Float[JaxArray, "*batch"]:
     """H(k, y) of `stepwise_information` by Gauss-Hermite quadrature (40 nodes, good to k = 50).
 
+    Beyond, its limit softplus(y) is returned.
+
     Args:
         energy: k.
         ratio: y.
     """
     k, y = jnp.broadcast_arrays(checks.real("energy", energy, 0.0), checks.real("ratio", ratio))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    weights = weights / weights.sum()
     positive = k > 0
-    root = jnp.sqrt(2 * jnp.where(positive, k, 1.0))
-    total = jnp.zeros_like(k)
-    log_p, log_rest = jax.nn.log_sigmoid(y), jax.nn.log_sigmoid(-y)
-    for node, weight in zip(nodes, weights):
-        total -= weight * jnp.logaddexp(log_rest, log_p - k + root * node)
-    return jnp.where(positive, total, 0.0)
+    return jnp.where(positive, surprise(jnp.where(positive, k, 1.0), y), 0.0)
 
 
 def haghifam(

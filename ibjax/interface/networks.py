@@ -44,7 +44,10 @@ class Hyper(NamedTuple):
 
 
 class BatchStatistics(NamedTuple):
-    """A network that normalises by statistics of the batch and keeps running ones for later.
+    """A network whose training pass is not that of evaluation.
+
+    It normalises by statistics of the batch and keeps running ones for later; or drops units in
+    training alone, with nothing to keep.
 
     Attributes:
         init: ``() -> running statistics`` before the first step.

@@ -11,3 +11,5 @@ from ibjax.langevin.tracker import Track as Track
 from ibjax.langevin.tracker import track as track
 from ibjax.langevin.transform import noise_std as noise_std
 from ibjax.langevin.transform import sgld as sgld
+from ibjax.langevin.weights import load_weights as load_weights
+from ibjax.langevin.weights import save_weights as save_weights

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert, limits
 from ibjax.bounds.accounting import membership_certificate, per_example_information
-from ibjax.bounds.evidence import survivors
 from ibjax.bounds.kinds import gap_at
 from ibjax.bounds.measures import account
 from ibjax.interface import BoundValue, Estimate, Moment

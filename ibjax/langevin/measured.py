@@ -79,13 +79,17 @@ def _fields(m: Any) -> dict[str, np.ndarray]:
     gone = ~m.finite  # by checkpoint: what comes later must not choose what counts earlier
     nothing = np.full(gone.shape, np.float32(np.nan))
     along = {name: np.where(gone, np.float32(np.nan), a) for name, a in m.along.items()}
-    return dict.fromkeys(ACCOUNTED, nothing) | along | {
-        "predictions": np.where(gone[..., None, None], -1, m.predictions),
-        "train_error": np.where(gone, np.float32(1.0), m.train_error),
-        "test_error": np.where(gone, np.float32(1.0), m.test_error),
-        "train_loss": np.where(gone | ~np.isfinite(m.train_loss), np.nan, m.train_loss),
-        "diverged": ~np.all(m.finite & m.losses_finite, axis=-1),
-    }
+    return (
+        dict.fromkeys(ACCOUNTED, nothing)
+        | along
+        | {
+            "predictions": np.where(gone[..., None, None], -1, m.predictions),
+            "train_error": np.where(gone, np.float32(1.0), m.train_error),
+            "test_error": np.where(gone, np.float32(1.0), m.test_error),
+            "train_loss": np.where(gone | ~np.isfinite(m.train_loss), np.nan, m.train_loss),
+            "diverged": ~np.all(m.finite & m.losses_finite, axis=-1),
+        }
+    )
 
 
 def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ class Rule(NamedTuple):
     """
 
     init: Callable[[Array], Any]
-    update: Callable[[Array, Any, Array, Key, Array | None], tuple[Array, Array, Any]]
+    update: Callable[..., tuple[Any, Array, Any]]
     noisy: bool = False
     root: Array | None = None
     momentum: Array | None = None

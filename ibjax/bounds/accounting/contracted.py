@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.bounds.accounting.rounding import up
-from ibjax.bounds.coefficients import joint, root
+from ibjax.bounds.layers.coefficients import joint, root
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 

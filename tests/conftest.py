@@ -8,10 +8,11 @@ from pathlib import Path
 # A test runs a program a few times: LLVM's optimisation and the emitters of fused loops cost half
 # of the compilation and gain nothing. Results are the same up to rounding; set XLA_FLAGS to test
 # optimised programs. The second flag is no promise of XLA, and an unknown one ends the process.
-_FLAGS = ["--xla_backend_optimization_level=0"]
-if version("jaxlib").startswith("0.10."):
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    + " --xla_cpu_use_fusion_emitters=false" * version("jaxlib").startswith("0.10."),
+)
 
 import jax
 import pytest

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.contraction.combine import holds_for
 from ibjax.interface import Contraction, Estimate
 from ibjax.typing import Divergence, JaxArray
@@ -114,19 +114,14 @@ def joint(squared: JaxArray, away: JaxArray, eta: JaxArray) -> tuple[JaxArray, J
     Returns:
         The value, NaN where an input is; the square root in it, 0 in the first case; which case.
     """
-    alone = root(squared)
+    alone = root.smooth(squared)
     flat = away >= alone
     below = jnp.where(flat, 0.0, away)
     # At least (eta D)^2 where D is below the root, so the root is smooth there.
     inside = times(eta, squared - (1 - eta) * below**2)
-    size = jnp.where(flat, 0.0, root(jnp.where(flat, 0.0, inside)))
+    size = jnp.where(flat, 0.0, root.smooth(jnp.where(flat, 0.0, inside)))
     value = jnp.where(flat, alone, (1 - eta) * below + size)
     # Equal at eta = 1: the order must survive rounding, and gradients the correction.
     value = value - jax.lax.stop_gradient(jnp.where(value > alone, value - alone, 0.0))
     lost = jnp.isnan(squared) | jnp.isnan(away) | jnp.isnan(eta)
     return jnp.where(lost, jnp.nan, value), size, flat
-
-
-def root(x: JaxArray) -> JaxArray:
-    """Square root with gradient 0, not infinite, at 0."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0 * x)

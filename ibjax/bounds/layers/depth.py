@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
-from ibjax.bounds.layers.coefficients import joint, product, root, times
+from ibjax.bounds.layers.coefficients import joint, product, times
 from ibjax.interface import BoundValue, Contraction, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -106,7 +106,7 @@ def depth(
         limit = checks.real("loss_range", loss_range, 0.0, open_low=True)
     eta = product(etas, certified=variant == "certified")
     if variant == "published":
-        value = root(2 * times(eta, info.value) / n) * sigma
+        value = root.smooth(2 * times(eta, info.value) / n) * sigma
         return checks.result(
             value,
             name="depth_published",
@@ -115,7 +115,7 @@ def depth(
             limit=limit,
             assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "labels_contract"),
             information=info.value,
-            std_error=checks.error_of_root(value, info.value, info.error),
+            std_error=root.error(value, info.value, info.error),
             note=_PUBLISHED,
         )
     if label_information is None and num_classes is None and label_deviation is None:
@@ -217,15 +217,15 @@ def _kept(info: Given, labels: Given, eta: JaxArray) -> tuple[JaxArray, JaxArray
 
 def _with_labels(info: Given, labels: Given, eta: JaxArray, scale: Any):
     kept, error = _kept(info, labels, eta)
-    value = root(scale * kept)
-    return value, checks.error_of_root(value, kept, error)
+    value = root.smooth(scale * kept)
+    return value, root.error(value, kept, error)
 
 
 def _joint(info: Given, away: JaxArray, error: JaxArray, eta: JaxArray, scale: Any):
     """The closed form `joint`, label term D = away; and its error."""
     squared = scale * info.value
     value, size, flat = joint(squared, away, eta)
-    alone = root(squared)
+    alone = root.smooth(squared)
     safe = jnp.where(size > 0, size, 1.0)
     steep = jnp.where(size > 0, eta / (2 * safe), jnp.where(eta > 0, jnp.inf, 0.0))
     below = jnp.where(alone > 0, 1 / (2 * jnp.where(alone > 0, alone, 1.0)), jnp.inf)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
-from ibjax.bounds.layers.coefficients import product, root, times
+from ibjax.bounds import checks, root
+from ibjax.bounds.layers.coefficients import product, times
 from ibjax.interface import BoundValue, Contraction, Estimate
 from ibjax.typing import Array, Float, Scalar
 
@@ -52,7 +52,7 @@ def depth_examples(
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     eta = jnp.expand_dims(product(etas, certified=True), -1)
     kept = labels.value + times(eta, inputs.value)
-    each = root(2 * kept)
+    each = root.smooth(2 * kept)
     error = labels.error + checks.scaled_error(eta, inputs.error)
     return checks.result(
         jnp.mean(each, -1) * sigma,
@@ -62,6 +62,6 @@ def depth_examples(
         assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
         information=jnp.mean(kept, -1),
         # Errors of the examples add up: the estimates may share their replicas.
-        std_error=jnp.mean(checks.error_of_root(each, kept, error), -1) * sigma,
+        std_error=jnp.mean(root.error(each, kept, error), -1) * sigma,
         note="holds for the network evaluated with fresh layer noise",
     )

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, Scalar
 
@@ -58,7 +58,7 @@ def last_layer(
     error = sum(part.error for part in inputs)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    value = jnp.sqrt(2 * info / n) * sigma
+    value = root.sub_gaussian(info, sigma, n)
     return checks.result(
         value,
         name="last_layer",
@@ -66,6 +66,6 @@ def last_layer(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info,
-        std_error=checks.error_of_root(value, info, error),
+        std_error=root.error(value, info, error),
         note="frozen hidden weights" if frozen else "",
     )

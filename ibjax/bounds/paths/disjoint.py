@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.layers.coefficients import coefficient
 from ibjax.bounds.paths.trajectory import ASSUMPTIONS, energy
 from ibjax.interface import BoundValue, Contraction, Estimate
@@ -79,7 +79,7 @@ def wang_gao_calmon(
         return jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (batch, terms, shrink))[0]
 
     held, errors = kept(terms), kept(energy(step_sizes, noise_stds, given.error, "variance"))
-    roots = jnp.sqrt(2 * held / b)
+    roots = root.sub_gaussian(held, n=b)
     return checks.result(
         jnp.mean(roots) * sigma,
         name="wang_gao_calmon",
@@ -87,7 +87,7 @@ def wang_gao_calmon(
         limit=2 * sigma,
         assumptions=(*premises, "disjoint_batches"),
         information=jnp.mean(held),
-        std_error=jnp.mean(checks.error_of_root(roots, held, errors)) * sigma,
+        std_error=jnp.mean(root.error(roots, held, errors)) * sigma,
         note="" if known else "variances are Monte-Carlo means over training runs",
     )
 

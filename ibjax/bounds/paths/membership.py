@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
+from ibjax.bounds.means import over_units
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray
 
@@ -94,11 +95,11 @@ def step_information(
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weights = weights / weights.sum()
     positive = k > 0
-    root = jnp.sqrt(2 * jnp.where(positive, k, 1.0))
+    scale = jnp.sqrt(2 * jnp.where(positive, k, 1.0))
     total = jnp.zeros_like(k)
     log_p, log_rest = jax.nn.log_sigmoid(y), jax.nn.log_sigmoid(-y)
     for node, weight in zip(nodes, weights):
-        total -= weight * jnp.logaddexp(log_rest, log_p - k + root * node)
+        total -= weight * jnp.logaddexp(log_rest, log_p - k + scale * node)
     return jnp.where(positive, total, 0.0)
 
 
@@ -133,7 +134,7 @@ def haghifam(
     }
     estimate = _mean(jnp.sum(k * weights[theta](y) ** 2, axis=-1), "haghifam")
     info = jnp.asarray(estimate.value)
-    value = jnp.sqrt(2 * info)
+    value = root.sub_gaussian(info)
     return checks.result(
         value,
         name="haghifam",
@@ -141,7 +142,7 @@ def haghifam(
         limit=1.0,
         assumptions=("supersample", "data_independent_batches", "weight_noise", "monte_carlo"),
         information=info,
-        std_error=checks.error_of_root(value, info, jnp.asarray(estimate.std_error)),
+        std_error=root.error(value, info, jnp.asarray(estimate.std_error)),
     )
 
 
@@ -176,14 +177,9 @@ def k_ghost(
         limit=1.0,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
         information=info.value,
-        std_error=checks.error_of_root(value, info.value, info.error),
+        std_error=root.error(value, info.value, info.error),
     )
 
 
 def _mean(each: JaxArray, name: str) -> Estimate:
-    runs = each.shape[0]
-    error = jnp.std(each, ddof=1) / np.sqrt(runs) if runs > 1 else jnp.full((), jnp.nan)
-    value = jnp.mean(each)
-    return Estimate(
-        value, error, jnp.isfinite(value), "none", name, "a replica diverged: leave it out"
-    )
+    return over_units(each, name, "a replica diverged: leave it out")

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import gap_at, moved_by, with_error
+from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -54,10 +55,10 @@ def path_prior(
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     if train_error is None:
 
-        def root(_, info: JaxArray) -> JaxArray:
-            return sigma * jnp.sqrt(2 * info)
+        def rooted(_, info: JaxArray) -> JaxArray:
+            return root.sub_gaussian(info, sigma)
 
-        return _bound("path_prior", information, root, reduction, 2 * sigma)
+        return _bound("path_prior", information, rooted, reduction, 2 * sigma)
 
     def gap(at: JaxArray, info: JaxArray) -> JaxArray:
         return invert.kl(at, info) - at
@@ -205,17 +206,15 @@ def _bound(
 def _of_runs(info: JaxArray, gap: Any, rate: checks.Given, legacy: bool):
     """Mean information of the runs, the gap, the training error it was taken at, its error."""
     runs = info.reshape(info.shape[0], -1)
-    count = runs.shape[0]
     mean = jnp.mean(runs)
     # An unbiased estimate may come out below zero, where the bound is zero.
     positive = jnp.maximum(mean, 0.0)
     value, at = gap_at(lambda at: gap(at, positive), rate)
     if legacy:
         each = gap(at, jnp.maximum(runs, 0.0)).mean(1)
-        value = jnp.mean(each)
-        error = jnp.std(each, ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
+        value, error = mean_and_error(each)
     else:
         slope = jax.grad(lambda i: jnp.sum(gap(at, i)))(positive)
-        spread = jnp.std(runs.mean(1), ddof=1) / np.sqrt(count) if count > 1 else jnp.nan
+        spread = mean_and_error(runs.mean(1))[1]
         error = jnp.where(mean > 0, slope * spread, spread)
     return mean, value, at, error + moved_by(lambda at: gap(at, positive), rate, at, value)

@@ -10,7 +10,8 @@ replicas belongs inside the root (`reduction="sqrt_of_mean"`); averaging the roo
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
+from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
@@ -199,16 +200,13 @@ def _root(name: str, terms: JaxArray, sigma, reduction: str, limit=None) -> Boun
     checks.choice("reduction", reduction, _REDUCTIONS)
     sigma = checks.scalar("sigma", sigma, 0.0, open_low=True)
     runs = jnp.atleast_2d(terms).sum(-1)
-    count = runs.shape[0]
-    info = jnp.mean(runs)
-    roots = sigma * jnp.sqrt(2 * runs)
-    spread = jnp.nan if count < 2 else 1 / np.sqrt(count)
+    info, spread = mean_and_error(runs)
     if reduction == "mean_of_sqrt":
-        value, note = jnp.mean(roots), "mean of roots: biased low, no bound"
-        error = spread * jnp.std(roots, ddof=1)
+        value, error = mean_and_error(root.sub_gaussian(runs, sigma))
+        note = "mean of roots: biased low, no bound"
     else:
-        value, note = sigma * jnp.sqrt(2 * info), ""
-        error = checks.error_of_root(value, info, spread * jnp.std(runs, ddof=1))
+        value, note = root.sub_gaussian(info, sigma), ""
+        error = root.error(value, info, spread)
     kind: BoundKind = "diagnostic" if reduction == "mean_of_sqrt" else "estimate"
     return checks.result(
         value,

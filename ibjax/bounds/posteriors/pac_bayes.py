@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import Given, fitted, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -242,7 +242,7 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
     if train_error is None:
         budget = (info.value + union) / n
         value, limit = jnp.sqrt(budget / 2), 1.0
-        spread = checks.error_of_root(value, budget, info.error / n)
+        spread = root.error(value, budget, info.error / n)
     else:
         inputs.append(checks.rate("train_error", train_error))
         value, at, spread = _below_kl(inputs[1], info, n, union)

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
+from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin
-from ibjax.bounds.supersamples.replica_tables import mean_and_error
 from ibjax.interface import Estimate
 from ibjax.typing import Array, BiasDirection, Float, Int, JaxArray
 

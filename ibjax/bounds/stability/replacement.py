@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
+from ibjax.bounds.means import over_units
 from ibjax.interface import Estimate
 from ibjax.typing import JaxArray, Key
 
@@ -79,10 +80,8 @@ def replace_one(
     keys = jax.random.split(key, runs)
     stability, gap = jax.jit(lambda k: jax.lax.map(one, k, batch_size=batch))(keys)
 
-    def mean(values: JaxArray, name: str) -> Estimate:
-        error = jnp.std(values, ddof=1) / jnp.sqrt(jnp.asarray(runs, values.dtype))
-        return Estimate(jnp.mean(values), error, jnp.all(jnp.isfinite(values)), "none", name)
-
     return Replacement(
-        mean(stability, "stability"), mean(gap, "gap"), mean(stability - gap, "difference")
+        over_units(stability, "stability"),
+        over_units(gap, "gap"),
+        over_units(stability - gap, "difference"),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.bounds.layers.coefficients import product
 from ibjax.interface import BoundValue, Contraction, Estimate
@@ -129,6 +129,6 @@ def variation_from_information(
     value = jnp.minimum(jnp.sqrt(safe / 2), jnp.sqrt(-jnp.expm1(-safe)))
     value = jnp.where(k > 0, value, 0.0 * k)
     # The slope of Pinsker's inequality, the steeper of the two.
-    error = checks.error_of_root(jnp.sqrt(k / 2), k, given.error)
+    error = root.error(jnp.sqrt(k / 2), k, given.error)
     name = "variation_from_information"
     return bare_or_estimate(value, error, name, is_bare(information), (given,))

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
+from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Int, JaxArray
@@ -99,13 +100,13 @@ def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correcti
         codes = lost[..., 1] - lost[..., 0] + 1
         tables = replica_tables.cell_tables(codes, data, 3)
         info = plugin.mutual_information(tables, correction, data.masks.shape[1])
-        root = jnp.sqrt(2 * jnp.maximum(info, 0.0))
-        roots, infos = (replica_tables.pair_mean(data, x) for x in (root, info))
-        value, error = replica_tables.mean_and_error(roots / share, use)
-        information, _ = replica_tables.mean_and_error(infos, use)
+        each = root.sub_gaussian(jnp.maximum(info, 0.0))
+        roots, infos = (replica_tables.pair_mean(data, x) for x in (each, info))
+        value, error = mean_and_error(roots / share, use)
+        information, _ = mean_and_error(infos, use)
         signed = (lost[..., 0] - lost[..., 1]) * (2 * data.masks - 1)
         each = jnp.sum(signed * data.valid, (1, 2)) / jnp.sum(data.valid, (1, 2))
-        gap, _ = replica_tables.mean_and_error(each / share, use)
+        gap, _ = mean_and_error(each / share, use)
         return gap, known * value, known * information, known * error, share
 
     return jax.vmap(one)(jnp.arange(classes))

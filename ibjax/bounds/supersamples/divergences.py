@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
+from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import replica_tables
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Float, Int, JaxArray
@@ -136,7 +137,7 @@ def _evaluate(data: replica_tables.Data, form: str, pooled: bool):
         value, info = _bound(tables, form)
         known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
         each = (replica_tables.pair_mean(data, x) for x in (value, info))
-        (mean, error), (info, _) = (replica_tables.mean_and_error(x, use) for x in each)
+        (mean, error), (info, _) = (mean_and_error(x, use) for x in each)
         return known * mean, known * info, known * error
     each = tables.sum(1)
 
@@ -148,5 +149,5 @@ def _evaluate(data: replica_tables.Data, form: str, pooled: bool):
     value, info = joint(use)
     units = use.shape[0]
     left = jax.vmap(lambda s: joint(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-    error = replica_tables.mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
+    error = mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
     return value, info, error if units > 1 else jnp.full_like(value, jnp.nan)

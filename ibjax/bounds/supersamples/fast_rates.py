@@ -19,7 +19,7 @@ number or array: an estimate of unknown error. Such information is nearly always
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -74,8 +74,8 @@ def steinke_zakynthinou(
         spread = value - invert.phi(jnp.maximum(total - error, 0.0) / n)
         spread = jnp.where(error == 0, 0.0, spread)
     else:
-        value = jnp.sqrt(2 * total / n)
-        spread = checks.error_of_root(value, total, error)
+        value = root.sub_gaussian(total, n=n)
+        spread = root.error(value, total, error)
     return checks.result(
         value,
         name="steinke_zakynthinou",

@@ -5,7 +5,7 @@ import numpy as np
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import replica_tables
+from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Int, JaxArray
 
@@ -64,8 +64,8 @@ def leave_one_out(
         values = information / np.log(size)
         legal &= ~jnp.any((table != 0) & ~jnp.eye(size, dtype=bool))
         assumptions = (*assumptions, "interpolation")
-    value, error = replica_tables.mean_and_error(values, use)
-    info, _ = replica_tables.mean_and_error(information, use)
+    value, error = mean_and_error(values, use)
+    info, _ = mean_and_error(information, use)
     return checks.result(
         jnp.where(legal, value, jnp.nan),
         name="leave_one_out" if form == "sqrt" else "leave_one_out_interpolation",

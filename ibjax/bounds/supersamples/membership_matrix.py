@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
+from ibjax.bounds.means import over_units
 from ibjax.bounds.supersamples import (
     cmi,
     examples,
@@ -235,7 +236,4 @@ def _means(loss: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 
 def _over_models(each: np.ndarray, used: np.ndarray) -> Estimate:
-    values = jnp.asarray(each[used & np.isfinite(each)])
-    units = len(values)
-    error = jnp.std(values, ddof=1) / np.sqrt(units) if units > 1 else jnp.array(jnp.nan)
-    return Estimate(jnp.mean(values), error, jnp.array(units > 0), "none", "mean_over_models")
+    return over_units(jnp.asarray(each[used & np.isfinite(each)]), "mean_over_models")

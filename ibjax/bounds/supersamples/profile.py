@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
+from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.typing import Array, Int, JaxArray
@@ -95,7 +96,7 @@ def _profile(data: replica_tables.Data, size: int, correction: str | None):
     use = replica_tables.usable(data)
     info = plugin.mutual_information(tables, correction, size)
     known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
-    root = replica_tables.pair_mean(data, jnp.sqrt(2 * jnp.maximum(info, 0.0)))
-    value, error = replica_tables.mean_and_error(root, use)
-    mean, _ = replica_tables.mean_and_error(replica_tables.pair_mean(data, info), use)
+    each = replica_tables.pair_mean(data, root.sub_gaussian(jnp.maximum(info, 0.0)))
+    value, error = mean_and_error(each, use)
+    mean, _ = mean_and_error(replica_tables.pair_mean(data, info), use)
     return known * value, known * mean, known * error

@@ -232,14 +232,6 @@ def remarks(data: Data) -> tuple[str, ...]:
     return tuple(found)
 
 
-def mean_and_error(values: JaxArray, use: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """Mean over the supersamples in use and its standard error; NaN where there are too few."""
-    units = jnp.sum(use)
-    mean = jnp.sum(jnp.where(use, values, 0.0)) / units
-    spread = jnp.sum(jnp.where(use, (values - mean) ** 2, 0.0)) / (units - 1)
-    return mean, jnp.where(units > 1, jnp.sqrt(spread / units), jnp.nan)
-
-
 def train_error(data: Data) -> tuple[JaxArray, JaxArray]:
     """Summed loss of the training members and their number in each supersample, (k1,) each."""
     picked = jnp.take_along_axis(data.values, data.masks[..., None], -1)[..., 0]

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert
+from ibjax.bounds.means import mean_and_error
+from ibjax.bounds.root import sub_gaussian
 from ibjax.bounds.supersamples import flips, jackknife, letters, plugin, polynomial, replica_tables
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.interface import BoundValue
@@ -172,7 +174,7 @@ def _one(array: JaxArray) -> Any:
 def root(information: JaxArray, inversion: str) -> JaxArray:
     """sqrt(2 I) or the inverse of phi, of the positive part."""
     positive = jnp.maximum(information, 0.0)
-    return jnp.sqrt(2 * positive) if inversion == "sqrt" else invert.phi(positive)
+    return sub_gaussian(positive) if inversion == "sqrt" else invert.phi(positive)
 
 
 @partial(jax.jit, static_argnames="rule")
@@ -190,8 +192,8 @@ def _plain(data: Data, rule: Rule) -> Numbers:
         if rule.inversion in ROOTS:
             cells = root(_information(data, tables, rule, draws), rule.inversion)
             roots = rule.factor * replica_tables.pair_mean(data, jnp.mean(cells, 1))
-            value, error = replica_tables.mean_and_error(roots, use)
-            information, _ = replica_tables.mean_and_error(each, use)
+            value, error = mean_and_error(roots, use)
+            information, _ = mean_and_error(each, use)
             return Numbers(fair * value, fair * information, fair * error, nothing, nothing)
     wrong, trained = replica_tables.train_error(data)
 
@@ -202,7 +204,7 @@ def _plain(data: Data, rule: Rule) -> Numbers:
             info = plugin.mutual_information(joint, rule.correction, draws)
             mean = jnp.where(both, jnp.mean(info), jnp.nan)
         else:
-            mean, _ = replica_tables.mean_and_error(each, use)
+            mean, _ = mean_and_error(each, use)
         rate = jnp.sum(wrong * use) / jnp.sum(trained * use)
         return _apply(rule, mean, rate), mean, rate
 
@@ -213,7 +215,7 @@ def _plain(data: Data, rule: Rule) -> Numbers:
         error = jnp.full_like(value, jnp.nan)
     else:
         left = jax.vmap(lambda s: found(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-        error = replica_tables.mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
+        error = mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
     return Numbers(fair * value, fair * information, fair * error, rate, nothing)
 
 
@@ -251,9 +253,9 @@ def _mean_first(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Num
 
     use = replica_tables.usable(data)
     info, allowed, rates = by_supersample(data)
-    mean, over_supersamples = replica_tables.mean_and_error(info, use)
-    allowance, _ = replica_tables.mean_and_error(allowed, use)
-    rate, rate_over = replica_tables.mean_and_error(rates, use)
+    mean, over_supersamples = mean_and_error(info, use)
+    allowance, _ = mean_and_error(allowed, use)
+    rate, rate_over = mean_and_error(rates, use)
     replicas = data.masks.shape[1]
     group = jnp.asarray(jackknife.groups(replicas))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, Scalar
 
@@ -43,7 +43,7 @@ def xu_raginsky(
     info = checks.information(information)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    value = jnp.sqrt(2 * info.value / n) * sigma
+    value = root.sub_gaussian(info.value, sigma, n)
     return checks.result(
         value,
         name="xu_raginsky",
@@ -51,7 +51,7 @@ def xu_raginsky(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info.value,
-        std_error=checks.error_of_root(value, info.value, info.error),
+        std_error=root.error(value, info.value, info.error),
     )
 
 
@@ -86,10 +86,10 @@ def individual(
     if info.ndim < 1 or info.shape[-1] < 1:
         raise ValueError(f"information_i has shape {info.shape}; give one value an example: (n,)")
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    roots = jnp.sqrt(2 * info) * jnp.expand_dims(sigma, -1)
+    roots = root.sub_gaussian(info, jnp.expand_dims(sigma, -1))
     value = jnp.mean(roots, axis=-1)
     # Errors of the examples add up: the estimates may share their replicas.
-    errors = jnp.mean(checks.error_of_root(roots, info, given.error), axis=-1)
+    errors = jnp.mean(root.error(roots, info, given.error), axis=-1)
     return checks.result(
         value,
         name="individual",

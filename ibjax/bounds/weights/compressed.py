@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
@@ -38,8 +38,8 @@ def rate_distortion(
     moved = checks.quantity("distortion", distortion)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    root = jnp.sqrt(2 * info.value / n) * sigma
-    value = root + moved.value
+    main = root.sub_gaussian(info.value, sigma, n)
+    value = main + moved.value
     return checks.result(
         value,
         name="rate_distortion",
@@ -47,7 +47,7 @@ def rate_distortion(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=jnp.broadcast_to(info.value, value.shape),
-        std_error=checks.error_of_root(root, info.value, info.error) + moved.error,
+        std_error=root.error(main, info.value, info.error) + moved.error,
     )
 
 
@@ -90,11 +90,11 @@ def sliced_weights(
     steep = checks.quantity("lipschitz", lipschitz)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
-    root = jnp.sqrt(2 * info.value / n) * sigma
-    each = root + 2 * steep.value * far.value
+    main = root.sub_gaussian(info.value, sigma, n)
+    each = main + 2 * steep.value * far.value
     kind: BoundKind = "certificate"
     if each.ndim == 0:
-        value, spread = each, checks.error_of_root(root, info.value, info.error)
+        value, spread = each, root.error(main, info.value, info.error)
         spread += 2 * checks.scaled_error(steep.value, far.error)
         spread += 2 * checks.scaled_error(far.value, steep.error)
     else:

@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -36,7 +36,7 @@ def absolute_gap(
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     total = info.value + math.log(2)
-    value = jnp.sqrt(2 * total / n) * sigma
+    value = root.sub_gaussian(total, sigma, n)
     return checks.result(
         value,
         name="absolute_gap",
@@ -44,7 +44,7 @@ def absolute_gap(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info.value,
-        std_error=checks.error_of_root(value, total, info.error),
+        std_error=root.error(value, total, info.error),
     )
 
 

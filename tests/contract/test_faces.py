@@ -37,9 +37,7 @@ def test_a_package_lists_every_public_name_once(name):
 def test_help_shows_each_public_function_with_its_first_line(name):
     package = importlib.import_module(name)
     if name == "ibjax":
-        assert dir(ibjax) == sorted(
-            {n for n in dir(ibjax) if n.startswith("__")} | set(ibjax.__all__)
-        )
+        assert {n for n in dir(ibjax) if not n.startswith("__")} == set(ibjax.__all__)
         return
     text = pydoc.plain(pydoc.render_doc(package))
     for public in package.__all__:

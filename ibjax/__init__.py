@@ -81,7 +81,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     if name[0].isupper():
-        return getattr(import_module("ibjax.interface"), name)
+        return globals().setdefault(name, getattr(import_module("ibjax.interface"), name))
     return import_module(f"ibjax.{name}")
 
 

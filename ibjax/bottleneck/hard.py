@@ -43,7 +43,8 @@ def deterministic_ib(
         `functional` = H(T) + beta (I(X;Y) - I(T;Y)); `iterations` counts moves and merges.
 
     Raises:
-        ValueError: as `ib`.
+        ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
+            negative beta, or counts below 1.
 
     Reference:
         Strouse and Schwab (2017), The deterministic information bottleneck, for the functional;

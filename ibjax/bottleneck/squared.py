@@ -45,7 +45,8 @@ def squared_ib(
         A `Bottleneck` whose `functional` is I(X;T)^2 + beta (I(X;Y) - I(T;Y)).
 
     Raises:
-        ValueError: as `ib`.
+        ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
+            negative beta, or counts below 1.
 
     Reference:
         Kolchinsky, Tracey, Van Kuyk (2019), Caveats for information bottleneck in deterministic

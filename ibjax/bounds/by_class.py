@@ -49,7 +49,8 @@ def per_class(
         labels: classes of both members.
         masks: the column trained on.
         num_classes: C.
-        correction: as in `bounds.f_cmi`.
+        correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
+            "polynomial" or "conservative" (missing unless masks are balanced).
         valid: (k1, k2) replicas to use; all by default.
 
     Returns:

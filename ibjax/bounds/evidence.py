@@ -165,7 +165,7 @@ def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
         The mean with its standard error over supersamples; not ok where every replica diverged.
 
     Raises:
-        ValueError: as `at`.
+        ValueError: if there is no such checkpoint, or the fields along training differ in shape.
     """
     now = at(evidence, checkpoint)
     train, test = replica_errors(now)

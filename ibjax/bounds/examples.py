@@ -53,7 +53,8 @@ def remembered(
         masks: the column trained on, or for a pool 1 where the example was trained on.
         level: coverage of each interval. `remembered` divides 1 - level by the number of examples.
         valid: (k1, k2) replicas to use, for a pool (models,); all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         Arrays (k1, n, 2), for a pool (N,), in units of the loss.

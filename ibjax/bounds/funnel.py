@@ -157,11 +157,12 @@ def funnel(
     Args:
         distances: as in `funnel_layers`, one row a W.
         norms: as in `funnel_layers`, the rows of the same W.
-        loss_lipschitz: as in `funnel_layers`.
+        loss_lipschitz: Lipschitz constant rho of the loss in (output, label).
         options: `slope`, `loss_range`, `law` and `norms_for_all` of `funnel_layers`.
 
     Raises:
-        ValueError: as `funnel_layers` does.
+        ValueError: averages in place of rows; shapes that do not fit, negative numbers, a law that
+            does not sum to one.
 
     Reference:
         He, Yu, Goldfeld 2024, "Hierarchical generalization bounds for deep neural networks";

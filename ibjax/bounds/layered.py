@@ -169,7 +169,10 @@ def sample_complexity(
     Args:
         gap: the largest expected gap allowed.
         information: I(S; W) in nats; deeper networks usually have more of it.
-        etas: as in `depth`.
+        etas: coefficients of the layers: a `Contraction` (its last axis, if any, runs over the
+            layers), a list of them, or numbers with the layers on the last axis. Of KL, or of total
+            variation, which are larger. Numbers are the caller's claim to be coefficients that hold
+            for all inputs and weights.
         sigma: sub-Gaussian parameter of the loss.
         variant: "certified" or "published".
         label_information: I(Y^n; W) in nats, needed by the certified variant.

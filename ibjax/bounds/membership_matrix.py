@@ -78,7 +78,8 @@ def from_membership(
         form: one of the above, or "auto": the first that the matrix allows. Pairs need
             eight models a pair, on average, that tell its members apart.
         valid: (models,) models that did not diverge; all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
         correction: of the pair bounds, as in `bounds.f_cmi`. "polynomial" becomes None, the
             plug-in, from 300 models on.
         draws: deals of the masks for each null.

@@ -189,10 +189,13 @@ def free_energy(
         Bound for any [0, 1] evaluation loss; NaN where the divergence comes out negative.
 
     Assumes:
-        As `free_energy_divergence`.
+        Continuous time, or a scheme reversible for nu (MALA); full gradients; the drift of the
+        prior is part of the dynamics; beta constant. For discrete steps this is an
+        approximation.
 
     Reference:
-        As `free_energy_divergence`.
+        Harel, Wolanowsky, Vardi, Srebro, Soudry 2025 (arXiv 2505.19087); sharpened here by the
+        present loss.
     """
     divergence = free_energy_divergence(initial_loss, loss, inverse_temperature)
     note = "exact for continuous time or MALA with full gradients, else an approximation"

@@ -29,7 +29,8 @@ def information_profile(
         layers: integer codes (of binned or quantised features, predictions, losses), any range,
             in the network's order; the last must be losses, or predictions that decide them.
         masks: the column trained on.
-        correction: as in `bounds.f_cmi`.
+        correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
+            "polynomial" or "conservative" (missing unless masks are balanced).
         valid: (k1, k2) replicas to use; all by default.
 
     Returns:

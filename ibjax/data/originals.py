@@ -113,8 +113,10 @@ def download(
     Files that are there already and whose checksum is right are not fetched again.
 
     Args:
-        name: as in `prepare`.
-        data_dir: as in `prepare`.
+        name: ``"mnist"``, ``"fashion_mnist"`` (four ``.gz`` files in IDX format each) or
+            ``"cifar10"`` (``cifar-10-binary.tar.gz``; the Python version is a pickle, which could
+            run anything, and is not read).
+        data_dir: data directory to write to; default TFDS_DATA_DIR, else ``~/tensorflow_datasets``.
         sources: ``{file name: (address, sha256)}``; default the published ones.
 
     Returns:

@@ -103,7 +103,7 @@ def linearised_flow(
         y: (n,) or (n, k).
         x_test: (m, ...).
         times: gradient-flow times for the summed loss; infinity allowed.
-        chunk: as in `empirical_ntk`.
+        chunk: examples whose Jacobians are alive at once: 2 chunk k P numbers for P parameters.
 
     Returns:
         (times, m, k).

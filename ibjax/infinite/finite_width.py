@@ -207,14 +207,15 @@ def finite_width_error(
     of the Gibbs posterior, without Monte Carlo.
 
     Args:
-        train: as in `finite_width_regression`.
+        train: kernel of the training inputs (n, n), or `Kernels`; it carries the variance of the
+            readout. For a linear network X X^T / d.
         y: likewise.
         noise: likewise.
         widths: likewise.
         test_train: (m, n).
         test: (m, m) or (m,).
         labels: signs of the m inputs, -1 or 1.
-        linear: as in `finite_width_regression`.
+        linear: that the network is linear, so that the result is exact.
         nodes: likewise.
 
     Returns:

@@ -186,16 +186,18 @@ def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: An
 
     Args:
         x1: (n, d).
-        depth: as in `mlp_kernels`.
-        activation: as in `mlp_kernels`.
-        w_std: as in `mlp_kernels`.
-        b_std: as in `mlp_kernels`.
+        depth: number of weight layers; 2 is one hidden layer.
+        activation: name, Activation or elementwise function (Gauss-Hermite quadrature). Pass the
+            same function object again to reuse the compiled program.
+        w_std: weights are N(0, w_std^2 / fan_in); one number or (depth,). Traced: sweeping it does
+            not recompile, and it can be differentiated.
+        b_std: biases are N(0, b_std^2); one number or (depth,). Traced.
 
     Returns:
         (n, n), for `ensemble_information(nngp_rate=...)`.
 
     Raises:
-        ValueError: as `mlp_kernels`.
+        ValueError: wrong shapes, NaN, an unknown activation, depth < 1, negative deviations.
 
     Reference: new here (Euler's identity along the scaling of the parameters).
     """

@@ -78,8 +78,8 @@ def conv(
         window: side of the filter, or both sides.
         strides: subsampling of both positions.
         padding: "SAME", "VALID" or "CIRCULAR".
-        w_std: as in `dense`.
-        b_std: as in `dense`.
+        w_std: standard deviation of a weight times sqrt(fan_in); may be traced.
+        b_std: standard deviation of a bias; may be traced.
 
     Returns:
         A Layer.

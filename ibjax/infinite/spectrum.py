@@ -106,7 +106,8 @@ def largest_learning_rate(ntk: Any, entries: Any = 1) -> JaxArray:
 
     Args:
         ntk: (n, n) tangent kernel of the training inputs.
-        entries: as in `flow_time`.
+        entries: what the loss 1/2 |z - Y|^2 was divided by: 1 for the sum, n for the mean over
+            examples, n k for the mean over all entries of Y.
 
     Returns:
         A scalar step size.

@@ -83,10 +83,13 @@ def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int 
     """The memory `stream` will take, from the compiler's own analysis, before running it.
 
     Args:
-        kernel: as in `stream`.
-        x1: as in `stream`.
-        x2: as in `stream`.
-        block: as in `stream`.
+        kernel: ``(block1, block2) -> Kernels``, such as ``functools.partial(kernels, network)``,
+            given blocks in float64 whatever the flag. It is compiled once; pass the same function
+            object to reuse the program.
+        x1: (n1, ...).
+        x2: (n2, ...); None for x1 against itself, of which only blocks on and above the diagonal
+            are computed.
+        block: inputs of one block.
 
     Returns:
         (device, host): bytes of one block on the device (arguments, results, temporaries) and of

@@ -42,7 +42,8 @@ def finite_width_information(
     Args:
         kernel: of the training inputs, (n, n).
         noise: variance of the observations, positive.
-        widths: as in `finite_width_regression`.
+        widths: hidden widths: a number, or (..., L) for L hidden layers, any batch in front;
+            infinity allowed. The input dimension is not among them.
         linear: that the network is linear. Otherwise the lower limit is an estimate, and so is
             the upper one for more than one hidden layer, where the infinite-width kernel is not
             the mean kernel.

@@ -262,7 +262,7 @@ def permutation_corrected(
         key: randomness of the permutations.
         features: (n, d).
         labels: integers, (n,).
-        method: as in `total_correlation`.
+        method: which of the three.
         permutations: how many, 2 or more.
         num_classes: K, needed for traced labels.
         threshold: where to cut.

@@ -101,7 +101,7 @@ def layers(
         inputs: (n, dx); the first probe gain is measured against its softmax.
         head: the network's own softmax, used for the last layer alone.
         num_classes: K, needed for traced labels.
-        **options: as in `conditions`.
+        **options: `strong`, `correlation`, `l2`, `folds`, `width` and `key` of `conditions`.
 
     Returns:
         One `Conditions` a layer.

@@ -91,10 +91,10 @@ def collapse_errors(
     sqrt((g-1)/g sum_j (theta_j - mean)^2), theta_j without every g-th example from the j-th on
 
     Args:
-        features: as in `collapse`.
-        labels: as in `collapse`.
+        features: (n, d).
+        labels: integers, (n,).
         head: as in `collapse`, taken as fixed.
-        num_classes: as in `collapse`.
+        num_classes: K, needed for traced labels. Classes that do not occur are left out.
         groups: number of groups g.
 
     Returns:
@@ -134,7 +134,7 @@ def collapse_columns(
         features: outputs of the layers from the input upwards, each (R, n, d_l).
         labels: integers, (R, n).
         head: weights (R, d_L, K) and biases (R, K) of the networks' softmax on the last layer.
-        num_classes: as in `collapse`.
+        num_classes: K, needed for traced labels. Classes that do not occur are left out.
 
     Returns:
         A `Collapse` of arrays (R, L); what needs a head is NaN below the last layer. A replica
@@ -144,7 +144,9 @@ def collapse_columns(
         ValueError: on shapes that do not fit.
 
     Reference:
-        As `collapse`.
+        Papyan, Han, Donoho 2020, "Prevalence of neural collapse during the terminal phase of
+        deep learning training"; Xu, Liu 2023 (arXiv 2306.03440) for the variability collapse
+        index; Galanti, Gyorgy, Hutter 2022 for the class-distance normalized variance.
     """
     layers = [numeric(f"features[{i}]", array) for i, array in enumerate(features)]
     if not layers or any(array.ndim != 3 for array in layers):

@@ -46,11 +46,12 @@ def columns(
         train: features (R, m, d_L) of the last layer and labels (R, m) at the training examples,
             for the duality gap of the own head there; needs `head`.
         num_classes: K, needed for traced labels.
-        correlation: as in `conditions`.
-        l2: as in `conditions`.
-        folds: as in `conditions`.
-        width: as in `conditions`.
-        key: as in `conditions`.
+        correlation: "binary", "gaussian", "pairwise", or "auto": binary while 5 K 2^d <= n, else
+            gaussian.
+        l2: penalty of the probes on standardised units; 1/n (none for "table") if None.
+        folds: of the cross-fit.
+        width: random features of the strong probe.
+        key: randomness of folds and random features; a fixed one if None.
 
     Returns:
         A `Conditions` whose estimates hold arrays (R, L); `moment_null` is (R, L) too. The names
@@ -64,7 +65,8 @@ def columns(
         ValueError: on shapes that do not fit, or unknown names.
 
     Reference:
-        As `conditions`.
+        Zheng, Sang, Xu, "Understanding Deep Learning Generalization by Maximum Entropy", 2017,
+        for the two conditions; the decomposition and the estimators are derived here.
     """
     layers = tuple(_cube(f"features[{i}]", array) for i, array in enumerate(features))
     if not layers:

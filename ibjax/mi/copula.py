@@ -32,6 +32,8 @@ def gaussian_copula(
     coordinate each the Gaussian law has the least information of all with Gaussian marginals and
     this correlation, so in the limit it is a lower bound there; for vectors it is an estimate.
 
+    Ranks do not move with the samples, so the gradient is zero almost everywhere; `cca` has one.
+
     Args:
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).

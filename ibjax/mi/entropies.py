@@ -108,6 +108,9 @@ def knn_entropy(
 
     .. math:: \hat h = \psi(n) - \psi(k) + \log c + \frac dn\sum_i\log\epsilon_i
 
+    The gradient is that of the logarithms of the distances to the k-th neighbours: it moves a
+    sample towards or from one neighbour each, and is noisy.
+
     Args:
         x: samples, (n,) or (n, d).
         k: neighbours.

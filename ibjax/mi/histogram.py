@@ -30,6 +30,8 @@ def binned(
     so the direction of the sum is unknown. Of a deterministic layer it is no estimate of I(X;T),
     which is infinite.
 
+    Cells do not move with the samples, so the gradient is zero almost everywhere.
+
     Args:
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).

@@ -33,6 +33,9 @@ def k_sliced(
     k is the dimension of both; it stands for no data-processing inequality under maps of X. Its
     value means nothing without k, which the name of the estimate carries.
 
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
+
     Args:
         key: of the frames.
         x: samples, (n,) or (n, dx).

@@ -83,7 +83,7 @@ def cka(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         kernel: "linear" or "gaussian".
-        widths: as in `hsic`.
+        widths: of the Gaussian kernels; median distances if None.
         unbiased: which estimate of HSIC.
 
     Raises:
@@ -120,15 +120,16 @@ def hsic_test(
         key: of the permutations.
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
-        kernel: as in `hsic`.
-        widths: as in `hsic`.
+        kernel: "gaussian" or "linear".
+        widths: of the Gaussian kernels; median distances if None.
         permutations: number of them, 2 or more.
 
     Returns:
         An `HsicTest` of the unbiased estimate; its level is exact under independence.
 
     Raises:
-        ValueError: as `hsic`.
+        ValueError: fewer than four samples for the unbiased one, unknown kernel, widths that are
+            not positive.
 
     Reference:
         Gretton et al. 2008, "A kernel statistical test of independence".

@@ -58,6 +58,9 @@ def ksg(
     Information depends on no units but distances do: each coordinate is measured in its own
     standard deviation unless told otherwise.
 
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
+
     Args:
         x: samples, (n,) or (n, dx), float.
         y: samples, (n,) or (n, dy), float.
@@ -135,12 +138,16 @@ def conditional_ksg(
 
     .. math:: \hat I = \psi(k) - \langle \psi(n_{xz}+1) + \psi(n_{yz}+1) - \psi(n_z+1)\rangle.
 
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
+
     Args:
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         z: the conditioning variable, (n,) or (n, dz).
         k: neighbours.
-        scale: as for `ksg`.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the units
+            given, which is better where coordinates of little variance are noise.
         block: samples compared with all others at once; None chooses it from n.
 
     Returns:

@@ -43,6 +43,8 @@ def latent(
     dimension of X and Y. By data processing I(Z_x; Z_y) <= I(X; Y), and it fails downwards: with
     more than about five shared dimensions, and where E[y | x] is constant (a product of signs).
 
+    What is measured counts neighbours, so the gradient is zero almost everywhere.
+
     Args:
         key: of the split, the initial weights and the batches.
         x: samples, (n,) or (n, dx).

@@ -120,7 +120,8 @@ def renyi_information(
         ValueError: as `renyi_entropy`, or samples that do not pair up.
 
     Reference:
-        As `renyi_entropy`.
+        Sanchez Giraldo, Rao, Principe 2015, "Measures of entropy from data using infinitely
+        divisible kernels".
     """
     pair(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)

@@ -35,6 +35,9 @@ def ross(
     the distance to the k_i-th neighbour of the same class, the sample itself among them. Samples
     alone in their class are left out, of n too.
 
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
+
     Args:
         x: samples, (n,) or (n, d), float.
         labels: classes, (n,), integers of any size or booleans; names, not places.
@@ -91,6 +94,9 @@ def mixed(
     A vector of integers or booleans is a variable of classes: their names are no places, samples
     of two classes are infinitely far apart, and the neighbours of a sample are k or all the others
     of its class. Samples alone in their class are then left out, of n too.
+
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
 
     Args:
         x: samples, (n,) or (n, dx); classes as integers, (n,), or as one-hot rows.

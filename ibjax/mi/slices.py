@@ -34,6 +34,9 @@ def sliced(
     can grow under processing of X, so it stands for no data-processing inequality. A direction's
     share follows the units of the coordinates, which are therefore standardised first.
 
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
+
     Args:
         key: for the directions.
         x: samples, (n,) or (n, dx).
@@ -77,12 +80,16 @@ def max_sliced(
     Candidates are random directions and the leading canonical pair; one half of the samples
     chooses, the other half measures, so that the choice does not flatter itself.
 
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
+
     Args:
         key: for the directions and the split.
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         slices: number of random pairs of directions.
-        scale: as for `sliced`.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the units
+            given.
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:

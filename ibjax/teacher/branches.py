@@ -83,7 +83,8 @@ def fixed_points(
         FixedPoints, nats.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions
@@ -159,7 +160,8 @@ def thresholds(
         Thresholds; NaN where there is no jump.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions

@@ -183,7 +183,9 @@ def state_evolution(
     """Iterate ``r = alpha snr(E)``, ``E = E(r)``: what message passing does at large d.
 
     Args:
-        readout: as in `bayes_limits`.
+        readout: f: "identity" (noise = variance added to the output), "sign" (noise = variance
+            inside the sign), "abs" (noise added), or a bounded smooth function of JAX arrays (noise
+            > 0).
         alpha: samples per dimension, scalar.
         activation: a name or a function.
         rho: linear coefficient.
@@ -198,7 +200,8 @@ def state_evolution(
         StateEvolution.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Bayati and Montanari (2011), The dynamics of message passing on dense graphs.

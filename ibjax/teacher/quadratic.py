@@ -164,7 +164,8 @@ def quadratic_threshold(
     known algorithms stay on the universal branch, which remains stable.
 
     Args:
-        activation: as in `quadratic_limits`.
+        activation: phi: a name ("relu", "tanh", "elu", "quadratic", ...), a function of JAX arrays,
+            or orthonormal Hermite coefficients (c_0, c_1, ...).
         width_ratio: likewise.
         noise: likewise.
         readout: likewise.
@@ -179,7 +180,8 @@ def quadratic_threshold(
         ValueError: as `quadratic_limits`, or for traced arguments, which a search cannot take.
 
     Reference:
-        As `quadratic_limits`.
+        Barbier, Camilli, Nguyen, Pastore, Skerk 2025 (arXiv 2501.18530); Maillard, Troiani,
+        Martin, Krzakala, Zdeborova 2024 (arXiv 2408.03733) for the quadratic activation.
     """
     from scipy.optimize import brentq
 

@@ -82,7 +82,8 @@ def likely_gap(
         ValueError: for numbers out of range.
 
     Reference:
-        As `exceedance_probability`.
+        Bassily, Moran, Nachum, Shafer, Yehudayoff 2018, "Learners that use little information",
+        for the argument; the inverted form is derived here.
     """
     info = checks.real("information", information, 0.0)
     n = checks.whole("n", n)

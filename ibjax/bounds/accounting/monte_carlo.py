@@ -126,13 +126,13 @@ def membership_certificate(
         cap: its largest possible value: the a-priori revealed information of an example,
             ``sum_t k_t/4`` at the clip.
         delta: failure probability in (0, 1].
-        method: as `mean_upper_limit`.
+        method: "kl", "bernstein" or "best".
 
     Returns:
         A certificate with confidence 1 - delta; the note says when the a-priori bound is smaller.
 
     Raises:
-        ValueError: as `mean_upper_limit`.
+        ValueError: values outside [0, cap], fewer than one (two for Bernstein), unknown methods.
 
     Reference:
         New here.

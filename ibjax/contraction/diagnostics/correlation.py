@@ -64,7 +64,7 @@ def kernel_correlation(
         x: inputs of the layer.
         t: outputs of the layer, the same rows.
         features: random features a side.
-        held_out: as in `canonical_correlation`.
+        held_out: share of rows, the last ones, on which the correlation is read.
         ridge: regularisation; the more features for the rows, the more of it.
 
     Returns:

@@ -13,9 +13,11 @@ from ibjax.bottleneck.descent import active, advance, begin
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import family, finish
 from ibjax.bottleneck.sweeps import Form
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def anneal(
     joint: Float[Array, "k m"],
     betas: Float[Array, " b"],

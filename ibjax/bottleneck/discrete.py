@@ -6,6 +6,7 @@ import numpy as np
 
 from ibjax.bottleneck.search import solve
 from ibjax.bottleneck.sweeps import Form
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
@@ -36,6 +37,7 @@ class Bottleneck(NamedTuple):
     h_t: JaxArray
 
 
+@enforced
 def ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -81,6 +83,7 @@ def ib(
     return Bottleneck(**found)
 
 
+@enforced
 def dual_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -123,6 +126,7 @@ def dual_ib(
     return Bottleneck(**found)
 
 
+@enforced
 def generalised_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -162,6 +166,7 @@ def generalised_ib(
     return Bottleneck(**found)
 
 
+@enforced
 def curve(
     joint: Float[Array, "k m"],
     betas: Float[Array, " b"],

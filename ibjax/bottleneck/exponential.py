@@ -10,6 +10,7 @@ from ibjax.arguments import concrete, host, in_double, numeric, precision
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import Family, queue
 from ibjax.bottleneck.search import random_encoders, summary
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
@@ -43,6 +44,7 @@ class _State(NamedTuple):
     statistics: JaxArray
 
 
+@enforced
 def dual_ib_statistics(
     statistics: Float[Array, "k d"],
     natural: Float[Array, "m d"],

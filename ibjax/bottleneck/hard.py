@@ -11,9 +11,11 @@ from ibjax.bottleneck import tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
 from ibjax.bottleneck.sweeps import Rows, best, rows
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
+@enforced
 def deterministic_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,

@@ -9,11 +9,13 @@ from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 SHORTEST = 20  # halvings of a step before it counts as none
 
 
+@enforced
 def squared_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,

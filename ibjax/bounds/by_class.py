@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, plugin, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
@@ -26,6 +27,7 @@ class Classes(NamedTuple):
     share: JaxArray
 
 
+@enforced
 def per_class(
     losses: Int[Array, "k1 k2 n 2"],
     labels: Int[Array, "k1 n 2"],

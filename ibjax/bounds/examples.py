@@ -7,6 +7,7 @@ from jax.scipy.special import ndtri
 
 from ibjax.arguments import numeric
 from ibjax.bounds import replica_tables
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
 
@@ -31,6 +32,7 @@ class Examples(NamedTuple):
     remembered: JaxArray
 
 
+@enforced
 def remembered(
     losses: Float[Array, "k1 k2 n 2"] | Float[Array, "models N"],
     masks: Int[Array, "k1 k2 n"] | Int[Array, "models N"],

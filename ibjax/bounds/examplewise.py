@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.coefficients import product, root, times
 from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
+@enforced
 def depth_examples(
     label_information: Float[Array, "*batch n"] | Estimate | BoundValue,
     input_information: Float[Array, "*batch n"] | Estimate | BoundValue,

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.evidence import at, in_float64, mean_over_replicas
 from ibjax.interface import Estimate, Evidence
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
+@enforced
 def depth_floor(confusion: Float[Array, "k m"]) -> Estimate:
     """Compute the least root of a contraction coefficient that a confusion matrix allows.
 
@@ -72,6 +74,7 @@ def depth_floor(confusion: Float[Array, "k m"]) -> Estimate:
     return Estimate(value, jnp.full_like(value, jnp.nan), known, "up", "depth_floor", reason)
 
 
+@enforced
 @in_float64
 def measured_floor(evidence: Evidence, checkpoint: int = -1) -> Estimate:
     """`depth_floor` of the training predictions, mean over the replicas that did not diverge.

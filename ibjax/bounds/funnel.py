@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.kinds import fitted
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def tail_lipschitz(
     norms: Float[Array, "*draws layers"], slope: Scalar = 1.0
 ) -> Float[JaxArray, "*draws points"]:
@@ -34,6 +36,7 @@ def tail_lipschitz(
     return jnp.maximum(after, 1.0)
 
 
+@enforced
 def funnel_layers(
     distances: Float[Array, "draws points"] | Float[Array, " points"] | Estimate,
     norms: Float[Array, "draws layers"] | Float[Array, " layers"] | Estimate,
@@ -143,6 +146,7 @@ def funnel_layers(
     )
 
 
+@enforced
 def funnel(
     distances: Float[Array, "draws points"] | Float[Array, " points"] | Estimate,
     norms: Float[Array, "draws layers"] | Float[Array, " layers"] | Estimate,

@@ -10,9 +10,11 @@ import numpy as np
 from ibjax.bounds import checks
 from ibjax.bounds.coefficients import product
 from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def gibbs(
     inverse_temperature: Scalar,
     n: int,
@@ -79,6 +81,7 @@ def gibbs(
     )
 
 
+@enforced
 def finite_weights(weights: Any, alphabet: Any) -> JaxArray:
     """Bound I(S; W) by the number of weight settings: ``weights * log(alphabet)``, in nats.
 
@@ -125,6 +128,7 @@ class BinaryGaussian(NamedTuple):
     input_wasserstein: float
 
 
+@enforced
 def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGaussian:
     """Compute the hierarchical bounds and the truth for ``X | Y ~ N(Y mu, std^2 I)``.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 # log k! less Stirling's formula (k + 1/2) log k - k + log(2 pi) / 2, for k = 1, ..., 15; 0 at 0.
@@ -17,6 +18,7 @@ _STIRLING = np.array(
 _STIRLING[1:] -= math.log(2 * math.pi) / 2
 
 
+@enforced
 def label_deviation(class_law: Float[Array, " k"], n: Any) -> JaxArray:
     """Compute how far the empirical label law is from the true one, on average.
 

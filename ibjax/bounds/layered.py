@@ -9,6 +9,7 @@ from ibjax.bounds import checks
 from ibjax.bounds.coefficients import joint, product, root, times
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _PUBLISHED = (
@@ -17,6 +18,7 @@ _PUBLISHED = (
 )
 
 
+@enforced
 def depth(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
     etas: Contraction | Sequence[Contraction] | Float[Array, "*batch layers"] | Sequence[float],
@@ -152,6 +154,7 @@ def depth(
     )
 
 
+@enforced
 def sample_complexity(
     gap: Scalar,
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,

@@ -6,9 +6,11 @@ import numpy as np
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
+@enforced
 def leave_one_out(
     losses: Int[Array, "k1 n_plus_1 n_plus_1"],
     *,

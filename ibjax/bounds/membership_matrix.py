@@ -20,6 +20,7 @@ from ibjax.bounds.leave_one_out import leave_one_out
 from ibjax.bounds.nulls import Null
 from ibjax.bounds.subset_bound import subset_bound, subset_null
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, JaxArray, Key
 
 FORMS = ("auto", "complementary", "split", "single")
@@ -52,6 +53,7 @@ class FromMembership(NamedTuple):
     remarks: tuple[str, ...]
 
 
+@enforced
 def from_membership(
     membership: Bool[Array, "models N"],
     losses: Float[Array, "models N"],

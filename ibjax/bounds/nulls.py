@@ -18,6 +18,7 @@ from ibjax.arguments import numeric
 from ibjax.bounds import checks, flips, supersample, table_bounds
 from ibjax.bounds.replica_tables import Data
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray, Key
 
 PLANS: dict[Callable[..., BoundValue], Callable[..., supersample.Plan]] = {
@@ -45,6 +46,7 @@ class Null(NamedTuple):
     information_spread: JaxArray
 
 
+@enforced
 def null(
     bound: Callable[..., BoundValue],
     values: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
@@ -131,6 +133,7 @@ def above(value: BoundValue, found: Null) -> bool:
     return info > mean + 2 * spread
 
 
+@enforced
 def verdict(value: BoundValue, found: Null, masks: int) -> str:
     """A bound beside its null, in words.
 

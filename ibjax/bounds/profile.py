@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, plugin, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
+@enforced
 def information_profile(
     layers: Sequence[Int[Array, "k1 k2 n 2"]],
     masks: Int[Array, "k1 k2 n"],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Key
 
 
@@ -25,6 +26,7 @@ class Replacement(NamedTuple):
     difference: Estimate
 
 
+@enforced
 def replace_one(
     key: Key,
     draw: Callable[[Key, int], Any],

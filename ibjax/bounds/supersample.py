@@ -29,6 +29,7 @@ from ibjax.bounds import checks, letters, plugin, replica_tables, table_bounds
 from ibjax.bounds.replica_tables import Data
 from ibjax.bounds.table_bounds import Rule
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
 _PAIR = (*table_bounds.ROOTS, "pair", "kl_half")
@@ -38,6 +39,7 @@ Plan = tuple[Rule, Data, float]
 """What a bound counts, on what, and the length of the interval the losses lie in."""
 
 
+@enforced
 def f_cmi(
     predictions: Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -112,6 +114,7 @@ def f_cmi_plan(
     return rule, data, 1.0
 
 
+@enforced
 def e_cmi(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -173,6 +176,7 @@ def e_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
     return _plan("e_cmi", "pair", _PAIR, losses, masks, **keywords)
 
 
+@enforced
 def ld_cmi(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -228,6 +232,7 @@ def ld_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
     return _plan("ld_cmi", "difference", _PAIR, losses, masks, **keywords)
 
 
+@enforced
 def single_loss(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],

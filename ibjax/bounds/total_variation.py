@@ -8,9 +8,11 @@ from ibjax.bounds import checks
 from ibjax.bounds.coefficients import product
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def algorithmic_transport(
     costs: Float[Array, "*batch n"] | Estimate, lipschitz: Scalar
 ) -> BoundValue:
@@ -51,6 +53,7 @@ def algorithmic_transport(
     )
 
 
+@enforced
 def depth_tv(
     label_variation: Float[Array, "*batch n"] | Estimate,
     input_variation: Float[Array, "*batch n"] | Estimate,
@@ -104,6 +107,7 @@ def depth_tv(
     )
 
 
+@enforced
 def variation_from_information(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
 ) -> JaxArray | Estimate:

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.layered import depth
 from ibjax.interface import BoundValue, Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
+@enforced
 def two_stage(
     n_cover: int,
     n_train: int,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import CoefficientKind, Divergence, Scope
 
 _KINDS: tuple[CoefficientKind, ...] = ("exact", "upper", "estimate", "lower")
@@ -15,6 +16,7 @@ _DIVERGENCES: tuple[Divergence, ...] = ("tv", "kl", "chi2")
 """From the one whose coefficients hold for most others to the one for fewest."""
 
 
+@enforced
 def compose(coefficients: Sequence[Contraction]) -> Contraction:
     """Bound the coefficient of layers in a row by the product of theirs.
 
@@ -106,6 +108,7 @@ def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
     return next(k for k in _KINDS[::-1] if k in kinds), scope
 
 
+@enforced
 def nfold(coefficient: Contraction, n: Any) -> Contraction:
     """Bound the coefficient of n independent uses of a channel, for any joint input.
 

@@ -9,9 +9,11 @@ from ibjax.contraction.combine import compose
 from ibjax.contraction.masks import dropout
 from ibjax.contraction.noise import gaussian_noise, gaussian_noise_tv
 from ibjax.interface import Contraction, LayerFacts, Network
+from ibjax.signatures import enforced
 from ibjax.typing import Divergence
 
 
+@enforced
 def network(
     module: Network | Sequence[LayerFacts],
     params: Any = None,

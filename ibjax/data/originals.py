@@ -16,6 +16,7 @@ import numpy as np
 from ibjax import files as stored
 from ibjax.data import preparing, tfds
 from ibjax.environment import expanded
+from ibjax.signatures import enforced
 
 Parts = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -44,6 +45,7 @@ def names() -> tuple[str, ...]:
     return tuple(_ORIGINALS)
 
 
+@enforced
 def prepare(
     name: str,
     source_dir: str | os.PathLike,
@@ -102,6 +104,7 @@ def prepare(
     )
 
 
+@enforced
 def download(
     name: str,
     data_dir: str | os.PathLike | None = None,

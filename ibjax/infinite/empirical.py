@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from ibjax.infinite import checks
 from ibjax.infinite.spectrum import decompose, memory
 from ibjax.infinite.tiles import tiled
+from ibjax.signatures import enforced
 from ibjax.typing import Float, JaxArray
 
 Apply = Callable[[Any, Any], JaxArray]
 
 
+@enforced
 def empirical_ntk(
     apply: Apply, params: Any, x1: Any, x2: Any = None, *, chunk: int = 16, outputs: str = "mean"
 ) -> Float[JaxArray, "n1 n2 ..."]:
@@ -69,6 +71,7 @@ def empirical_ntk(
     return tiled(product, first, None if x2 is None else second, size, mirror)
 
 
+@enforced
 def linearise(apply: Apply, params: Any) -> Apply:
     """The first-order expansion of a network in its parameters around `params`.
 
@@ -88,6 +91,7 @@ def linearise(apply: Apply, params: Any) -> Apply:
     return linear
 
 
+@enforced
 def linearised_flow(
     apply: Apply, params: Any, x_train: Any, y: Any, x_test: Any, times: Any, *, chunk: int = 16
 ) -> Float[JaxArray, "t m k"]:

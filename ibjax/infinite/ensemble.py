@@ -14,6 +14,7 @@ from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
 from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import BiasDirection, Float, JaxArray, Key
 
 Status = Literal["exact", "linearised"]
@@ -145,6 +146,7 @@ def _everything(
     )
 
 
+@enforced
 def ensemble_information(
     train: Kernels,
     y: Any,

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.infinite import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Float, JaxArray
 
 
+@enforced
 def error_probability(mean: Any, variance: Any, sign: Any) -> Float[JaxArray, "*batch"]:
     r"""The chance that a member of the ensemble gets the sign wrong, Phi(-sign mean / deviation).
 
@@ -38,6 +40,7 @@ def _below(value: JaxArray, deviation: JaxArray) -> JaxArray:
     return jnp.where(random, smooth, (jnp.sign(value) + 1) / 2)
 
 
+@enforced
 def pair_errors(
     mean: Any, cov: Any, signs: Any, *, nodes: int = 48
 ) -> Float[JaxArray, "*batch 2 2"]:

@@ -11,6 +11,7 @@ from ibjax.infinite import posterior_scale as scale
 from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Bool, Float, JaxArray
 
 
@@ -81,6 +82,7 @@ _EFFECTIVE = (
 _SADDLE = "saddle point (kernel renormalisation), error O(1/width)"
 
 
+@enforced
 def finite_width_regression(
     train: Any,
     y: Any,
@@ -188,6 +190,7 @@ def _posterior(problem: Problem, widths: JaxArray, exact: bool, nodes: int) -> d
     } | moments
 
 
+@enforced
 def finite_width_error(
     train: Any,
     y: Any,

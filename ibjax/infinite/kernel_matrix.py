@@ -12,6 +12,7 @@ from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
 from ibjax.infinite.nonlinearity import resolve
 from ibjax.infinite.tiles import tiled
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _ENTRIES = 2**15
@@ -30,6 +31,7 @@ class Kernels(NamedTuple):
     ntk: Float[Array, "n1 n2"]
 
 
+@enforced
 def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
     r"""NNGP and NTK matrices of a network of the vocabulary at infinite width.
 
@@ -88,6 +90,7 @@ def _matrices(network: Layer, first: JaxArray, second: JaxArray | None = None) -
     return tiled(block, first, second, (high, wide))
 
 
+@enforced
 def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs: int = 1) -> Layer:
     """A fully connected network of `depth` weight layers, ready for `kernels` or training.
 
@@ -136,6 +139,7 @@ def _prepared(x1, x2, depth, phi, w_std, b_std):
     return first, second, w_std, b_std
 
 
+@enforced
 def mlp_kernels(
     x1: Any, x2: Any = None, *, depth: int, activation: Any, w_std: Any, b_std: Any
 ) -> Kernels:
@@ -177,6 +181,7 @@ def mlp_kernels(
     return in_double(run, w, b, *inputs, dtype=first.dtype)
 
 
+@enforced
 def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: Any) -> JaxArray:
     r"""How the NNGP grows when all parameters are scaled: d K_alpha / d alpha at alpha = 1.
 

@@ -10,6 +10,7 @@ from ibjax.arguments import concrete, grain, in_double
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.infinite.spectrum import Spectrum, decay, decompose, memory, progress, resolved
+from ibjax.signatures import enforced
 from ibjax.typing import Bool, Float, JaxArray
 
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
@@ -45,6 +46,7 @@ def moments(
     return Prediction(mean, (cov + cov.T) / 2, ok)
 
 
+@enforced
 def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: Any = None):
     r"""Law of the outputs of an infinitely wide ensemble trained by gradient flow on squared loss.
 
@@ -110,6 +112,7 @@ def _on_test(nngp, ntk, targets, grid, cross_nngp, cross_ntk, prior, *, grain: f
     return jax.lax.map(lambda t: moments(spectrum, nngp, cross, prior, targets, t), grid)
 
 
+@enforced
 def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any = 0.0) -> Prediction:
     r"""The Bayesian posterior of the infinitely wide network, mean K_* (K + noise)^-1 Y.
 
@@ -145,6 +148,7 @@ def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any =
     return in_double(run, *arrays, prior, dtype=kernel.dtype)
 
 
+@enforced
 def ntk_regression(train: Any, y: Any, test_train: Any, ridge: Any = 0.0) -> JaxArray:
     r"""Kernel regression with the tangent kernel, Theta_* (Theta + ridge)^-1 Y.
 

@@ -9,6 +9,7 @@ import numpy as np
 from ibjax.arguments import numeric
 from ibjax.infinite import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Float, JaxArray, Key
 
 
@@ -19,6 +20,7 @@ class Sandwich(NamedTuple):
     upper: Estimate
 
 
+@enforced
 def input_information(
     mean: Any, variance: Any, *, key: Key | None = None, draws: int = 16, nodes: int = 24
 ) -> Sandwich:
@@ -121,6 +123,7 @@ def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
     return -0.5 * jnp.linalg.slogdet(rest)[1]
 
 
+@enforced
 def gaussian_frontier(information: Any, correlations: Any) -> Float[JaxArray, "*i"]:
     r"""The most a representation of X with I(X; Z) = i can say about a jointly Gaussian Y.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Covariance, Layer, each, position_diagonal
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Key
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
@@ -59,6 +60,7 @@ def _need_room(size: int, window: int, name: str) -> None:
         raise ValueError(f"{name}: window {window} exceeds the {size} positions; shrink it")
 
 
+@enforced
 def conv(
     width: int = 1,
     window: int | tuple[int, int] = 3,
@@ -142,6 +144,7 @@ def conv(
     return Layer(init, apply, kernel, affine=True)
 
 
+@enforced
 def avg_pool(window: int | tuple[int, int] = 2, strides: int | tuple[int, int] | None = None):
     """Average pooling without padding.
 

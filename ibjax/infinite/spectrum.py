@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.infinite import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Float, JaxArray
 
 
@@ -79,6 +80,7 @@ def memory(values: JaxArray, time: JaxArray) -> JaxArray:
     return progress(values, time) / jnp.where(moves, values, 1.0)
 
 
+@enforced
 def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
     """The gradient-flow time of full-batch gradient descent: learning_rate steps / entries.
 
@@ -96,11 +98,13 @@ def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
     return jnp.asarray(learning_rate) * steps / entries
 
 
+@enforced
 def flow_steps(time: Any, learning_rate: Any, entries: Any = 1) -> JaxArray:
     """The number of gradient steps of a gradient-flow time; the inverse of `flow_time`."""
     return jnp.asarray(time) * entries / learning_rate
 
 
+@enforced
 def largest_learning_rate(ntk: Any, entries: Any = 1) -> JaxArray:
     """2 entries / lambda_max: above it, full-batch gradient descent on a linearised net diverges.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
+from ibjax.signatures import enforced
 
 KernelFunction = Callable[[Any, Any], Kernels]
 
@@ -26,6 +27,7 @@ def _block_size(block: int) -> int:
     return block
 
 
+@enforced
 def stream(
     kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512, out: Any = None
 ) -> Kernels:
@@ -79,6 +81,7 @@ def stream(
     return out
 
 
+@enforced
 def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512):
     """The memory `stream` will take, from the compiler's own analysis, before running it.
 

@@ -11,6 +11,7 @@ from ibjax.infinite import posterior_scale as scale
 from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Key
 
 
@@ -26,6 +27,7 @@ class FiniteWidthInformation(NamedTuple):
     upper: Estimate
 
 
+@enforced
 def finite_width_information(
     kernel: Any, noise: Any, widths: Any, *, linear: bool = True, nodes: int = 513
 ) -> FiniteWidthInformation:
@@ -86,6 +88,7 @@ def finite_width_information(
     )
 
 
+@enforced
 def scale_information(
     key: Key, kernel: Any, noise: Any, widths: Any, *, draws: int = 2000, nodes: int = 257
 ) -> Estimate:

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -19,6 +20,7 @@ class SgldState(NamedTuple):
     count: Array
 
 
+@enforced
 def sgld(
     learning_rate: optax.ScalarOrSchedule, inverse_temperature: optax.ScalarOrSchedule
 ) -> optax.GradientTransformationExtraArgs:
@@ -92,6 +94,7 @@ def schedule_value(value: Any, count: Array) -> Any:
     return value(count) if callable(value) else value
 
 
+@enforced
 def noise_std(learning_rate: Any, inverse_temperature: Any) -> Array:
     """Standard deviation sqrt(2 eta / beta) of the noise that one update adds to the weights."""
     return jnp.sqrt(2 * jnp.asarray(learning_rate) / inverse_temperature)

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Bool, Float, Key
 
 _METHODS = ("binary", "gaussian", "pairwise")
 
 
+@enforced
 def binarise(features: Any, threshold: Any = None) -> Float[Array, "n d"]:
     """1 where a unit exceeds its threshold, else 0.
 
@@ -150,6 +152,7 @@ def _estimate(
     return inner(features, onehot, correct)
 
 
+@enforced
 def total_correlation(
     features: Any,
     labels: Any,
@@ -209,6 +212,7 @@ def total_correlation(
     return Estimate(value, error, ok, bias, name, reason)
 
 
+@enforced
 def permute_within(key: Key, features: Array, labels: Array) -> Float[Array, "n d"]:
     """Permute every column on its own within each class, which makes TC(T|Y) zero.
 
@@ -242,6 +246,7 @@ def _permuted(keys: Key, data: Array, labels: Array, **options: Any) -> Array:
     return jax.lax.map(null, keys)
 
 
+@enforced
 def permutation_corrected(
     key: Key,
     features: Any,

@@ -10,6 +10,7 @@ import numpy as np
 from ibjax.maxent import accelerated, checks
 from ibjax.maxent.identity import log_law, moments, target_law
 from ibjax.maxent.newton import minimise
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Int, Key
 
 _NEWTON_LIMIT = 1500
@@ -142,6 +143,7 @@ def _solve(
     )
 
 
+@enforced
 def solve(
     features: Any,
     target: Any,
@@ -227,6 +229,7 @@ def solve(
     )
 
 
+@enforced
 def drop_features(
     features: Any,
     target: Any,
@@ -280,6 +283,7 @@ def drop_features(
     return dropped.reshape(-1, units), table.reshape(-1, joint.shape[1])
 
 
+@enforced
 def law(features: Any, solution: Solution) -> Float[Array, "n k"]:
     """The conditional law q(k|x) of a solution, (n, K).
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
 from ibjax.maxent.duality import solve
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
@@ -107,6 +108,7 @@ def _decompose(features: Array, joint: Array, max_iterations: int) -> Decomposit
     )
 
 
+@enforced
 def decompose(features: Any, joint: Any, *, max_iterations: int = 200) -> Decomposition:
     """Split the excess loss of softmax regression on T over a finite alphabet, exactly.
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.maxent import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
@@ -28,6 +29,7 @@ class Moments(NamedTuple):
     duality_gap: Float[Array, ""]
 
 
+@enforced
 def joint_table(labels: Any, num_classes: int) -> Float[Array, "n k"]:
     """The empirical joint law of (example, label): one row an example, mass 1/n each.
 
@@ -56,6 +58,7 @@ def log_law(features: Array, weights: Array, bias: Array) -> Float[Array, "n k"]
     return jax.nn.log_softmax(features @ weights + bias, axis=-1)
 
 
+@enforced
 def moments(
     features: Any, target: Any, weights: Any, bias: Any, *, num_classes: int | None = None
 ) -> Moments:
@@ -132,6 +135,7 @@ class NormalisedResidual(NamedTuple):
     null_largest: Float[Array, ""]
 
 
+@enforced
 def moment_residual(features: Any, labels: Any, probabilities: Any) -> NormalisedResidual:
     """Moment residual in units free of the scale of features and of errors.
 

@@ -6,9 +6,11 @@ from typing import Any
 from ibjax.arguments import numeric
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
+from ibjax.signatures import enforced
 from ibjax.typing import Key
 
 
+@enforced
 def conditions(
     features: Any,
     labels: Any,
@@ -82,6 +84,7 @@ def conditions(
     return found
 
 
+@enforced
 def layers(
     features_list: Sequence[Any],
     labels: Any,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ibjax.arguments import numeric, whole
 from ibjax.maxent import checks
 from ibjax.maxent.scatter import Collapse, measures
+from ibjax.signatures import enforced
 from ibjax.typing import Array, JaxArray
 
 FORMULAS = {
@@ -29,6 +30,7 @@ FORMULAS = {
 """The normalisation of every measure, for the column of a table."""
 
 
+@enforced
 def collapse(
     features: Any,
     labels: Any,
@@ -78,6 +80,7 @@ def collapse(
     return _collapse(*_ready(features, labels, head), num_classes=num_classes)
 
 
+@enforced
 def collapse_errors(
     features: Any,
     labels: Any,
@@ -121,6 +124,7 @@ def collapse_errors(
     return _jackknife(features, labels, head, num_classes=num_classes, groups=groups)
 
 
+@enforced
 def collapse_columns(
     features: Sequence[Any],
     labels: Any,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.maxent import accelerated, alphabets, checks
 from ibjax.maxent.identity import log_law
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Int, Key
 
 
@@ -139,6 +140,7 @@ def _fit(z: Array, joint: Array, l2: Array) -> tuple[Array, Array, Bool[Array, "
     return found.theta[:-1], found.theta[-1], found.converged | (found.gradient < 1e-4)
 
 
+@enforced
 def probe(
     key: Key,
     features: Any,

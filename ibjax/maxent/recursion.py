@@ -12,6 +12,7 @@ from ibjax.maxent import alphabets, checks
 from ibjax.maxent.correlation import binarise
 from ibjax.maxent.duality import Solution, solve
 from ibjax.maxent.exact import exact
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
@@ -49,6 +50,7 @@ def _units(below: Array, bits: Array, mass: Array, l2: Array, l1: Array) -> tupl
     return jax.lax.map(one, bits.T)
 
 
+@enforced
 def units(
     below: Any,
     above: Any,
@@ -171,6 +173,7 @@ def _chain(features: tuple[Array, ...], inputs: Array, joint: Array, probed: boo
     )
 
 
+@enforced
 def chain(features_list: Sequence[Any], joint: Any, *, inputs: Any = None) -> Chain:
     """Account for label information and loss along the layers of a network, exactly.
 

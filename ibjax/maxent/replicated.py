@@ -12,9 +12,11 @@ from ibjax.maxent import checks
 from ibjax.maxent.identity import moments
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Key
 
 
+@enforced
 def columns(
     features: Sequence[Any],
     labels: Any,
@@ -115,6 +117,7 @@ def columns(
     return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
 
 
+@enforced
 def across(columns: Conditions) -> Conditions:
     """Mean over replicas of what `columns` returns, with the standard error of that mean.
 

@@ -10,6 +10,7 @@ import numpy as np
 from ibjax.arguments import host
 from ibjax.interface import Estimate
 from ibjax.mi.registry import estimators
+from ibjax.signatures import enforced
 from ibjax.typing import Bool, JaxArray, Key
 
 
@@ -35,6 +36,7 @@ class SelfConsistency(NamedTuple):
     passed: Bool[JaxArray, ""]
 
 
+@enforced
 def self_consistency(
     key: Key,
     estimator: str | Callable[..., Estimate],

@@ -11,9 +11,11 @@ from ibjax.arguments import codes, in_double, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.tables import UNDERSAMPLED, joint_places, local_ratios, places
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
 
+@enforced
 def binned(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -65,6 +67,7 @@ def binned(
     return estimate(found, both.dtype, both.sound, "unknown", "binned", UNDERSAMPLED)
 
 
+@enforced
 def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False) -> Estimate:
     """Plug-in information of two classes, from their table of counts.
 

@@ -12,9 +12,11 @@ from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, estimate, pair
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def k_sliced(
     key: Key,
     x: Float[Array, "n dx"],

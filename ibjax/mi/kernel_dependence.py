@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.mi.checks import pair
 from ibjax.mi.matrix_entropy import gaussian_gram, median_width
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 Kernel = Literal["gaussian", "linear"]
@@ -30,6 +31,7 @@ class HsicTest(NamedTuple):
     null_std: Float[JaxArray, ""]
 
 
+@enforced
 def hsic(
     x: Any,
     y: Any,
@@ -66,6 +68,7 @@ def hsic(
     return _criterion(*_kernels(x, y, kernel, widths, unbiased), unbiased)
 
 
+@enforced
 def cka(
     x: Any,
     y: Any,
@@ -105,6 +108,7 @@ def cka(
     return _criterion(k, m, unbiased) / jnp.sqrt(own)
 
 
+@enforced
 def hsic_test(
     key: Key,
     x: Any,

@@ -23,6 +23,7 @@ from ibjax.mi.neighbours import (
     repeated,
     rows_at_once,
 )
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 REASON = (
@@ -33,6 +34,7 @@ _TOLERATED_TWINS = 0.1
 _DETERMINED = 0.9
 
 
+@enforced
 def ksg(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -122,6 +124,7 @@ def ksg(
     return estimate(found, both.dtype, both.sound, "down", "ksg", REASON)
 
 
+@enforced
 def conditional_ksg(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],

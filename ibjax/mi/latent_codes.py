@@ -10,6 +10,7 @@ from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -20,6 +21,7 @@ class _State(NamedTuple):
     best_params: Any
 
 
+@enforced
 def latent(
     key: Key,
     x: Float[Array, "n dx"],

@@ -14,6 +14,7 @@ import numpy as np
 
 from ibjax.arguments import numeric, precision, whole
 from ibjax.mi.checks import concrete, pair, samples
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -38,6 +39,7 @@ class RenyiInformation(NamedTuple):
     joint: Float[JaxArray, ""]
 
 
+@enforced
 def median_width(x: Any) -> Float[JaxArray, ""]:
     """Median distance between different samples, a kernel width.
 
@@ -53,6 +55,7 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
     return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
 
 
+@enforced
 def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     """Width ``factor * s * sqrt(d) * n^(-1/(4 + d))``, s the mean standard deviation of a unit.
 
@@ -68,6 +71,7 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     return factor * jnp.mean(jnp.std(x, axis=0)) * d**0.5 * n ** (-1 / (4 + d))
 
 
+@enforced
 def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray, ""]:
     r"""Matrix-based Renyi entropy of one sample.
 
@@ -92,6 +96,7 @@ def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray,
     return gram_entropy(gaussian_gram(x, width, "x"), _order(order))
 
 
+@enforced
 def renyi_information(
     x: Any,
     y: Any,
@@ -139,6 +144,7 @@ def renyi_information(
     return RenyiInformation(value, permuted, jnp.minimum(own, other), own, other, joint)
 
 
+@enforced
 def renyi_total_correlation(
     variables: tuple[Any, ...], widths: tuple[Any, ...], *, order: float = 1.01
 ) -> Float[JaxArray, ""]:

@@ -10,6 +10,7 @@ from ibjax.mi import class_estimates as counts
 from ibjax.mi.checks import Scale, estimate, missing, pair, samples, sound
 from ibjax.mi.host import FEW_DIMENSIONS, MANY_SAMPLES
 from ibjax.mi.neighbours import rows_at_once
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
 _REASON = (
@@ -18,6 +19,7 @@ _REASON = (
 )
 
 
+@enforced
 def ross(
     x: Float[Array, "n d"],
     labels: Int[Array, " n"],
@@ -73,6 +75,7 @@ def ross(
     return estimate(found, dtype, sound(z), "down", "ross", reason)
 
 
+@enforced
 def mixed(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],

@@ -16,6 +16,7 @@ from ibjax.mi.knn import ksg
 from ibjax.mi.mixed_samples import mixed, ross
 from ibjax.mi.slices import max_sliced, sliced
 from ibjax.mi.variational import neural
+from ibjax.signatures import enforced
 from ibjax.typing import BiasDirection
 
 Samples: TypeAlias = Literal["continuous", "mixed", "discrete"]
@@ -167,6 +168,7 @@ def estimators() -> tuple[Estimator, ...]:
     )
 
 
+@enforced
 def all_applicable(x: Any, y: Any, *, key: Any = None) -> dict[str, Estimate]:
     """Every estimate that applies to two samples, by name.
 

@@ -14,9 +14,11 @@ from ibjax.interface import Estimate
 from ibjax.mi.checks import Pair, Scale, estimate, pair
 from ibjax.mi.host import MANY_SAMPLES
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key
 
 
+@enforced
 def sliced(
     key: Key,
     x: Float[Array, "n dx"],
@@ -66,6 +68,7 @@ def sliced(
     return _renamed(found, parts, both, "sliced")
 
 
+@enforced
 def max_sliced(
     key: Key,
     x: Float[Array, "n dx"],

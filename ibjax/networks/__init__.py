@@ -9,6 +9,7 @@ from ibjax.networks.adapters import adapted, from_linen, from_nnx
 from ibjax.networks.cnn import CNN, patches
 from ibjax.networks.mlp import MLP
 from ibjax.networks.normalised import NormalisedCNN
+from ibjax.signatures import enforced
 
 __all__ = [
     "CNN",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@enforced
 def build(
     config: MLP | CNN | NormalisedCNN | Network | Any,
     num_classes: int,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
 from ibjax.teacher.checks import real
 from ibjax.teacher.curve import Curve, crossings, log_r_range, solve_cell, trace_curve
@@ -53,6 +54,7 @@ class Thresholds(NamedTuple):
     spinodal_mmse: Float[Array, " 6"]
 
 
+@enforced
 def fixed_points(
     readout: Readout,
     alpha: Any,
@@ -135,6 +137,7 @@ def _fixed_points(alpha, teacher, *, readout, prior, nodes):
     return FixedPoints(q, mmse, f, error, stable[order])
 
 
+@enforced
 def thresholds(
     readout: Readout,
     *,

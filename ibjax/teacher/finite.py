@@ -6,12 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
 from ibjax.typing import Array, Float
 
 KernelActivation = Literal["identity", "relu", "erf", "scaled_erf", "sign"]
 
 
+@enforced
 def nngp_kernel(x: Array, activation: KernelActivation, *, depth: int = 1) -> Float[Array, "n n"]:
     """Compute the covariance of an infinitely wide teacher's outputs on the rows of x.
 
@@ -61,6 +63,7 @@ def _layer(kernel, activation):
     return scale / (2 * jnp.pi) * (jnp.sqrt(1 - cosine**2) + (jnp.pi - angle) * cosine)
 
 
+@enforced
 def kernel_information(kernel: Array, noise: Any) -> Estimate:
     """Compute I(teacher; outputs) / n given the inputs for a Gaussian-process teacher, exactly.
 
@@ -93,6 +96,7 @@ def kernel_information(kernel: Array, noise: Any) -> Estimate:
     )
 
 
+@enforced
 def rate_scale(n: Any, d: Any, p: Any) -> BoundValue:
     """Compute the scale on which a finite network is known to approach the limit.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import (
     READOUTS,
     Readout,
@@ -63,6 +64,7 @@ class BayesLimits(NamedTuple):
     hard: Bool[Array, "*alpha"]
 
 
+@enforced
 def bayes_limits(
     readout: Readout,
     alpha: Any,

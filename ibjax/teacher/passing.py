@@ -9,6 +9,7 @@ import numpy as np
 from jax.scipy.special import log_ndtr
 
 from ibjax.arguments import concrete
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
 from ibjax.teacher.checks import real, signs
 from ibjax.teacher.limits import settle
@@ -45,6 +46,7 @@ class StateEvolution(NamedTuple):
     generalization_error: Float[Array, " steps"]
 
 
+@enforced
 def gamp(
     x: Array,
     y: Array,
@@ -167,6 +169,7 @@ def _log_folded(y, omega, s, noise):
     return jnp.logaddexp(side(omega), side(-omega))
 
 
+@enforced
 def state_evolution(
     readout: Readout,
     alpha: Any,

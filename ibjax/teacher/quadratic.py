@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
 from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout
 from ibjax.teacher.hermite_parts import HermiteParts, hermite_parts
@@ -84,6 +85,7 @@ STATUS = (
 )
 
 
+@enforced
 def quadratic_limits(
     activation: str | Callable | Sequence[float],
     alpha: Any,
@@ -149,6 +151,7 @@ def quadratic_limits(
     return QuadraticLimits(**found, status=STATUS)
 
 
+@enforced
 def quadratic_threshold(
     activation: str | Callable | Sequence[float],
     *,

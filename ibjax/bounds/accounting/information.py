@@ -23,12 +23,14 @@ from ibjax.bounds.accounting.rules import (
     largest_batch_square,
 )
 from ibjax.interface import BATCHINGS, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 EXTRA_BATCHINGS = ("balls_and_bins", "truncated_poisson")
 """Ways to draw batches that have a bound but no code: the engine does not offer them."""
 
 
+@enforced
 def per_example_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -101,6 +103,7 @@ def per_example_information(
     return _upper(value, "per_example_information")
 
 
+@enforced
 def sample_information_total(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],

@@ -13,15 +13,16 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache, wraps
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import AbstractArray
 
 from ibjax import arguments
-from ibjax.typing import Array
+from ibjax.typing import Array, Numbers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +41,7 @@ def enforced(function: Callable[P, R]) -> Callable[P, R]:
         try:
             given = signature.bind(*args, **kwargs).arguments
         except TypeError:
-            return function(*args, **kwargs)  # says itself which argument is missing or unknown
+            given = {}  # the function itself says which argument is missing or unknown
         for name, value in given.items():
             if name in hints and value is not signature.parameters[name].default:
                 refuse(name, hints[name], value)
@@ -83,13 +84,13 @@ def _fault(name: str, hint: Any, value: Any) -> str | None:
     if hint is Any or isinstance(hint, TypeVar | ParamSpec):
         return None
     if hint is None or hint is type(None):
-        return None if value is None else f"{name}={arguments.short(value)} is not None"
+        return None if value is None else f"{_shown(name, value)} is not None"
     if origin in (Union, types.UnionType):
-        faults = [_fault(name, member, value) for member in inner if member is not type(None)]
-        optional = type(None) in inner
-        if None in faults or (value is None and optional):
-            return None
-        return f"{faults[0]} or None" if optional else faults[0]
+        return _union_fault(name, inner, value)
+    if hint == Numbers:
+        return _number_fault(name, value)
+    if origin is Annotated:
+        return _fault(name, hint.__origin__, value)
     if origin is Literal:
         return _choice_fault(name, inner, value)
     if origin is not None:
@@ -103,23 +104,59 @@ def _fault(name: str, hint: Any, value: Any) -> str | None:
     return _record_fault(name, hint, value)
 
 
+def _union_fault(name: str, members: tuple[Any, ...], value: Any) -> str | None:
+    optional = type(None) in members
+    if any(_fault("", member, value) is None for member in members):
+        return None
+    faults = [_fault(name, member, value) for member in members if member is not type(None)]
+    if len(set(faults)) == 1:
+        return f"{faults[0]} or None" if optional else faults[0]
+    shown = dict.fromkeys(_named(member) for member in members)
+    return f"{_shown(name, value)} is none of {', '.join(shown)}; give one of them"
+
+
+def _shown(name: str, value: Any) -> str:
+    """An argument and what it was given; nothing where it is only asked whether a type fits."""
+    return f"{name}={arguments.short(value)}" if name else ""
+
+
+def _named(hint: Any) -> str:
+    """A type in the words of a message."""
+    if hint == Numbers:
+        return "numbers"
+    if get_origin(hint) is Literal:
+        return ", ".join(repr(option) for option in get_args(hint))
+    if get_origin(hint) is Callable:
+        return "function"
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_named(member) for member in get_args(hint))
+    if get_origin(hint) is not None:
+        inner = [_named(member) for member in get_args(hint) if member is not Ellipsis]
+        return f"{get_origin(hint).__name__.lower()} of {', '.join(inner)}"
+    if (isinstance(hint, type) and issubclass(hint, AbstractArray)) or hint in get_args(Array):
+        return "array"
+    return {None: "None", type(None): "None", float: "number", int: "whole number"}.get(
+        hint, getattr(hint, "__name__", str(hint))
+    )
+
+
 def _choice_fault(name: str, options: tuple[Any, ...], value: Any) -> str | None:
     plain = value is None or isinstance(value, str | bool | int | np.integer)
     if plain and value in options:
         return None
     shown = ", ".join(repr(option) for option in options)
-    return f"{name}={arguments.short(value)} is unknown; choose one of {shown}"
+    return f"{_shown(name, value)} is unknown; choose one of {shown}"
 
 
 def _container_fault(name: str, origin: Any, inner: tuple[Any, ...], value: Any) -> str | None:
-    shown = f"{name}={arguments.short(value)}"
+    shown = f"{_shown(name, value)}"
     if origin is Callable:
         return None if callable(value) else f"{shown} cannot be called; give a function"
     if issubclass(origin, Mapping):
         return None if isinstance(value, Mapping) else f"{shown} is no mapping; give a dictionary"
     if not issubclass(origin, Collection):
         return None
-    if isinstance(value, jax.core.Tracer | np.ndarray | jax.Array) and np.ndim(value):
+    if isinstance(value, Tracer | np.ndarray | jax.Array) and np.ndim(value):
         return _number_fault(name, value)
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
         return f"{shown} is no sequence; give a list or a tuple"
@@ -151,7 +188,7 @@ def _key_fault(name: str, value: Any) -> str | None:
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     if typed or (dtype == np.uint32 and np.shape(value)[-1:] in ((2,), (4,))):
         return None
-    return f"{name}={arguments.short(value)} is no random key; give jax.random.key(0)"
+    return f"{_shown(name, value)} is no random key; give jax.random.key(0)"
 
 
 def _number_fault(name: str, value: Any) -> str | None:
@@ -173,9 +210,9 @@ def _number_fault(name: str, value: Any) -> str | None:
 
 
 def _whole_fault(name: str, value: Any) -> str | None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return _number_fault(name, value)
-    wanted = f"{name}={arguments.short(value)} must be a whole number"
+    wanted = f"{_shown(name, value)} must be a whole number"
     if _number_fault(name, value) or np.ndim(value):
         return wanted
     try:
@@ -187,17 +224,17 @@ def _whole_fault(name: str, value: Any) -> str | None:
 
 
 def _flag_fault(name: str, value: Any) -> str | None:
-    if isinstance(value, bool | np.bool_ | jax.core.Tracer):
+    if isinstance(value, bool | np.bool_ | Tracer):
         return None
     if _number_fault(name, value) is None and np.ndim(value) == 0 and value in (0, 1):
         return None
-    return f"{name}={arguments.short(value)} is neither True nor False; give one of them"
+    return f"{_shown(name, value)} is neither True nor False; give one of them"
 
 
 def _text_fault(name: str, value: Any) -> str | None:
     if isinstance(value, str):
         return None
-    return f"{name}={arguments.short(value)} is no text; give a name"
+    return f"{_shown(name, value)} is no text; give a name"
 
 
 _SIMPLE: dict[Any, Callable[[str, Any], str | None]] = {
@@ -218,4 +255,4 @@ def _record_fault(name: str, hint: Any, value: Any) -> str | None:
     names = getattr(hint, "_fields", None) or getattr(hint, "__dataclass_fields__", ())
     if names and all(hasattr(value, field) for field in names):
         return None
-    return f"{name}={arguments.short(value)} is no {hint.__name__}; give one"
+    return f"{_shown(name, value)} is no {hint.__name__}; give one"

@@ -1,17 +1,16 @@
 """Gibbs posteriors, finite weights, and the network whose every layer is analytic."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.bounds.coefficients import product
-from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.bounds.coefficients import Etas, product
+from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, JaxArray, Numbers, Scalar
 
 
 @enforced
@@ -19,7 +18,7 @@ def gibbs(
     inverse_temperature: Scalar,
     n: int,
     sigma: Scalar,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     label_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
 ) -> BoundValue:
@@ -82,7 +81,7 @@ def gibbs(
 
 
 @enforced
-def finite_weights(weights: Any, alphabet: Any) -> JaxArray:
+def finite_weights(weights: Numbers, alphabet: Numbers) -> JaxArray:
     """Bound I(S; W) by the number of weight settings: ``weights * log(alphabet)``, in nats.
 
     Args:

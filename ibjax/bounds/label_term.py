@@ -9,7 +9,7 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.typing import Array, Float, JaxArray, Numbers
 
 # log k! less Stirling's formula (k + 1/2) log k - k + log(2 pi) / 2, for k = 1, ..., 15; 0 at 0.
 _STIRLING = np.array(
@@ -19,7 +19,7 @@ _STIRLING[1:] -= math.log(2 * math.pi) / 2
 
 
 @enforced
-def label_deviation(class_law: Float[Array, " k"], n: Any) -> JaxArray:
+def label_deviation(class_law: Float[Array, " k"], n: Numbers) -> JaxArray:
     """Compute how far the empirical label law is from the true one, on average.
 
     ``E TV(P_Y, empirical) = (1/2) sum_k E|p_k - counts_k / n|``,

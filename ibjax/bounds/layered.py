@@ -6,11 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.coefficients import joint, product, root, times
+from ibjax.bounds.coefficients import Etas, joint, product, root, times
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
-from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, JaxArray, Numbers, Scalar
 
 _PUBLISHED = (
     "no certificate: labels bypass the layers, hidden weights depend on the sample, and the "
@@ -21,13 +21,13 @@ _PUBLISHED = (
 @enforced
 def depth(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
-    etas: Contraction | Sequence[Contraction] | Float[Array, "*batch layers"] | Sequence[float],
+    etas: Etas,
     n: int,
     sigma: Scalar,
     *,
     variant: str = "certified",
     label_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
-    num_classes: Any = None,
+    num_classes: Numbers | None = None,
     loss_range: Scalar | None = None,
     label_deviation: Scalar | Estimate | None = None,
 ) -> BoundValue:
@@ -158,7 +158,7 @@ def depth(
 def sample_complexity(
     gap: Scalar,
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
-    etas: Contraction | Sequence[Contraction] | Float[Array, "*batch layers"] | Sequence[float],
+    etas: Etas,
     sigma: Scalar,
     *,
     variant: str = "certified",

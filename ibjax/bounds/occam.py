@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +12,7 @@ from ibjax.bounds import checks, invert
 from ibjax.bounds.pac_bayes import confidence_level
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, Scalar
+from ibjax.typing import Array, Float, Numbers, Scalar
 
 Code = Literal["kt", "enumerative"]
 
@@ -71,7 +71,7 @@ def occam(
 
 
 @enforced
-def code_length(letters: Any, alphabet: int, *, method: Code = "kt") -> float:
+def code_length(letters: Numbers, alphabet: int, *, method: Code = "kt") -> float:
     r"""Length in bits of a sequence of letters under a code fixed by its length and alphabet.
 
     "enumerative" sends the counts and then the place among sequences of these counts,

@@ -1,13 +1,11 @@
 """Bounds by transport between the weights with and without an example, and by total variation."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.coefficients import product
+from ibjax.bounds.coefficients import Etas, product
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
-from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -57,7 +55,7 @@ def algorithmic_transport(
 def depth_tv(
     label_variation: Float[Array, "*batch n"] | Estimate,
     input_variation: Float[Array, "*batch n"] | Estimate,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     loss_range: Scalar = 1.0,
 ) -> BoundValue:

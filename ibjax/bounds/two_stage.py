@@ -1,15 +1,14 @@
 """Binary classification: a finite cover from one half of the data, the choice from the other."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
+from ibjax.bounds.coefficients import Etas
 from ibjax.bounds.layered import depth
-from ibjax.interface import BoundValue, Contraction
+from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float
 
 
 @enforced
@@ -17,7 +16,7 @@ def two_stage(
     n_cover: int,
     n_train: int,
     vc_dimension: int,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     variant: str = "certified",
 ) -> BoundValue:

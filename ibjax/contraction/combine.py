@@ -1,14 +1,13 @@
 """Layers in a row, and copies side by side."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
 from ibjax.signatures import enforced
-from ibjax.typing import CoefficientKind, Divergence, Scope
+from ibjax.typing import CoefficientKind, Divergence, Numbers, Scope
 
 _KINDS: tuple[CoefficientKind, ...] = ("exact", "upper", "estimate", "lower")
 _SCOPES: tuple[Scope, ...] = ("channel", "input", "instance")
@@ -109,7 +108,7 @@ def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
 
 
 @enforced
-def nfold(coefficient: Contraction, n: Any) -> Contraction:
+def nfold(coefficient: Contraction, n: Numbers) -> Contraction:
     """Bound the coefficient of n independent uses of a channel, for any joint input.
 
     ``eta(K^n) <= 1 - (1 - eta(K))^n``, attained by erasures

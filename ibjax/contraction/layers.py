@@ -10,7 +10,7 @@ from ibjax.contraction.masks import dropout
 from ibjax.contraction.noise import gaussian_noise, gaussian_noise_tv
 from ibjax.interface import Contraction, LayerFacts, Network
 from ibjax.signatures import enforced
-from ibjax.typing import Divergence
+from ibjax.typing import Divergence, Numbers
 
 
 @enforced
@@ -18,7 +18,7 @@ def network(
     module: Network | Sequence[LayerFacts],
     params: Any = None,
     *,
-    layer_noise: Any = None,
+    layer_noise: Numbers | None = None,
     divergence: Divergence = "kl",
 ) -> tuple[Contraction, ...]:
     """Give one contraction coefficient a hidden layer.

@@ -10,14 +10,20 @@ from ibjax.infinite import checks
 from ibjax.infinite.spectrum import decompose, memory
 from ibjax.infinite.tiles import tiled
 from ibjax.signatures import enforced
-from ibjax.typing import Float, JaxArray
+from ibjax.typing import Float, JaxArray, Numbers
 
 Apply = Callable[[Any, Any], JaxArray]
 
 
 @enforced
 def empirical_ntk(
-    apply: Apply, params: Any, x1: Any, x2: Any = None, *, chunk: int = 16, outputs: str = "mean"
+    apply: Apply,
+    params: Any,
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    chunk: int = 16,
+    outputs: str = "mean",
 ) -> Float[JaxArray, "n1 n2 ..."]:
     r"""The tangent kernel of a finite network, <dz_k(x)/dtheta, dz_l(x')/dtheta>.
 
@@ -93,7 +99,14 @@ def linearise(apply: Apply, params: Any) -> Apply:
 
 @enforced
 def linearised_flow(
-    apply: Apply, params: Any, x_train: Any, y: Any, x_test: Any, times: Any, *, chunk: int = 16
+    apply: Apply,
+    params: Any,
+    x_train: Numbers,
+    y: Numbers,
+    x_test: Numbers,
+    times: Numbers,
+    *,
+    chunk: int = 16,
 ) -> Float[JaxArray, "t m k"]:
     r"""Test outputs of the linearised finite network under gradient flow on squared loss.
 

@@ -12,7 +12,7 @@ from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Bool, Float, JaxArray
+from ibjax.typing import Bool, Float, JaxArray, Numbers
 
 
 @partial(
@@ -85,11 +85,11 @@ _SADDLE = "saddle point (kernel renormalisation), error O(1/width)"
 @enforced
 def finite_width_regression(
     train: Any,
-    y: Any,
-    noise: Any,
-    widths: Any,
-    test_train: Any = None,
-    test: Any = None,
+    y: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    test_train: Numbers | None = None,
+    test: Numbers | None = None,
     *,
     linear: bool = False,
     exact: bool = True,
@@ -193,12 +193,12 @@ def _posterior(problem: Problem, widths: JaxArray, exact: bool, nodes: int) -> d
 @enforced
 def finite_width_error(
     train: Any,
-    y: Any,
-    noise: Any,
-    widths: Any,
-    test_train: Any,
-    test: Any,
-    labels: Any,
+    y: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    test_train: Numbers,
+    test: Numbers,
+    labels: Numbers,
     *,
     linear: bool = False,
     nodes: int = 513,

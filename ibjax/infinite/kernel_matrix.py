@@ -1,6 +1,7 @@
 """Kernel matrices of infinitely wide networks: any network of the vocabulary, and the MLP."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ import jax.numpy as jnp
 from ibjax.arguments import in_double, whole
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
-from ibjax.infinite.nonlinearity import resolve
+from ibjax.infinite.nonlinearity import Activation, resolve
 from ibjax.infinite.tiles import tiled
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.typing import Array, Float, JaxArray, Numbers
 
 _ENTRIES = 2**15
 """Covariances of one tile."""
@@ -32,7 +33,7 @@ class Kernels(NamedTuple):
 
 
 @enforced
-def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
+def kernels(network: Layer, x1: Numbers, x2: Numbers | None = None) -> Kernels:
     r"""NNGP and NTK matrices of a network of the vocabulary at infinite width.
 
     Args:
@@ -91,7 +92,9 @@ def _matrices(network: Layer, first: JaxArray, second: JaxArray | None = None) -
 
 
 @enforced
-def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs: int = 1) -> Layer:
+def mlp(
+    depth: int, phi: Any, w_std: Numbers, b_std: Numbers, width: int = 512, outputs: int = 1
+) -> Layer:
     """A fully connected network of `depth` weight layers, ready for `kernels` or training.
 
     Args:
@@ -141,7 +144,13 @@ def _prepared(x1, x2, depth, phi, w_std, b_std):
 
 @enforced
 def mlp_kernels(
-    x1: Any, x2: Any = None, *, depth: int, activation: Any, w_std: Any, b_std: Any
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    depth: int,
+    activation: str | Activation | Callable[..., Any],
+    w_std: Numbers,
+    b_std: Numbers,
 ) -> Kernels:
     r"""NNGP and NTK matrices of a fully connected network at infinite width.
 
@@ -182,7 +191,14 @@ def mlp_kernels(
 
 
 @enforced
-def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: Any) -> JaxArray:
+def mlp_nngp_rate(
+    x1: Numbers,
+    *,
+    depth: int,
+    activation: str | Activation | Callable[..., Any],
+    w_std: Numbers,
+    b_std: Numbers,
+) -> JaxArray:
     r"""How the NNGP grows when all parameters are scaled: d K_alpha / d alpha at alpha = 1.
 
     K_alpha has every w_std and b_std times alpha. Half of it is the covariance of the output

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ibjax.infinite import checks, duals
 from ibjax.infinite.nonlinearity import resolve
 from ibjax.signatures import enforced
-from ibjax.typing import Array, JaxArray, Key
+from ibjax.typing import Array, JaxArray, Key, Numbers
 
 
 class Covariance(NamedTuple):
@@ -90,7 +90,7 @@ def _variance(k: Covariance, which: JaxArray) -> tuple[JaxArray, JaxArray]:
 
 
 @enforced
-def dense(width: int = 1, w_std: Any = 1.0, b_std: Any = 0.0) -> Layer:
+def dense(width: int = 1, w_std: Numbers = 1.0, b_std: Numbers = 0.0) -> Layer:
     r"""A fully connected layer, y = (w_std / sqrt(fan_in)) W x + b_std b.
 
     Covariance: K <- w_std^2 K + b_std^2, and NTK <- K_new + w_std^2 NTK.

@@ -10,7 +10,7 @@ from ibjax.arguments import numeric
 from ibjax.infinite import checks
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Float, JaxArray, Key
+from ibjax.typing import Float, JaxArray, Key, Numbers
 
 
 class Sandwich(NamedTuple):
@@ -22,7 +22,7 @@ class Sandwich(NamedTuple):
 
 @enforced
 def input_information(
-    mean: Any, variance: Any, *, key: Key | None = None, draws: int = 16, nodes: int = 24
+    mean: Numbers, variance: Numbers, *, key: Key | None = None, draws: int = 16, nodes: int = 24
 ) -> Sandwich:
     r"""I(X; Z | D) between bounds, for the channel z ~ N(mean(x), variance(x) 1).
 
@@ -124,7 +124,7 @@ def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
 
 
 @enforced
-def gaussian_frontier(information: Any, correlations: Any) -> Float[JaxArray, "*i"]:
+def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxArray, "*i"]:
     r"""The most a representation of X with I(X; Z) = i can say about a jointly Gaussian Y.
 
     max -1/2 sum_l log(1 - rho_l^2 (1 - exp(-2 r_l))) over rates r_l >= 0 of sum i; for one

@@ -1,6 +1,6 @@
 """Layers on images: convolutions, pooling, flattening; (n, height, width, channels)."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Covariance, Layer, each, position_diagonal
 from ibjax.signatures import enforced
-from ibjax.typing import JaxArray, Key
+from ibjax.typing import JaxArray, Key, Numbers
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
 
@@ -66,8 +66,8 @@ def conv(
     window: int | tuple[int, int] = 3,
     strides: int | tuple[int, int] = 1,
     padding: Padding = "SAME",
-    w_std: Any = 1.0,
-    b_std: Any = 0.0,
+    w_std: Numbers = 1.0,
+    b_std: Numbers = 0.0,
 ) -> Layer:
     r"""A two-dimensional convolution, weights of variance w_std^2 / (channels x window area).
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ibjax.infinite import checks
 from ibjax.signatures import enforced
-from ibjax.typing import Float, JaxArray
+from ibjax.typing import Float, JaxArray, Numbers
 
 
 class Spectrum(NamedTuple):
@@ -81,7 +81,7 @@ def memory(values: JaxArray, time: JaxArray) -> JaxArray:
 
 
 @enforced
-def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
+def flow_time(learning_rate: Numbers, steps: Numbers, entries: Numbers = 1) -> JaxArray:
     """The gradient-flow time of full-batch gradient descent: learning_rate steps / entries.
 
     Args:
@@ -99,13 +99,13 @@ def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
 
 
 @enforced
-def flow_steps(time: Any, learning_rate: Any, entries: Any = 1) -> JaxArray:
+def flow_steps(time: Numbers, learning_rate: Numbers, entries: Numbers = 1) -> JaxArray:
     """The number of gradient steps of a gradient-flow time; the inverse of `flow_time`."""
     return jnp.asarray(time) * entries / learning_rate
 
 
 @enforced
-def largest_learning_rate(ntk: Any, entries: Any = 1) -> JaxArray:
+def largest_learning_rate(ntk: Any, entries: Numbers = 1) -> JaxArray:
     """2 entries / lambda_max: above it, full-batch gradient descent on a linearised net diverges.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.signatures import enforced
+from ibjax.typing import Numbers
 
 KernelFunction = Callable[[Any, Any], Kernels]
 
@@ -29,7 +30,12 @@ def _block_size(block: int) -> int:
 
 @enforced
 def stream(
-    kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512, out: Any = None
+    kernel: KernelFunction,
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    block: int = 512,
+    out: Any = None,
 ) -> Kernels:
     """Kernels of many inputs on the host, `block` x `block` entries at a time on the device.
 
@@ -82,7 +88,9 @@ def stream(
 
 
 @enforced
-def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512):
+def stream_bytes(
+    kernel: KernelFunction, x1: Numbers, x2: Numbers | None = None, *, block: int = 512
+):
     """The memory `stream` will take, from the compiler's own analysis, before running it.
 
     Args:

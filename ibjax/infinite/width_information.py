@@ -1,7 +1,7 @@
 """What data hold about a Bayesian network of finite width: limits, and the share of its scale."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import JaxArray, Key
+from ibjax.typing import JaxArray, Key, Numbers
 
 
 class FiniteWidthInformation(NamedTuple):
@@ -29,7 +29,7 @@ class FiniteWidthInformation(NamedTuple):
 
 @enforced
 def finite_width_information(
-    kernel: Any, noise: Any, widths: Any, *, linear: bool = True, nodes: int = 513
+    kernel: Numbers, noise: Numbers, widths: Numbers, *, linear: bool = True, nodes: int = 513
 ) -> FiniteWidthInformation:
     r"""Limits of the information data hold about the parameters of their own network.
 
@@ -90,7 +90,13 @@ def finite_width_information(
 
 @enforced
 def scale_information(
-    key: Key, kernel: Any, noise: Any, widths: Any, *, draws: int = 2000, nodes: int = 257
+    key: Key,
+    kernel: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    *,
+    draws: int = 2000,
+    nodes: int = 257,
 ) -> Estimate:
     r"""Monte Carlo estimate of I(T; y), what the data of a linear network tell about its scale.
 

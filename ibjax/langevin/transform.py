@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
+from ibjax.typing import Key, Numbers
 
 
 class SgldState(NamedTuple):
@@ -95,7 +95,7 @@ def schedule_value(value: Any, count: Array) -> Any:
 
 
 @enforced
-def noise_std(learning_rate: Any, inverse_temperature: Any) -> Array:
+def noise_std(learning_rate: Numbers, inverse_temperature: Numbers) -> Array:
     """Standard deviation sqrt(2 eta / beta) of the noise that one update adds to the weights."""
     return jnp.sqrt(2 * jnp.asarray(learning_rate) / inverse_temperature)
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
 from ibjax.signatures import enforced
-from ibjax.typing import Array, BiasDirection, Bool, Float, Key
+from ibjax.typing import Array, BiasDirection, Bool, Float, Key, Numbers
 
 _METHODS = ("binary", "gaussian", "pairwise")
 
 
 @enforced
-def binarise(features: Any, threshold: Any = None) -> Float[Array, "n d"]:
+def binarise(features: Numbers, threshold: Numbers | None = None) -> Float[Array, "n d"]:
     """1 where a unit exceeds its threshold, else 0.
 
     Args:
@@ -154,12 +154,12 @@ def _estimate(
 
 @enforced
 def total_correlation(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
     correct: bool = True,
 ) -> Estimate:
     """Conditional total correlation TC(T|Y) = sum_i H(T_i|Y) - H(T|Y) from samples.
@@ -249,13 +249,13 @@ def _permuted(keys: Key, data: Array, labels: Array, **options: Any) -> Array:
 @enforced
 def permutation_corrected(
     key: Key,
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     permutations: int = 20,
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
 ) -> Estimate:
     """TC(T|Y) less its mean over within-class permutations of the columns.
 

@@ -9,7 +9,7 @@ from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
 from ibjax.maxent.duality import solve
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 
 class Decomposition(NamedTuple):
@@ -109,7 +109,7 @@ def _decompose(features: Array, joint: Array, max_iterations: int) -> Decomposit
 
 
 @enforced
-def decompose(features: Any, joint: Any, *, max_iterations: int = 200) -> Decomposition:
+def decompose(features: Numbers, joint: Numbers, *, max_iterations: int = 200) -> Decomposition:
     """Split the excess loss of softmax regression on T over a finite alphabet, exactly.
 
         CE_softmax(T) - H(Y|X) = I(X;Y|T) + linear_gap(T),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.maxent import checks
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 
 class Moments(NamedTuple):
@@ -30,7 +30,7 @@ class Moments(NamedTuple):
 
 
 @enforced
-def joint_table(labels: Any, num_classes: int) -> Float[Array, "n k"]:
+def joint_table(labels: Numbers, num_classes: int) -> Float[Array, "n k"]:
     """The empirical joint law of (example, label): one row an example, mass 1/n each.
 
     Args:
@@ -60,7 +60,12 @@ def log_law(features: Array, weights: Array, bias: Array) -> Float[Array, "n k"]
 
 @enforced
 def moments(
-    features: Any, target: Any, weights: Any, bias: Any, *, num_classes: int | None = None
+    features: Numbers,
+    target: Numbers,
+    weights: Numbers,
+    bias: Numbers,
+    *,
+    num_classes: int | None = None,
 ) -> Moments:
     """Moment residuals of a softmax head and the duality gap they make.
 
@@ -136,7 +141,9 @@ class NormalisedResidual(NamedTuple):
 
 
 @enforced
-def moment_residual(features: Any, labels: Any, probabilities: Any) -> NormalisedResidual:
+def moment_residual(
+    features: Numbers, labels: Numbers, probabilities: Numbers
+) -> NormalisedResidual:
     """Moment residual in units free of the scale of features and of errors.
 
         rho_ik = E[(T_i - E T_i)(1{Y=k} - q_k)] / (std T_i  sqrt(E (1{Y=k} - q_k)^2))

@@ -7,20 +7,20 @@ from ibjax.arguments import numeric
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
 from ibjax.signatures import enforced
-from ibjax.typing import Key
+from ibjax.typing import Key, Numbers
 
 
 @enforced
 def conditions(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     strong: str = "features",
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -87,9 +87,9 @@ def conditions(
 @enforced
 def layers(
     features_list: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     **options: Any,

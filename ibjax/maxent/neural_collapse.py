@@ -11,7 +11,7 @@ from ibjax.arguments import numeric, whole
 from ibjax.maxent import checks
 from ibjax.maxent.scatter import Collapse, measures
 from ibjax.signatures import enforced
-from ibjax.typing import Array, JaxArray
+from ibjax.typing import Array, JaxArray, Numbers
 
 FORMULAS = {
     "nc1": "tr(S_W pinv(S_B))/K; S_W divided by n, S_B by K, centre = mean of class means",
@@ -32,8 +32,8 @@ FORMULAS = {
 
 @enforced
 def collapse(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
@@ -82,8 +82,8 @@ def collapse(
 
 @enforced
 def collapse_errors(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
@@ -127,7 +127,7 @@ def collapse_errors(
 @enforced
 def collapse_columns(
     features: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,

@@ -1,7 +1,7 @@
 """Cross-fitted probes of a layer: softmax, a nested nonlinear softmax, and naive Bayes."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from ibjax.arguments import whole
 from ibjax.maxent import accelerated, alphabets, checks
 from ibjax.maxent.identity import log_law
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Bool, Float, Int, Key
+from ibjax.typing import Array, Bool, Float, Int, Key, Numbers
 
 
 class Probes(NamedTuple):
@@ -143,11 +143,11 @@ def _fit(z: Array, joint: Array, l2: Array) -> tuple[Array, Array, Bool[Array, "
 @enforced
 def probe(
     key: Key,
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     num_classes: int | None = None,
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
 ) -> Probes:

@@ -13,20 +13,20 @@ from ibjax.maxent.identity import moments
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Key
+from ibjax.typing import Array, Key, Numbers
 
 
 @enforced
 def columns(
     features: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     train: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,

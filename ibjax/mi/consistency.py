@@ -11,7 +11,7 @@ from ibjax.arguments import host
 from ibjax.interface import Estimate
 from ibjax.mi.registry import estimators
 from ibjax.signatures import enforced
-from ibjax.typing import Bool, JaxArray, Key
+from ibjax.typing import Bool, JaxArray, Key, Numbers
 
 
 class SelfConsistency(NamedTuple):
@@ -40,8 +40,8 @@ class SelfConsistency(NamedTuple):
 def self_consistency(
     key: Key,
     estimator: str | Callable[..., Estimate],
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     random: bool | None = None,
     tolerance: float = 0.05,

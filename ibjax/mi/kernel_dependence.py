@@ -10,7 +10,7 @@ from ibjax.arguments import whole
 from ibjax.mi.checks import pair
 from ibjax.mi.matrix_entropy import gaussian_gram, median_width
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Key
+from ibjax.typing import Array, Float, JaxArray, Key, Numbers
 
 Kernel = Literal["gaussian", "linear"]
 
@@ -33,8 +33,8 @@ class HsicTest(NamedTuple):
 
 @enforced
 def hsic(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "gaussian",
     widths: tuple[Any, Any] | None = None,
@@ -70,8 +70,8 @@ def hsic(
 
 @enforced
 def cka(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "linear",
     widths: tuple[Any, Any] | None = None,
@@ -111,8 +111,8 @@ def cka(
 @enforced
 def hsic_test(
     key: Key,
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "gaussian",
     widths: tuple[Any, Any] | None = None,

@@ -15,7 +15,7 @@ import numpy as np
 from ibjax.arguments import numeric, precision, whole
 from ibjax.mi.checks import concrete, pair, samples
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Key
+from ibjax.typing import Array, Float, JaxArray, Key, Numbers
 
 
 class RenyiInformation(NamedTuple):
@@ -40,7 +40,7 @@ class RenyiInformation(NamedTuple):
 
 
 @enforced
-def median_width(x: Any) -> Float[JaxArray, ""]:
+def median_width(x: Numbers) -> Float[JaxArray, ""]:
     """Median distance between different samples, a kernel width.
 
     Choose it once a layer, at the last checkpoint: a width chosen anew at every checkpoint takes
@@ -56,7 +56,7 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
 
 
 @enforced
-def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
+def silverman_width(x: Numbers, factor: float = 1.0) -> Float[JaxArray, ""]:
     """Width ``factor * s * sqrt(d) * n^(-1/(4 + d))``, s the mean standard deviation of a unit.
 
     Args:
@@ -72,7 +72,7 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
 
 
 @enforced
-def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray, ""]:
+def renyi_entropy(x: Numbers, width: Numbers, *, order: float = 1.01) -> Float[JaxArray, ""]:
     r"""Matrix-based Renyi entropy of one sample.
 
     :math:`S_a(A) = \log(\mathrm{tr} A^a)/(1 - a)`, A = G/n,
@@ -98,8 +98,8 @@ def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray,
 
 @enforced
 def renyi_information(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     widths: tuple[Any, Any],
     *,
     order: float = 1.01,

@@ -1,5 +1,6 @@
 """All fixed points at one alpha, and the thresholds where they appear and change order."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ibjax.teacher.checks import real
 from ibjax.teacher.curve import Curve, crossings, log_r_range, solve_cell, trace_curve
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
-from ibjax.typing import Bool, Float
+from ibjax.typing import Bool, Float, Numbers
 from ibjax.typing import JaxArray as Array
 
 SLOTS = 8
@@ -57,12 +58,12 @@ class Thresholds(NamedTuple):
 @enforced
 def fixed_points(
     readout: Readout,
-    alpha: Any,
+    alpha: Numbers,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     nodes: tuple[int, int, int] | None = None,
 ) -> FixedPoints:
@@ -141,10 +142,10 @@ def _fixed_points(alpha, teacher, *, readout, prior, nodes):
 def thresholds(
     readout: Readout,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     nodes: tuple[int, int, int] | None = None,
 ) -> Thresholds:

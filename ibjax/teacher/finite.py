@@ -1,6 +1,6 @@
 """Finite sizes: exact evidence of infinitely wide teachers, and where the limit can be trusted."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 KernelActivation = Literal["identity", "relu", "erf", "scaled_erf", "sign"]
 
@@ -64,7 +64,7 @@ def _layer(kernel, activation):
 
 
 @enforced
-def kernel_information(kernel: Array, noise: Any) -> Estimate:
+def kernel_information(kernel: Array, noise: Numbers) -> Estimate:
     """Compute I(teacher; outputs) / n given the inputs for a Gaussian-process teacher, exactly.
 
     ``log det(I + K / noise) / (2 n)`` nats: the identity readout at infinite width.
@@ -97,7 +97,7 @@ def kernel_information(kernel: Array, noise: Any) -> Estimate:
 
 
 @enforced
-def rate_scale(n: Any, d: Any, p: Any) -> BoundValue:
+def rate_scale(n: Numbers, d: Numbers, p: Numbers) -> BoundValue:
     """Compute the scale on which a finite network is known to approach the limit.
 
     ``sqrt((1 + n/d)(n/p + n/d^{3/2} + 1/sqrt d))``. The constants in front are not explicit:

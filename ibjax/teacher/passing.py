@@ -1,5 +1,6 @@
 """Generalized approximate message passing and the state evolution that describes it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from ibjax.teacher.checks import real, signs
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
 from ibjax.teacher.quadrature import normal_pdf
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 
 class GampResult(NamedTuple):
@@ -52,10 +53,10 @@ def gamp(
     y: Array,
     readout: Readout,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     steps: int = 50,
     damping: float = 0.0,
@@ -172,12 +173,12 @@ def _log_folded(y, omega, s, noise):
 @enforced
 def state_evolution(
     readout: Readout,
-    alpha: Any,
+    alpha: Numbers,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     steps: int = 50,
     start: float = 0.0,

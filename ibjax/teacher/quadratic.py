@@ -16,7 +16,7 @@ from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout
 from ibjax.teacher.hermite_parts import HermiteParts, hermite_parts
 from ibjax.teacher.priors import PRIORS, PriorName
 from ibjax.teacher.quadratic_branches import specialised_branch, universal_branch
-from ibjax.typing import Float, Int
+from ibjax.typing import Float, Int, Numbers
 from ibjax.typing import JaxArray as Array
 
 
@@ -88,10 +88,10 @@ STATUS = (
 @enforced
 def quadratic_limits(
     activation: str | Callable | Sequence[float],
-    alpha: Any,
+    alpha: Numbers,
     *,
-    width_ratio: Any,
-    noise: Any,
+    width_ratio: Numbers,
+    noise: Numbers,
     readout: RowReadout = "ones",
     prior: PriorName = "gaussian",
 ) -> QuadraticLimits:
@@ -155,8 +155,8 @@ def quadratic_limits(
 def quadratic_threshold(
     activation: str | Callable | Sequence[float],
     *,
-    width_ratio: Any,
-    noise: Any,
+    width_ratio: Numbers,
+    noise: Numbers,
     readout: RowReadout = "ones",
     prior: PriorName = "gaussian",
     largest: float = 1e4,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ibjax.contraction import checks
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Bool, Float
+from ibjax.typing import Array, Bool, Float, Numbers
 
 
 class Ratio(NamedTuple):
@@ -30,7 +30,7 @@ class Ratio(NamedTuple):
 
 @enforced
 def information_ratio(
-    later: Estimate, earlier: Estimate, *, correlation: Any = 0.0, level: float = 0.95
+    later: Estimate, earlier: Estimate, *, correlation: Numbers = 0.0, level: float = 0.95
 ) -> Ratio:
     """Divide two estimated informations, with Fieller's interval.
 

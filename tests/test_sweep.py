@@ -154,7 +154,8 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
     assert not path.exists()
     log, start = [], time.time()
     dataset = sweep.run(SMALL, path, log=log.append)
-    assert len(log) == 1 and log[0].startswith("depth 1: finished before")
+    assert len(log) == 2 and log[0].startswith("depth 1: finished before")
+    assert log[1].startswith("3 masks resolve")
     assert dataset.sizes["depth"] == 2 and time.time() - start < 60
     assert not [f for f in path.with_suffix(".cells").iterdir() if ".part" in f.name]
 

@@ -99,7 +99,9 @@ from ibjax.bounds.supersample import f_cmi as f_cmi
 from ibjax.bounds.supersample import ld_cmi as ld_cmi
 from ibjax.bounds.supersample import single_loss as single_loss
 from ibjax.bounds.supersample_limits import cmi_limit as cmi_limit
+from ibjax.bounds.supersample_limits import masks_advice as masks_advice
 from ibjax.bounds.supersample_limits import masks_needed as masks_needed
+from ibjax.bounds.supersample_limits import resolution as resolution
 from ibjax.bounds.total_variation import algorithmic_transport as algorithmic_transport
 from ibjax.bounds.total_variation import depth_tv as depth_tv
 from ibjax.bounds.total_variation import variation_from_information as variation_from_information

@@ -249,6 +249,25 @@ def test_pictures_draw_on_a_given_axis(finished, tmp_path):
         assert place.stat().st_size > 5000
 
 
+def test_memory_of_a_results_file_is_that_of_its_examples(finished):
+    _, dataset = finished
+    found = report.memory(dataset, depth=2)
+    one = dataset.sel(depth=2).isel(checkpoint=-1)
+    wrong = one["predictions"].values != dataset["labels"].values[:, None]
+    inside = np.arange(2) == dataset["mask"].values[..., None]
+    with np.errstate(invalid="ignore"):
+        by_hand = (wrong & ~inside).sum(1) / (~inside).sum(1) - (wrong & inside).sum(
+            1
+        ) / inside.sum(1)
+    np.testing.assert_allclose(found.examples.memory, by_hand, atol=1e-12)
+    assert found.classes.memory.shape == (2,)
+    ax = report.remembered_examples(dataset, depth=2, count=3)
+    rows = report.examples(found.examples)[:3]
+    names = [str(found.index[row[:3]]) for row in rows]
+    assert [t.get_text() for t in ax.get_xticklabels()] == names
+    report.remembered_classes(dataset)
+
+
 @pytest.fixture(scope="module")
 def one_cell(finished):
     """A sweep of one depth without training: what a cell gives is known, and calls are counted."""

@@ -45,6 +45,7 @@ from ibjax.bounds.evidence import gap as gap
 from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
 from ibjax.bounds.evidence import replica_errors as replica_errors
 from ibjax.bounds.examples import remembered as remembered
+from ibjax.bounds.examples import remembered_by_class as remembered_by_class
 from ibjax.bounds.examplewise import depth_examples as depth_examples
 from ibjax.bounds.falsification import falsify as falsify
 from ibjax.bounds.fast_rates import binary_js as binary_js

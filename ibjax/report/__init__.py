@@ -7,6 +7,14 @@ from ibjax.report.formats import frame as frame
 from ibjax.report.formats import latex as latex
 from ibjax.report.formats import markdown as markdown
 from ibjax.report.formats import write_table as write_table
+from ibjax.report.memory import HEADS as HEADS
+from ibjax.report.memory import classes_table as classes_table
+from ibjax.report.memory import examples as examples
+from ibjax.report.memory import examples_table as examples_table
+from ibjax.report.memory import memory as memory
+from ibjax.report.memory import memory_figure as memory_figure
+from ibjax.report.memory import remembered_classes as remembered_classes
+from ibjax.report.memory import remembered_examples as remembered_examples
 from ibjax.report.picture import bounds_against_depth as bounds_against_depth
 from ibjax.report.picture import errors_against_depth as errors_against_depth
 from ibjax.report.picture import figure as figure

@@ -232,6 +232,6 @@ def corrected(ax: Any, rows: list[Row], at: np.ndarray, last: bool = True) -> No
             at, b.corrected, np.nan_to_num(b.corrected_error), fmt=MARKERS[name] + "--", **style
         )
         unseen = np.where(b.above == 0, b.corrected, np.nan)
-        ax.plot(at, unseen, MARKERS[name], color="white", markersize=3)
+        ax.plot(at, unseen, MARKERS[name], **style, markerfacecolor="white", zorder=3)
     ax.set_title("corrected; open: no memory seen")
     ax.set_ylim(0, None)

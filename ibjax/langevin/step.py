@@ -125,7 +125,7 @@ def loop(
 
         if config.stop_error is None:
             return jax.lax.fori_loop(start, stop, body, state)
-        at, state = jax.lax.while_loop(
+        _, state = jax.lax.while_loop(
             lambda pair: (pair[0] < stop) & ~pair[1].stopped,
             lambda pair: (pair[0] + 1, body(*pair)),
             (start, state),

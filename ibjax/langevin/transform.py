@@ -74,8 +74,6 @@ def sgld(
         if noise is None:
             if key is None:
                 raise ValueError("key is missing: sgld draws its noise from it; give key or noise")
-                    "key is missing: sgld draws its noise from it; give key= or noise="
-                )
             noise = _drawn(key, grads)
         updates = jax.tree.map(lambda g, xi: (-eta * g + std * xi).astype(g.dtype), grads, noise)
         return updates, SgldState(state.count + 1)

@@ -84,7 +84,9 @@ class Experiment:
 
 def batch_size(experiment: Experiment) -> int:
     """Examples per update: what was chosen, or a quarter of the training examples."""
-    return experiment.batch_size or max(1, round(experiment.train_size / 4))
+    if experiment.batch_size is None:
+        return max(1, round(experiment.train_size / 4))
+    return experiment.batch_size
 
 
 class Cell(NamedTuple):
@@ -128,6 +130,8 @@ def check(experiment: Experiment) -> None:
         raise ValueError(
             f"classes={experiment.classes} must be two or more different labels, or groups of them"
         )
+    if experiment.batch_size is not None and experiment.batch_size < 1:
+        raise ValueError(f"batch_size={experiment.batch_size} must be at least 1")
     if experiment.batch_size is not None and experiment.batch_size > experiment.train_size:
         raise ValueError(
             f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"

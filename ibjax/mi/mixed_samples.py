@@ -134,7 +134,7 @@ def mixed(
     if n <= k:
         found = missing()
     elif _on_host(both.x, both.y):
-        found = counts.mixed_by_tree(np.asarray(both.x), np.asarray(both.y), k, near)
+        found = counts.mixed_by_tree(np.asarray(both.x), np.asarray(both.y), k, float(near))
     else:
         found = counts.mixed(*both.on_device(), k, rows, near)
     return estimate(found, both.dtype, both.sound, "unknown", "mixed", _REASON)

@@ -7,19 +7,21 @@ import numpy as np
 
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
-from ibjax.typing import Key
+from ibjax.signatures import enforced
+from ibjax.typing import Key, Numbers
 
 
+@enforced
 def conditions(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     strong: str = "features",
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -83,11 +85,12 @@ def conditions(
     return found
 
 
+@enforced
 def layers(
     features_list: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     **options: Any,
@@ -102,7 +105,7 @@ def layers(
         inputs: (n, dx); the first probe gain is measured against its softmax.
         head: the network's own softmax, used for the last layer alone.
         num_classes: K, needed for traced labels.
-        **options: as in `conditions`.
+        **options: `strong`, `correlation`, `l2`, `folds`, `width` and `key` of `conditions`.
 
     Returns:
         One `Conditions` a layer.

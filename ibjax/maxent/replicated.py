@@ -14,19 +14,21 @@ from ibjax.maxent.neural_collapse import FORMULAS, collapse_columns
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
 from ibjax.maxent.scatter import Collapse
-from ibjax.typing import Array, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Key, Numbers
 
 
+@enforced
 def columns(
     features: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     train: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -49,11 +51,12 @@ def columns(
         train: features (R, m, d_L) of the last layer and labels (R, m) at the training examples,
             for the duality gap of the own head there; needs `head`.
         num_classes: K, needed for traced labels.
-        correlation: as in `conditions`.
-        l2: as in `conditions`.
-        folds: as in `conditions`.
-        width: as in `conditions`.
-        key: as in `conditions`.
+        correlation: "binary", "gaussian", "pairwise", or "auto": binary while 5 K 2^d <= n, else
+            gaussian.
+        l2: penalty of the probes on standardised units; 1/n (none for "table") if None.
+        folds: of the cross-fit.
+        width: random features of the strong probe.
+        key: randomness of folds and random features; a fixed one if None.
         collapse: whether `collapse_columns` of the same features, labels and head come with them.
 
     Returns:
@@ -69,7 +72,8 @@ def columns(
         ValueError: on shapes that do not fit, or unknown names.
 
     Reference:
-        As `conditions`.
+        Zheng, Sang, Xu, "Understanding Deep Learning Generalization by Maximum Entropy", 2017,
+        for the two conditions; the decomposition and the estimators are derived here.
     """
     layers = tuple(_cube(f"features[{i}]", array) for i, array in enumerate(features))
     if not layers:
@@ -125,7 +129,8 @@ def across(columns: Conditions) -> Conditions: ...
 def across(columns: Collapse) -> Collapse: ...
 
 
-def across(columns: Any) -> Any:
+@enforced
+def across(columns: Conditions | Collapse) -> Any:
     """Mean over replicas of what `columns` returns, with the standard error of that mean.
 
     The error is the standard deviation over replicas by the root of their number, so it covers

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks, root
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.layers.coefficients import joint
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def joint_depth(
     information: Float[Array, "*batch"] | float,
     eta: Float[Array, "*batch"] | float,

@@ -6,12 +6,14 @@ import jax.numpy as jnp
 from ibjax.bounds import checks, root
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.accounting.subsets import pair_moment
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _LARGEST = 2.0
 """Shift above which the closed forms of an epoch lose to the revealed one."""
 
 
+@enforced
 def bins_epoch(r: Float[Array, " j"], m: int | Scalar) -> Float[JaxArray, ""]:
     """Cost in nats of an epoch in which every example draws its step by itself.
 
@@ -38,6 +40,7 @@ def bins_epoch(r: Float[Array, " j"], m: int | Scalar) -> Float[JaxArray, ""]:
     return bins(r, 1.0 * m)
 
 
+@enforced
 def shuffled_epoch(r: Float[Array, " j"], q: Scalar) -> Float[JaxArray, ""]:
     """Cost in nats of an epoch of batches cut from one random permutation.
 

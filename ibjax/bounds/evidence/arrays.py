@@ -8,6 +8,7 @@ import numpy as np
 from ibjax.bounds.evidence.fields import FIELDS, REPLICA, named
 from ibjax.bounds.supersamples import mistakes
 from ibjax.interface import BATCHINGS, Evidence
+from ibjax.signatures import enforced
 
 _OUTCOMES = ("mask", "losses", "predictions", "labels")
 _PER_REPLICA = tuple(
@@ -28,6 +29,7 @@ NAMES = (*_OUTCOMES, "diverged", *_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALA
 """Every array that can be given."""
 
 
+@enforced
 def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     """The evidence of trained replicas of one configuration, from arrays by name.
 

@@ -11,8 +11,10 @@ from ibjax.bounds.evidence.moment import at, in_float64
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
+from ibjax.signatures import enforced
 
 
+@enforced
 @in_float64
 def evaluate(
     evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = None
@@ -43,6 +45,7 @@ def evaluate(
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
 
 
+@enforced
 @in_float64
 def row_nulls(
     evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = None

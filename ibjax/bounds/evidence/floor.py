@@ -6,8 +6,10 @@ import jax.numpy as jnp
 from ibjax.bounds.evidence.moment import at, in_float64, mean_over_replicas
 from ibjax.bounds.layers.floor import depth_floor
 from ibjax.interface import Estimate, Evidence
+from ibjax.signatures import enforced
 
 
+@enforced
 @in_float64
 def measured_floor(evidence: Evidence, checkpoint: int = -1) -> Estimate:
     """`depth_floor` of the training predictions, mean over the replicas that did not diverge.

@@ -11,6 +11,7 @@ import numpy as np
 from ibjax.bounds import checks
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import Estimate, Evidence, Moment
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 _ALONG = tuple(name for name, field in FIELDS.items() if field.along)
@@ -50,6 +51,7 @@ def _wide(leaf: Any) -> Any:
     return array.astype(np.float64) if floating else array
 
 
+@enforced
 def at(evidence: Evidence, checkpoint: int = -1) -> Moment:
     """The evidence of one checkpoint: its axis removed, later steps given size zero.
 
@@ -88,6 +90,7 @@ def at(evidence: Evidence, checkpoint: int = -1) -> Moment:
     return Moment(**rest)
 
 
+@enforced
 def mean_over_replicas(values: Float[Array, "k1 k2"], diverged: Array) -> Estimate:
     """Mean over the replicas that did not diverge, with a standard error.
 
@@ -138,6 +141,7 @@ def survivors(evidence: Moment) -> Float[Array, ""]:
     return jnp.mean(~jnp.asarray(evidence.diverged, bool))
 
 
+@enforced
 def replica_errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array, "k1 k2"]]:
     """Training and test error of every replica; a diverged network errs everywhere.
 
@@ -150,6 +154,7 @@ def replica_errors(evidence: Moment) -> tuple[Float[Array, "k1 k2"], Float[Array
     return jnp.where(lost, 1.0, train), jnp.where(lost, 1.0, test)
 
 
+@enforced
 @in_float64
 def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
     """Measured generalization gap: mean of test error minus training error, in float64.
@@ -165,7 +170,7 @@ def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
         The mean with its standard error over supersamples; not ok where every replica diverged.
 
     Raises:
-        ValueError: as `at`.
+        ValueError: if there is no such checkpoint, or the fields along training differ in shape.
     """
     now = at(evidence, checkpoint)
     train, test = replica_errors(now)

@@ -5,7 +5,8 @@ variation, which are larger, and of chi-square over all inputs, which are equal;
 takes its own alone.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,16 @@ import jax.numpy as jnp
 from ibjax.bounds import checks, root
 from ibjax.contraction.combine import holds_for
 from ibjax.interface import Contraction, Estimate
-from ibjax.typing import Divergence, JaxArray
+from ibjax.typing import Array, Divergence, Float, JaxArray
+
+Etas: TypeAlias = (
+    Contraction
+    | Estimate
+    | Sequence[Contraction | Estimate]
+    | Float[Array, "*batch layers"]
+    | Sequence[float]
+)
+"""Coefficients of the layers: records of them, or numbers with the layers on the last axis."""
 
 _WORDS: dict[Divergence, str] = {
     "kl": "the KL divergence: use contraction.kl or contraction.gaussian_noise",

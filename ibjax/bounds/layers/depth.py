@@ -7,9 +7,10 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
-from ibjax.bounds.layers.coefficients import joint, product, times
-from ibjax.interface import BoundValue, Contraction, Estimate
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.bounds.layers.coefficients import Etas, joint, product, times
+from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Numbers, Scalar
 
 _PUBLISHED = (
     "no certificate: labels bypass the layers, hidden weights depend on the sample, and the "
@@ -17,15 +18,16 @@ _PUBLISHED = (
 )
 
 
+@enforced
 def depth(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
-    etas: Contraction | Sequence[Contraction] | Float[Array, "*batch layers"] | Sequence[float],
+    etas: Etas,
     n: int,
     sigma: Scalar,
     *,
     variant: str = "certified",
     label_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
-    num_classes: Any = None,
+    num_classes: Numbers | None = None,
     loss_range: Scalar | None = None,
     label_deviation: Scalar | Estimate | None = None,
 ) -> BoundValue:
@@ -152,10 +154,11 @@ def depth(
     )
 
 
+@enforced
 def sample_complexity(
     gap: Scalar,
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
-    etas: Contraction | Sequence[Contraction] | Float[Array, "*batch layers"] | Sequence[float],
+    etas: Etas,
     sigma: Scalar,
     *,
     variant: str = "certified",
@@ -169,7 +172,10 @@ def sample_complexity(
     Args:
         gap: the largest expected gap allowed.
         information: I(S; W) in nats; deeper networks usually have more of it.
-        etas: as in `depth`.
+        etas: coefficients of the layers: a `Contraction` (its last axis, if any, runs over the
+            layers), a list of them, or numbers with the layers on the last axis. Of KL, or of total
+            variation, which are larger. Numbers are the caller's claim to be coefficients that hold
+            for all inputs and weights.
         sigma: sub-Gaussian parameter of the loss.
         variant: "certified" or "published".
         label_information: I(Y^n; W) in nats, needed by the certified variant.

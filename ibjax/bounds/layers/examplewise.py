@@ -1,19 +1,19 @@
 """The depth bound example by example."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
-from ibjax.bounds.layers.coefficients import product, times
-from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.bounds.layers.coefficients import Etas, product, times
+from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
+@enforced
 def depth_examples(
     label_information: Float[Array, "*batch n"] | Estimate | BoundValue,
     input_information: Float[Array, "*batch n"] | Estimate | BoundValue,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float],
+    etas: Etas,
     sigma: Scalar,
 ) -> BoundValue:
     """Bound the expected gap with the information about each label and each input apart.

@@ -4,9 +4,11 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
+@enforced
 def depth_floor(confusion: Float[Array, "k m"]) -> Estimate:
     """Compute the least root of a contraction coefficient that a confusion matrix allows.
 

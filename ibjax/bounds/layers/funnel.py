@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.kinds import fitted
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def tail_lipschitz(
     norms: Float[Array, "*draws layers"], slope: Scalar = 1.0
 ) -> Float[JaxArray, "*draws points"]:
@@ -34,6 +36,7 @@ def tail_lipschitz(
     return jnp.maximum(after, 1.0)
 
 
+@enforced
 def funnel_layers(
     distances: Float[Array, "draws points"] | Float[Array, " points"] | Estimate,
     norms: Float[Array, "draws layers"] | Float[Array, " layers"] | Estimate,
@@ -143,6 +146,7 @@ def funnel_layers(
     )
 
 
+@enforced
 def funnel(
     distances: Float[Array, "draws points"] | Float[Array, " points"] | Estimate,
     norms: Float[Array, "draws layers"] | Float[Array, " layers"] | Estimate,
@@ -157,11 +161,12 @@ def funnel(
     Args:
         distances: as in `funnel_layers`, one row a W.
         norms: as in `funnel_layers`, the rows of the same W.
-        loss_lipschitz: as in `funnel_layers`.
+        loss_lipschitz: Lipschitz constant rho of the loss in (output, label).
         options: `slope`, `loss_range`, `law` and `norms_for_all` of `funnel_layers`.
 
     Raises:
-        ValueError: as `funnel_layers` does.
+        ValueError: averages in place of rows; shapes that do not fit, negative numbers, a law that
+            does not sum to one.
 
     Reference:
         He, Yu, Goldfeld 2024, "Hierarchical generalization bounds for deep neural networks";

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Numbers
 
 # log k! less Stirling's formula (k + 1/2) log k - k + log(2 pi) / 2, for k = 1, ..., 15; 0 at 0.
 _STIRLING = np.array(
@@ -17,7 +18,8 @@ _STIRLING = np.array(
 _STIRLING[1:] -= math.log(2 * math.pi) / 2
 
 
-def label_deviation(class_law: Float[Array, " k"], n: Any) -> JaxArray:
+@enforced
+def label_deviation(class_law: Float[Array, " k"], n: Numbers) -> JaxArray:
     """Compute how far the empirical label law is from the true one, on average.
 
     ``E TV(P_Y, empirical) = (1/2) sum_k E|p_k - counts_k / n|``,

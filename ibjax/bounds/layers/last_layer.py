@@ -4,9 +4,11 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
+@enforced
 def last_layer(
     head_information: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,

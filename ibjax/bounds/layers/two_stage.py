@@ -1,21 +1,22 @@
 """Binary classification: a finite cover from one half of the data, the choice from the other."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
+from ibjax.bounds.layers.coefficients import Etas
 from ibjax.bounds.layers.depth import depth
-from ibjax.interface import BoundValue, Contraction
-from ibjax.typing import Array, Float
+from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 
 
+@enforced
 def two_stage(
     n_cover: int,
     n_train: int,
     vc_dimension: int,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     variant: str = "certified",
 ) -> BoundValue:

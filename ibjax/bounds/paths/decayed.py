@@ -9,9 +9,11 @@ from ibjax import contraction
 from ibjax.bounds import checks
 from ibjax.bounds.layers.coefficients import coefficient
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Scalar
 
 
+@enforced
 def decayed_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],

@@ -8,9 +8,11 @@ from ibjax.bounds import checks, root
 from ibjax.bounds.layers.coefficients import coefficient
 from ibjax.bounds.paths.trajectory import ASSUMPTIONS, energy
 from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def wang_gao_calmon(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -92,6 +94,7 @@ def wang_gao_calmon(
     )
 
 
+@enforced
 def gaussian_contraction(diameter: Array | Scalar, noise_std: Array | Scalar) -> JaxArray:
     """Total-variation contraction of x -> x + N(0, s^2 I) on a set of diameter D.
 

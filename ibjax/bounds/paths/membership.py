@@ -13,11 +13,13 @@ import numpy as np
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import over_units
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _NODES = 40
 
 
+@enforced
 def log_likelihood_ratios(
     energy: Float[Array, "*batch T"], noise_product: Float[Array, "*batch T"]
 ) -> Float[JaxArray, "*batch T_plus_1"]:
@@ -40,6 +42,7 @@ def log_likelihood_ratios(
     return jnp.concatenate([jnp.zeros_like(total[..., :1]), total], axis=-1)
 
 
+@enforced
 def membership_information(
     ratios: Float[Array, " R"] | Float[Array, "R K_minus_1"],
 ) -> Estimate:
@@ -63,6 +66,7 @@ def membership_information(
     return _mean(each, "membership_information")
 
 
+@enforced
 def stepwise_information(energy: Float[Array, "R T"], ratios: Float[Array, "R T"]) -> Estimate:
     """The same information by the chain rule, with the noise of each step integrated out.
 
@@ -103,6 +107,7 @@ def step_information(
     return jnp.where(positive, total, 0.0)
 
 
+@enforced
 def haghifam(
     energy: Float[Array, "R T"], ratios: Float[Array, "R T"], *, theta: str = "sigmoid"
 ) -> BoundValue:
@@ -146,6 +151,7 @@ def haghifam(
     )
 
 
+@enforced
 def k_ghost(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue, k: int
 ) -> BoundValue:

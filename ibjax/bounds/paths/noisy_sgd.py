@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.kinds import fitted, together
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _FORMS = ("log", "linear")
 
 
+@enforced
 def noisy_sgd_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -65,6 +67,7 @@ def noisy_sgd_information(
     return _upper(value, "noisy_sgd_information", given)
 
 
+@enforced
 def sample_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],

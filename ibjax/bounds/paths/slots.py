@@ -19,12 +19,14 @@ from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import gap_at, moved_by, with_error
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _REDUCTIONS = ("sqrt_of_mean", "mean_of_sqrt")
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 
 
+@enforced
 def path_prior(
     information: Float[Array, " R"] | Float[Array, "R J"] | Estimate | BoundValue,
     *,
@@ -66,6 +68,7 @@ def path_prior(
     return _bound("path_prior", information, gap, reduction, 1.0, train_error)
 
 
+@enforced
 def path_membership(
     information: Float[Array, " R"] | Float[Array, "R J"] | Estimate | BoundValue,
     *,
@@ -115,6 +118,7 @@ def path_membership(
     return _bound("path_membership", information, gap, reduction, 1.0, rate)
 
 
+@enforced
 def membership_upper(
     ratios: Float[Array, "R *slots K_minus_1"], delta: Scalar, *, floor: Scalar | None = None
 ) -> Estimate:

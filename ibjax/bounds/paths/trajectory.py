@@ -13,12 +13,14 @@ import numpy as np
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
 _REDUCTIONS = ("sqrt_of_mean", "mean_of_sqrt")
 ASSUMPTIONS = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 
 
+@enforced
 def negrea(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -58,6 +60,7 @@ def negrea(
     return _root("negrea", terms, sigma, reduction)
 
 
+@enforced
 def null_gradient(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -89,6 +92,7 @@ def null_gradient(
     return _root("null_gradient", terms, sigma, reduction)
 
 
+@enforced
 def li_luo_qiao(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -122,6 +126,7 @@ def li_luo_qiao(
     return _root("li_luo_qiao", terms, 2 * scale / n, reduction, limit=scale)
 
 
+@enforced
 def virtual_noise(
     step_sizes: Float[Array, " T"],
     virtual_stds: Float[Array, " T"],

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks, invert
 from ibjax.bounds.posteriors.pac_bayes import confidence_level, gaussian_divergence
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
+@enforced
 def gaussian_posterior(
     sampled_error: Scalar | Estimate,
     draws: int,

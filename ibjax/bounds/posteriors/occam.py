@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +11,13 @@ from ibjax import arguments
 from ibjax.bounds import checks, invert
 from ibjax.bounds.posteriors.pac_bayes import confidence_level
 from ibjax.interface import BoundValue
-from ibjax.typing import Array, Float, Scalar
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, Numbers, Scalar
 
 Code = Literal["kt", "enumerative"]
 
 
+@enforced
 def occam(
     train_error: Float[Array, "*batch"] | float,
     bits: Float[Array, "*batch"] | float,
@@ -68,7 +70,8 @@ def occam(
     return replace(found, confidence=1 - delta)
 
 
-def code_length(letters: Any, alphabet: int, *, method: Code = "kt") -> float:
+@enforced
+def code_length(letters: Numbers, alphabet: int, *, method: Code = "kt") -> float:
     r"""Length in bits of a sequence of letters under a code fixed by its length and alphabet.
 
     "enumerative" sends the counts and then the place among sequences of these counts,
@@ -117,6 +120,7 @@ def code_length(letters: Any, alphabet: int, *, method: Code = "kt") -> float:
     return float(max(nats, 0.0) / math.log(2))
 
 
+@enforced
 def integer_bits(number: int) -> int:
     """Length of Elias' gamma code of a positive whole number, 2 floor(log2 number) + 1 bits.
 

@@ -8,9 +8,11 @@ import numpy as np
 from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import Given, fitted, with_error
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def pac_bayes_kl(
     train_error: Float[Array, "*batch"] | float | Estimate,
     divergence: Float[Array, "*batch"] | float | Estimate | BoundValue,
@@ -73,6 +75,7 @@ def _union(n: Any, delta: Scalar | None) -> Any:
     return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
 
 
+@enforced
 def gaussian_divergence(
     mean: Float[Array, " d"],
     std: Float[Array, " d"] | Scalar,
@@ -115,6 +118,7 @@ def gaussian_divergence(
     return Estimate(value, zero, finite, "none", "gaussian_divergence", reason, exact=True)
 
 
+@enforced
 def free_energy_divergence(
     initial_loss: Float[Array, "*batch"] | float | Estimate,
     loss: Float[Array, "*batch"] | float | Estimate,
@@ -160,6 +164,7 @@ def free_energy_divergence(
     )
 
 
+@enforced
 def free_energy(
     initial_loss: Float[Array, "*batch"] | float | Estimate,
     loss: Float[Array, "*batch"] | float | Estimate,
@@ -189,10 +194,13 @@ def free_energy(
         Bound for any [0, 1] evaluation loss; NaN where the divergence comes out negative.
 
     Assumes:
-        As `free_energy_divergence`.
+        Continuous time, or a scheme reversible for nu (MALA); full gradients; the drift of the
+        prior is part of the dynamics; beta constant. For discrete steps this is an
+        approximation.
 
     Reference:
-        As `free_energy_divergence`.
+        Harel, Wolanowsky, Vardi, Srebro, Soudry 2025 (arXiv 2505.19087); sharpened here by the
+        present loss.
     """
     divergence = free_energy_divergence(initial_loss, loss, inverse_temperature)
     note = "exact for continuous time or MALA with full gradients, else an approximation"
@@ -200,6 +208,7 @@ def free_energy(
     return _from_divergence("free_energy", divergence, n, train_error, delta, premises, note)
 
 
+@enforced
 def thermodynamic(
     losses: Float[Array, " m"] | Estimate,
     inverse_temperatures: Float[Array, " m"],
@@ -261,6 +270,7 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
     )
 
 
+@enforced
 def thermodynamic_divergence(
     losses: Float[Array, " m"] | Estimate, inverse_temperatures: Float[Array, " m"]
 ) -> Estimate:

@@ -9,6 +9,7 @@ from ibjax.bounds import checks
 from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, Int, JaxArray
 
 
@@ -32,6 +33,7 @@ class Stability(NamedTuple):
     uniform: JaxArray
 
 
+@enforced
 def flip_masks(
     masks: Int[Array, "k1 k2 n"], pairs: Int[Array, "k1 k2 f"]
 ) -> Int[JaxArray, "k1 f*k2 n"]:
@@ -59,6 +61,7 @@ def flip_masks(
     return flipped.reshape(masks.shape[0], -1, masks.shape[2])
 
 
+@enforced
 def flip_stability(
     losses: Float[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],

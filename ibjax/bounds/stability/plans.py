@@ -9,6 +9,7 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 _METHODS = ("exact", "entropic")
@@ -16,6 +17,7 @@ _CELLS = 250_000
 """Largest n * m of an exact plan."""
 
 
+@enforced
 def wasserstein(
     x: Float[Array, "n d"] | Float[Array, " n"],
     y: Float[Array, "m d"] | Float[Array, " m"],
@@ -67,6 +69,7 @@ def wasserstein(
     return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "up", "wasserstein")
 
 
+@enforced
 def sliced_wasserstein(
     key: Key, x: Float[Array, "n d"], y: Float[Array, "m d"], directions: int = 64
 ) -> Estimate:
@@ -95,6 +98,7 @@ def sliced_wasserstein(
     return Estimate(jnp.mean(each), error, jnp.all(jnp.isfinite(each)), "down", "sliced")
 
 
+@enforced
 def gaussian_line(mean: Scalar, std: Scalar, other_mean: Scalar, other_std: Scalar) -> JaxArray:
     """Compute the Wasserstein-1 distance of two Gaussians on the line.
 

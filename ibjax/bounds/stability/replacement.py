@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.bounds import checks
 from ibjax.bounds.means import over_units
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Key
 
 
@@ -26,6 +27,7 @@ class Replacement(NamedTuple):
     difference: Estimate
 
 
+@enforced
 def replace_one(
     key: Key,
     draw: Callable[[Key, int], Any],

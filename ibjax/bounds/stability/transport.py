@@ -1,16 +1,16 @@
 """Bounds by transport between the weights with and without an example, and by total variation."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
-from ibjax.bounds.layers.coefficients import product
-from ibjax.interface import BoundValue, Contraction, Estimate
+from ibjax.bounds.layers.coefficients import Etas, product
+from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def algorithmic_transport(
     costs: Float[Array, "*batch n"] | Estimate, lipschitz: Scalar
 ) -> BoundValue:
@@ -51,10 +51,11 @@ def algorithmic_transport(
     )
 
 
+@enforced
 def depth_tv(
     label_variation: Float[Array, "*batch n"] | Estimate,
     input_variation: Float[Array, "*batch n"] | Estimate,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     loss_range: Scalar = 1.0,
 ) -> BoundValue:
@@ -104,6 +105,7 @@ def depth_tv(
     )
 
 
+@enforced
 def variation_from_information(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,
 ) -> JaxArray | Estimate:

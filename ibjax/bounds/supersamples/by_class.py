@@ -11,6 +11,7 @@ from ibjax.bounds import checks, root
 from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
@@ -28,6 +29,7 @@ class Classes(NamedTuple):
     share: JaxArray
 
 
+@enforced
 def per_class(
     losses: Int[Array, "k1 k2 n 2"],
     labels: Int[Array, "k1 n 2"],
@@ -51,7 +53,8 @@ def per_class(
         labels: classes of both members.
         masks: the column trained on.
         num_classes: C.
-        correction: as in `bounds.f_cmi`.
+        correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
+            "polynomial" or "conservative" (missing unless masks are balanced).
         valid: (k1, k2) replicas to use; all by default.
 
     Returns:

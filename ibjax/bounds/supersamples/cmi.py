@@ -30,6 +30,7 @@ from ibjax.bounds.supersamples import letters, plugin, replica_tables, table_bou
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.bounds.supersamples.table_bounds import Rule
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
 _PAIR = (*table_bounds.ROOTS, "pair", "kl_half")
@@ -39,6 +40,7 @@ Plan = tuple[Rule, Data, float]
 """What a bound counts, on what, and the length of the interval the losses lie in."""
 
 
+@enforced
 def f_cmi(
     predictions: Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -113,6 +115,7 @@ def f_cmi_plan(
     return rule, data, 1.0
 
 
+@enforced
 def e_cmi(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -142,12 +145,13 @@ def e_cmi(
             `ld_cmi`. "permutation" then loops over all k1 k2 n draws: slow for many.
         inversion: "sqrt" or "phi"; "pair" or "kl_half" for a bound on the test error from the
             mean information and the training error, less that error.
-        valid: as in `f_cmi`.
+        valid: (k1, k2) replicas to use, the others diverged, or (k1, k2, n); all by default.
         clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the
             loss, is then one on the gap of the clipped losses.
 
     Returns:
-        As `f_cmi`. Pooled or inverted through means, the error is a jackknife over supersamples.
+        Estimate. Standard error over supersamples; pooled or inverted through means, a jackknife
+        over them. NaN where fewer than two masks are valid.
 
     Raises:
         ValueError: as `f_cmi`; losses outside [0, 1] without `clip`.
@@ -173,6 +177,7 @@ def e_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
     return _plan("e_cmi", "pair", _PAIR, losses, masks, **keywords)
 
 
+@enforced
 def ld_cmi(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -191,16 +196,22 @@ def ld_cmi(
     the same replicas unless pooled. Corrected values need not keep this order.
 
     Args:
-        losses: 0-1 losses, or real ones as in `e_cmi` (the difference is that of two coins).
-        masks: the column trained on, as in `e_cmi`.
-        correction: as in `e_cmi`.
-        pooled: as in `e_cmi`; pooled and disintegrated bounds are not ordered.
-        inversion: as in `e_cmi`.
-        valid: as in `f_cmi`.
-        clip: as in `e_cmi`.
+        losses: (k1, k2, n, 2), 0-1 losses, or real ones in [0, 1], whose difference is that of two
+            coins.
+        masks: the column trained on, 0 or 1, (k1, k2, n); (k2, n) where shared.
+        correction: None, "polynomial" or "conservative"; for 0-1 losses also "miller_madow",
+            "jackknife" or "permutation".
+        pooled: one table for all pairs, supersamples and replicas; pooled and disintegrated bounds
+            are not ordered.
+        inversion: "sqrt" or "phi"; "pair" or "kl_half" for a bound on the test error from the mean
+            information and the training error, less that error.
+        valid: (k1, k2) replicas to use, the others diverged, or (k1, k2, n); all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
-        As `e_cmi`.
+        Estimate. Standard error over supersamples; pooled or inverted through means, a jackknife
+        over them. NaN where fewer than two masks are valid.
 
     Reference:
         Wang, Mao 2023, "Tighter information-theoretic generalization bounds from supersamples".
@@ -222,6 +233,7 @@ def ld_cmi_plan(losses: Any, masks: Any, **keywords: Any) -> Plan:
     return _plan("ld_cmi", "difference", _PAIR, losses, masks, **keywords)
 
 
+@enforced
 def single_loss(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -243,18 +255,24 @@ def single_loss(
     need no symmetry; column 0 alone needs a law that swapping a pair and its bit leaves unchanged.
 
     Args:
-        losses: 0-1 losses, or real ones as in `e_cmi`.
-        masks: the column trained on, as in `e_cmi`.
-        correction: as in `e_cmi`.
-        pooled: as in `e_cmi`.
+        losses: (k1, k2, n, 2), 0-1 losses, or real ones in [0, 1].
+        masks: the column trained on, 0 or 1, (k1, k2, n); (k2, n) where shared.
+        correction: None, "polynomial" or "conservative"; for 0-1 losses also "miller_madow",
+            "jackknife" or "permutation".
+        pooled: one table for all pairs, supersamples and replicas: the information about U_J of a
+            pair J drawn uniformly, J unseen. It bounds the gap of any algorithm; exchangeable
+            examples (a symmetric algorithm) are needed for equalities alone, such as that with
+            `ld_cmi`. "permutation" then loops over all k1 k2 n draws: slow for many.
         inversion: "sqrt" or "phi"; "js" for the binary Jensen-Shannon inversion of the mean
             information, an equality for the pooled population value of exchangeable examples.
         centred: False for the published constant and column.
-        valid: as in `f_cmi`.
-        clip: as in `e_cmi`.
+        valid: (k1, k2) replicas to use, the others diverged, or (k1, k2, n); all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
-        As `e_cmi`.
+        Estimate. Standard error over supersamples; pooled or inverted through means, a jackknife
+        over them. NaN where fewer than two masks are valid.
 
     Reference:
         Wang, Mao 2023, as `ld_cmi`; the centred constant is an improvement of ours, which also

@@ -9,12 +9,14 @@ from ibjax.bounds import checks, invert
 from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
 _FORMS = ("mutual", "mutual_tv", "chi2", "hellinger", "tv", "js")
 _DIVERGENCES = ("kl", "chi2", "hellinger", "tv", "js")
 
 
+@enforced
 def f_information(
     losses: Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],

@@ -7,6 +7,7 @@ from jax.scipy.special import ndtri
 
 from ibjax.arguments import numeric
 from ibjax.bounds.supersamples import replica_tables
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
 
@@ -31,6 +32,7 @@ class Examples(NamedTuple):
     remembered: JaxArray
 
 
+@enforced
 def remembered(
     losses: Float[Array, "k1 k2 n 2"] | Float[Array, "models N"],
     masks: Int[Array, "k1 k2 n"] | Int[Array, "models N"],
@@ -53,7 +55,8 @@ def remembered(
         masks: the column trained on, or for a pool 1 where the example was trained on.
         level: coverage of each interval. `remembered` divides 1 - level by the number of examples.
         valid: (k1, k2) replicas to use, for a pool (models,); all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         Arrays (k1, n, 2), for a pool (N,), in units of the loss.

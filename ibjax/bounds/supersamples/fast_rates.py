@@ -22,6 +22,7 @@ import numpy as np
 from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import with_error
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _FORMS = ("pair", "kl_half", "linear", "basic", "js")
@@ -31,6 +32,7 @@ _Rate = Float[Array, "*batch"] | float | Estimate
 _Information = Float[Array, "*batch"] | float | Estimate | BoundValue
 
 
+@enforced
 def steinke_zakynthinou(
     information: _Information, n: int, *, evaluated: bool = False, inversion: str = "sqrt"
 ) -> BoundValue:
@@ -87,6 +89,7 @@ def steinke_zakynthinou(
     )
 
 
+@enforced
 def fast_rate(
     train_error: _Rate, information: _Information, *, form: str = "pair", c: Scalar = 1.0
 ) -> BoundValue:
@@ -153,6 +156,7 @@ def fast_rate(
     )
 
 
+@enforced
 def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
     """Test error of an interpolating learner from its loss-difference information.
 
@@ -190,6 +194,7 @@ def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
     )
 
 
+@enforced
 def binary_js(train_error: _Rate, information: _Information) -> BoundValue:
     """Bound the gap by the binary Jensen-Shannon comparison of the two errors.
 

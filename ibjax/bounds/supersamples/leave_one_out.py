@@ -7,9 +7,11 @@ from ibjax.arguments import numeric
 from ibjax.bounds import checks
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
+@enforced
 def leave_one_out(
     losses: Int[Array, "k1 n_plus_1 n_plus_1"],
     *,

@@ -11,11 +11,13 @@ from ibjax.arguments import whole
 from ibjax.bounds import checks, invert
 from ibjax.bounds.supersamples import letters, plugin, polynomial, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Int, JaxArray
 
 _ALPHABETS = {"e_cmi": "pair", "ld_cmi": "difference", "single_loss": "single"}
 
 
+@enforced
 def cmi_limit(
     losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
@@ -106,6 +108,7 @@ def _limit_note(supersamples: int, delta: float) -> str:
     )
 
 
+@enforced
 def masks_needed(
     value: float, share: float = 0.1, *, letters: int = 2, estimate: str = "polynomial"
 ) -> int:

@@ -21,6 +21,7 @@ from ibjax.bounds.supersamples.leave_one_out import leave_one_out
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.bounds.supersamples.subset_bound import subset_bound, subset_null
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, JaxArray, Key
 
 FORMS = ("auto", "complementary", "split", "single")
@@ -53,6 +54,7 @@ class FromMembership(NamedTuple):
     remarks: tuple[str, ...]
 
 
+@enforced
 def from_membership(
     membership: Bool[Array, "models N"],
     losses: Float[Array, "models N"],
@@ -79,7 +81,8 @@ def from_membership(
         form: one of the above, or "auto": the first that the matrix allows. Pairs need
             eight models a pair, on average, that tell its members apart.
         valid: (models,) models that did not diverge; all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
         correction: of the pair bounds, as in `bounds.f_cmi`. "polynomial" becomes None, the
             plug-in, from 300 models on.
         draws: deals of the masks for each null.

@@ -19,6 +19,7 @@ from ibjax.bounds import checks
 from ibjax.bounds.supersamples import cmi, flips, table_bounds
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray, Key
 
 PLANS: dict[Callable[..., BoundValue], Callable[..., cmi.Plan]] = {
@@ -46,6 +47,7 @@ class Null(NamedTuple):
     information_spread: JaxArray
 
 
+@enforced
 def null(
     bound: Callable[..., BoundValue],
     values: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
@@ -132,6 +134,7 @@ def above(value: BoundValue, found: Null) -> bool:
     return info > mean + 2 * spread
 
 
+@enforced
 def verdict(value: BoundValue, found: Null, masks: int) -> str:
     """A bound beside its null, in words.
 

@@ -10,6 +10,7 @@ from jax.scipy.special import xlogy
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, invert
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray, Key
 
 CORRECTIONS = (None, "miller_madow", "jackknife", "permutation")
@@ -208,6 +209,7 @@ class Interval(NamedTuple):
     high: JaxArray
 
 
+@enforced
 def cluster_interval(
     key: Key, values: Float[Array, " k1"], *, level: float = 0.95, draws: int = 1000
 ) -> Interval:
@@ -244,6 +246,7 @@ def cluster_interval(
     return _basic(jnp.sum(first) / size, resampled, level)
 
 
+@enforced
 def mask_interval(
     key: Key,
     values: Int[Array, "k2 n"],

@@ -11,9 +11,11 @@ from ibjax.bounds import checks, root
 from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import plugin, replica_tables
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
 
 
+@enforced
 def information_profile(
     layers: Sequence[Int[Array, "k1 k2 n 2"]],
     masks: Int[Array, "k1 k2 n"],
@@ -31,7 +33,8 @@ def information_profile(
         layers: integer codes (of binned or quantised features, predictions, losses), any range,
             in the network's order; the last must be losses, or predictions that decide them.
         masks: the column trained on.
-        correction: as in `bounds.f_cmi`.
+        correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
+            "polynomial" or "conservative" (missing unless masks are balanced).
         valid: (k1, k2) replicas to use; all by default.
 
     Returns:

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
+@enforced
 def xu_raginsky(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue, n: int, sigma: Scalar
 ) -> BoundValue:
@@ -55,6 +57,7 @@ def xu_raginsky(
     )
 
 
+@enforced
 def individual(
     information_i: Float[Array, "*batch n"] | Estimate | BoundValue, sigma: Scalar
 ) -> BoundValue:
@@ -101,6 +104,7 @@ def individual(
     )
 
 
+@enforced
 def random_subset(
     divergence: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,

@@ -4,9 +4,11 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
 
+@enforced
 def rate_distortion(
     rate: Float[Array, "*batch"] | float | Estimate | BoundValue,
     n: int,
@@ -51,6 +53,7 @@ def rate_distortion(
     )
 
 
+@enforced
 def sliced_weights(
     information: Float[Array, " slices"] | float | Estimate | BoundValue,
     n: int,
@@ -115,6 +118,7 @@ def sliced_weights(
     )
 
 
+@enforced
 def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) -> JaxArray:
     """Bound I(S; V + std N) by the covariance of V: that of a Gaussian is the largest.
 

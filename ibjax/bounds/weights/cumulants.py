@@ -8,12 +8,14 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _STEPS = 90
 _GOLDEN = 0.6180339887498949
 
 
+@enforced
 def individual_cumulant(
     information_i: Float[Array, " n"] | Estimate | BoundValue,
     cumulant: Callable[[Any], Any],

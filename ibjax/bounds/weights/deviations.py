@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def absolute_gap(
     information: Float[Array, "*batch"] | float | Estimate | BoundValue, n: int, sigma: Scalar
 ) -> BoundValue:
@@ -48,6 +50,7 @@ def absolute_gap(
     )
 
 
+@enforced
 def deviation_probability(
     gap: Scalar,
     information: Float[Array, "*batch"] | float | Estimate | BoundValue,

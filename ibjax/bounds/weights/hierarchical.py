@@ -1,23 +1,24 @@
 """Gibbs posteriors, finite weights, and the network whose every layer is analytic."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.bounds.layers.coefficients import product
-from ibjax.interface import BoundValue, Contraction, Estimate
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.bounds.layers.coefficients import Etas, product
+from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Numbers, Scalar
 
 
+@enforced
 def gibbs(
     inverse_temperature: Scalar,
     n: int,
     sigma: Scalar,
-    etas: Contraction | Sequence[Contraction] | Float[Array, " layers"] | Sequence[float] = (),
+    etas: Etas = (),
     *,
     label_information: Float[Array, "*batch"] | float | Estimate | BoundValue | None = None,
 ) -> BoundValue:
@@ -79,7 +80,8 @@ def gibbs(
     )
 
 
-def finite_weights(weights: Any, alphabet: Any) -> JaxArray:
+@enforced
+def finite_weights(weights: Numbers, alphabet: Numbers) -> JaxArray:
     """Bound I(S; W) by the number of weight settings: ``weights * log(alphabet)``, in nats.
 
     Args:
@@ -125,6 +127,7 @@ class BinaryGaussian(NamedTuple):
     input_wasserstein: float
 
 
+@enforced
 def binary_gaussian(n: int, dim: int, std: float, mean_norm: float) -> BinaryGaussian:
     """Compute the hierarchical bounds and the truth for ``X | Y ~ N(Y mu, std^2 I)``.
 

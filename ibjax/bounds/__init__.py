@@ -8,9 +8,11 @@ from ibjax.bounds.accounting import bins_epoch as bins_epoch
 from ibjax.bounds.accounting import exceedance_probability as exceedance_probability
 from ibjax.bounds.accounting import fixed_step as fixed_step
 from ibjax.bounds.accounting import given_survival as given_survival
+from ibjax.bounds.accounting import hidden_share as hidden_share
 from ibjax.bounds.accounting import joint_depth as joint_depth
 from ibjax.bounds.accounting import likely_gap as likely_gap
 from ibjax.bounds.accounting import mean_upper_limit as mean_upper_limit
+from ibjax.bounds.accounting import measured_information as measured_information
 from ibjax.bounds.accounting import membership_certificate as membership_certificate
 from ibjax.bounds.accounting import membership_gain as membership_gain
 from ibjax.bounds.accounting import mixture_kl as mixture_kl

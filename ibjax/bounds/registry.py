@@ -84,8 +84,8 @@ _TRAJECTORY = (
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
-_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "dim", "mask")
-_EXAMPLES = (*_HIDDEN, "smallest_batch")
+_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "smallest_batch", "mask")
+_EXAMPLES = (*_HIDDEN, "dim")
 
 _ROWS = (
     Bound(

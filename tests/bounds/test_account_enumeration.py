@@ -10,7 +10,12 @@ import math
 import numpy as np
 import pytest
 
-from ibjax.bounds import mixture_kl, per_example_information, sample_information_total
+from ibjax.bounds import (
+    hidden_share,
+    mixture_kl,
+    per_example_information,
+    sample_information_total,
+)
 from ibjax.bounds.accounting.mixtures import overflow
 from ibjax.bounds.accounting.revealed import channel
 
@@ -178,6 +183,51 @@ def test_truncated_batches_of_any_rate(x64):
     full = 1 - (1 - q) ** 2
     assert full <= float(overflow(*np.array([3.0, q, 1.0])))
     assert each <= 2 * (float(mixture_kl(q, r)) + full * float(channel(*np.array([q, r, np.inf]))))
+
+
+def mean_square(batches, independent, n, r, gradients, points=41):
+    """Sum over steps of E |g_t(i)|^2, mean over examples and uniform samples."""
+    laws, cell = densities(batches, independent, n, r, gradients, points)
+    steps = next(iter(laws.values())).ndim
+    y = np.linspace(-6.5, 6.5, points)
+    places = np.meshgrid(*[y] * steps, indexing="ij", sparse=True)
+    before = [sum(places[:t], np.zeros((1,) * steps)) for t in range(steps)]
+    return sum(
+        cell * float(np.sum(law * np.square(gradients[i](z[i], w))))
+        for z, law in laws.items()
+        for i in range(n)
+        for w in before
+    ) / (len(laws) * n)
+
+
+MEASURED = {
+    "poisson": ("poisson", 2, 1, 0.3, fresh(poisson(2, 0.5), 2), True),
+    "fixed": ("without_replacement", 4, 2, 0.1, fresh(subsets(4, 2), 2), True),
+    "fixed, one": ("without_replacement", 3, 1, 0.3, fresh(subsets(3, 1), 2), True),
+    "permutation": ("epochs", 3, 1, 0.3, permutations(3, 1), False),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_information_stays_below_its_measured_bound(x64, case):
+    """The clip is one, the gradients are shorter and depend on the weights."""
+    batching, n, b, r, batches, independent = MEASURED[case]
+    steps = len(batches) if independent else len(batches[0][1])
+    run = (np.ones(steps), np.ones(steps), b * r, batching, b, n)
+    share = float(hidden_share(*run))
+    shorter = [
+        lambda z, w: 0.3 * (2 * z - 1) + 0 * w,
+        lambda z, w: (2 * z - 1) / (1 + np.exp((2 * z - 1) * w)),
+        lambda z, w: 0.6 * np.cos((1 + 2 * z) * w),
+    ]
+    best = 0.0
+    for gradient in shorter:
+        each, _ = informations(batches, independent, n, r, [gradient] * n)
+        square = mean_square(batches, independent, n, r, [gradient] * n)
+        measured = share * b / n * r * r / 2 * square
+        assert each <= measured <= ours(batching, n, b, r, steps)[0]
+        best = max(best, each / measured)
+    assert best > (0.25 if batching == "epochs" else 0.6)
 
 
 REFUTED = [  # n = m, r, exact information, what Poisson or balls and bins would say

@@ -7,6 +7,8 @@ from ibjax.bounds.accounting.epochs import bins_epoch as bins_epoch
 from ibjax.bounds.accounting.epochs import shuffled_epoch as shuffled_epoch
 from ibjax.bounds.accounting.information import per_example_information as per_example_information
 from ibjax.bounds.accounting.information import sample_information_total as sample_information_total
+from ibjax.bounds.accounting.measured import hidden_share as hidden_share
+from ibjax.bounds.accounting.measured import measured_information as measured_information
 from ibjax.bounds.accounting.mixtures import mixture_kl as mixture_kl
 from ibjax.bounds.accounting.monte_carlo import mean_upper_limit as mean_upper_limit
 from ibjax.bounds.accounting.monte_carlo import membership_certificate as membership_certificate

@@ -18,7 +18,7 @@ from ibjax.bounds.accounting import (
 )
 from ibjax.bounds.evidence import limits
 from ibjax.bounds.evidence.moment import mean_over_replicas, survivors
-from ibjax.bounds.layers import depth
+from ibjax.bounds.layers.depth import depth
 from ibjax.bounds.weights import classic
 from ibjax.interface import BoundValue, Contraction, Estimate, Moment
 from ibjax.typing import JaxArray
@@ -129,14 +129,14 @@ def certified_depth(moment: Moment) -> BoundValue:
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
     total = replace(each, value=each.value * n)
-    found = depth.depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
+    found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
     return replace(found, value=jnp.minimum(found.value, examples(moment).value))
 
 
 def published_depth(moment: Moment) -> BoundValue:
     """Depth bound as printed, from I(S;W)."""
     information = sample_information(moment)
-    return depth.depth(information, coefficients(moment), _size(moment), SIGMA, variant="published")
+    return depth(information, coefficients(moment), _size(moment), SIGMA, variant="published")
 
 
 def _mean(values: object, moment: Moment) -> Estimate:

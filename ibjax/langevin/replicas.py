@@ -26,10 +26,12 @@ from ibjax.langevin.observed import (
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.run import Pairs
 from ibjax.randomness import pinned, root_key
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
 
+@enforced
 def run_replicas(
     key: Key,
     config: Config,
@@ -45,6 +47,7 @@ def run_replicas(
     ).evidence
 
 
+@enforced
 def train(
     key: Key,
     config: Config,

@@ -13,7 +13,6 @@ from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.transform import noise_std, schedule_value, sgld
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
 
 
 class Rule(NamedTuple):

@@ -20,6 +20,7 @@ from ibjax.langevin.measured import step_arrays
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.tracked import Extra, Followed
 from ibjax.randomness import pinned, root_key
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, Key
 
 
@@ -50,6 +51,7 @@ class Track(NamedTuple):
     diverged: np.ndarray
 
 
+@enforced
 def track(
     key: Key,
     config: Config,

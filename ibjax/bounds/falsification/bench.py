@@ -19,6 +19,7 @@ from ibjax.bounds.falsification import (
 from ibjax.bounds.falsification.family import Family
 from ibjax.bounds.falsification.records import Record, Verdict, random_models, search_on, verdict
 from ibjax.bounds.falsification.rows import Row, rows
+from ibjax.signatures import enforced
 from ibjax.typing import Key
 
 TRUTHS = ("gap", "size", "absolute_gap", "test_error")
@@ -55,6 +56,7 @@ def falsify(
 ) -> dict[str, Verdict]: ...
 
 
+@enforced
 def falsify(
     function: str | Callable[..., Any] | Sequence[str] | None = None,
     *,

@@ -39,7 +39,7 @@ def _moment(n, step_sizes, noise_stds, clip, membership_mean, train_error) -> Mo
 
 def _registered(name: str):
     def given(n, step_sizes, noise_stds, clip, membership_mean, train_error, pairs_given):
-        from ibjax.bounds.registry import registry
+        from ibjax.bounds.evidence.registry import registry
 
         moment = _moment(n, step_sizes, noise_stds, clip, membership_mean, train_error)
         return registry()[name].function(moment)

@@ -14,6 +14,7 @@ from ibjax.bottleneck.cells import Cells, cut, informations
 from ibjax.bottleneck.kernel_entropies import renyi
 from ibjax.bottleneck.pairwise import sandwich
 from ibjax.bottleneck.propagation import propagate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Int, JaxArray, Key, Scalar
 
 Method: TypeAlias = Cells | Literal["kde", "propagation", "renyi"]
@@ -78,6 +79,7 @@ class Plane:
     bias: BiasDirection
 
 
+@enforced
 def plane(
     activations: Mapping[str, Array] | Sequence[Array],
     labels: Int[Array, " n"],
@@ -279,7 +281,8 @@ def _all(flat, y, width, std, low, high, method: Method, bins: int, work: Any):
             return {**sandwich(t, y, noise, min(rows, n)), "resolution": noise}
         how = cast(Cells, method)
         cells, resolution = cut(t, how, bins, low, high, width, grain)
-        i_tx, i_ty = informations(cells, y)
+        sound = jnp.all(jnp.isfinite(t))  # a cell would hide what is no number
+        i_tx, i_ty = (jnp.where(sound, v, jnp.nan) for v in informations(cells, y))
         return {"i_tx": i_tx, "i_ty": i_ty, "resolution": resolution.astype(work)}
 
     # one after the other on a CPU: one layer of one network already fills its cache

@@ -69,7 +69,9 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     import numpy as np
 
     from ibjax import bounds
-    from ibjax.bounds import mistakes, replica_tables, saved, tabulated
+    from ibjax.bounds.evidence import arrays as saved
+    from ibjax.bounds.evidence import tabulated
+    from ibjax.bounds.supersamples import mistakes, replica_tables
 
     for name in sorted(set(arrays) - set(saved.NAMES)):
         if close := mistakes.close_name(name, (*saved.NAMES, "membership")):
@@ -114,7 +116,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
     import numpy as np
 
     from ibjax import bounds
-    from ibjax.bounds import mistakes
+    from ibjax.bounds.supersamples import mistakes
 
     known = ("membership", "losses", "diverged", "labels")
     for name in sorted(set(arrays) - set(known)):

@@ -8,12 +8,14 @@ import jax.numpy as jnp
 
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
-from ibjax.typing import Array, BiasDirection, Bool, Float, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, BiasDirection, Bool, Float, Key, Numbers
 
 _METHODS = ("binary", "gaussian", "pairwise")
 
 
-def binarise(features: Any, threshold: Any = None) -> Float[Array, "n d"]:
+@enforced
+def binarise(features: Numbers, threshold: Numbers | None = None) -> Float[Array, "n d"]:
     """1 where a unit exceeds its threshold, else 0.
 
     Args:
@@ -150,13 +152,14 @@ def _estimate(
     return inner(features, onehot, correct)
 
 
+@enforced
 def total_correlation(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
     correct: bool = True,
 ) -> Estimate:
     """Conditional total correlation TC(T|Y) = sum_i H(T_i|Y) - H(T|Y) from samples.
@@ -191,24 +194,28 @@ def total_correlation(
     """
     if method not in _METHODS:
         raise ValueError(f"method={method!r} is unknown; give one of {_METHODS}")
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=threshold is None)
     labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
     name = f"TC(T|Y), {method}"
+    sound = jnp.all(jnp.isfinite(features))
     if features.shape[1] == 1:
         zero = jnp.zeros((), features.dtype)
-        return Estimate(zero, zero, jnp.asarray(True), "none", name, "one unit alone")
+        return Estimate(zero, zero, sound, "none", name, "one unit alone")
     data = features if method == "gaussian" else binarise(features, threshold)
     value, error, ok = _estimate(data, onehot, method=method, correct=correct)
+    # cut units and ranks would hide what is no number
+    value, error = (jnp.where(sound, v, jnp.nan) for v in (value, error))
     bias: BiasDirection = "unknown" if correct else "up"
     reason = {
         "binary": "fewer than 5 examples a used cell: use fewer units or another method",
         "gaussian": "a class has no more than d + 1 examples or dependent units: project first",
         "pairwise": "a class has fewer than 20 examples: pool or gather more",
     }[method]
-    return Estimate(value, error, ok, bias, name, reason)
+    return Estimate(value, error, ok & sound, bias, name, reason)
 
 
+@enforced
 def permute_within(key: Key, features: Array, labels: Array) -> Float[Array, "n d"]:
     """Permute every column on its own within each class, which makes TC(T|Y) zero.
 
@@ -242,15 +249,16 @@ def _permuted(keys: Key, data: Array, labels: Array, **options: Any) -> Array:
     return jax.lax.map(null, keys)
 
 
+@enforced
 def permutation_corrected(
     key: Key,
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     permutations: int = 20,
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
 ) -> Estimate:
     """TC(T|Y) less its mean over within-class permutations of the columns.
 
@@ -262,7 +270,7 @@ def permutation_corrected(
         key: randomness of the permutations.
         features: (n, d).
         labels: integers, (n,).
-        method: as in `total_correlation`.
+        method: which of the three.
         permutations: how many, 2 or more.
         num_classes: K, needed for traced labels.
         threshold: where to cut.
@@ -277,7 +285,7 @@ def permutation_corrected(
         raise ValueError(f"permutations={permutations} gives no error; give 2 or more")
     options: dict[str, Any] = {"method": method, "num_classes": num_classes, "correct": False}
     raw = total_correlation(features, labels, threshold=threshold, **options)
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=threshold is None)
     labels, options["num_classes"] = checks.classes(labels, features.shape[0], num_classes)
     data = features if method == "gaussian" else binarise(features, threshold)
     nulls = _permuted(jax.random.split(key, permutations), data, labels, **options)

@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ibjax.arguments import numeric
+import numpy as np
+
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
-from ibjax.typing import Key
+from ibjax.signatures import enforced
+from ibjax.typing import Key, Numbers
 
 
+@enforced
 def conditions(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     strong: str = "features",
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -82,11 +85,12 @@ def conditions(
     return found
 
 
+@enforced
 def layers(
     features_list: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     **options: Any,
@@ -101,7 +105,7 @@ def layers(
         inputs: (n, dx); the first probe gain is measured against its softmax.
         head: the network's own softmax, used for the last layer alone.
         num_classes: K, needed for traced labels.
-        **options: as in `conditions`.
+        **options: `strong`, `correlation`, `l2`, `folds`, `width` and `key` of `conditions`.
 
     Returns:
         One `Conditions` a layer.
@@ -122,14 +126,12 @@ def layers(
     unknown = sorted(set(options) - set(defaults))
     if unknown:
         raise ValueError(f"options {unknown} are unknown; give some of {sorted(defaults)}")
-    settings = settle(
-        labels, numeric("labels", labels).size, num_classes=num_classes, **{**defaults, **options}
-    )
+    settings = settle(labels, np.size(labels), num_classes=num_classes, **{**defaults, **options})
     source = None if inputs is None else layer_losses("inputs", inputs, settings)[1]
     found, below = [], source
     for index, layer in enumerate(features_list):
-        features, here = layer_losses("features", layer, settings)
         own = head if index == len(features_list) - 1 else None
+        features, here = layer_losses("features", layer, settings, own is not None)
         found.append(measure(features, here, settings, source=source, below=below, head=own))
         below = here
     return tuple(found)

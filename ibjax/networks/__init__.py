@@ -3,20 +3,32 @@
 from typing import Any
 
 from ibjax.interface import Network
-from ibjax.networks import cnn as cnn
-from ibjax.networks import mlp as mlp
-from ibjax.networks import normalised as normalised
-from ibjax.networks.activations import activation as activation
-from ibjax.networks.activations import diameter as diameter
-from ibjax.networks.adapters import adapted as adapted
-from ibjax.networks.adapters import from_linen as from_linen
-from ibjax.networks.adapters import from_nnx as from_nnx
-from ibjax.networks.cnn import CNN as CNN
-from ibjax.networks.cnn import patches as patches
-from ibjax.networks.mlp import MLP as MLP
-from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
+from ibjax.networks import cnn, mlp, normalised
+from ibjax.networks.activations import activation, diameter
+from ibjax.networks.adapters import adapted, from_linen, from_nnx
+from ibjax.networks.cnn import CNN, patches
+from ibjax.networks.mlp import MLP
+from ibjax.networks.normalised import NormalisedCNN
+from ibjax.signatures import enforced
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "NormalisedCNN",
+    "activation",
+    "adapted",
+    "build",
+    "cnn",
+    "diameter",
+    "from_linen",
+    "from_nnx",
+    "mlp",
+    "normalised",
+    "patches",
+]
 
 
+@enforced
 def build(
     config: MLP | CNN | NormalisedCNN | Network | Any,
     num_classes: int,

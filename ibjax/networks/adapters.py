@@ -10,6 +10,7 @@ import jax
 
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.claimed import Calls, check_facts
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -17,6 +18,7 @@ _LEFT_BEHIND = ("intermediates", "perturbations")
 """Collections a linen module writes for others to look at, which no later call reads."""
 
 
+@enforced
 def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
     """A `Network` from a flax.linen module.
 
@@ -83,6 +85,7 @@ def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
     return Network(init, apply, facts)
 
 
+@enforced
 def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Network:
     """A `Network` from a function that makes a flax.nnx module.
 
@@ -148,6 +151,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
     return Network(init, apply, facts)
 
 
+@enforced
 def adapted(module: Any) -> Network:
     """A flax module passed as it is, without facts of its layers, as a `Network`.
 

@@ -1,25 +1,43 @@
 """Tables and pictures of results files."""
 
-from ibjax.report.bibliography import bibliography as bibliography
-from ibjax.report.bibliography import entries as entries
-from ibjax.report.formats import csv as csv
-from ibjax.report.formats import frame as frame
-from ibjax.report.formats import latex as latex
-from ibjax.report.formats import markdown as markdown
-from ibjax.report.formats import write_table as write_table
-from ibjax.report.memory import HEADS as HEADS
-from ibjax.report.memory import classes_table as classes_table
-from ibjax.report.memory import examples as examples
-from ibjax.report.memory import examples_table as examples_table
-from ibjax.report.memory import memory as memory
-from ibjax.report.memory import memory_figure as memory_figure
-from ibjax.report.memory import remembered_classes as remembered_classes
-from ibjax.report.memory import remembered_examples as remembered_examples
-from ibjax.report.picture import bounds_against_depth as bounds_against_depth
-from ibjax.report.picture import errors_against_depth as errors_against_depth
-from ibjax.report.picture import figure as figure
-from ibjax.report.summary import Row as Row
-from ibjax.report.summary import Summary as Summary
-from ibjax.report.summary import headlines as headlines
-from ibjax.report.summary import summarise as summarise
-from ibjax.report.table import table as table
+from ibjax.report.bibliography import bibliography, entries
+from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.memory import (
+    HEADS,
+    classes_table,
+    examples,
+    examples_table,
+    memory,
+    memory_figure,
+    remembered_classes,
+    remembered_examples,
+)
+from ibjax.report.picture import bounds_against_depth, errors_against_depth, figure
+from ibjax.report.summary import Row, Summary, headlines, summarise
+from ibjax.report.table import table
+
+__all__ = [
+    "HEADS",
+    "Row",
+    "Summary",
+    "bibliography",
+    "bounds_against_depth",
+    "classes_table",
+    "csv",
+    "entries",
+    "errors_against_depth",
+    "examples",
+    "examples_table",
+    "figure",
+    "frame",
+    "headlines",
+    "latex",
+    "markdown",
+    "memory",
+    "memory_figure",
+    "remembered_classes",
+    "remembered_examples",
+    "summarise",
+    "table",
+    "write_table",
+]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from ibjax.bounds.examples import ClassMemory, Examples
+    from ibjax.bounds.supersamples.examples import ClassMemory, Examples
 
 _SURE, _UNSURE = "#D55E00", "#0072B2"
 
@@ -50,7 +50,7 @@ def memory(dataset: "xarray.Dataset", depth: int | None = None, checkpoint: int 
     import jax
 
     from ibjax import bounds, results
-    from ibjax.bounds import tabulated
+    from ibjax.bounds.evidence import tabulated
 
     found = results.evidence(dataset, int(dataset["depth"].values[0]) if depth is None else depth)
     now = bounds.at(found, checkpoint)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import PICTURES, chosen, present
+from ibjax.cli.terminal import PICTURES, chosen, console, present, print_whole
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Show:
     """Print the table and redraw the picture of a results file."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """Results file written by `ibjax run`."""
+    """Results file written by `ibjax run`, or by a reproduction that keeps its view."""
     checkpoint: int = -1
     """Which evaluation along training, from 0; the last by default."""
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
@@ -39,6 +39,8 @@ def execute(command: Show) -> None:
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             files.check_apart(place, command.file, f"--{name}")
+    if _of_a_reproduction(command):
+        return
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:
@@ -54,3 +56,34 @@ def execute(command: Show) -> None:
         print(report.csv(dataset, command.checkpoint), end="")
     else:
         print(getattr(report, command.format)(dataset, command.checkpoint, names), end="")
+
+
+def _of_a_reproduction(command: Show) -> bool:
+    """Show the file of a reproduction that says how; others are left to `results.read`."""
+    from ibjax import files
+    from ibjax.environment import expanded
+    from ibjax.reproduce import views
+
+    path = expanded(command.file)
+    if not path.is_file():
+        return False
+    dataset = files.read(path)
+    view = views().get(str(dataset.attrs.get("what")))
+    if view is None:
+        return False
+    refused = [
+        f"--{name.replace('_', '-')}"
+        for name, default in vars(Show(command.file)).items()
+        if name not in ("file", "picture") and getattr(command, name) != default
+    ]
+    if refused:
+        raise ValueError(f"{', '.join(refused)}: for files of `ibjax run`; leave it out")
+    out = console()
+    print_whole(out, view.table(dataset))
+    place = command.picture or path.with_suffix(".png")
+    files.check_apart(place, path, "--picture")
+    files.check_place(place, "--picture")
+    files.save_figure(view.figure(dataset), place)
+    out.print(f"results: {path}", soft_wrap=True)
+    out.print(f"picture: {place}", soft_wrap=True)
+    return True

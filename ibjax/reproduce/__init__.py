@@ -1,8 +1,35 @@
 """Named experiments: ours beside the known or published numbers."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 from ibjax.reproduce.outcome import Outcome, Reproduction
 
-__all__ = ["Outcome", "Reproduction", "reproductions"]
+__all__ = ["Outcome", "Reproduction", "View", "reproductions", "views"]
+
+
+class View(NamedTuple):
+    """How a results file is shown: its table and its picture, functions of the file."""
+
+    table: Callable[..., Any]
+    figure: Callable[..., Any]
+
+
+def views() -> dict[str, View]:
+    """The view of a reproduction's file, by the `what` in its attributes."""
+    from ibjax.reproduce import (
+        compression_view,
+        extensive_width,
+        finite_width_view,
+        teacher_view,
+    )
+
+    return {
+        "compression": View(compression_view.table, compression_view.figure),
+        "extensive width": View(extensive_width.table, extensive_width.figure),
+        "finite width": View(finite_width_view.table, finite_width_view.figure),
+        "teacher-student": View(teacher_view.table, teacher_view.figure),
+    }
 
 
 def reproductions() -> dict[str, Reproduction]:
@@ -10,6 +37,7 @@ def reproductions() -> dict[str, Reproduction]:
     from ibjax.reproduce import (
         binary_gaussian,
         certified_mnist,
+        compression_mnist,
         depth_trade_off,
         extensive_width,
         fcmi_mnist,
@@ -50,6 +78,12 @@ def reproductions() -> dict[str, Reproduction]:
             "MNIST 4 versus 9: certificate and gap against n, beside the forms of the literature",
             certified_mnist.run,
             certified_mnist.Options,
+        ),
+        Reproduction(
+            "compression-mnist",
+            "MNIST: certificates without noise, by short codes and by learnt posteriors",
+            compression_mnist.run,
+            compression_mnist.Options,
         ),
         Reproduction(
             "mi-benchmark",

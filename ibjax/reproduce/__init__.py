@@ -21,6 +21,7 @@ def views() -> dict[str, View]:
         compression_view,
         extensive_width,
         finite_width_view,
+        information_view,
         teacher_view,
     )
 
@@ -28,6 +29,7 @@ def views() -> dict[str, View]:
         "compression": View(compression_view.table, compression_view.figure),
         "extensive width": View(extensive_width.table, extensive_width.figure),
         "finite width": View(finite_width_view.table, finite_width_view.figure),
+        "information kept": View(information_view.table, information_view.figure),
         "teacher-student": View(teacher_view.table, teacher_view.figure),
     }
 
@@ -46,6 +48,7 @@ def reproductions() -> dict[str, Reproduction]:
         ib_curve,
         infinite_bounds,
         infinite_ensembles,
+        information_kept,
         information_plane,
         linear_classifier,
         maxent_layers,
@@ -143,6 +146,12 @@ def reproductions() -> dict[str, Reproduction]:
             "extensive-width",
             "two-layer teachers: Bayes-optimal limits from n ~ d to n ~ d^2 (conjectured)",
             extensive_width.run,
+        ),
+        Reproduction(
+            "information-kept",
+            "teachers: information in the data, information kept, certified gap, of the same runs",
+            information_kept.run,
+            information_kept.Options,
         ),
         Reproduction(
             "maxent-layers",

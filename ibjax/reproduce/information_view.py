@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 REGIMES = {"linear": "n/d", "quadratic": "n/d$^2$"}
 INFORMATION = {
-    "information": ("in the data, about the teacher", "k-", "#000000"),
+    "information": ("in the data, about the teacher", "-", "#000000"),
     "passing_rate": ("message passing needs (estimate)", "^--", "#009E73"),
     "student_rate": ("the students need (estimate)", "o--", "#0072B2"),
     "kept_at_most": ("students keep at most (certificate)", "s-", "#D55E00"),

@@ -116,5 +116,6 @@ def test_tables_one_supersample_after_the_other():
     for name, value in whole.items():
         assert float(found[name].value) == pytest.approx(float(value.value), rel=1e-9)
     every = bounds.row_nulls(evidence, names=["ld_cmi"])["ld_cmi"]
-    assert null == pytest.approx(float(every.mean), rel=1e-9)
+    # Deals of labels are drawn anew for every supersample.
+    assert null == pytest.approx(float(every.mean), abs=3 * float(every.spread))
     assert float(found["revealed"].value) > float(found["individual"].value)

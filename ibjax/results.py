@@ -14,7 +14,7 @@ import numpy as np
 
 from ibjax import bounds, files
 from ibjax.bounds import Null
-from ibjax.bounds.fields import FIELDS, named
+from ibjax.bounds.evidence.fields import FIELDS, named
 from ibjax.environment import describe as environment
 from ibjax.environment import expanded, merged
 from ibjax.environment import version as version

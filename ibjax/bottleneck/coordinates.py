@@ -44,6 +44,8 @@ _MEASURES = {
         "i_ty_lower",
         "i_ty_upper",
         "std_error",
+        "log_n",
+        "label_entropy",
     ],
     meta_fields=["names", "method", "measures", "bias"],
 )
@@ -64,6 +66,9 @@ class Plane:
         method: how it was measured.
         measures: what the numbers measure, in words.
         bias: direction in which i_tx errs for the inputs given and the channel stated.
+        log_n: logarithm of the number of inputs: what i_tx is where every input has a cell of its
+            own, and no more can be seen.
+        label_entropy: H(Y) of the labels, the most that i_ty can be.
     """
 
     i_tx: JaxArray
@@ -77,6 +82,8 @@ class Plane:
     method: Method
     measures: str
     bias: BiasDirection
+    log_n: Array | float = float("nan")
+    label_entropy: Array | float = float("nan")
 
 
 @enforced
@@ -139,6 +146,9 @@ def plane(
         raise ValueError(f"method={method!r} is unknown; choose one of {METHODS}")
     names, layers = _layers(activations, labels)
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
+    n = layers[0].shape[-2]
+    shares = jnp.bincount(jnp.asarray(y), length=classes) / n
+    entropy = -jnp.sum(jax.scipy.special.xlogy(shares, shares))
     bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")
@@ -170,6 +180,8 @@ def plane(
         method=method,
         measures=_MEASURES[method],
         bias=bias,
+        log_n=jnp.log(jnp.asarray(n, missing.dtype)),
+        label_entropy=entropy.astype(missing.dtype),
     )
 
 

@@ -1,6 +1,6 @@
 """Generalization bounds: arithmetic on information, losses and masks, and their inversions."""
 
-from ibjax.bounds import invert, plugin
+from ibjax.bounds import invert
 from ibjax.bounds.accounting import (
     Account,
     account,
@@ -22,41 +22,36 @@ from ibjax.bounds.accounting import (
     survival_limit,
     survival_split,
 )
-from ibjax.bounds.assumptions import assumptions
-from ibjax.bounds.by_class import per_class
-from ibjax.bounds.classic import individual, random_subset, xu_raginsky
-from ibjax.bounds.compressed import rate_distortion, sliced_weights, smoothed_information
-from ibjax.bounds.coupled_flips import flip_masks, flip_stability
-from ibjax.bounds.cumulants import individual_cumulant
-from ibjax.bounds.decayed import decayed_information
-from ibjax.bounds.deviations import absolute_gap, deviation_probability
-from ibjax.bounds.disjoint import gaussian_contraction, wang_gao_calmon
-from ibjax.bounds.divergences import f_information
-from ibjax.bounds.evaluation import evaluate, row_nulls
-from ibjax.bounds.evidence import at, gap, mean_over_replicas, replica_errors
-from ibjax.bounds.examples import remembered
-from ibjax.bounds.examplewise import depth_examples
+from ibjax.bounds.evidence.arrays import from_arrays
+from ibjax.bounds.evidence.assumptions import assumptions
+from ibjax.bounds.evidence.dissection import Parts, dissect, one_change
+from ibjax.bounds.evidence.evaluation import evaluate, row_nulls
+from ibjax.bounds.evidence.floor import measured_floor
+from ibjax.bounds.evidence.moment import at, gap, mean_over_replicas, replica_errors
+from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.falsification import falsify
-from ibjax.bounds.fast_rates import binary_js, fast_rate, interpolation, steinke_zakynthinou
-from ibjax.bounds.floor import depth_floor, measured_floor
-from ibjax.bounds.funnel import funnel, funnel_layers, tail_lipschitz
-from ibjax.bounds.hierarchical import binary_gaussian, finite_weights, gibbs
-from ibjax.bounds.label_term import label_deviation
-from ibjax.bounds.last_layer import last_layer
-from ibjax.bounds.layered import depth, sample_complexity
-from ibjax.bounds.leave_one_out import leave_one_out
-from ibjax.bounds.membership import (
+from ibjax.bounds.layers.depth import depth, sample_complexity
+from ibjax.bounds.layers.examplewise import depth_examples
+from ibjax.bounds.layers.floor import depth_floor
+from ibjax.bounds.layers.funnel import funnel, funnel_layers, tail_lipschitz
+from ibjax.bounds.layers.label_term import label_deviation
+from ibjax.bounds.layers.last_layer import last_layer
+from ibjax.bounds.layers.two_stage import two_stage
+from ibjax.bounds.paths.decayed import decayed_information
+from ibjax.bounds.paths.disjoint import gaussian_contraction, wang_gao_calmon
+from ibjax.bounds.paths.membership import (
     haghifam,
     k_ghost,
     log_likelihood_ratios,
     membership_information,
     stepwise_information,
 )
-from ibjax.bounds.membership_matrix import from_membership
-from ibjax.bounds.noisy_sgd import noisy_sgd_information, sample_information
-from ibjax.bounds.nulls import Null, null, verdict
-from ibjax.bounds.occam import code_length, integer_bits, occam
-from ibjax.bounds.pac_bayes import (
+from ibjax.bounds.paths.noisy_sgd import noisy_sgd_information, sample_information
+from ibjax.bounds.paths.slots import membership_upper, path_membership, path_prior
+from ibjax.bounds.paths.trajectory import li_luo_qiao, negrea, null_gradient, virtual_noise
+from ibjax.bounds.posteriors.gaussian import gaussian_posterior
+from ibjax.bounds.posteriors.occam import code_length, integer_bits, occam
+from ibjax.bounds.posteriors.pac_bayes import (
     free_energy,
     free_energy_divergence,
     gaussian_divergence,
@@ -64,24 +59,42 @@ from ibjax.bounds.pac_bayes import (
     thermodynamic,
     thermodynamic_divergence,
 )
-from ibjax.bounds.path import membership_upper, path_membership, path_prior
-from ibjax.bounds.plugin import cluster_interval, mask_interval
-from ibjax.bounds.profile import information_profile
-from ibjax.bounds.registry import Bound, registry
-from ibjax.bounds.saved import from_arrays
-from ibjax.bounds.stability import replace_one
-from ibjax.bounds.supersample import e_cmi, f_cmi, ld_cmi, single_loss
-from ibjax.bounds.supersample_limits import cmi_limit, masks_needed
-from ibjax.bounds.total_variation import algorithmic_transport, depth_tv, variation_from_information
-from ibjax.bounds.trajectory import li_luo_qiao, negrea, null_gradient, virtual_noise
-from ibjax.bounds.transport_plans import gaussian_line, sliced_wasserstein, wasserstein
-from ibjax.bounds.two_stage import two_stage
-from ibjax.bounds.weight_posterior import gaussian_posterior
+from ibjax.bounds.stability.coupled_flips import flip_masks, flip_stability
+from ibjax.bounds.stability.plans import gaussian_line, sliced_wasserstein, wasserstein
+from ibjax.bounds.stability.replacement import replace_one
+from ibjax.bounds.stability.transport import (
+    algorithmic_transport,
+    depth_tv,
+    variation_from_information,
+)
+from ibjax.bounds.supersamples import plugin
+from ibjax.bounds.supersamples.by_class import per_class
+from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
+from ibjax.bounds.supersamples.divergences import f_information
+from ibjax.bounds.supersamples.examples import remembered
+from ibjax.bounds.supersamples.fast_rates import (
+    binary_js,
+    fast_rate,
+    interpolation,
+    steinke_zakynthinou,
+)
+from ibjax.bounds.supersamples.leave_one_out import leave_one_out
+from ibjax.bounds.supersamples.limits import cmi_limit, masks_needed
+from ibjax.bounds.supersamples.membership_matrix import from_membership
+from ibjax.bounds.supersamples.nulls import Null, null, verdict
+from ibjax.bounds.supersamples.plugin import cluster_interval, mask_interval
+from ibjax.bounds.supersamples.profile import information_profile
+from ibjax.bounds.weights.classic import individual, random_subset, xu_raginsky
+from ibjax.bounds.weights.compressed import rate_distortion, sliced_weights, smoothed_information
+from ibjax.bounds.weights.cumulants import individual_cumulant
+from ibjax.bounds.weights.deviations import absolute_gap, deviation_probability
+from ibjax.bounds.weights.hierarchical import binary_gaussian, finite_weights, gibbs
 
 __all__ = [
     "Account",
     "Bound",
     "Null",
+    "Parts",
     "absolute_gap",
     "account",
     "algorithmic_transport",
@@ -99,6 +112,7 @@ __all__ = [
     "depth_floor",
     "depth_tv",
     "deviation_probability",
+    "dissect",
     "e_cmi",
     "evaluate",
     "exceedance_probability",
@@ -154,6 +168,7 @@ __all__ = [
     "null",
     "null_gradient",
     "occam",
+    "one_change",
     "pac_bayes_kl",
     "path_certificate",
     "path_membership",

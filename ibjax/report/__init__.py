@@ -2,11 +2,13 @@
 
 from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.looseness import Reasons, why
 from ibjax.report.picture import bounds_against_depth, errors_against_depth, figure
 from ibjax.report.summary import Row, Summary, headlines, summarise
 from ibjax.report.table import table
 
 __all__ = [
+    "Reasons",
     "Row",
     "Summary",
     "bibliography",
@@ -21,5 +23,6 @@ __all__ = [
     "markdown",
     "summarise",
     "table",
+    "why",
     "write_table",
 ]

@@ -19,7 +19,7 @@ from ibjax.bounds.accounting.information import (
     shifts,
 )
 from ibjax.bounds.accounting.rounding import up
-from ibjax.bounds.layered import product
+from ibjax.bounds.layers.depth import product
 from ibjax.interface import BoundValue, Contraction, Estimate, LayerFacts, Network
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar

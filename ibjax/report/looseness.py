@@ -91,8 +91,9 @@ def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
     best: dict[str, tuple[float, str]] = {}
     for name, part in parts.items():
         kind, value = part.bound.kind, float(part.bound.value)
-        if part.bound.holds and kind in ("certificate", "estimate"):
-            best[kind] = min(best.get(kind, (math.inf, "")), (value, name))
+        held, _ = best.get(kind, (math.inf, ""))
+        if part.bound.holds and kind != "diagnostic" and value < held * (1 - 1e-9):
+            best[kind] = (value, name)
     said = []
     if len(best) == 2 and best["estimate"][0] > 0:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]

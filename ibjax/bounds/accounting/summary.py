@@ -74,6 +74,7 @@ def account(
     loss_range: Scalar = 1.0,
     shared_batches: bool | Scalar = False,
     level: Scalar = 0.05,
+    smallest_batch: int | Scalar | None = None,
 ) -> Account:
     """Bound information, gap and test error of a noisy-SGD run from its settings alone.
 
@@ -105,6 +106,7 @@ def account(
         loss_range: largest loss, the smallest being 0.
         shared_batches: whether the replicas over which the gap is averaged saw the same batches.
         level: probability with which `likely_gap` may fail.
+        smallest_batch: fewest examples that a step was averaged over, where not b.
 
     Raises:
         ValueError: an unknown batching, a training error that is no rate or only a lower bound,
@@ -118,8 +120,9 @@ def account(
     if delta is not None:
         privacy.check_batching(name or "", delta)
     run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
-    each = per_example_information(*run, shared_batches=shared_batches)
-    total = sample_information_total(*run, shared_batches=shared_batches)
+    batches = {"smallest_batch": smallest_batch, "shared_batches": shared_batches}
+    each = per_example_information(*run, **batches)
+    total = sample_information_total(*run, **batches)
     n = checks.whole("n", n)
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)

@@ -168,15 +168,16 @@ def one_change(evidence: Evidence, checkpoint: int = -1) -> dict[str, BoundValue
         return {}
     n, batch = now.mask.shape[-1], int(now.batch_size)
     base = {"steps": steps, "noise": noise, "clip": float(now.clip), "n": n, "batch": batch}
+    base["smallest"] = now.smallest_batch
     half = math.ceil(steps.size / 2)
     full = batch == n
     changes = {
-        "train_size": {"n": 2 * n, "batch": 2 * n if full else batch},
+        "train_size": {"n": 2 * n, **({"batch": 2 * n, "smallest": None} if full else {})},
         "clip": {"clip": base["clip"] / 2},
         "inverse_temperature": {"noise": noise * math.sqrt(2)},
         "learning_rate": {"steps": steps / 2, "noise": noise / math.sqrt(2)},
         "steps": {"steps": steps[:half], "noise": noise[:half]},
-        "batch_size": {"batch": min(2 * batch, n)},
+        "batch_size": {"batch": min(2 * batch, n), "smallest": None},
     }
     if full:
         del changes["batch_size"]
@@ -197,4 +198,5 @@ def _gap(now: Moment, setting: dict[str, Any]) -> BoundValue:
         n=setting["n"],
         dim=int(now.dim),
         shared_batches=bool(now.shared_batches != 0),
+        smallest_batch=setting["smallest"],
     ).gap

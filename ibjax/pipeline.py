@@ -18,7 +18,7 @@ from ibjax.langevin import hosts
 from ibjax.langevin.config import Batching
 from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
-from ibjax.langevin.run import EVALUATION
+from ibjax.langevin.streams import EVALUATION
 from ibjax.networks import MLP
 from ibjax.randomness import check_seed, pinned, seed_key
 from ibjax.typing import JaxArray, Key
@@ -93,8 +93,8 @@ class Cell(NamedTuple):
     """What one depth gives: evidence, and gap, bounds and their nulls at each checkpoint.
 
     `floor` is the least root of the layers' coefficient that the training predictions allow.
-    `conditions` are those of the last layer after training, arrays (supersamples, masks), if they
-    were asked for.
+    `conditions` and `collapse` are those of the last layer after training, arrays (supersamples,
+    masks), if they were asked for.
     """
 
     evidence: Evidence
@@ -103,6 +103,7 @@ class Cell(NamedTuple):
     nulls: list[dict[str, Null]]
     floor: list[Estimate]
     conditions: maxent.Conditions | None = None
+    collapse: maxent.Collapse | None = None
 
 
 def check(experiment: Experiment) -> None:
@@ -209,18 +210,20 @@ def run_cell(
     times = range(len(evidence.checkpoints))
     gaps = [bounds.gap(evidence, t) for t in times]
     values = [bounds.evaluate(evidence, t) for t in times]
-    conditions = None
+    last = None, None
     if experiment.maxent and hosts.first():
-        conditions = last_layer(trained.weights, key, config, pool, supersample)
+        last = last_layer(trained.weights, key, config, pool, supersample)
     nulls = [bounds.row_nulls(evidence, t) for t in times]
     floor = [bounds.measured_floor(evidence, t) for t in times]
-    return Cell(evidence, gaps, values, nulls, floor, conditions)
+    return Cell(evidence, gaps, values, nulls, floor, *last)
 
 
 def last_layer(
     weights: Any, key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample
-) -> maxent.Conditions:
+) -> tuple[maxent.Conditions, maxent.Collapse]:
     """How strictly the softmax on the last hidden layer applies maximum entropy, every replica.
+
+    Beside it neural collapse of the same features, which is something else: `maxent.collapse`.
 
     Moments and duality gap are those of the network's own softmax, on examples of the pool that
     the replica was not trained on (at most 1000; the other members of its pairs come first).
@@ -233,7 +236,7 @@ def last_layer(
         supersample: pairs and masks.
 
     Returns:
-        Estimates whose values are arrays (supersamples, masks).
+        Estimates and measures of collapse whose values are arrays (supersamples, masks).
     """
     held = _held_out(pool, supersample)
     with jax.enable_x64(False):
@@ -241,7 +244,7 @@ def last_layer(
         labels = np.asarray(pool.y)[held]
         kernel, bias = (a.reshape(-1, *a.shape[2:]) for a in head(weights))
         found = maxent.columns(
-            [features], labels, head=(kernel, bias), num_classes=pool.num_classes
+            [features], labels, head=(kernel, bias), num_classes=pool.num_classes, collapse=True
         )
     shape = supersample.mask.shape[:2]
     # one number an estimate, such as its confidence, stays one

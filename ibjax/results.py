@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax import bounds, files
+from ibjax import bounds, files, maxent
 from ibjax.bounds import Null
 from ibjax.bounds.evidence.fields import FIELDS, named
 from ibjax.environment import describe as environment
@@ -60,6 +60,7 @@ _UNITS = {
     "layer_floor": "1",
     "layer_floor_std_error": "1",
 }
+_REPLICAS = ("depth", "supersample", "mask_id")
 _MEASURED = {"gap": "gap", "floor": "layer_floor"}
 
 CONDITIONS = {
@@ -69,6 +70,9 @@ CONDITIONS = {
     "total_correlation": "nat",
 }
 """Maximum-entropy conditions a file may hold as ``maxent_<name>``, and their units."""
+
+COLLAPSE = ("nc1", "vci", "angles", "duality", "nearest_mean")
+"""Measures of neural collapse a file may hold beside them, likewise; plain numbers."""
 
 
 def fingerprint(experiment: Experiment, depth: int, data: str = "") -> str:
@@ -85,6 +89,8 @@ def fingerprint(experiment: Experiment, depth: int, data: str = "") -> str:
     if not experiment.maxent:
         del config["maxent"]  # cells of versions without it stay usable
     what = {"format": FORMAT, "ibjax": version("ibjax"), "jax": version("jax"), "config": config}
+    if experiment.maxent:
+        what["maxent"] = [*CONDITIONS, *COLLAPSE]
     what["data"] = data
     # Cells with other rows of bounds cannot stand beside each other in one file.
     what["bounds"] = [[b.name, b.kind, *b.assumptions] for b in bounds.registry().values()]
@@ -140,7 +146,12 @@ def to_dataset(cell: Cell, experiment: Experiment, depth: int, data: str = "") -
                 "bias": part.bias,
                 "estimator": part.name,
             }
-            variables[f"maxent_{name}"] = (("depth", "supersample", "mask_id"), usable, notes)
+            variables[f"maxent_{name}"] = (_REPLICAS, usable, notes)
+    if cell.collapse is not None:
+        for name in COLLAPSE:
+            usable = np.where(cell.collapse.ok, getattr(cell.collapse, name), np.nan)[None]
+            notes = {"units": "1", "kind": "diagnostic", "estimator": maxent.FORMULAS[name]}
+            variables[f"maxent_{name}"] = (_REPLICAS, usable, notes)
     coords = {
         "depth": [depth],
         "bound_name": names,

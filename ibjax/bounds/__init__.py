@@ -71,7 +71,7 @@ from ibjax.bounds.supersamples import plugin
 from ibjax.bounds.supersamples.by_class import per_class
 from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
 from ibjax.bounds.supersamples.divergences import f_information
-from ibjax.bounds.supersamples.examples import remembered
+from ibjax.bounds.supersamples.examples import remembered, remembered_by_class
 from ibjax.bounds.supersamples.fast_rates import (
     binary_js,
     fast_rate,
@@ -79,7 +79,7 @@ from ibjax.bounds.supersamples.fast_rates import (
     steinke_zakynthinou,
 )
 from ibjax.bounds.supersamples.leave_one_out import leave_one_out
-from ibjax.bounds.supersamples.limits import cmi_limit, masks_needed
+from ibjax.bounds.supersamples.limits import cmi_limit, masks_advice, masks_needed, resolution
 from ibjax.bounds.supersamples.membership_matrix import from_membership
 from ibjax.bounds.supersamples.nulls import Null, null, verdict
 from ibjax.bounds.supersamples.plugin import cluster_interval, mask_interval
@@ -154,6 +154,7 @@ __all__ = [
     "likely_gap",
     "log_likelihood_ratios",
     "mask_interval",
+    "masks_advice",
     "masks_needed",
     "mean_over_replicas",
     "mean_upper_limit",
@@ -181,8 +182,10 @@ __all__ = [
     "rate_distortion",
     "registry",
     "remembered",
+    "remembered_by_class",
     "replace_one",
     "replica_errors",
+    "resolution",
     "row_nulls",
     "sample_complexity",
     "sample_information",

@@ -1,12 +1,12 @@
 """`ibjax show`: the table and the picture of a results file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import PICTURES, chosen, present
+from ibjax.cli.terminal import PICTURES, chosen, console, present, print_whole
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Show:
     """Print the table and redraw the picture of a results file."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """Results file written by `ibjax run`."""
+    """Results file written by `ibjax run`, or by `ibjax reproduce fcmi-mnist` and its siblings."""
     checkpoint: int = -1
     """Which evaluation along training, from 0; the last by default."""
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
@@ -39,6 +39,8 @@ def execute(command: Show) -> None:
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             files.check_apart(place, command.file, f"--{name}")
+    if command.file.is_file() and _reproduction(command):
+        return
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
     if not -count <= command.checkpoint < count:
@@ -54,3 +56,30 @@ def execute(command: Show) -> None:
         print(report.csv(dataset, command.checkpoint), end="")
     else:
         print(getattr(report, command.format)(dataset, command.checkpoint, names), end="")
+
+
+def _reproduction(command: Show) -> bool:
+    """Show the file of a reproduction as a whole; False if it is none.
+
+    Raises:
+        ValueError: for an option that means nothing there.
+    """
+    from ibjax import files
+    from ibjax.reproduce import stored
+
+    view = stored.view(files.read(command.file))
+    if view is None:
+        return False
+    for field in fields(command):
+        known = field.name in ("file", "picture")
+        if not known and getattr(command, field.name) != field.default:
+            option = field.name.replace("_", "-")
+            raise ValueError(f"--{option} is for files of `ibjax run`; this is of a reproduction")
+    place = command.picture or command.file.with_suffix(".png")
+    files.check_apart(place, command.file, "--picture")
+    out = console()
+    print_whole(out, view.table)
+    files.check_place(place, "--picture")
+    files.save_figure(view.figure, place)
+    out.print(f"picture: {place}", soft_wrap=True)
+    return True

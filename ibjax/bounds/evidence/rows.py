@@ -32,7 +32,8 @@ def _noise(moment: Moment) -> JaxArray:
     return jnp.where(jnp.asarray(moment.step_sizes) > 0, jnp.asarray(moment.noise_stds), 1.0)
 
 
-def _account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+def account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+    """A function of the accountant at the settings of a moment."""
     if not jnp.size(moment.step_sizes):
         return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True)
     return function(
@@ -53,12 +54,12 @@ def _account(function: Callable[..., Estimate], moment: Moment, **keywords: obje
 
 def example_information(moment: Moment) -> Estimate:
     """Bound on I(Z_i; W) along the path under clipping, mean over examples."""
-    return _account(per_example_information, moment)
+    return account(per_example_information, moment)
 
 
 def sample_information(moment: Moment) -> Estimate:
     """Bound on I(S; W) along the path under clipping."""
-    return _account(sample_information_total, moment)
+    return account(sample_information_total, moment)
 
 
 def _hidden(moment: Moment) -> JaxArray:
@@ -70,7 +71,7 @@ def _hidden(moment: Moment) -> JaxArray:
     first = jnp.argmax(steps / noise)
     one = moment._replace(step_sizes=steps[first][None], noise_stds=noise[first][None])
     hidden, known = (
-        _account(per_example_information, one, smallest_batch=None, **known).value
+        account(per_example_information, one, smallest_batch=None, **known).value
         for known in ({}, {"shared_batches": True})
     )
     return jnp.where(known > 0, hidden / jnp.where(known > 0, known, 1.0), 1.0)

@@ -123,14 +123,13 @@ def _shown(name: str, value: Any) -> str:
 def _named(hint: Any) -> str:
     """A type in the words of a message."""
     if hint == Numbers:
-        losses: on both members of each pair, or on every example of a pool.
-        masks: the column trained on, or for a pool 1 where the example was trained on.
+        return "numbers"
+    if get_origin(hint) is Literal:
         return ", ".join(repr(option) for option in get_args(hint))
     if get_origin(hint) is Callable:
         return "function"
-        valid: (k1, k2) replicas to use, for a pool (models,); all by default.
-        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
-            is then one on the gap of the clipped losses.
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_named(member) for member in get_args(hint))
     if get_origin(hint) is not None:
         inner = [_named(member) for member in get_args(hint) if member is not Ellipsis]
         return f"{get_origin(hint).__name__.lower()} of {', '.join(inner)}"
@@ -152,10 +151,8 @@ def _choice_fault(name: str, options: tuple[Any, ...], value: Any) -> str | None
 def _container_fault(name: str, origin: Any, inner: tuple[Any, ...], value: Any) -> str | None:
     shown = f"{_shown(name, value)}"
     if origin is Callable:
-        method: "kl", "bernstein" or "best".
-        runs: where values come in groups that depend on each other (complementary masks), R over
-            the largest number in a group; R by default. For "kl" only: a weighted mean of
-            independent group means with weights of at most 1/runs has its Chernoff bound.
+        return None if callable(value) else f"{shown} cannot be called; give a function"
+    if issubclass(origin, Mapping):
         return None if isinstance(value, Mapping) else f"{shown} is no mapping; give a dictionary"
     if not issubclass(origin, Collection):
         return None
@@ -224,9 +221,8 @@ def _whole_fault(name: str, value: Any) -> str | None:
         number = float(np.asarray(value))
         return wanted if np.isfinite(number) and number != np.floor(number) else None
     return None
-        letters: m, letters of the alphabet: 2 for single losses, 3 for differences, 4 for pairs.
-        balanced: whether each example trains in half of the masks; else a fair coin decides, and
-            the bias is the mean over its splits, those with an empty side left out.
+
+
 def _flag_fault(name: str, value: Any) -> str | None:
     if isinstance(value, bool | np.bool_ | Tracer):
         return None

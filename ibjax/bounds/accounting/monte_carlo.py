@@ -151,8 +151,10 @@ def membership_certificate(
         cap: its largest possible value: the a-priori revealed information of an example,
             ``sum_t k_t/4`` at the clip.
         delta: failure probability in (0, 1].
-        method: as `mean_upper_limit`.
-        runs: as `mean_upper_limit`.
+        method: "kl", "bernstein" or "best".
+        runs: where values come in groups that depend on each other (complementary masks), R over
+            the largest number in a group; R by default. For "kl" only: a weighted mean of
+            independent group means with weights of at most 1/runs has its Chernoff bound.
 
     Returns:
         A certificate with confidence 1 - delta; the note says when the a-priori bound is smaller.

@@ -221,8 +221,9 @@ def masks_advice(masks: int, *, letters: int = 2, balanced: bool = True) -> str:
 
     Args:
         masks: k2, at least 2.
-        letters: as in `masks_needed`.
-        balanced: as in `resolution`.
+        letters: m, letters of the alphabet: 2 for single losses, 3 for differences, 4 for pairs.
+        balanced: whether each example trains in half of the masks; else a fair coin decides, and
+            the bias is the mean over its splits, those with an empty side left out.
     """
     if masks > _MOST_MASKS:
         return f"{masks} masks resolve information to well below 0.001 nats"

@@ -11,12 +11,13 @@ TABLES = (".csv", ".md", ".tex")
 """What a table can be written as."""
 
 
-def check_table(place: Path | None, *taken: Path) -> None:
-    """Refuse a place for ``--table`` before any work is done.
+def check_table(place: Path | None, *taken: Path, option: str = "--table") -> None:
+    """Refuse a place for a table before any work is done.
 
     Args:
         place: where the table shall go; None for nowhere.
         taken: files that are read or written besides.
+        option: what asked for it.
 
     Raises:
         ValueError: for an ending of no table, or a file that is taken.
@@ -25,10 +26,10 @@ def check_table(place: Path | None, *taken: Path) -> None:
     if place is None:
         return
     if place.suffix not in TABLES:
-        raise ValueError(f"--table {place} must end in {', '.join(TABLES)}")
+        raise ValueError(f"{option} {place} must end in {', '.join(TABLES)}")
     for other in taken:
-        files.check_apart(place, other, "--table")
-    files.check_place(place, "--table")
+        files.check_apart(place, other, option)
+    files.check_place(place, option)
 
 
 def write_table(place: Path | None, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -63,8 +63,9 @@ def execute(command: Bounds) -> None:
 
 def _rows(errors, values, nulls) -> list[tuple[Any, ...]]:
     """What ``--out`` holds: bounds that do not apply too, with the reason and no number."""
-    rows = [
-        (name, "measured", float(e.value), float(e.std_error), *(math.nan,) * 3, 1.0, "")
+    none = math.nan
+    rows: list[tuple[Any, ...]] = [
+        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
         for name, e in errors
     ]
     for name, b in values.items():
@@ -247,9 +248,9 @@ def _check(command: Bounds) -> None:
             f"--examples {command.examples} must be a count of examples, 0 to {_MOST_EXAMPLES}"
         )
     exporting.check_table(command.out, command.file, option="--out")
-    taken = [place for place in (command.table, command.picture) if place is not None]
-    for place in taken if command.out is not None else ():
-        files.check_apart(place, command.out, "--out")
+    for place in (command.table, command.picture):
+        if place is not None and command.out is not None:
+            files.check_apart(place, command.out, "--out")
     for name, endings in (("table", (".csv", ".md", ".tex")), ("picture", PICTURES)):
         if (place := getattr(command, name)) is not None:
             if place.suffix not in endings:

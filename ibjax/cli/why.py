@@ -45,6 +45,7 @@ def execute(command: Why) -> None:
     exporting.check_table(command.table, command.file)
     pieces, names = _pieces(command)
     out = console()
+    heads: tuple[str, ...] = ()
     rows: list[tuple[Any, ...]] = []
     told: set[str] = set()  # what holds at every depth is said once
     for title, evidence in pieces.items():
@@ -55,9 +56,10 @@ def execute(command: Why) -> None:
                 out.print(sentence, soft_wrap=True)
         told |= set(found.sentences)
         out.print()
+        heads = found.heads
         rows += [(title, *row) for row in found.rows]
     out.print(NOTE, soft_wrap=True)
-    exporting.write_table(command.table, ("of", *report.looseness.HEADS), rows)
+    exporting.write_table(command.table, ("of", *heads), rows)
 
 
 def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":

@@ -224,7 +224,7 @@ def test_precisions(dtype):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"readout": "step"}, "readout must be one of"),
+    ({"readout": "step"}, "readout='step' is unknown"),
     ({"alpha": 0.0}, "alpha must be finite and > 0"),
     ({"alpha": [1.0, np.nan]}, "alpha must be finite"),
     ({"noise": -1.0}, "noise must be finite and >= 0"),

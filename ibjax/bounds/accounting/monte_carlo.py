@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
@@ -165,6 +166,8 @@ def membership_certificate(
     Reference:
         New here.
     """
+    if np.ndim(information) != 1 or not np.size(information):
+        raise ValueError(f"information has shape {np.shape(information)}; give one a run: (R,)")
     limit = mean_upper_limit(information, cap, delta, method=method, runs=runs)
     info = jnp.minimum(limit.value, jnp.log(2.0))
     found = checks.result(

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibjax.bottleneck.coordinates import Plane
+from ibjax.bottleneck.kernel_entropies import MEASURES
+from ibjax.bottleneck.record import Plane
 from ibjax.signatures import enforced
 
 if TYPE_CHECKING:
@@ -51,8 +52,17 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
         "kde": f"bound on I(X; T + noise) [nats], noise std {size}",
         "propagation": f"I(X;T) [nats], noise std {size}",
     }
-    ax.set_xlabel(label.get(plane.method, f"entropy of cells [nats], cells {size}"))
-    ax.set_ylabel("I(T;Y) of the same [nats]")
+    kernel = {
+        "renyi": ("matrix-based S(T) [nats]", "matrix-based S(T)+S(Y)-S(T,Y) [nats]"),
+        "total_correlation": ("matrix-based TC of units [nats]", "S(T)+S(Y)-S(T,Y) [nats]"),
+        "hsic": ("HSIC(X,T)", "HSIC(T,Y)"),
+        "cka": ("CKA(X,T)", "CKA(T,Y)"),
+    }
+    across, up = kernel.get(plane.method, ("", "I(T;Y) of the same [nats]"))
+    if across:
+        across += f", kernel width {size}"
+    ax.set_xlabel(across or label.get(plane.method, f"entropy of cells [nats], cells {size}"))
+    ax.set_ylabel(up)
     _ceilings(plane, ax)
     ax.legend(frameon=False, fontsize=9)
     return ax
@@ -61,8 +71,8 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
 def _ceilings(plane: Plane, ax: "Axes") -> None:
     """Lines at log n and H(Y) with axes that reach from 0 to them."""
     most, entropy = float(np.asarray(plane.log_n)), float(np.asarray(plane.label_entropy))
-    if not np.isfinite(most) or not np.isfinite(entropy):
-        return
+    if plane.method in MEASURES or not np.isfinite(most) or not np.isfinite(entropy):
+        return  # measures of kernels are on a scale of their own
     across, up = np.asarray(plane.i_tx, float), np.asarray(plane.i_ty, float)
     ax.set_xlim(min(0.0, np.nanmin(across)), 1.06 * max(most, np.nanmax(across)))
     ax.set_ylim(min(0.0, np.nanmin(up)), 1.15 * max(entropy, np.nanmax(up), 1e-3))
@@ -74,7 +84,7 @@ def _ceilings(plane: Plane, ax: "Axes") -> None:
         "log n ", (most, 0.02), xycoords=ax.get_xaxis_transform(), ha="right", va="bottom", **words
     )
     ax.annotate(" H(Y)", (0.0, entropy), xycoords=ax.get_yaxis_transform(), va="bottom", **words)
-    if np.nanmin(across) >= (1 - SATURATED) * most and plane.method != "renyi":
+    if np.nanmin(across) >= (1 - SATURATED) * most:
         text = "saturated: every input is told from the others"
         ax.annotate(text, (0.5, 0.5), xycoords="axes fraction", ha="center", **words)
 

@@ -42,7 +42,9 @@ ANYTHING = {  # pytrees, functions with facts of their own, descriptions: judged
     "langevin.track": {"preconditioner"},
     "mi.all_applicable": {"key"},
     "networks.adapted": {"module"},
+    "langevin.save_weights": {"weights"},
     "networks.build": {"config"},
+    "posteriors.draw": {"mean", "std"},
 }
 
 

@@ -79,7 +79,7 @@ def load(
         x, y, num_classes = tfds.read(name, _folder(name, data_dir, download), split)
     y = arguments.labels(f"the labels of {name!r}", y, num_classes)
     if classes is not None:
-        x, y, kept = _select(name, x, y, num_classes, classes)
+        x, y, kept = selected(name, x, y, num_classes, classes)
         # a truth about all classes says nothing of some of them
         truth = truth if kept == num_classes else {}
         num_classes = kept
@@ -130,7 +130,7 @@ def _cut(
     return x, y
 
 
-def _select(
+def selected(
     name: str,
     x: np.ndarray,
     y: np.ndarray,

@@ -13,8 +13,10 @@ from ibjax.networks.adapters import from_linen as from_linen
 from ibjax.networks.adapters import from_nnx as from_nnx
 from ibjax.networks.cnn import CNN as CNN
 from ibjax.networks.cnn import patches as patches
+from ibjax.networks.located import located as located
 from ibjax.networks.mlp import MLP as MLP
 from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
+from ibjax.networks.own import from_module as from_module
 
 
 def build(

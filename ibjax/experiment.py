@@ -135,7 +135,8 @@ def values(experiment: Experiment, axis: Axis) -> tuple[Any, ...]:
 
 def axes(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
     """The dimensions of a sweep by coordinate: the depth of the built-in network, and what takes
-    several values."""
+    several values.
+    """
     return {
         axis.name: values(experiment, axis)
         for axis in _applying(experiment)

@@ -1,41 +1,115 @@
-"""A depth sweep, one cell at a time, resumable: finished cells are kept and never redone."""
+"""A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 import numpy as np
 
-from ibjax import files, pipeline, results
+from ibjax import arguments, files, networks, pipeline, results, toml
 from ibjax.environment import expanded
-from ibjax.interface import Supersample
+from ibjax.experiment import Experiment, Point, at, axes, points
+from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import hosts
-from ibjax.pipeline import Experiment
 
 if TYPE_CHECKING:
     import xarray
 
-Report = Callable[[int, int, int], None]
-"""Called with (depth, replica-steps done at this depth, replica-steps of a depth)."""
+Report = Callable[[Point, int, int], None]
+"""Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
+
+
+class Plan(NamedTuple):
+    """What a sweep will do.
+
+    Attributes:
+        experiment: the sweep.
+        points: coordinates of every cell, in order.
+        pool: the examples.
+        network: one's own as the engine takes it, or None.
+        recorded: what the configuration says of it.
+        data: hash of the pool.
+        store: folder of the finished cells.
+    """
+
+    experiment: Experiment
+    points: list[Point]
+    pool: Dataset
+    network: Any
+    recorded: dict[str, Any]
+    data: str
+    store: Path
+
+    def cell(self, point: Point) -> Experiment:
+        """The experiment of one cell."""
+        return at(self.experiment, point)
+
+    def place(self, point: Point) -> Path:
+        """The file of one cell."""
+        name = results.fingerprint(self.cell(point), point.get("depth"), self.data, self.recorded)
+        return self.store / f"{name}.nc"
+
+    @property
+    def padded_to(self) -> int | None:
+        """Room for layers where one program serves every depth: on accelerators."""
+        depths = [p["depth"] for p in self.points if "depth" in p]
+        several = len(set(depths)) > 1 and not self.experiment.maxent
+        return max(depths) if several and jax.default_backend() != "cpu" else None
+
+
+def plan(settings: Experiment, path: str | os.PathLike) -> Plan:
+    """Everything a sweep needs, loaded and checked before anything is trained.
+
+    Args:
+        settings: the sweep.
+        path: its results file; the finished cells lie beside it.
+
+    Raises:
+        ValueError: if the experiment cannot run.
+    """
+    pipeline.check(settings)
+    pool = pipeline.load_pool(settings)
+    network = pipeline.load_network(settings, pool)
+    recorded: dict[str, Any] = {}
+    if network is not None:
+        x = arguments.inputs("dataset.x", pool.x[:2])
+        digest = networks.digest(network, x, pool.num_classes)
+        recorded = results.recorded(network, digest, settings.network)
+    if "clip" in recorded and isinstance(settings.clip, tuple):
+        raise ValueError(
+            f"clip={settings.clip}: {recorded['network']} draws or keeps more than parameters and "
+            "is trained without per-example clipping; give one value"
+        )
+    store = expanded(path).with_suffix(".cells")
+    return Plan(
+        settings, points(settings), pool, network, recorded, results.pool_digest(pool), store
+    )
 
 
 def run(
     experiment: Experiment,
-    path: Path,
+    path: str | os.PathLike = "ibjax-results/results.nc",
     *,
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
 ) -> "xarray.Dataset":
-    """Run every depth of an experiment and write the results file.
+    """Run every cell of a sweep and write the results file, with its settings beside it.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
-    the hash of its configuration, data and versions. Started again, the sweep skips the cells
-    whose file is whole and whose hash agrees, and runs the others. Where `jax.distributed` has been
-    initialised every process calls this; the first one alone reads and writes files.
+    the hash of its configuration, data, network and versions. Started again, the sweep skips the
+    cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
+    cells. Cells that differ in learning rate, temperature, clip, layer noise or seed alone share
+    one compiled program. Where `jax.distributed` has been initialised every process calls this;
+    the first one alone reads and writes files.
+
+    A file of another sweep in the same place, if this one does not hold all its cells, is kept
+    under a name with a number.
 
     Args:
         experiment: what to run.
-        path: the results file.
+        path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
         log: told what was found on disk.
 
@@ -50,70 +124,122 @@ def run(
 
     path = expanded(path)
     pipeline.check(experiment)
-    store = path.with_suffix(".cells")
-    _all_writable(store, path)
-    total = experiment.supersamples * experiment.masks * experiment.steps
-    pool, pairs = pipeline.load(experiment)
-    data, cells = results.pool_digest(pool), []
-    for depth in experiment.depths:
-        place = store / f"{results.fingerprint(experiment, depth, data)}.nc"
-        cell = _finished(place, experiment, depth, pairs, log) if hosts.first() else None
-        if not hosts.agreed(cell is not None):
-
-            def report(done: int, whole: int, depth: int = depth) -> None:
-                if progress is not None:
-                    progress(depth, done, whole)
-
-            computed = pipeline.run_cell(experiment, depth, pool, pairs, progress=report)
-            cell = results.to_dataset(computed, experiment, depth, data)
-            if hosts.first():
-                files.write(cell, place)
-        if progress is not None:
-            progress(depth, total, total)
-        cells.append(cell)
+    _all_writable(path)
+    todo = plan(experiment, path)
+    cells, pairs = [], {}
+    for point in todo.points:
+        one: Any = todo.cell(point)
+        drawn = (one.train_size, one.seed)
+        if drawn not in pairs:
+            pairs[drawn] = pipeline.draw(one, todo.pool)
+        cells.append(_cell(todo, point, pairs[drawn], progress, log))
     if not hosts.first():
         return xarray.Dataset()
-    together = results.combine(cells)
-    files.write(together, path)
+    together = results.combine(cells, axes(experiment))
+    _keep_aside(path, together, log)
+    results.write(together, path)
+    files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
 
 
-def _finished(
-    place: Path, experiment: Experiment, depth: int, pairs: Supersample, log: Callable[[str], None]
+def _cell(
+    todo: Plan,
+    point: Point,
+    pairs: Supersample,
+    progress: Report | None,
+    log: Callable[[str], None],
+) -> "xarray.Dataset":
+    """One cell, taken from disk or computed and stored."""
+    one: Any = todo.cell(point)
+    total = one.supersamples * one.masks * one.steps
+    place = todo.place(point)
+    cell = finished(place, point, pairs, log) if hosts.first() else None
+    if not hosts.agreed(cell is not None):
+
+        def report(done: int, whole: int) -> None:
+            if progress is not None:
+                progress(point, done, whole)
+
+        computed = pipeline.run_cell(
+            one,
+            point.get("depth"),
+            todo.pool,
+            pairs,
+            progress=report,
+            network=todo.network,
+            padded_to=todo.padded_to,
+        )
+        cell = results.to_dataset(computed, one, point.get("depth"), todo.data, todo.recorded)
+        if hosts.first():
+            files.write(cell, place)
+    if progress is not None:
+        progress(point, total, total)
+    return cell  # pyright: ignore[reportReturnType]
+
+
+def finished(
+    place: Path,
+    point: Point,
+    pairs: Supersample,
+    log: Callable[[str], None] = lambda message: None,
 ) -> "xarray.Dataset | None":
     """The stored cell, or None if it must be computed."""
     if not place.exists():
         return None
     try:
-        cell = results.read(place)
-    except (ValueError, OSError) as error:
-        log(f"depth {depth}: stored cell is unusable and will be redone ({error})")
+        cell = files.read(place)
+        same = cell.attrs["cells"] == place.stem
+        drawn = ((cell["index"], pairs.index), (cell["mask"], pairs.mask))
+    except (KeyError, ValueError, OSError) as error:
+        log(f"{named(point)}: stored cell is unusable and will be redone ({error})")
         return None
-    drawn = ((cell["index"], pairs.index), (cell["mask"], pairs.mask))
-    same = cell.attrs["cells"] == place.stem and cell["depth"].values.tolist() == [depth]
     if not same or not all(np.array_equal(a, b) for a, b in drawn):
-        log(f"depth {depth}: stored cell is of another configuration and will be redone")
+        log(f"{named(point)}: stored cell is of another configuration and will be redone")
         return None
-    log(f"depth {depth}: finished before, taken from {place}")
-    return _deepened(cell, max(experiment.depths))
+    log(f"{named(point)}: finished before, taken from {place}")
+    return cell
 
 
-def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
-    """The cell with its layer axis as long as this sweep needs."""
-    present = cell.sizes["layer"]
-    if present > layers:
-        return cell.isel(layer=slice(layers))
-    return cell.pad(layer=(0, layers - present)) if present < layers else cell
+def named(point: Point) -> str:
+    """A cell in words: ``depth 2, train size 60``."""
+    words = (f"{name.replace('_', ' ')} {_number(v)}" for name, v in point.items())
+    return ", ".join(words) or "the run"
 
 
-def _all_writable(store: Path, path: Path) -> None:
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
+    """Rename the files of another sweep in the same place, unless the new one holds its cells."""
+    if not path.exists():
+        return
+    try:
+        old = files.read(path).attrs
+        inside = set(str(old["cells"]).split()) <= set(new.attrs["cells"].split())
+    except (KeyError, ValueError, OSError):
+        inside = False  # whatever it is, it is not ours to lose
+    if inside:
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    os.replace(path, aside)
+    for suffix in (".png", ".pdf", ".svg", ".toml"):
+        beside = path.with_suffix(suffix)
+        if beside.is_file():
+            os.replace(beside, aside.with_suffix(suffix))
+    log(f"{path}: held other settings, kept as {aside}")
+
+
+def _all_writable(path: Path) -> None:
     """Find out on the first process whether results can be stored; tell the others."""
     problem = None
     if hosts.first():
         try:
-            files.check_writable(store)
-            for place in (path, path.with_suffix(".png")):
-                files.check_place(place)
+            files.check_writable(path.with_suffix(".cells"))
+            for suffix in (path.suffix, ".png", ".toml"):
+                files.check_place(path.with_suffix(suffix))
         except (OSError, ValueError) as error:
             problem = error
     if hosts.agreed(problem is not None):

@@ -137,6 +137,11 @@ def selected(
     num_classes: int,
     classes: Sequence[int | Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
+    """Examples of the labels chosen, relabelled 0, 1, ..., and the number of classes.
+
+    Raises:
+        ValueError: for labels of `name` that there are not, or twice the same.
+    """
     groups = [_group(name, num_classes, entry) for entry in classes]
     wanted = [label for group in groups for label in group]
     if not groups or len(set(wanted)) != len(wanted):

@@ -63,7 +63,5 @@ def relabelled(dataset: Dataset, classes: Sequence[int | Sequence[int]]) -> Data
         ValueError: for labels that there are not, or twice the same.
     """
     y = arguments.labels("dataset.y", dataset.y, dataset.num_classes)
-    x, y, number = selected(
-        dataset.name, np.asarray(dataset.x), y, dataset.num_classes, classes
-    )
+    x, y, number = selected(dataset.name, np.asarray(dataset.x), y, dataset.num_classes, classes)
     return Dataset(x, y, number, dataset.name)

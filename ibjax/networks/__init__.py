@@ -16,6 +16,7 @@ from ibjax.networks.cnn import patches as patches
 from ibjax.networks.located import located as located
 from ibjax.networks.mlp import MLP as MLP
 from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
+from ibjax.networks.own import digest as digest
 from ibjax.networks.own import from_module as from_module
 
 

@@ -217,9 +217,9 @@ def _with_features(out: Any, calls: Calls) -> tuple[Any, tuple[Any, ...]]:
 
 def _draws(owner: str, why: str) -> str:
     return (
-        f"{owner} draws random numbers of its own ({why}), which no theorem sees: make it "
-        "deterministic and state the dropout in layers=(LayerFacts(..., dropout=),), which adds it, "
-        "or train it as it is by networks.from_module, without the trajectory bounds"
+        f"{owner} draws random numbers of its own ({why}), which no theorem sees: make "
+        "it deterministic and state the dropout in layers=(LayerFacts(..., dropout=),), which adds "
+        "it; or train it as it is by networks.from_module, without the trajectory bounds"
     )
 
 

@@ -6,6 +6,7 @@ they do for any algorithm. A module without either becomes the plain network of 
 `from_nnx`, and every bound applies.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -82,9 +83,7 @@ def from_module(module: Any, x: Any) -> Network:
     return _settled(owner, _nnx(make), example, lambda: from_nnx(make))
 
 
-def _settled(
-    owner: str, calls: _Calls, example: Array, strict: Callable[[], Network]
-) -> Network:
+def _settled(owner: str, calls: _Calls, example: Array, strict: Callable[[], Network]) -> Network:
     """The plain network where there is one, else the one that trains as it is."""
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
@@ -236,3 +235,34 @@ def _uncalled(owner: str, example: Array, error: Exception) -> str:
         f"({type(error).__name__}: {_first(error)}); its call must take a batch and, if need be, "
         f"one of {', '.join(_MODES)}"
     )
+
+
+def digest(network: Any, x: Any, num_classes: int) -> str:
+    """Hash of what a network computes: its programs with their constants, its layers' facts.
+
+    Two processes give the same hash for the same code; another initialiser, constant or layer
+    gives another one.
+
+    Args:
+        network: a description, or a `Network`.
+        x: some inputs (n, ...), for their shape and type.
+        num_classes: number of logits.
+    """
+    if not isinstance(network, Network):
+        return hashlib.sha256(repr(network).encode()).hexdigest()[:16]
+    example = jax.ShapeDtypeStruct((num_classes + 1, *x.shape[1:]), x.dtype)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params = jax.eval_shape(network.init, key, example)
+    scalars = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
+    programs = [(network.init, (key, example)), (network.apply, (params, example, key, scalars))]
+    own = network.batch_statistics
+    if own is not None:
+        state = jax.eval_shape(own.init)
+        programs += [
+            (own.init, ()),
+            (lambda *a: own.train(*a[:3], None, *a[3:]), (params, state, example, key, scalars)),
+        ]
+    found = hashlib.sha256(repr((network.layers, jax.tree.structure(params))).encode())
+    for function, arguments in programs:
+        found.update(jax.jit(lambda *a, f=function: f(*a)).lower(*arguments).as_text().encode())
+    return found.hexdigest()[:16]

@@ -1,5 +1,6 @@
 """A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,12 @@ class Plan(NamedTuple):
         """The file of one cell."""
         name = results.fingerprint(self.cell(point), point.get("depth"), self.data, self.recorded)
         return self.store / f"{name}.nc"
+
+    def places(self, point: Point) -> list[Path]:
+        """Where a finished cell may lie: its own file, and those of the sweeps beside this one."""
+        own = self.place(point)
+        others = sorted(self.store.parent.glob("*.cells"))
+        return [own, *(other / own.name for other in others if other != self.store)]
 
     @property
     def padded_to(self) -> int | None:
@@ -153,7 +160,10 @@ def _cell(
     one: Any = todo.cell(point)
     total = one.supersamples * one.masks * one.steps
     place = todo.place(point)
-    cell = finished(place, point, pairs, log) if hosts.first() else None
+    cell = None
+    if hosts.first():
+        _borrow(*todo.places(point))
+        cell = finished(place, point, pairs, log)
     if not hosts.agreed(cell is not None):
 
         def report(done: int, whole: int) -> None:
@@ -175,6 +185,16 @@ def _cell(
     if progress is not None:
         progress(point, total, total)
     return cell  # pyright: ignore[reportReturnType]
+
+
+def _borrow(place: Path, *others: Path) -> None:
+    """Take a cell that another sweep beside this one has finished."""
+    for other in others:
+        if place.exists():
+            return
+        with contextlib.suppress(OSError):
+            if other.is_file():
+                files.put(place, other.read_bytes())
 
 
 def finished(

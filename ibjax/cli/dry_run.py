@@ -30,7 +30,7 @@ def execute(settings: Experiment, path: Path, out: "Console") -> None:
     cells: list[Any] = [todo.cell(point) for point in todo.points]
     pairs = [pipeline.draw(cell, todo.pool) for cell in cells]
     there = [
-        sweep.finished(todo.place(point), point, pair) is not None
+        any(sweep.finished(place, point, pair) is not None for place in todo.places(point))
         for point, pair in zip(todo.points, pairs)
     ]
     missing = [cell for cell, yes in zip(cells, there) if not yes]

@@ -126,7 +126,8 @@ def _contracted(now: "xarray.Dataset") -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         log_eta = np.log1p(-np.exp(now["layer_log1m"].values))
-    return float(-np.expm1(0.5 * np.nansum(log_eta)))
+    known = bool(np.isfinite(log_eta).any() or np.isinf(log_eta).any())
+    return float(-np.expm1(0.5 * np.nansum(log_eta))) if known else math.nan
 
 
 def _number(now: "xarray.Dataset", name: str) -> float:

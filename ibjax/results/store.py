@@ -80,7 +80,7 @@ def _whole(dataset: "xarray.Dataset", grid: dict[str, Any]) -> bool:
     plain = all(
         isinstance(v, int | float | str) and "/" not in str(v) for a in grid.values() for v in a
     )
-    indexed = {"pair", "step", "checkpoint"} <= set(dataset.indexes)
+    indexed = {"pair", "step", *layout.TABLE, *grid} <= set(dataset.indexes)
     return plain and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
 
 
@@ -98,11 +98,13 @@ def _joined(groups: "dict[str, xarray.Dataset]") -> "xarray.Dataset":
         placed = all(p.keys() == grid.keys() and all(p[a] in grid[a] for a in grid) for p in points)
     except (KeyError, TypeError, ValueError):
         return summary
-    if not raw or not placed:
+    if not raw or not placed or "checkpoint" not in summary.indexes:
         return summary
-    need = ["checkpoint", "bound_name", "bound_kind", "bound_assumptions"]
-    padding = {"layer": ("layer", np.zeros(1))}
-    own = [part.assign(summary[need].coords).assign_coords(padding) for part in raw]
+    none: dict[str, Any] = {name: ("bound_name", []) for name in layout.TEXT - {layout.NOTE}}
+    own = [
+        part.assign_coords(checkpoint=summary["checkpoint"].values, layer=[0], **none)
+        for part in raw
+    ]
     tables = stacked(own, points, grid)
     return summary.assign_coords(tables[["pair", "step"]].coords).assign(
         {name: tables[name] for name in layout.RAW}

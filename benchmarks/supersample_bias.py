@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
 from ibjax import bounds
-from ibjax.bounds import plugin, polynomial
+from ibjax.bounds.supersamples import plugin, polynomial
 
 MASKS, INFORMATION, PAIRS = (10, 30, 100, 1000), (0.0, 0.01, 0.05, 0.2), 1000
 MIXTURE = ((0.6, 0.02, 0.02), (0.25, 0.02, 0.1), (0.1, 0.0, 0.3), (0.05, 0.05, 0.8))

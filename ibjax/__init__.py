@@ -8,40 +8,43 @@ Subpackages and nouns load on first use, so that ``import ibjax`` costs next to 
 command line can be interrupted while JAX loads.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ibjax import bottleneck as bottleneck
-    from ibjax import bounds as bounds
-    from ibjax import contraction as contraction
-    from ibjax import data as data
-    from ibjax import infinite as infinite
-    from ibjax import langevin as langevin
-    from ibjax import maxent as maxent
-    from ibjax import mi as mi
-    from ibjax import networks as networks
-    from ibjax import pipeline as pipeline
-    from ibjax import posteriors as posteriors
-    from ibjax import report as report
-    from ibjax import reproduce as reproduce
-    from ibjax import results as results
-    from ibjax import sweep as sweep
-    from ibjax import teacher as teacher
-    from ibjax.interface import Assumption as Assumption
-    from ibjax.interface import BoundValue as BoundValue
-    from ibjax.interface import Contraction as Contraction
-    from ibjax.interface import Dataset as Dataset
-    from ibjax.interface import Estimate as Estimate
-    from ibjax.interface import Evidence as Evidence
-    from ibjax.interface import Hyper as Hyper
-    from ibjax.interface import LayerFacts as LayerFacts
-    from ibjax.interface import Network as Network
-    from ibjax.interface import Supersample as Supersample
+    from ibjax import (
+        bottleneck,
+        bounds,
+        contraction,
+        data,
+        infinite,
+        langevin,
+        maxent,
+        mi,
+        networks,
+        pipeline,
+        posteriors,
+        report,
+        reproduce,
+        results,
+        sweep,
+        teacher,
+    )
+    from ibjax.interface import (
+        Assumption,
+        BoundValue,
+        Contraction,
+        Dataset,
+        Estimate,
+        Evidence,
+        Hyper,
+        LayerFacts,
+        Network,
+        Supersample,
+    )
 
 __version__ = "0.1.0"
 
-_NOUNS = (
+__all__ = [
     "Assumption",
     "BoundValue",
     "Contraction",
@@ -52,9 +55,6 @@ _NOUNS = (
     "LayerFacts",
     "Network",
     "Supersample",
-)
-
-_STAGES = (
     "bottleneck",
     "bounds",
     "contraction",
@@ -71,17 +71,19 @@ _STAGES = (
     "results",
     "sweep",
     "teacher",
-)
+]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a stage, or the nouns, on first use."""
-    if name in _NOUNS:
-        return getattr(import_module("ibjax.interface"), name)
-    if name in _STAGES:
-        return import_module(f"ibjax.{name}")
-    raise AttributeError(f"module 'ibjax' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'ibjax' has no attribute {name!r}")
+    from importlib import import_module
+
+    if name[0].isupper():
+        return globals().setdefault(name, getattr(import_module("ibjax.interface"), name))
+    return import_module(f"ibjax.{name}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NOUNS, *_STAGES])
+    return sorted([*(name for name in globals() if name.startswith("__")), *__all__])

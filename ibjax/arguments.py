@@ -34,8 +34,8 @@ def numeric(name: str, value: Any) -> JaxArray:
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name}={_short(value)} holds no numbers; give an array") from None
-    _refuse_complex(name, array.dtype)
+        raise ValueError(f"{name}={short(value)} holds no numbers; give an array") from None
+    refuse_complex(name, array.dtype)
     return array
 
 
@@ -78,10 +78,10 @@ def host(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{name}={_short(value)} is ragged; give an array") from None
+        raise ValueError(f"{name}={short(value)} is ragged; give an array") from None
     if array.dtype.kind in "OUSMm":
-        raise ValueError(f"{name}={_short(value)} holds no numbers; give an array")
-    _refuse_complex(name, array.dtype)
+        raise ValueError(f"{name}={short(value)} holds no numbers; give an array")
+    refuse_complex(name, array.dtype)
     return array
 
 
@@ -150,7 +150,7 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     except TypeError:
         number = low - 1
     if number < low:
-        raise ValueError(f"{name}={_short(value)} must be a whole number of at least {low}")
+        raise ValueError(f"{name}={short(value)} must be a whole number of at least {low}")
     return number
 
 
@@ -162,12 +162,18 @@ def _fits(array: np.ndarray) -> bool:
     return bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
-def _refuse_complex(name: str, dtype: Any) -> None:
+def refuse_complex(name: str, dtype: Any) -> None:
+    """Refuse complex numbers.
+
+    Raises:
+        ValueError: for a complex type.
+    """
     if jnp.issubdtype(dtype, jnp.complexfloating):
         raise ValueError(f"{name} holds complex numbers; give real ones, for instance both parts")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value in at most 40 characters of one line, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -237,13 +243,13 @@ def _plain(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}={_short(value)} holds no numbers; give an array") from None
+        raise ValueError(f"{name}={short(value)} holds no numbers; give an array") from None
     for kind, plain in ((jnp.floating, np.float32), (jnp.integer, np.int32)):
         if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, kind):
             array = array.astype(plain)
     if array.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} holds {array.dtype} values, such as {_short(array.ravel()[:2])}; give real "
+            f"{name} holds {array.dtype} values, such as {short(array.ravel()[:2])}; give real "
             "numbers"
         )
     return array

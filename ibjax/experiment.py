@@ -168,8 +168,8 @@ def _applying(experiment: Experiment) -> Iterator[Axis]:
 
 def batch_size(experiment: Experiment) -> int:
     """Examples per update of one cell: what was chosen, or a quarter of the training examples."""
-    chosen: Any = experiment.batch_size or max(1, round(experiment.train_size / 4))  # pyright: ignore
-    return chosen
+    cell: Any = experiment
+    return max(1, round(cell.train_size / 4)) if cell.batch_size is None else cell.batch_size
 
 
 def classes(experiment: Experiment) -> Classes | None:

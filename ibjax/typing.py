@@ -4,7 +4,7 @@ Shapes are written with jaxtyping. One-axis shapes carry a leading space (``" n"
 jaxtyping and linters agree on. Information is in nats everywhere.
 """
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from jax import Array as JaxArray
@@ -16,6 +16,9 @@ Array: TypeAlias = JaxArray | np.ndarray
 
 Scalar: TypeAlias = Float[Array, ""] | float
 """A real scalar, traced or not."""
+
+Numbers: TypeAlias = Annotated[Any, "real numbers"]
+"""Real numbers in any form that becomes an array: a number, an array, nested lists."""
 
 BoundKind: TypeAlias = Literal["certificate", "estimate", "diagnostic"]
 """What a bound is: see the section on kinds in the README."""
@@ -43,6 +46,7 @@ __all__ = [
     "Int",
     "JaxArray",
     "Key",
+    "Numbers",
     "Scalar",
     "Scope",
     "UInt8",

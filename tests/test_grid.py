@@ -234,7 +234,11 @@ def test_a_table_has_every_axis(swept, tmp_path, capsys):
     ]
     one = frame[(frame.train_size == 7) & (frame.learning_rate == 0.1) & (frame.layer_noise == 0.5)]
     point = {"train_size": 7, "learning_rate": 0.1, "layer_noise": 0.5}
-    value = dataset["bound_value"].sel(point | {"bound_name": "individual"}).isel(depth=0, checkpoint=-1)
+    value = (
+        dataset["bound_value"]
+        .sel(point | {"bound_name": "individual"})
+        .isel(depth=0, checkpoint=-1)
+    )
     assert one[one.name == "individual"].value.item() == value.item()
     assert len(report.frame(dataset, None)) == 2 * len(frame)
     assert main(["show", str(path), "--axis", "train_size", "--format", "latex"]) == 0
@@ -272,8 +276,7 @@ def test_evidence_from_anywhere_becomes_a_file(swept, tmp_path):
     _, dataset, _ = swept
     points = [(n, r) for n in (10, 7) for r in (0.05, 0.1)]
     pieces = [
-        results.evidence(dataset, train_size=n, learning_rate=r, layer_noise=0.1)
-        for n, r in points
+        results.evidence(dataset, train_size=n, learning_rate=r, layer_noise=0.1) for n, r in points
     ]
     grid = {"train_size": [10, 7], "learning_rate": [0.05, 0.1]}
     made = results.from_evidence(pieces, axes=grid)

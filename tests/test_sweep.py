@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from ibjax import files, pipeline, report, results, sweep
-from ibjax.results import cells as result_cells
 from ibjax.cli import main
 from ibjax.pipeline import Experiment
+from ibjax.results import cells as result_cells
 
 SMALL = Experiment(
     depths=(1, 2), width=4, train_size=10, supersamples=2, masks=3, steps=6, checkpoints=2

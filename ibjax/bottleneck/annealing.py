@@ -13,9 +13,11 @@ from ibjax.bottleneck.descent import active, advance, begin
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import family, finish
 from ibjax.bottleneck.sweeps import Form
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def anneal(
     joint: Float[Array, "k m"],
     betas: Float[Array, " b"],
@@ -35,15 +37,16 @@ def anneal(
     encoder and disturbs every solution a little, so that clusters split where they can.
 
     Args:
-        joint: as for `ib`.
+        joint: p(x, y) or counts, (k, m); every row must have mass.
         betas: trade-offs, (b,), in any order.
-        cardinality: as for `ib`.
+        cardinality: number of clusters; k by default, which suffices.
         key: for the disturbances; a fixed one by default.
         form: "ib" or "dual".
         direction: "reverse" or "forward".
         noise: relative size of the disturbance of the encoder before each beta.
         max_iterations: sweeps a beta.
-        tolerance: as for `ib`.
+        tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
+            converged.
 
     Returns:
         A `Bottleneck` with a leading axis, in the order of `betas`. One path, no restarts:

@@ -14,6 +14,7 @@ from ibjax.bottleneck.cells import Cells, cut, informations
 from ibjax.bottleneck.kernel_entropies import renyi
 from ibjax.bottleneck.pairwise import sandwich
 from ibjax.bottleneck.propagation import propagate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Int, JaxArray, Key, Scalar
 
 Method: TypeAlias = Cells | Literal["kde", "propagation", "renyi"]
@@ -78,6 +79,7 @@ class Plane:
     bias: BiasDirection
 
 
+@enforced
 def plane(
     activations: Mapping[str, Array] | Sequence[Array],
     labels: Int[Array, " n"],

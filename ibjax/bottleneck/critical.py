@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from ibjax.arguments import in_double, numeric, whole
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.sweeps import Form, Rows
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def critical_beta(joint: Float[Array, "k m"], *, form: Form = "ib") -> JaxArray:
     r"""Smallest beta at which the trivial solution stops being a local minimum.
 
@@ -43,6 +45,7 @@ def critical_beta(joint: Float[Array, "k m"], *, form: Form = "ib") -> JaxArray:
     return in_double(run, p, dtype=dtype)
 
 
+@enforced
 def split_eigenvalues(
     joint: Float[Array, "k m"], encoder: Float[Array, "k c"], *, form: Form = "ib"
 ) -> JaxArray:
@@ -96,6 +99,7 @@ def _modes(form: Form, fixed: Rows, r: JaxArray) -> JaxArray:
     return jnp.linalg.svd(spread * jnp.sqrt(r)[:, None], compute_uv=False) ** 2
 
 
+@enforced
 def global_critical_beta(
     joint: Float[Array, "k m"],
     key: Key | None = None,

@@ -15,6 +15,7 @@ import numpy as np
 from ibjax.arguments import is_classes, numeric
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.latent import informations, latent_networks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray, Key, Scalar
 
 VariationalForm = Literal["vib", "ceb", "dual"]
@@ -95,6 +96,7 @@ class VariationalBottleneck(NamedTuple):
     params: Any
 
 
+@enforced
 def variational(
     key: Key,
     x: Float[Array, "n ..."],
@@ -168,6 +170,7 @@ def variational(
     )
 
 
+@enforced
 def label_law(
     y: Int[Array, " n"],
     num_classes: int,

@@ -6,6 +6,7 @@ import numpy as np
 
 from ibjax.bottleneck.search import solve
 from ibjax.bottleneck.sweeps import Form
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
@@ -36,6 +37,7 @@ class Bottleneck(NamedTuple):
     h_t: JaxArray
 
 
+@enforced
 def ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -81,6 +83,7 @@ def ib(
     return Bottleneck(**found)
 
 
+@enforced
 def dual_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -100,12 +103,13 @@ def dual_ib(
     Args:
         joint: p(x, y) or counts, (k, m), positive everywhere: deterministic labels have an
             infinite distortion and need a model of label noise.
-        beta: as for `ib`.
-        cardinality: as for `ib`.
-        key: as for `ib`.
-        restarts: as for `ib`.
-        max_iterations: as for `ib`.
-        tolerance: as for `ib`.
+        beta: trade-off, >= 0 and finite.
+        cardinality: number of clusters; k by default, which suffices.
+        key: for the random starts; a fixed one by default.
+        restarts: number of starts, at least 2 (the third and later ones are random).
+        max_iterations: sweeps a start.
+        tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
+            converged.
 
     Returns:
         A `Bottleneck`.
@@ -122,6 +126,7 @@ def dual_ib(
     return Bottleneck(**found)
 
 
+@enforced
 def generalised_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -136,14 +141,15 @@ def generalised_ib(
     r"""Minimise H(T) - alpha H(T|X) - beta I(T;Y): the IB at 1, hard clusters as alpha falls.
 
     Args:
-        joint: as for `ib`.
-        beta: as for `ib`.
+        joint: p(x, y) or counts, (k, m); every row must have mass.
+        beta: trade-off, >= 0 and finite.
         alpha: price of a noisy encoder, > 0; for 0 see `deterministic_ib`.
-        cardinality: as for `ib`.
-        key: as for `ib`.
-        restarts: as for `ib`.
-        max_iterations: as for `ib`.
-        tolerance: as for `ib`.
+        cardinality: number of clusters; k by default, which suffices.
+        key: for the random starts; a fixed one by default.
+        restarts: number of starts, at least 2 (the third and later ones are random).
+        max_iterations: sweeps a start.
+        tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
+            converged.
 
     Returns:
         A `Bottleneck` whose `functional` is H(T) - alpha H(T|X) + beta (I(X;Y) - I(T;Y)).
@@ -160,6 +166,7 @@ def generalised_ib(
     return Bottleneck(**found)
 
 
+@enforced
 def curve(
     joint: Float[Array, "k m"],
     betas: Float[Array, " b"],
@@ -175,19 +182,21 @@ def curve(
     """Solutions at many betas in one program; each field gains a leading axis.
 
     Args:
-        joint: as for `ib`.
+        joint: p(x, y) or counts, (k, m); every row must have mass.
         betas: trade-offs, (b,).
-        cardinality: as for `ib`.
-        key: as for `ib`.
+        cardinality: number of clusters; k by default, which suffices.
+        key: for the random starts; a fixed one by default.
         form: "ib" or "dual".
-        restarts: as for `ib`.
-        max_iterations: as for `ib`.
-        tolerance: as for `ib`.
+        restarts: number of starts, at least 2 (the third and later ones are random).
+        max_iterations: sweeps a start.
+        tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
+            converged.
         at_once: descents advanced together; one that has converged makes room for the next. None
             takes few on a CPU, all on an accelerator.
 
     Raises:
-        ValueError: as `ib`.
+        ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
+            negative beta, or counts below 1.
     """
     if np.ndim(betas) != 1:
         shape = np.shape(betas)

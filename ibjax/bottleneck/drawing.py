@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibjax.bottleneck.coordinates import Plane
+from ibjax.signatures import enforced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#555555")
 
 
+@enforced
 def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
     """Each layer's way through the plane, nats: the mean over replicas, a ring where it ends.
 

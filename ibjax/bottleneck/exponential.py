@@ -10,6 +10,7 @@ from ibjax.arguments import concrete, host, in_double, numeric, precision
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import Family, queue
 from ibjax.bottleneck.search import random_encoders, summary
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
@@ -43,6 +44,7 @@ class _State(NamedTuple):
     statistics: JaxArray
 
 
+@enforced
 def dual_ib_statistics(
     statistics: Float[Array, "k d"],
     natural: Float[Array, "m d"],
@@ -71,10 +73,11 @@ def dual_ib_statistics(
         beta: trade-off, >= 0.
         p_x: law of X, (k,); uniform by default.
         cardinality: number of clusters; k by default.
-        key: as for `ib`.
-        restarts: as for `ib`.
-        max_iterations: as for `ib`.
-        tolerance: as for `ib`.
+        key: for the random starts; a fixed one by default.
+        restarts: number of starts, at least 2 (the third and later ones are random).
+        max_iterations: sweeps a start.
+        tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
+            converged.
 
     Returns:
         `Clusters`; the same solution as `dual_ib` finds on the joint table.

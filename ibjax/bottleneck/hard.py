@@ -11,9 +11,11 @@ from ibjax.bottleneck import tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
 from ibjax.bottleneck.sweeps import Rows, best, rows
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 
+@enforced
 def deterministic_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -43,7 +45,8 @@ def deterministic_ib(
         `functional` = H(T) + beta (I(X;Y) - I(T;Y)); `iterations` counts moves and merges.
 
     Raises:
-        ValueError: as `ib`.
+        ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
+            negative beta, or counts below 1.
 
     Reference:
         Strouse and Schwab (2017), The deterministic information bottleneck, for the functional;

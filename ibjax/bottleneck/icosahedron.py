@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ibjax.interface import Dataset
+from ibjax.signatures import enforced
 from ibjax.typing import Scalar
 
 _ANTIPODES = ((0, 9), (1, 7), (2, 5), (3, 6), (4, 10), (8, 11))
@@ -69,6 +70,7 @@ def symmetric_rule() -> Dataset:
     return Dataset(bits.astype(np.float32), y, 2, "symmetric-rule", truth)
 
 
+@enforced
 def symmetric_rule_joint(sharpness: Scalar) -> np.ndarray:
     r"""Joint law of the score and a noisy label, p(y=1|x) = sigmoid(sharpness (score - 98.5)).
 

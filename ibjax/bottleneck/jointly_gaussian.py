@@ -11,6 +11,7 @@ from ibjax.arguments import concrete, in_double, whole
 from ibjax.bottleneck import tables
 from ibjax.mi.exact import factor
 from ibjax.mi.laws import covariance, relative, whitener
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -32,6 +33,7 @@ class GaussianBottleneck(NamedTuple):
     active: JaxArray
 
 
+@enforced
 def gaussian_ib(
     cov_xy: Float[Array, "d d"], beta: Scalar, dim_x: int | None = None
 ) -> GaussianBottleneck:

@@ -9,11 +9,13 @@ from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.discrete import Bottleneck
 from ibjax.bottleneck.search import random_encoders, summary
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
 SHORTEST = 20  # halvings of a step before it counts as none
 
 
+@enforced
 def squared_ib(
     joint: Float[Array, "k m"],
     beta: Scalar,
@@ -45,7 +47,8 @@ def squared_ib(
         A `Bottleneck` whose `functional` is I(X;T)^2 + beta (I(X;Y) - I(T;Y)).
 
     Raises:
-        ValueError: as `ib`.
+        ValueError: for a joint that is no table of nonnegative numbers with mass in every row, a
+            negative beta, or counts below 1.
 
     Reference:
         Kolchinsky, Tracey, Van Kuyk (2019), Caveats for information bottleneck in deterministic

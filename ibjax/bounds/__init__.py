@@ -1,114 +1,205 @@
 """Generalization bounds: arithmetic on information, losses and masks, and their inversions."""
 
-from ibjax.bounds import invert as invert
-from ibjax.bounds import plugin as plugin
-from ibjax.bounds.accounting import Account as Account
-from ibjax.bounds.accounting import account as account
-from ibjax.bounds.accounting import bins_epoch as bins_epoch
-from ibjax.bounds.accounting import exceedance_probability as exceedance_probability
-from ibjax.bounds.accounting import fixed_step as fixed_step
-from ibjax.bounds.accounting import given_survival as given_survival
-from ibjax.bounds.accounting import joint_depth as joint_depth
-from ibjax.bounds.accounting import likely_gap as likely_gap
-from ibjax.bounds.accounting import mean_upper_limit as mean_upper_limit
-from ibjax.bounds.accounting import membership_certificate as membership_certificate
-from ibjax.bounds.accounting import membership_gain as membership_gain
-from ibjax.bounds.accounting import mixture_kl as mixture_kl
-from ibjax.bounds.accounting import path_certificate as path_certificate
-from ibjax.bounds.accounting import path_terms as path_terms
-from ibjax.bounds.accounting import per_example_information as per_example_information
-from ibjax.bounds.accounting import sample_information_total as sample_information_total
-from ibjax.bounds.accounting import shuffled_epoch as shuffled_epoch
-from ibjax.bounds.accounting import survival_limit as survival_limit
-from ibjax.bounds.accounting import survival_split as survival_split
-from ibjax.bounds.assumptions import assumptions as assumptions
-from ibjax.bounds.by_class import per_class as per_class
-from ibjax.bounds.classic import individual as individual
-from ibjax.bounds.classic import random_subset as random_subset
-from ibjax.bounds.classic import xu_raginsky as xu_raginsky
-from ibjax.bounds.compressed import rate_distortion as rate_distortion
-from ibjax.bounds.compressed import sliced_weights as sliced_weights
-from ibjax.bounds.compressed import smoothed_information as smoothed_information
-from ibjax.bounds.coupled_flips import flip_masks as flip_masks
-from ibjax.bounds.coupled_flips import flip_stability as flip_stability
-from ibjax.bounds.cumulants import individual_cumulant as individual_cumulant
-from ibjax.bounds.decayed import decayed_information as decayed_information
-from ibjax.bounds.deviations import absolute_gap as absolute_gap
-from ibjax.bounds.deviations import deviation_probability as deviation_probability
-from ibjax.bounds.disjoint import gaussian_contraction as gaussian_contraction
-from ibjax.bounds.disjoint import wang_gao_calmon as wang_gao_calmon
-from ibjax.bounds.divergences import f_information as f_information
-from ibjax.bounds.evaluation import evaluate as evaluate
-from ibjax.bounds.evaluation import row_nulls as row_nulls
-from ibjax.bounds.evidence import at as at
-from ibjax.bounds.evidence import gap as gap
-from ibjax.bounds.evidence import mean_over_replicas as mean_over_replicas
-from ibjax.bounds.evidence import replica_errors as replica_errors
-from ibjax.bounds.examples import remembered as remembered
-from ibjax.bounds.examplewise import depth_examples as depth_examples
-from ibjax.bounds.falsification import falsify as falsify
-from ibjax.bounds.fast_rates import binary_js as binary_js
-from ibjax.bounds.fast_rates import fast_rate as fast_rate
-from ibjax.bounds.fast_rates import interpolation as interpolation
-from ibjax.bounds.fast_rates import steinke_zakynthinou as steinke_zakynthinou
-from ibjax.bounds.floor import depth_floor as depth_floor
-from ibjax.bounds.floor import measured_floor as measured_floor
-from ibjax.bounds.funnel import funnel as funnel
-from ibjax.bounds.funnel import funnel_layers as funnel_layers
-from ibjax.bounds.funnel import tail_lipschitz as tail_lipschitz
-from ibjax.bounds.hierarchical import binary_gaussian as binary_gaussian
-from ibjax.bounds.hierarchical import finite_weights as finite_weights
-from ibjax.bounds.hierarchical import gibbs as gibbs
-from ibjax.bounds.label_term import label_deviation as label_deviation
-from ibjax.bounds.last_layer import last_layer as last_layer
-from ibjax.bounds.layered import depth as depth
-from ibjax.bounds.layered import sample_complexity as sample_complexity
-from ibjax.bounds.leave_one_out import leave_one_out as leave_one_out
-from ibjax.bounds.membership import haghifam as haghifam
-from ibjax.bounds.membership import k_ghost as k_ghost
-from ibjax.bounds.membership import log_likelihood_ratios as log_likelihood_ratios
-from ibjax.bounds.membership import membership_information as membership_information
-from ibjax.bounds.membership import stepwise_information as stepwise_information
-from ibjax.bounds.membership_matrix import from_membership as from_membership
-from ibjax.bounds.noisy_sgd import noisy_sgd_information as noisy_sgd_information
-from ibjax.bounds.noisy_sgd import sample_information as sample_information
-from ibjax.bounds.nulls import Null as Null
-from ibjax.bounds.nulls import null as null
-from ibjax.bounds.nulls import verdict as verdict
-from ibjax.bounds.occam import code_length as code_length
-from ibjax.bounds.occam import integer_bits as integer_bits
-from ibjax.bounds.occam import occam as occam
-from ibjax.bounds.pac_bayes import free_energy as free_energy
-from ibjax.bounds.pac_bayes import free_energy_divergence as free_energy_divergence
-from ibjax.bounds.pac_bayes import gaussian_divergence as gaussian_divergence
-from ibjax.bounds.pac_bayes import pac_bayes_kl as pac_bayes_kl
-from ibjax.bounds.pac_bayes import thermodynamic as thermodynamic
-from ibjax.bounds.pac_bayes import thermodynamic_divergence as thermodynamic_divergence
-from ibjax.bounds.path import membership_upper as membership_upper
-from ibjax.bounds.path import path_membership as path_membership
-from ibjax.bounds.path import path_prior as path_prior
-from ibjax.bounds.plugin import cluster_interval as cluster_interval
-from ibjax.bounds.plugin import mask_interval as mask_interval
-from ibjax.bounds.profile import information_profile as information_profile
-from ibjax.bounds.registry import Bound as Bound
-from ibjax.bounds.registry import registry as registry
-from ibjax.bounds.saved import from_arrays as from_arrays
-from ibjax.bounds.stability import replace_one as replace_one
-from ibjax.bounds.supersample import e_cmi as e_cmi
-from ibjax.bounds.supersample import f_cmi as f_cmi
-from ibjax.bounds.supersample import ld_cmi as ld_cmi
-from ibjax.bounds.supersample import single_loss as single_loss
-from ibjax.bounds.supersample_limits import cmi_limit as cmi_limit
-from ibjax.bounds.supersample_limits import masks_needed as masks_needed
-from ibjax.bounds.total_variation import algorithmic_transport as algorithmic_transport
-from ibjax.bounds.total_variation import depth_tv as depth_tv
-from ibjax.bounds.total_variation import variation_from_information as variation_from_information
-from ibjax.bounds.trajectory import li_luo_qiao as li_luo_qiao
-from ibjax.bounds.trajectory import negrea as negrea
-from ibjax.bounds.trajectory import null_gradient as null_gradient
-from ibjax.bounds.trajectory import virtual_noise as virtual_noise
-from ibjax.bounds.transport_plans import gaussian_line as gaussian_line
-from ibjax.bounds.transport_plans import sliced_wasserstein as sliced_wasserstein
-from ibjax.bounds.transport_plans import wasserstein as wasserstein
-from ibjax.bounds.two_stage import two_stage as two_stage
-from ibjax.bounds.weight_posterior import gaussian_posterior as gaussian_posterior
+from ibjax.bounds import invert
+from ibjax.bounds.accounting import (
+    Account,
+    account,
+    bins_epoch,
+    exceedance_probability,
+    fixed_step,
+    given_survival,
+    joint_depth,
+    likely_gap,
+    mean_upper_limit,
+    membership_certificate,
+    membership_gain,
+    mixture_kl,
+    path_certificate,
+    path_terms,
+    per_example_information,
+    sample_information_total,
+    shuffled_epoch,
+    survival_limit,
+    survival_split,
+)
+from ibjax.bounds.evidence.arrays import from_arrays
+from ibjax.bounds.evidence.assumptions import assumptions
+from ibjax.bounds.evidence.evaluation import evaluate, row_nulls
+from ibjax.bounds.evidence.floor import measured_floor
+from ibjax.bounds.evidence.moment import at, gap, mean_over_replicas, replica_errors
+from ibjax.bounds.evidence.registry import Bound, registry
+from ibjax.bounds.falsification import falsify
+from ibjax.bounds.layers.depth import depth, sample_complexity
+from ibjax.bounds.layers.examplewise import depth_examples
+from ibjax.bounds.layers.floor import depth_floor
+from ibjax.bounds.layers.funnel import funnel, funnel_layers, tail_lipschitz
+from ibjax.bounds.layers.label_term import label_deviation
+from ibjax.bounds.layers.last_layer import last_layer
+from ibjax.bounds.layers.two_stage import two_stage
+from ibjax.bounds.paths.decayed import decayed_information
+from ibjax.bounds.paths.disjoint import gaussian_contraction, wang_gao_calmon
+from ibjax.bounds.paths.membership import (
+    haghifam,
+    k_ghost,
+    log_likelihood_ratios,
+    membership_information,
+    stepwise_information,
+)
+from ibjax.bounds.paths.noisy_sgd import noisy_sgd_information, sample_information
+from ibjax.bounds.paths.slots import membership_upper, path_membership, path_prior
+from ibjax.bounds.paths.trajectory import li_luo_qiao, negrea, null_gradient, virtual_noise
+from ibjax.bounds.posteriors.gaussian import gaussian_posterior
+from ibjax.bounds.posteriors.occam import code_length, integer_bits, occam
+from ibjax.bounds.posteriors.pac_bayes import (
+    free_energy,
+    free_energy_divergence,
+    gaussian_divergence,
+    pac_bayes_kl,
+    thermodynamic,
+    thermodynamic_divergence,
+)
+from ibjax.bounds.stability.coupled_flips import flip_masks, flip_stability
+from ibjax.bounds.stability.plans import gaussian_line, sliced_wasserstein, wasserstein
+from ibjax.bounds.stability.replacement import replace_one
+from ibjax.bounds.stability.transport import (
+    algorithmic_transport,
+    depth_tv,
+    variation_from_information,
+)
+from ibjax.bounds.supersamples import plugin
+from ibjax.bounds.supersamples.by_class import per_class
+from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
+from ibjax.bounds.supersamples.divergences import f_information
+from ibjax.bounds.supersamples.examples import remembered
+from ibjax.bounds.supersamples.fast_rates import (
+    binary_js,
+    fast_rate,
+    interpolation,
+    steinke_zakynthinou,
+)
+from ibjax.bounds.supersamples.leave_one_out import leave_one_out
+from ibjax.bounds.supersamples.limits import cmi_limit, masks_needed
+from ibjax.bounds.supersamples.membership_matrix import from_membership
+from ibjax.bounds.supersamples.nulls import Null, null, verdict
+from ibjax.bounds.supersamples.plugin import cluster_interval, mask_interval
+from ibjax.bounds.supersamples.profile import information_profile
+from ibjax.bounds.weights.classic import individual, random_subset, xu_raginsky
+from ibjax.bounds.weights.compressed import rate_distortion, sliced_weights, smoothed_information
+from ibjax.bounds.weights.cumulants import individual_cumulant
+from ibjax.bounds.weights.deviations import absolute_gap, deviation_probability
+from ibjax.bounds.weights.hierarchical import binary_gaussian, finite_weights, gibbs
+
+__all__ = [
+    "Account",
+    "Bound",
+    "Null",
+    "absolute_gap",
+    "account",
+    "algorithmic_transport",
+    "assumptions",
+    "at",
+    "binary_gaussian",
+    "binary_js",
+    "bins_epoch",
+    "cluster_interval",
+    "cmi_limit",
+    "code_length",
+    "decayed_information",
+    "depth",
+    "depth_examples",
+    "depth_floor",
+    "depth_tv",
+    "deviation_probability",
+    "e_cmi",
+    "evaluate",
+    "exceedance_probability",
+    "f_cmi",
+    "f_information",
+    "falsify",
+    "fast_rate",
+    "finite_weights",
+    "fixed_step",
+    "flip_masks",
+    "flip_stability",
+    "free_energy",
+    "free_energy_divergence",
+    "from_arrays",
+    "from_membership",
+    "funnel",
+    "funnel_layers",
+    "gap",
+    "gaussian_contraction",
+    "gaussian_divergence",
+    "gaussian_line",
+    "gaussian_posterior",
+    "gibbs",
+    "given_survival",
+    "haghifam",
+    "individual",
+    "individual_cumulant",
+    "information_profile",
+    "integer_bits",
+    "interpolation",
+    "invert",
+    "joint_depth",
+    "k_ghost",
+    "label_deviation",
+    "last_layer",
+    "ld_cmi",
+    "leave_one_out",
+    "li_luo_qiao",
+    "likely_gap",
+    "log_likelihood_ratios",
+    "mask_interval",
+    "masks_needed",
+    "mean_over_replicas",
+    "mean_upper_limit",
+    "measured_floor",
+    "membership_certificate",
+    "membership_gain",
+    "membership_information",
+    "membership_upper",
+    "mixture_kl",
+    "negrea",
+    "noisy_sgd_information",
+    "null",
+    "null_gradient",
+    "occam",
+    "pac_bayes_kl",
+    "path_certificate",
+    "path_membership",
+    "path_prior",
+    "path_terms",
+    "per_class",
+    "per_example_information",
+    "plugin",
+    "random_subset",
+    "rate_distortion",
+    "registry",
+    "remembered",
+    "replace_one",
+    "replica_errors",
+    "row_nulls",
+    "sample_complexity",
+    "sample_information",
+    "sample_information_total",
+    "shuffled_epoch",
+    "single_loss",
+    "sliced_wasserstein",
+    "sliced_weights",
+    "smoothed_information",
+    "steinke_zakynthinou",
+    "stepwise_information",
+    "survival_limit",
+    "survival_split",
+    "tail_lipschitz",
+    "thermodynamic",
+    "thermodynamic_divergence",
+    "two_stage",
+    "variation_from_information",
+    "verdict",
+    "virtual_noise",
+    "wang_gao_calmon",
+    "wasserstein",
+    "xu_raginsky",
+]

@@ -248,9 +248,3 @@ def scaled_error(slope: Any, error: Any) -> JaxArray:
     """|slope| times the standard error; 0 where the error is 0, though the slope be infinite."""
     error = jnp.asarray(error)
     return jnp.where(error == 0, 0.0, jnp.abs(slope) * jnp.where(error == 0, 1.0, error))
-
-
-def error_of_root(value: Any, information: Any, error: Any) -> JaxArray:
-    """Delta-method standard error of c sqrt(I): value / (2 I) times the error of I."""
-    safe = jnp.where(information > 0, information, 1.0)
-    return scaled_error(jnp.where(information > 0, value / (2 * safe), jnp.inf), error)

@@ -22,12 +22,14 @@ from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
 from ibjax.bounds.pinsker import envelope_root, steepest_rate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _Numbers = Float[Array, "*batch"] | float
 _Roots = Float[JaxArray, "*batch"]
 
 
+@enforced
 def phi(i: _Numbers) -> _Roots:
     """Largest gap g with ``phi(g) <= i``: replaces sqrt(2 i) in any bound of that shape.
 
@@ -46,6 +48,7 @@ def phi(i: _Numbers) -> _Roots:
     return _phi_root(i)
 
 
+@enforced
 def pair(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error given the training error and the loss-difference information.
 
@@ -72,6 +75,7 @@ def pair(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     return _pair_root(*_prepare(l=l, i=i))
 
 
+@enforced
 def kl_half(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error R with ``kl(l || (l + R)/2) <= i``.
 
@@ -86,6 +90,7 @@ def kl_half(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     return ghost(l, i, 2)
 
 
+@enforced
 def ghost(l: _Numbers, i: _Numbers, k: int) -> _Roots:  # noqa: E741
     """Largest test error R with ``kl(l || (l + (k - 1) R)/k) <= i``.
 
@@ -100,6 +105,7 @@ def ghost(l: _Numbers, i: _Numbers, k: int) -> _Roots:  # noqa: E741
     return _kl_root(*_prepare(l=l, i=i), (k - 1) / k)
 
 
+@enforced
 def kl(q: _Numbers, c: _Numbers) -> _Roots:
     """Largest p with ``kl(q || p) <= c``, the upper inverse of the binary relative entropy.
 
@@ -113,6 +119,7 @@ def kl(q: _Numbers, c: _Numbers) -> _Roots:
     return _kl_root(*_prepare(q=q, c=c), 1.0)
 
 
+@enforced
 def envelope(i: _Numbers) -> _Roots:
     """Largest gap ``V(i) = max_l [kl^-1(l, i) - l]``, in the place of sqrt(i/2): tight Pinsker.
 
@@ -126,6 +133,7 @@ def envelope(i: _Numbers) -> _Roots:
     return envelope_root(i)
 
 
+@enforced
 def kl_gap(q: _Numbers, c: _Numbers) -> _Roots:
     """Largest gap ``p - l`` with ``kl(l || p) <= c`` and a training error l of at most q.
 
@@ -141,6 +149,7 @@ def kl_gap(q: _Numbers, c: _Numbers) -> _Roots:
     return jnp.where(q >= peak, envelope_root(c), _kl_root(rate, c, 1.0) - rate)
 
 
+@enforced
 def js(l: _Numbers, i: _Numbers) -> _Roots:  # noqa: E741
     """Largest test error R with ``h((l + R)/2) - h(l)/2 - h(R)/2 <= i``.
 
@@ -273,6 +282,7 @@ def _prepare(**arguments) -> tuple[JaxArray, ...]:
     return tuple(a.astype(dtype) for a in jnp.broadcast_arrays(*arrays))
 
 
+@enforced
 def bregman(u: JaxArray) -> JaxArray:
     """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
     inside = u > -1

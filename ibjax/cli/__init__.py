@@ -7,6 +7,8 @@ import io
 import sys
 import warnings
 
+__all__ = ["main"]
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 only on success, 1 where a command says so.

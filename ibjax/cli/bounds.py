@@ -40,7 +40,8 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     import numpy as np
 
     from ibjax import bounds
-    from ibjax.bounds import mistakes, replica_tables, tabulated
+    from ibjax.bounds.evidence import tabulated
+    from ibjax.bounds.supersamples import mistakes, replica_tables
 
     evidence = bounds.from_arrays(arrays)
     now = bounds.at(evidence)
@@ -80,7 +81,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
     import numpy as np
 
     from ibjax import bounds
-    from ibjax.bounds import mistakes
+    from ibjax.bounds.supersamples import mistakes
 
     known = ("membership", "losses", "diverged")
     for name in sorted(set(arrays) - set(known)):

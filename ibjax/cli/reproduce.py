@@ -35,16 +35,20 @@ def execute(command: Reproduce) -> None:
     """Run it, print its table and name the files it wrote."""
     from ibjax import files
     from ibjax.reproduce import reproductions
+    from ibjax.reproduce.outcome import check
 
     row = reproductions()[type(command).__name__]
+    own: Any = None
+    if row.options:
+        own = row.options(**{f.name: getattr(command, f.name) for f in fields(row.options)})
+        check(own)
     cluster.refuse("ibjax reproduce")
     files.check_writable(command.out)
     prepare_devices(command.cache)
     out = console()
     arguments: list[Any] = [command.out, command.quick, lambda line: out.print(line)]
-    if row.options:
-        own = {f.name: getattr(command, f.name) for f in fields(row.options)}
-        arguments.append(row.options(**own))
+    if own is not None:
+        arguments.append(own)
     outcome = row.run(*arguments)
     print_whole(out, outcome.table)
     for path in outcome.files:

@@ -12,9 +12,11 @@ from ibjax.arguments import whole
 from ibjax.contraction import checks
 from ibjax.contraction.noise import log_sech
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Scalar
 
 
+@enforced
 def binary(first: Scalar, second: Scalar) -> Contraction:
     """Compute the coefficient of a channel of two inputs and two outputs.
 
@@ -33,6 +35,7 @@ def binary(first: Scalar, second: Scalar) -> Contraction:
     return checks.from_value(1 - rest, rest, "two inputs, two outputs")
 
 
+@enforced
 def symmetric(error: Scalar, categories: int = 2) -> Contraction:
     """Compute the coefficient of the k-ary symmetric channel.
 
@@ -58,6 +61,7 @@ def symmetric(error: Scalar, categories: int = 2) -> Contraction:
     )
 
 
+@enforced
 def erasure(rate: Scalar) -> Contraction:
     """Compute the coefficient of a channel that hides its input with this probability: 1 - rate.
 
@@ -71,6 +75,7 @@ def erasure(rate: Scalar) -> Contraction:
     return checks.from_value(1 - p, p, "erasure", divergence="tv")
 
 
+@enforced
 def z_channel(rate: Scalar) -> Contraction:
     """Compute the coefficient of the channel that turns 1 into 0 with this probability: 1 - rate.
 
@@ -86,6 +91,7 @@ def z_channel(rate: Scalar) -> Contraction:
     return checks.from_value(1 - p, p, "Z channel", divergence="tv")
 
 
+@enforced
 def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
     """Compute the coefficient of randomized response at privacy level eps.
 
@@ -111,6 +117,7 @@ def randomized_response(eps: Scalar, categories: int = 2) -> Contraction:
     return checks.from_value((a - b) ** 2 / (a + b), rest, f"{k}-ary randomized response")
 
 
+@enforced
 def stochastic_unit(bound: Scalar, units: int = 1) -> Contraction:
     """Compute the coefficient of binary units that fire with probability sigmoid(u).
 
@@ -134,6 +141,7 @@ def stochastic_unit(bound: Scalar, units: int = 1) -> Contraction:
     return checks.from_log1m(log1m, f"{units} stochastic binary units", kind)
 
 
+@enforced
 def poisson(low: Scalar, high: Scalar) -> Contraction:
     """Bound the coefficient of a Poisson count whose rate lies in [low, high].
 

@@ -1,13 +1,13 @@
 """Layers in a row, and copies side by side."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
-from ibjax.typing import CoefficientKind, Divergence, Scope
+from ibjax.signatures import enforced
+from ibjax.typing import CoefficientKind, Divergence, Numbers, Scope
 
 _KINDS: tuple[CoefficientKind, ...] = ("exact", "upper", "estimate", "lower")
 _SCOPES: tuple[Scope, ...] = ("channel", "input", "instance")
@@ -15,6 +15,7 @@ _DIVERGENCES: tuple[Divergence, ...] = ("tv", "kl", "chi2")
 """From the one whose coefficients hold for most others to the one for fewest."""
 
 
+@enforced
 def compose(coefficients: Sequence[Contraction]) -> Contraction:
     """Bound the coefficient of layers in a row by the product of theirs.
 
@@ -106,7 +107,8 @@ def weakest(layers: Sequence[Contraction]) -> tuple[CoefficientKind, Scope]:
     return next(k for k in _KINDS[::-1] if k in kinds), scope
 
 
-def nfold(coefficient: Contraction, n: Any) -> Contraction:
+@enforced
+def nfold(coefficient: Contraction, n: Numbers) -> Contraction:
     """Bound the coefficient of n independent uses of a channel, for any joint input.
 
     ``eta(K^n) <= 1 - (1 - eta(K))^n``, attained by erasures

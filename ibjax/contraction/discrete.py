@@ -8,12 +8,14 @@ import numpy as np
 
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _ELEMENTS = 1 << 16
 """Entries of a chunk of pairs; what stays in the second-level cache."""
 
 
+@enforced
 def kl(channel: Float[Array, "k m"]) -> Contraction:
     """Compute the KL contraction coefficient of a discrete channel exactly.
 
@@ -48,6 +50,7 @@ def kl(channel: Float[Array, "k m"]) -> Contraction:
     return checks.from_value(value, rest, reason)
 
 
+@enforced
 def tv(channel: Float[Array, "k m"]) -> Contraction:
     """Compute Dobrushin's coefficient, the largest total variation between two rows.
 
@@ -78,6 +81,7 @@ def tv(channel: Float[Array, "k m"]) -> Contraction:
     return checks.from_value(jnp.max(gaps), rest, reason, divergence="tv")
 
 
+@enforced
 def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contraction:
     """Compute the chi-square coefficient for one input law: squared maximal correlation.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.contraction import checks
 from ibjax.contraction.combine import common
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 
 
@@ -31,6 +32,7 @@ class EffectiveDepth(NamedTuple):
     log_factor: Float[Array, "*batch"]
 
 
+@enforced
 def effective_depth(coefficients: Sequence[Contraction]) -> EffectiveDepth:
     """Count the layers that contract, plainly and weighed by how much they do.
 

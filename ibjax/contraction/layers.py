@@ -9,14 +9,16 @@ from ibjax.contraction.combine import compose
 from ibjax.contraction.masks import dropout
 from ibjax.contraction.noise import gaussian_noise, gaussian_noise_tv
 from ibjax.interface import Contraction, LayerFacts, Network
-from ibjax.typing import Divergence
+from ibjax.signatures import enforced
+from ibjax.typing import Divergence, Numbers
 
 
+@enforced
 def network(
     module: Network | Sequence[LayerFacts],
     params: Any = None,
     *,
-    layer_noise: Any = None,
+    layer_noise: Numbers | None = None,
     divergence: Divergence = "kl",
 ) -> tuple[Contraction, ...]:
     """Give one contraction coefficient a hidden layer.

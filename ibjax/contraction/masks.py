@@ -3,9 +3,11 @@
 from ibjax.arguments import host, numeric
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Scalar
 
 
+@enforced
 def dropout(rate: Scalar, units: int) -> Contraction:
     """Bound the coefficient of dropping each unit independently.
 
@@ -32,6 +34,7 @@ def dropout(rate: Scalar, units: int) -> Contraction:
     return _all_dropped(rate, units, "units", "dropout: all units are dropped with rate^units")
 
 
+@enforced
 def dropconnect(rate: Scalar, weights: int) -> Contraction:
     """Bound the coefficient of dropping each weight of a linear map independently.
 
@@ -50,6 +53,7 @@ def dropconnect(rate: Scalar, weights: int) -> Contraction:
     return _all_dropped(rate, weights, "weights", "DropConnect: no weight is left with rate^nnz")
 
 
+@enforced
 def subsampling(nothing_kept: Scalar) -> Contraction:
     """Compute the coefficient of revealing a random subset of the coordinates and which it is.
 

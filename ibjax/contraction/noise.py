@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.contraction import checks
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def gaussian_noise(diameter: Scalar, std: Scalar) -> Contraction:
     """Compute the coefficient of Gaussian noise added to a point of a bounded set.
 
@@ -41,6 +43,7 @@ def gaussian_noise(diameter: Scalar, std: Scalar) -> Contraction:
     return Contraction(value, log1m, "exact", "channel", "Gaussian noise on a bounded output", "kl")
 
 
+@enforced
 def gaussian_noise_tv(diameter: Scalar, std: Scalar) -> Contraction:
     """Compute Dobrushin's coefficient of Gaussian noise on a bounded set.
 
@@ -63,6 +66,7 @@ def gaussian_noise_tv(diameter: Scalar, std: Scalar) -> Contraction:
     return Contraction(value, log1m, "exact", "channel", reason, "tv")
 
 
+@enforced
 def laplace_noise(diameter: Scalar, scale: Scalar) -> Contraction:
     """Compute the coefficient of Laplace noise on a scalar in an interval.
 
@@ -86,6 +90,7 @@ def laplace_noise(diameter: Scalar, scale: Scalar) -> Contraction:
     return checks.from_log1m(log1m, "Laplace noise on an interval")
 
 
+@enforced
 def uniform_noise(shift: Float[Array, "*batch d"], width: Scalar) -> Contraction:
     """Compute the coefficient of noise uniform on a cube (dithering, stochastic rounding).
 
@@ -106,6 +111,7 @@ def uniform_noise(shift: Float[Array, "*batch d"], width: Scalar) -> Contraction
     )
 
 
+@enforced
 def jointly_gaussian(cov: Float[Array, "d d"], dim_x: int) -> Contraction:
     """Compute the KL coefficient of a Gaussian input through a linear Gaussian channel.
 

@@ -5,9 +5,11 @@ import math
 import jax.numpy as jnp
 
 from ibjax.contraction import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def dense_norm(matrix: Float[Array, "din dout"]) -> JaxArray:
     """Compute the Euclidean operator norm of a matrix, its largest singular value.
 
@@ -23,6 +25,7 @@ def dense_norm(matrix: Float[Array, "din dout"]) -> JaxArray:
     return jnp.linalg.svd(w, compute_uv=False)[0]
 
 
+@enforced
 def conv_norm(
     kernel: Float[Array, "*window cin cout"],
     size: tuple[int, ...],
@@ -69,6 +72,7 @@ def conv_norm(
     return jnp.minimum(exact, sums)
 
 
+@enforced
 def pool_norm(window: tuple[int, ...], stride: tuple[int, ...] | None = None) -> float:
     """Bound the operator norm of average pooling, which shrinks the diameter before noise.
 
@@ -90,6 +94,7 @@ def pool_norm(window: tuple[int, ...], stride: tuple[int, ...] | None = None) ->
     return math.prod(math.sqrt(-(-w // s) / w) for w, s in zip(window, step))
 
 
+@enforced
 def mapped_diameter(
     matrix: Float[Array, "din dout"], diameter: Scalar, half_width: Scalar = math.inf
 ) -> JaxArray:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ibjax.contraction import checks, discrete
 from ibjax.interface import Contraction
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 
+@enforced
 def kl_for_input(
     input_law: Float[Array, " k"], channel: Float[Array, "k m"], *, steps: int = 3_000
 ) -> Contraction:
@@ -50,6 +52,7 @@ def kl_for_input(
     return checks.from_value(value, rest, reason, "lower", "input")
 
 
+@enforced
 def kl_for_input_upper(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contraction:
     """Bound the KL coefficient at one input law from above.
 

@@ -12,6 +12,7 @@ from ibjax import arguments
 from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
 from ibjax.interface import Dataset
 from ibjax.randomness import pinned, seed_key
+from ibjax.signatures import enforced
 
 _SYNTHETIC_SIZE = 4000
 _SYNTHETIC_DIM = 10
@@ -23,6 +24,7 @@ def names() -> tuple[str, ...]:
     return ("digits", "two_gaussians", *originals.names(), "any TFDS name")
 
 
+@enforced
 def load(
     name: str,
     split: str = "train",

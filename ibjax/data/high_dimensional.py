@@ -8,9 +8,11 @@ import jax.numpy as jnp
 
 from ibjax.arguments import host, whole
 from ibjax.interface import Dataset
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray, Key
 
 
+@enforced
 def embedded_gaussian(
     key: Key, n: int, *, ambient: int = 784, pairs: int = 4, correlation: float = 0.6
 ) -> Dataset:
@@ -58,6 +60,7 @@ def _embed(latent: JaxArray, ambient: int, side: int) -> JaxArray:
     return z + 0.3 * jnp.sin(z)
 
 
+@enforced
 def bit_images(
     key: Key, n: int, *, flip: float = 0.0, size: int = 28, noise: float = 0.1
 ) -> Dataset:

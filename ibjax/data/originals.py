@@ -16,6 +16,7 @@ import numpy as np
 from ibjax import files as stored
 from ibjax.data import preparing, tfds
 from ibjax.environment import expanded
+from ibjax.signatures import enforced
 
 Parts = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -44,6 +45,7 @@ def names() -> tuple[str, ...]:
     return tuple(_ORIGINALS)
 
 
+@enforced
 def prepare(
     name: str,
     source_dir: str | os.PathLike,
@@ -102,6 +104,7 @@ def prepare(
     )
 
 
+@enforced
 def download(
     name: str,
     data_dir: str | os.PathLike | None = None,
@@ -113,8 +116,10 @@ def download(
     Files that are there already and whose checksum is right are not fetched again.
 
     Args:
-        name: as in `prepare`.
-        data_dir: as in `prepare`.
+        name: ``"mnist"``, ``"fashion_mnist"`` (four ``.gz`` files in IDX format each) or
+            ``"cifar10"`` (``cifar-10-binary.tar.gz``; the Python version is a pickle, which could
+            run anything, and is not read).
+        data_dir: data directory to write to; default TFDS_DATA_DIR, else ``~/tensorflow_datasets``.
         sources: ``{file name: (address, sha256)}``; default the published ones.
 
     Returns:

@@ -9,8 +9,10 @@ import numpy as np
 from ibjax import archives, arguments
 from ibjax.data.catalogue import selected
 from ibjax.interface import Dataset
+from ibjax.signatures import enforced
 
 
+@enforced
 def from_file(path: str | os.PathLike) -> Dataset:
     """The examples of a .npz file: ``x`` (n, ...) and ``y`` (n,), and perhaps ``num_classes``.
 
@@ -52,6 +54,7 @@ def from_file(path: str | os.PathLike) -> Dataset:
     return Dataset(x, arguments.labels("y", y, classes), classes, Path(path).name)
 
 
+@enforced
 def relabelled(dataset: Dataset, classes: Sequence[int | Sequence[int]]) -> Dataset:
     """The examples of some labels alone, which become the classes 0, 1, ... in the order given.
 

@@ -8,12 +8,14 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.interface import Supersample
 from ibjax.randomness import pinned, root_key
+from ibjax.signatures import enforced
 from ibjax.typing import Int, JaxArray, Key
 
 # Folded into the root first, so that no index key ever equals a mask key.
 _INDEX, _MASK = 0, 1
 
 
+@enforced
 def supersample(
     key: Key,
     size: int,

@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from ibjax.arguments import whole
 from ibjax.interface import Dataset
+from ibjax.signatures import enforced
 from ibjax.typing import Key, Scalar
 
 # Nodes of the trapezoid rule in standard deviations. The integrands are a Gaussian times a
@@ -17,6 +18,7 @@ from ibjax.typing import Key, Scalar
 _REACH, _STEP = 12.0, 1 / 128
 
 
+@enforced
 def two_gaussians(key: Key, n: int, dim: int, separation: Scalar) -> Dataset:
     """Draw from two equally likely Gaussian classes with identity covariance.
 
@@ -49,6 +51,7 @@ def two_gaussians(key: Key, n: int, dim: int, separation: Scalar) -> Dataset:
     return Dataset(x, y, 2, "two_gaussians", _two_gaussians_truth(separation, 0.0))
 
 
+@enforced
 def correlated_gaussians(key: Key, n: int, dim: int, correlation: Scalar) -> Dataset:
     """Draw pairs of Gaussian vectors whose coordinates are correlated one to one.
 
@@ -87,6 +90,7 @@ def correlated_gaussians(key: Key, n: int, dim: int, correlation: Scalar) -> Dat
     return Dataset(x, y.astype(x.dtype), 0, "correlated_gaussians", truth)
 
 
+@enforced
 def label_noise(key: Key, dataset: Dataset, rate: Scalar) -> Dataset:
     """Replace each label, with probability `rate`, by another class drawn uniformly.
 

@@ -9,13 +9,21 @@ import jax.numpy as jnp
 from ibjax.infinite import checks
 from ibjax.infinite.spectrum import decompose, memory
 from ibjax.infinite.tiles import tiled
-from ibjax.typing import Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Float, JaxArray, Numbers
 
 Apply = Callable[[Any, Any], JaxArray]
 
 
+@enforced
 def empirical_ntk(
-    apply: Apply, params: Any, x1: Any, x2: Any = None, *, chunk: int = 16, outputs: str = "mean"
+    apply: Apply,
+    params: Any,
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    chunk: int = 16,
+    outputs: str = "mean",
 ) -> Float[JaxArray, "n1 n2 ..."]:
     r"""The tangent kernel of a finite network, <dz_k(x)/dtheta, dz_l(x')/dtheta>.
 
@@ -69,6 +77,7 @@ def empirical_ntk(
     return tiled(product, first, None if x2 is None else second, size, mirror)
 
 
+@enforced
 def linearise(apply: Apply, params: Any) -> Apply:
     """The first-order expansion of a network in its parameters around `params`.
 
@@ -88,8 +97,16 @@ def linearise(apply: Apply, params: Any) -> Apply:
     return linear
 
 
+@enforced
 def linearised_flow(
-    apply: Apply, params: Any, x_train: Any, y: Any, x_test: Any, times: Any, *, chunk: int = 16
+    apply: Apply,
+    params: Any,
+    x_train: Numbers,
+    y: Numbers,
+    x_test: Numbers,
+    times: Numbers,
+    *,
+    chunk: int = 16,
 ) -> Float[JaxArray, "t m k"]:
     r"""Test outputs of the linearised finite network under gradient flow on squared loss.
 
@@ -103,7 +120,7 @@ def linearised_flow(
         y: (n,) or (n, k).
         x_test: (m, ...).
         times: gradient-flow times for the summed loss; infinity allowed.
-        chunk: as in `empirical_ntk`.
+        chunk: examples whose Jacobians are alive at once: 2 chunk k P numbers for P parameters.
 
     Returns:
         (times, m, k).

@@ -1,7 +1,7 @@
 """Every information quantity of an infinite ensemble, for a grid of times in one call."""
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,8 @@ from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
 from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
-from ibjax.typing import BiasDirection, Float, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import BiasDirection, Float, JaxArray, Key, Numbers
 
 Status = Literal["exact", "linearised"]
 
@@ -145,17 +146,18 @@ def _everything(
     )
 
 
+@enforced
 def ensemble_information(
     train: Kernels,
-    y: Any,
-    times: Any,
+    y: Numbers,
+    times: Numbers,
     *,
     test_train: Kernels | None = None,
     test: Kernels | None = None,
-    y_test: Any = None,
+    y_test: Numbers | None = None,
     linear: bool = False,
-    nngp_rate: Any = None,
-    target_cov: Any = None,
+    nngp_rate: Numbers | None = None,
+    target_cov: Numbers | None = None,
     key: Key | None = None,
 ) -> EnsembleInformation:
     r"""Information in an infinite ensemble of infinitely wide networks under gradient flow.

@@ -1,16 +1,16 @@
 """0-1 errors of a random member of an ensemble whose outputs are jointly Gaussian."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.infinite import checks
-from ibjax.typing import Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Float, JaxArray, Numbers
 
 
-def error_probability(mean: Any, variance: Any, sign: Any) -> Float[JaxArray, "*batch"]:
+@enforced
+def error_probability(mean: Numbers, variance: Numbers, sign: Numbers) -> Float[JaxArray, "*batch"]:
     r"""The chance that a member of the ensemble gets the sign wrong, Phi(-sign mean / deviation).
 
     Args:
@@ -38,8 +38,9 @@ def _below(value: JaxArray, deviation: JaxArray) -> JaxArray:
     return jnp.where(random, smooth, (jnp.sign(value) + 1) / 2)
 
 
+@enforced
 def pair_errors(
-    mean: Any, cov: Any, signs: Any, *, nodes: int = 48
+    mean: Numbers, cov: Numbers, signs: Numbers, *, nodes: int = 48
 ) -> Float[JaxArray, "*batch 2 2"]:
     r"""The joint law of the 0-1 errors of a member on two inputs.
 

@@ -11,7 +11,8 @@ from ibjax.infinite import posterior_scale as scale
 from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
-from ibjax.typing import Bool, Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Bool, Float, JaxArray, Numbers
 
 
 @partial(
@@ -81,13 +82,14 @@ _EFFECTIVE = (
 _SADDLE = "saddle point (kernel renormalisation), error O(1/width)"
 
 
+@enforced
 def finite_width_regression(
     train: Any,
-    y: Any,
-    noise: Any,
-    widths: Any,
-    test_train: Any = None,
-    test: Any = None,
+    y: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    test_train: Numbers | None = None,
+    test: Numbers | None = None,
     *,
     linear: bool = False,
     exact: bool = True,
@@ -188,14 +190,15 @@ def _posterior(problem: Problem, widths: JaxArray, exact: bool, nodes: int) -> d
     } | moments
 
 
+@enforced
 def finite_width_error(
     train: Any,
-    y: Any,
-    noise: Any,
-    widths: Any,
-    test_train: Any,
-    test: Any,
-    labels: Any,
+    y: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    test_train: Numbers,
+    test: Numbers,
+    labels: Numbers,
     *,
     linear: bool = False,
     nodes: int = 513,
@@ -207,14 +210,15 @@ def finite_width_error(
     of the Gibbs posterior, without Monte Carlo.
 
     Args:
-        train: as in `finite_width_regression`.
+        train: kernel of the training inputs (n, n), or `Kernels`; it carries the variance of the
+            readout. For a linear network X X^T / d.
         y: likewise.
         noise: likewise.
         widths: likewise.
         test_train: (m, n).
         test: (m, m) or (m,).
         labels: signs of the m inputs, -1 or 1.
-        linear: as in `finite_width_regression`.
+        linear: that the network is linear, so that the result is exact.
         nodes: likewise.
 
     Returns:

@@ -1,6 +1,7 @@
 """Kernel matrices of infinitely wide networks: any network of the vocabulary, and the MLP."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,9 +11,10 @@ import jax.numpy as jnp
 from ibjax.arguments import in_double, whole
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
-from ibjax.infinite.nonlinearity import resolve
+from ibjax.infinite.nonlinearity import Activation, resolve
 from ibjax.infinite.tiles import tiled
-from ibjax.typing import Array, Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Numbers
 
 _ENTRIES = 2**15
 """Covariances of one tile."""
@@ -30,7 +32,8 @@ class Kernels(NamedTuple):
     ntk: Float[Array, "n1 n2"]
 
 
-def kernels(network: Layer, x1: Any, x2: Any = None) -> Kernels:
+@enforced
+def kernels(network: Layer, x1: Numbers, x2: Numbers | None = None) -> Kernels:
     r"""NNGP and NTK matrices of a network of the vocabulary at infinite width.
 
     Args:
@@ -88,7 +91,10 @@ def _matrices(network: Layer, first: JaxArray, second: JaxArray | None = None) -
     return tiled(block, first, second, (high, wide))
 
 
-def mlp(depth: int, phi: Any, w_std: Any, b_std: Any, width: int = 512, outputs: int = 1) -> Layer:
+@enforced
+def mlp(
+    depth: int, phi: Any, w_std: Numbers, b_std: Numbers, width: int = 512, outputs: int = 1
+) -> Layer:
     """A fully connected network of `depth` weight layers, ready for `kernels` or training.
 
     Args:
@@ -136,8 +142,15 @@ def _prepared(x1, x2, depth, phi, w_std, b_std):
     return first, second, w_std, b_std
 
 
+@enforced
 def mlp_kernels(
-    x1: Any, x2: Any = None, *, depth: int, activation: Any, w_std: Any, b_std: Any
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    depth: int,
+    activation: str | Activation | Callable[..., Any],
+    w_std: Numbers,
+    b_std: Numbers,
 ) -> Kernels:
     r"""NNGP and NTK matrices of a fully connected network at infinite width.
 
@@ -177,7 +190,15 @@ def mlp_kernels(
     return in_double(run, w, b, *inputs, dtype=first.dtype)
 
 
-def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: Any) -> JaxArray:
+@enforced
+def mlp_nngp_rate(
+    x1: Numbers,
+    *,
+    depth: int,
+    activation: str | Activation | Callable[..., Any],
+    w_std: Numbers,
+    b_std: Numbers,
+) -> JaxArray:
     r"""How the NNGP grows when all parameters are scaled: d K_alpha / d alpha at alpha = 1.
 
     K_alpha has every w_std and b_std times alpha. Half of it is the covariance of the output
@@ -186,16 +207,18 @@ def mlp_nngp_rate(x1: Any, *, depth: int, activation: Any, w_std: Any, b_std: An
 
     Args:
         x1: (n, d).
-        depth: as in `mlp_kernels`.
-        activation: as in `mlp_kernels`.
-        w_std: as in `mlp_kernels`.
-        b_std: as in `mlp_kernels`.
+        depth: number of weight layers; 2 is one hidden layer.
+        activation: name, Activation or elementwise function (Gauss-Hermite quadrature). Pass the
+            same function object again to reuse the compiled program.
+        w_std: weights are N(0, w_std^2 / fan_in); one number or (depth,). Traced: sweeping it does
+            not recompile, and it can be differentiated.
+        b_std: biases are N(0, b_std^2); one number or (depth,). Traced.
 
     Returns:
         (n, n), for `ensemble_information(nngp_rate=...)`.
 
     Raises:
-        ValueError: as `mlp_kernels`.
+        ValueError: wrong shapes, NaN, an unknown activation, depth < 1, negative deviations.
 
     Reference: new here (Euler's identity along the scaling of the parameters).
     """

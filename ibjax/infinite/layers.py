@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from ibjax.infinite import checks, duals
 from ibjax.infinite.nonlinearity import resolve
-from ibjax.typing import Array, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, JaxArray, Key, Numbers
 
 
 class Covariance(NamedTuple):
@@ -88,7 +89,8 @@ def _variance(k: Covariance, which: JaxArray) -> tuple[JaxArray, JaxArray]:
     return own[..., :, :, None, None], own[..., None, None, :, :]
 
 
-def dense(width: int = 1, w_std: Any = 1.0, b_std: Any = 0.0) -> Layer:
+@enforced
+def dense(width: int = 1, w_std: Numbers = 1.0, b_std: Numbers = 0.0) -> Layer:
     r"""A fully connected layer, y = (w_std / sqrt(fan_in)) W x + b_std b.
 
     Covariance: K <- w_std^2 K + b_std^2, and NTK <- K_new + w_std^2 NTK.
@@ -130,6 +132,7 @@ def dense(width: int = 1, w_std: Any = 1.0, b_std: Any = 0.0) -> Layer:
     return Layer(init, apply, kernel, affine=True)
 
 
+@enforced
 def activation(function: Any) -> Layer:
     """A nonlinearity by name, as an Activation, or as any elementwise function (quadrature).
 
@@ -199,6 +202,7 @@ def layer_norm() -> Layer:
     return Layer(lambda key, shape: (shape, ()), apply, kernel, affine=True)
 
 
+@enforced
 def serial(*layers: Layer) -> Layer:
     """Layers one after the other.
 
@@ -239,6 +243,7 @@ def serial(*layers: Layer) -> Layer:
     return Layer(init, apply, kernel, any(layer.pairs for layer in layers), layers[-1].affine)
 
 
+@enforced
 def residual(branch: Layer) -> Layer:
     """A skip connection: y = x + branch(x).
 

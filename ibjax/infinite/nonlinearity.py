@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.infinite import duals
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
 
 
@@ -42,6 +43,7 @@ _NAMED: dict[str, Activation] = {
 }
 
 
+@enforced
 def leaky(slope: float) -> Activation:
     """The rectifier with any slope below zero: phi(x) = max(x, 0) + slope min(x, 0).
 
@@ -58,6 +60,7 @@ def leaky(slope: float) -> Activation:
     )
 
 
+@enforced
 def quadrature(function: Callable[[JaxArray], JaxArray], points: int = 64) -> Activation:
     r"""An activation whose duals are integrated numerically.
 

@@ -1,7 +1,7 @@
 """What an ensemble of infinitely wide networks predicts, at any time of its training."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,8 @@ from ibjax.arguments import concrete, grain, in_double
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.infinite.spectrum import Spectrum, decay, decompose, memory, progress, resolved
-from ibjax.typing import Bool, Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Bool, Float, JaxArray, Numbers
 
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -45,7 +46,14 @@ def moments(
     return Prediction(mean, (cov + cov.T) / 2, ok)
 
 
-def gradient_flow(train: Any, y: Any, times: Any, test_train: Any = None, test: Any = None):
+@enforced
+def gradient_flow(
+    train: Kernels | Numbers,
+    y: Numbers,
+    times: Numbers,
+    test_train: Numbers | None = None,
+    test: Numbers | None = None,
+):
     r"""Law of the outputs of an infinitely wide ensemble trained by gradient flow on squared loss.
 
     mean = Theta_* M Y,   cov = K_** + Theta_* M K M Theta_*^T - Theta_* M K_*^T - K_* M Theta_*^T,
@@ -110,7 +118,10 @@ def _on_test(nngp, ntk, targets, grid, cross_nngp, cross_ntk, prior, *, grain: f
     return jax.lax.map(lambda t: moments(spectrum, nngp, cross, prior, targets, t), grid)
 
 
-def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any = 0.0) -> Prediction:
+@enforced
+def nngp_regression(
+    train: Kernels | Numbers, y: Numbers, test_train: Numbers, test: Numbers, noise: Numbers = 0.0
+) -> Prediction:
     r"""The Bayesian posterior of the infinitely wide network, mean K_* (K + noise)^-1 Y.
 
     A different law from gradient flow of all layers (which is not a posterior).
@@ -145,7 +156,10 @@ def nngp_regression(train: Any, y: Any, test_train: Any, test: Any, noise: Any =
     return in_double(run, *arrays, prior, dtype=kernel.dtype)
 
 
-def ntk_regression(train: Any, y: Any, test_train: Any, ridge: Any = 0.0) -> JaxArray:
+@enforced
+def ntk_regression(
+    train: Kernels | Numbers, y: Numbers, test_train: Numbers, ridge: Numbers = 0.0
+) -> JaxArray:
     r"""Kernel regression with the tangent kernel, Theta_* (Theta + ridge)^-1 Y.
 
     Without ridge this is the mean of the ensemble after infinite training: directions whose

@@ -9,7 +9,8 @@ import numpy as np
 from ibjax.arguments import numeric
 from ibjax.infinite import checks
 from ibjax.interface import Estimate
-from ibjax.typing import Float, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Float, JaxArray, Key, Numbers
 
 
 class Sandwich(NamedTuple):
@@ -19,8 +20,9 @@ class Sandwich(NamedTuple):
     upper: Estimate
 
 
+@enforced
 def input_information(
-    mean: Any, variance: Any, *, key: Key | None = None, draws: int = 16, nodes: int = 24
+    mean: Numbers, variance: Numbers, *, key: Key | None = None, draws: int = 16, nodes: int = 24
 ) -> Sandwich:
     r"""I(X; Z | D) between bounds, for the channel z ~ N(mean(x), variance(x) 1).
 
@@ -121,7 +123,8 @@ def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
     return -0.5 * jnp.linalg.slogdet(rest)[1]
 
 
-def gaussian_frontier(information: Any, correlations: Any) -> Float[JaxArray, "*i"]:
+@enforced
+def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxArray, "*i"]:
     r"""The most a representation of X with I(X; Z) = i can say about a jointly Gaussian Y.
 
     max -1/2 sum_l log(1 - rho_l^2 (1 - exp(-2 r_l))) over rates r_l >= 0 of sum i; for one

@@ -1,13 +1,14 @@
 """Layers on images: convolutions, pooling, flattening; (n, height, width, channels)."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Covariance, Layer, each, position_diagonal
-from ibjax.typing import JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import JaxArray, Key, Numbers
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
 
@@ -59,13 +60,14 @@ def _need_room(size: int, window: int, name: str) -> None:
         raise ValueError(f"{name}: window {window} exceeds the {size} positions; shrink it")
 
 
+@enforced
 def conv(
     width: int = 1,
     window: int | tuple[int, int] = 3,
     strides: int | tuple[int, int] = 1,
     padding: Padding = "SAME",
-    w_std: Any = 1.0,
-    b_std: Any = 0.0,
+    w_std: Numbers = 1.0,
+    b_std: Numbers = 0.0,
 ) -> Layer:
     r"""A two-dimensional convolution, weights of variance w_std^2 / (channels x window area).
 
@@ -78,8 +80,8 @@ def conv(
         window: side of the filter, or both sides.
         strides: subsampling of both positions.
         padding: "SAME", "VALID" or "CIRCULAR".
-        w_std: as in `dense`.
-        b_std: as in `dense`.
+        w_std: standard deviation of a weight times sqrt(fan_in); may be traced.
+        b_std: standard deviation of a bias; may be traced.
 
     Returns:
         A Layer.
@@ -142,6 +144,7 @@ def conv(
     return Layer(init, apply, kernel, affine=True)
 
 
+@enforced
 def avg_pool(window: int | tuple[int, int] = 2, strides: int | tuple[int, int] | None = None):
     """Average pooling without padding.
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.infinite import checks
-from ibjax.typing import Float, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Float, JaxArray, Numbers
 
 
 class Spectrum(NamedTuple):
@@ -79,7 +80,8 @@ def memory(values: JaxArray, time: JaxArray) -> JaxArray:
     return progress(values, time) / jnp.where(moves, values, 1.0)
 
 
-def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
+@enforced
+def flow_time(learning_rate: Numbers, steps: Numbers, entries: Numbers = 1) -> JaxArray:
     """The gradient-flow time of full-batch gradient descent: learning_rate steps / entries.
 
     Args:
@@ -96,17 +98,20 @@ def flow_time(learning_rate: Any, steps: Any, entries: Any = 1) -> JaxArray:
     return jnp.asarray(learning_rate) * steps / entries
 
 
-def flow_steps(time: Any, learning_rate: Any, entries: Any = 1) -> JaxArray:
+@enforced
+def flow_steps(time: Numbers, learning_rate: Numbers, entries: Numbers = 1) -> JaxArray:
     """The number of gradient steps of a gradient-flow time; the inverse of `flow_time`."""
     return jnp.asarray(time) * entries / learning_rate
 
 
-def largest_learning_rate(ntk: Any, entries: Any = 1) -> JaxArray:
+@enforced
+def largest_learning_rate(ntk: Any, entries: Numbers = 1) -> JaxArray:
     """2 entries / lambda_max: above it, full-batch gradient descent on a linearised net diverges.
 
     Args:
         ntk: (n, n) tangent kernel of the training inputs.
-        entries: as in `flow_time`.
+        entries: what the loss 1/2 |z - Y|^2 was divided by: 1 for the sum, n for the mean over
+            examples, n k for the mean over all entries of Y.
 
     Returns:
         A scalar step size.

@@ -9,6 +9,8 @@ import numpy as np
 
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
+from ibjax.signatures import enforced
+from ibjax.typing import Numbers
 
 KernelFunction = Callable[[Any, Any], Kernels]
 
@@ -26,8 +28,14 @@ def _block_size(block: int) -> int:
     return block
 
 
+@enforced
 def stream(
-    kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512, out: Any = None
+    kernel: KernelFunction,
+    x1: Numbers,
+    x2: Numbers | None = None,
+    *,
+    block: int = 512,
+    out: Any = None,
 ) -> Kernels:
     """Kernels of many inputs on the host, `block` x `block` entries at a time on the device.
 
@@ -79,14 +87,20 @@ def stream(
     return out
 
 
-def stream_bytes(kernel: KernelFunction, x1: Any, x2: Any = None, *, block: int = 512):
+@enforced
+def stream_bytes(
+    kernel: KernelFunction, x1: Numbers, x2: Numbers | None = None, *, block: int = 512
+):
     """The memory `stream` will take, from the compiler's own analysis, before running it.
 
     Args:
-        kernel: as in `stream`.
-        x1: as in `stream`.
-        x2: as in `stream`.
-        block: as in `stream`.
+        kernel: ``(block1, block2) -> Kernels``, such as ``functools.partial(kernels, network)``,
+            given blocks in float64 whatever the flag. It is compiled once; pass the same function
+            object to reuse the program.
+        x1: (n1, ...).
+        x2: (n2, ...); None for x1 against itself, of which only blocks on and above the diagonal
+            are computed.
+        block: inputs of one block.
 
     Returns:
         (device, host): bytes of one block on the device (arguments, results, temporaries) and of

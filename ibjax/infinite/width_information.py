@@ -1,7 +1,7 @@
 """What data hold about a Bayesian network of finite width: limits, and the share of its scale."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ from ibjax.infinite import posterior_scale as scale
 from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
 from ibjax.interface import Estimate
-from ibjax.typing import JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import JaxArray, Key, Numbers
 
 
 class FiniteWidthInformation(NamedTuple):
@@ -26,8 +27,9 @@ class FiniteWidthInformation(NamedTuple):
     upper: Estimate
 
 
+@enforced
 def finite_width_information(
-    kernel: Any, noise: Any, widths: Any, *, linear: bool = True, nodes: int = 513
+    kernel: Numbers, noise: Numbers, widths: Numbers, *, linear: bool = True, nodes: int = 513
 ) -> FiniteWidthInformation:
     r"""Limits of the information data hold about the parameters of their own network.
 
@@ -42,7 +44,8 @@ def finite_width_information(
     Args:
         kernel: of the training inputs, (n, n).
         noise: variance of the observations, positive.
-        widths: as in `finite_width_regression`.
+        widths: hidden widths: a number, or (..., L) for L hidden layers, any batch in front;
+            infinity allowed. The input dimension is not among them.
         linear: that the network is linear. Otherwise the lower limit is an estimate, and so is
             the upper one for more than one hidden layer, where the infinite-width kernel is not
             the mean kernel.
@@ -85,8 +88,15 @@ def finite_width_information(
     )
 
 
+@enforced
 def scale_information(
-    key: Key, kernel: Any, noise: Any, widths: Any, *, draws: int = 2000, nodes: int = 257
+    key: Key,
+    kernel: Numbers,
+    noise: Numbers,
+    widths: Numbers,
+    *,
+    draws: int = 2000,
+    nodes: int = 257,
 ) -> Estimate:
     r"""Monte Carlo estimate of I(T; y), what the data of a linear network tell about its scale.
 

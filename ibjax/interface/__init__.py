@@ -4,16 +4,23 @@ Arrays are the data of each pytree; names, kinds and scopes are static metadata,
 survive `jit` and `vmap` and can never be averaged with the numbers they describe.
 """
 
-from ibjax.interface.data import Dataset as Dataset
-from ibjax.interface.data import Supersample as Supersample
-from ibjax.interface.evidence import BATCHINGS as BATCHINGS
-from ibjax.interface.evidence import Evidence as Evidence
-from ibjax.interface.evidence import Moment as Moment
-from ibjax.interface.networks import BatchStatistics as BatchStatistics
-from ibjax.interface.networks import Hyper as Hyper
-from ibjax.interface.networks import LayerFacts as LayerFacts
-from ibjax.interface.networks import Network as Network
-from ibjax.interface.values import Assumption as Assumption
-from ibjax.interface.values import BoundValue as BoundValue
-from ibjax.interface.values import Contraction as Contraction
-from ibjax.interface.values import Estimate as Estimate
+from ibjax.interface.data import Dataset, Supersample
+from ibjax.interface.evidence import BATCHINGS, Evidence, Moment
+from ibjax.interface.networks import BatchStatistics, Hyper, LayerFacts, Network
+from ibjax.interface.values import Assumption, BoundValue, Contraction, Estimate
+
+__all__ = [
+    "BATCHINGS",
+    "Assumption",
+    "BatchStatistics",
+    "BoundValue",
+    "Contraction",
+    "Dataset",
+    "Estimate",
+    "Evidence",
+    "Hyper",
+    "LayerFacts",
+    "Moment",
+    "Network",
+    "Supersample",
+]

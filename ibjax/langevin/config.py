@@ -15,6 +15,7 @@ from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
 from ibjax.networks.claimed import check_facts
+from ibjax.signatures import enforced
 
 Batching = Literal[
     "full", "epochs", "whole_epochs", "without_replacement", "poisson", "fixed", "with_replacement"
@@ -164,6 +165,7 @@ def _check_optimizer(optimizer: Any) -> None:
         )
 
 
+@enforced
 def hyper(config: Config) -> Hyper:
     """The scalars of `config` that one compiled program takes as arguments."""
     noise, depth = layer_scalars(config.network)

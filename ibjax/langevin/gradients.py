@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.langevin.losses import Loss, cross_entropy
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -55,6 +56,7 @@ class StepGradient(NamedTuple):
     statistics: Any = None
 
 
+@enforced
 def step_gradient(
     network: Network,
     params: Any,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 
 Loss = Callable[[Array, Array], Array]
@@ -18,6 +19,7 @@ _PROBES = 5
 """Rows of the logits a loss is tried on."""
 
 
+@enforced
 def cross_entropy(logits: Array, y: Array) -> Array:
     """Softmax cross-entropy of each example in nats, (batch,)."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, y)

@@ -26,6 +26,7 @@ from ibjax.langevin.observed import (
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.programs import fitting
 from ibjax.randomness import pinned, root_key
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -36,6 +37,7 @@ _SEGMENT = 100
 """Steps between two reports of progress; the numbers do not depend on it."""
 
 
+@enforced
 def run_replicas(
     key: Key,
     config: Config,
@@ -51,6 +53,7 @@ def run_replicas(
     ).evidence
 
 
+@enforced
 def train(
     key: Key,
     config: Config,

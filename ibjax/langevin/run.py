@@ -19,6 +19,7 @@ from ibjax.langevin.gradients import (
 from ibjax.langevin.prepared import checked
 from ibjax.langevin.rules import check_rule, rule
 from ibjax.langevin.transform import schedule_value
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -76,6 +77,7 @@ class Run(NamedTuple):
     unravel: Callable[[Array], Any]
 
 
+@enforced
 def make_run(
     config: Config,
     network: Network,

@@ -20,6 +20,7 @@ from ibjax.langevin.prepared import network_of
 from ibjax.langevin.replicas import Progress
 from ibjax.langevin.tracked import Extra, Shape, programs
 from ibjax.randomness import pinned, root_key
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, Key
 
 _SEGMENT = 50
@@ -52,6 +53,7 @@ class Track(NamedTuple):
     diverged: np.ndarray
 
 
+@enforced
 def track(
     key: Key,
     config: Config,

@@ -9,8 +9,9 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
+from ibjax.typing import Key, Numbers
 
 
 class SgldState(NamedTuple):
@@ -19,6 +20,7 @@ class SgldState(NamedTuple):
     count: Array
 
 
+@enforced
 def sgld(
     learning_rate: optax.ScalarOrSchedule, inverse_temperature: optax.ScalarOrSchedule
 ) -> optax.GradientTransformationExtraArgs:
@@ -92,7 +94,8 @@ def schedule_value(value: Any, count: Array) -> Any:
     return value(count) if callable(value) else value
 
 
-def noise_std(learning_rate: Any, inverse_temperature: Any) -> Array:
+@enforced
+def noise_std(learning_rate: Numbers, inverse_temperature: Numbers) -> Array:
     """Standard deviation sqrt(2 eta / beta) of the noise that one update adds to the weights."""
     return jnp.sqrt(2 * jnp.asarray(learning_rate) / inverse_temperature)
 

@@ -1,33 +1,52 @@
 """Maximum entropy: how strictly the softmax of a layer applies the principle, and why not."""
 
-from ibjax.maxent.correlation import binarise as binarise
-from ibjax.maxent.correlation import permutation_corrected as permutation_corrected
-from ibjax.maxent.correlation import permute_within as permute_within
-from ibjax.maxent.correlation import total_correlation as total_correlation
-from ibjax.maxent.duality import Solution as Solution
-from ibjax.maxent.duality import drop_features as drop_features
-from ibjax.maxent.duality import law as law
-from ibjax.maxent.duality import solve as solve
-from ibjax.maxent.exact import Decomposition as Decomposition
-from ibjax.maxent.exact import decompose as decompose
-from ibjax.maxent.identity import Moments as Moments
-from ibjax.maxent.identity import NormalisedResidual as NormalisedResidual
-from ibjax.maxent.identity import joint_table as joint_table
-from ibjax.maxent.identity import moment_residual as moment_residual
-from ibjax.maxent.identity import moments as moments
-from ibjax.maxent.measures import conditions as conditions
-from ibjax.maxent.measures import layers as layers
-from ibjax.maxent.neural_collapse import FORMULAS as FORMULAS
-from ibjax.maxent.neural_collapse import collapse as collapse
-from ibjax.maxent.neural_collapse import collapse_columns as collapse_columns
-from ibjax.maxent.neural_collapse import collapse_errors as collapse_errors
-from ibjax.maxent.probes import Probes as Probes
-from ibjax.maxent.probes import probe as probe
-from ibjax.maxent.recursion import Chain as Chain
-from ibjax.maxent.recursion import Units as Units
-from ibjax.maxent.recursion import chain as chain
-from ibjax.maxent.recursion import units as units
-from ibjax.maxent.replicated import across as across
-from ibjax.maxent.replicated import columns as columns
-from ibjax.maxent.residuals import Conditions as Conditions
-from ibjax.maxent.scatter import Collapse as Collapse
+from ibjax.maxent.correlation import (
+    binarise,
+    permutation_corrected,
+    permute_within,
+    total_correlation,
+)
+from ibjax.maxent.duality import Solution, drop_features, law, solve
+from ibjax.maxent.exact import Decomposition, decompose
+from ibjax.maxent.identity import Moments, NormalisedResidual, joint_table, moment_residual, moments
+from ibjax.maxent.measures import conditions, layers
+from ibjax.maxent.neural_collapse import FORMULAS, collapse, collapse_columns, collapse_errors
+from ibjax.maxent.probes import Probes, probe
+from ibjax.maxent.recursion import Chain, Units, chain, units
+from ibjax.maxent.replicated import across, columns
+from ibjax.maxent.residuals import Conditions
+from ibjax.maxent.scatter import Collapse
+
+__all__ = [
+    "FORMULAS",
+    "Chain",
+    "Collapse",
+    "Conditions",
+    "Decomposition",
+    "Moments",
+    "NormalisedResidual",
+    "Probes",
+    "Solution",
+    "Units",
+    "across",
+    "binarise",
+    "chain",
+    "collapse",
+    "collapse_columns",
+    "collapse_errors",
+    "columns",
+    "conditions",
+    "decompose",
+    "drop_features",
+    "joint_table",
+    "law",
+    "layers",
+    "moment_residual",
+    "moments",
+    "permutation_corrected",
+    "permute_within",
+    "probe",
+    "solve",
+    "total_correlation",
+    "units",
+]

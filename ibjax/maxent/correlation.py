@@ -8,12 +8,14 @@ import jax.numpy as jnp
 
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
-from ibjax.typing import Array, BiasDirection, Bool, Float, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, BiasDirection, Bool, Float, Key, Numbers
 
 _METHODS = ("binary", "gaussian", "pairwise")
 
 
-def binarise(features: Any, threshold: Any = None) -> Float[Array, "n d"]:
+@enforced
+def binarise(features: Numbers, threshold: Numbers | None = None) -> Float[Array, "n d"]:
     """1 where a unit exceeds its threshold, else 0.
 
     Args:
@@ -150,13 +152,14 @@ def _estimate(
     return inner(features, onehot, correct)
 
 
+@enforced
 def total_correlation(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
     correct: bool = True,
 ) -> Estimate:
     """Conditional total correlation TC(T|Y) = sum_i H(T_i|Y) - H(T|Y) from samples.
@@ -209,6 +212,7 @@ def total_correlation(
     return Estimate(value, error, ok, bias, name, reason)
 
 
+@enforced
 def permute_within(key: Key, features: Array, labels: Array) -> Float[Array, "n d"]:
     """Permute every column on its own within each class, which makes TC(T|Y) zero.
 
@@ -242,15 +246,16 @@ def _permuted(keys: Key, data: Array, labels: Array, **options: Any) -> Array:
     return jax.lax.map(null, keys)
 
 
+@enforced
 def permutation_corrected(
     key: Key,
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     method: str = "binary",
     permutations: int = 20,
     num_classes: int | None = None,
-    threshold: Any = None,
+    threshold: Numbers | None = None,
 ) -> Estimate:
     """TC(T|Y) less its mean over within-class permutations of the columns.
 
@@ -262,7 +267,7 @@ def permutation_corrected(
         key: randomness of the permutations.
         features: (n, d).
         labels: integers, (n,).
-        method: as in `total_correlation`.
+        method: which of the three.
         permutations: how many, 2 or more.
         num_classes: K, needed for traced labels.
         threshold: where to cut.

@@ -10,7 +10,8 @@ import numpy as np
 from ibjax.maxent import accelerated, checks
 from ibjax.maxent.identity import log_law, moments, target_law
 from ibjax.maxent.newton import minimise
-from ibjax.typing import Array, Bool, Float, Int, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Bool, Float, Int, Key, Numbers
 
 _NEWTON_LIMIT = 1500
 _LIMITS = {"newton": 200, "lbfgs": 2000, "proximal": 20000}
@@ -142,15 +143,16 @@ def _solve(
     )
 
 
+@enforced
 def solve(
-    features: Any,
-    target: Any,
+    features: Numbers,
+    target: Numbers,
     *,
-    l2: Any = 0.0,
-    l1: Any = 0.0,
+    l2: Numbers = 0.0,
+    l1: Numbers = 0.0,
     num_classes: int | None = None,
     method: str = "auto",
-    max_iterations: Any = None,
+    max_iterations: Numbers | None = None,
     tolerance: float | None = None,
 ) -> Solution:
     """Solve a moment maximum-entropy problem through its softmax dual.
@@ -227,10 +229,11 @@ def solve(
     )
 
 
+@enforced
 def drop_features(
-    features: Any,
-    target: Any,
-    rate: Any,
+    features: Numbers,
+    target: Numbers,
+    rate: Numbers,
     *,
     num_classes: int | None = None,
     rescale: bool = True,
@@ -280,7 +283,8 @@ def drop_features(
     return dropped.reshape(-1, units), table.reshape(-1, joint.shape[1])
 
 
-def law(features: Any, solution: Solution) -> Float[Array, "n k"]:
+@enforced
+def law(features: Numbers, solution: Solution) -> Float[Array, "n k"]:
     """The conditional law q(k|x) of a solution, (n, K).
 
     Args:

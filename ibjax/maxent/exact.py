@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
 from ibjax.maxent.duality import solve
-from ibjax.typing import Array, Float
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, Numbers
 
 
 class Decomposition(NamedTuple):
@@ -107,7 +108,8 @@ def _decompose(features: Array, joint: Array, max_iterations: int) -> Decomposit
     )
 
 
-def decompose(features: Any, joint: Any, *, max_iterations: int = 200) -> Decomposition:
+@enforced
+def decompose(features: Numbers, joint: Numbers, *, max_iterations: int = 200) -> Decomposition:
     """Split the excess loss of softmax regression on T over a finite alphabet, exactly.
 
         CE_softmax(T) - H(Y|X) = I(X;Y|T) + linear_gap(T),

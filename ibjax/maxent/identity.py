@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.maxent import checks
-from ibjax.typing import Array, Float
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, Numbers
 
 
 class Moments(NamedTuple):
@@ -28,7 +29,8 @@ class Moments(NamedTuple):
     duality_gap: Float[Array, ""]
 
 
-def joint_table(labels: Any, num_classes: int) -> Float[Array, "n k"]:
+@enforced
+def joint_table(labels: Numbers, num_classes: int) -> Float[Array, "n k"]:
     """The empirical joint law of (example, label): one row an example, mass 1/n each.
 
     Args:
@@ -56,8 +58,14 @@ def log_law(features: Array, weights: Array, bias: Array) -> Float[Array, "n k"]
     return jax.nn.log_softmax(features @ weights + bias, axis=-1)
 
 
+@enforced
 def moments(
-    features: Any, target: Any, weights: Any, bias: Any, *, num_classes: int | None = None
+    features: Numbers,
+    target: Numbers,
+    weights: Numbers,
+    bias: Numbers,
+    *,
+    num_classes: int | None = None,
 ) -> Moments:
     """Moment residuals of a softmax head and the duality gap they make.
 
@@ -132,7 +140,10 @@ class NormalisedResidual(NamedTuple):
     null_largest: Float[Array, ""]
 
 
-def moment_residual(features: Any, labels: Any, probabilities: Any) -> NormalisedResidual:
+@enforced
+def moment_residual(
+    features: Numbers, labels: Numbers, probabilities: Numbers
+) -> NormalisedResidual:
     """Moment residual in units free of the scale of features and of errors.
 
         rho_ik = E[(T_i - E T_i)(1{Y=k} - q_k)] / (std T_i  sqrt(E (1{Y=k} - q_k)^2))

@@ -6,19 +6,21 @@ from typing import Any
 from ibjax.arguments import numeric
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
-from ibjax.typing import Key
+from ibjax.signatures import enforced
+from ibjax.typing import Key, Numbers
 
 
+@enforced
 def conditions(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     strong: str = "features",
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -82,11 +84,12 @@ def conditions(
     return found
 
 
+@enforced
 def layers(
     features_list: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     **options: Any,
@@ -101,7 +104,7 @@ def layers(
         inputs: (n, dx); the first probe gain is measured against its softmax.
         head: the network's own softmax, used for the last layer alone.
         num_classes: K, needed for traced labels.
-        **options: as in `conditions`.
+        **options: `strong`, `correlation`, `l2`, `folds`, `width` and `key` of `conditions`.
 
     Returns:
         One `Conditions` a layer.

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from ibjax.arguments import numeric, whole
 from ibjax.maxent import checks
 from ibjax.maxent.scatter import Collapse, measures
-from ibjax.typing import Array, JaxArray
+from ibjax.signatures import enforced
+from ibjax.typing import Array, JaxArray, Numbers
 
 FORMULAS = {
     "nc1": "tr(S_W pinv(S_B))/K; S_W divided by n, S_B by K, centre = mean of class means",
@@ -29,9 +30,10 @@ FORMULAS = {
 """The normalisation of every measure, for the column of a table."""
 
 
+@enforced
 def collapse(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
@@ -78,9 +80,10 @@ def collapse(
     return _collapse(*_ready(features, labels, head), num_classes=num_classes)
 
 
+@enforced
 def collapse_errors(
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
@@ -91,10 +94,10 @@ def collapse_errors(
     sqrt((g-1)/g sum_j (theta_j - mean)^2), theta_j without every g-th example from the j-th on
 
     Args:
-        features: as in `collapse`.
-        labels: as in `collapse`.
+        features: (n, d).
+        labels: integers, (n,).
         head: as in `collapse`, taken as fixed.
-        num_classes: as in `collapse`.
+        num_classes: K, needed for traced labels. Classes that do not occur are left out.
         groups: number of groups g.
 
     Returns:
@@ -121,9 +124,10 @@ def collapse_errors(
     return _jackknife(features, labels, head, num_classes=num_classes, groups=groups)
 
 
+@enforced
 def collapse_columns(
     features: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
     head: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
@@ -134,7 +138,7 @@ def collapse_columns(
         features: outputs of the layers from the input upwards, each (R, n, d_l).
         labels: integers, (R, n).
         head: weights (R, d_L, K) and biases (R, K) of the networks' softmax on the last layer.
-        num_classes: as in `collapse`.
+        num_classes: K, needed for traced labels. Classes that do not occur are left out.
 
     Returns:
         A `Collapse` of arrays (R, L); what needs a head is NaN below the last layer. A replica
@@ -144,7 +148,9 @@ def collapse_columns(
         ValueError: on shapes that do not fit.
 
     Reference:
-        As `collapse`.
+        Papyan, Han, Donoho 2020, "Prevalence of neural collapse during the terminal phase of
+        deep learning training"; Xu, Liu 2023 (arXiv 2306.03440) for the variability collapse
+        index; Galanti, Gyorgy, Hutter 2022 for the class-distance normalized variance.
     """
     layers = [numeric(f"features[{i}]", array) for i, array in enumerate(features)]
     if not layers or any(array.ndim != 3 for array in layers):

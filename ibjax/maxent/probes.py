@@ -1,7 +1,7 @@
 """Cross-fitted probes of a layer: softmax, a nested nonlinear softmax, and naive Bayes."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.maxent import accelerated, alphabets, checks
 from ibjax.maxent.identity import log_law
-from ibjax.typing import Array, Bool, Float, Int, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Bool, Float, Int, Key, Numbers
 
 
 class Probes(NamedTuple):
@@ -139,13 +140,14 @@ def _fit(z: Array, joint: Array, l2: Array) -> tuple[Array, Array, Bool[Array, "
     return found.theta[:-1], found.theta[-1], found.converged | (found.gradient < 1e-4)
 
 
+@enforced
 def probe(
     key: Key,
-    features: Any,
-    labels: Any,
+    features: Numbers,
+    labels: Numbers,
     *,
     num_classes: int | None = None,
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
 ) -> Probes:

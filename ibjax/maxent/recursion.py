@@ -12,7 +12,8 @@ from ibjax.maxent import alphabets, checks
 from ibjax.maxent.correlation import binarise
 from ibjax.maxent.duality import Solution, solve
 from ibjax.maxent.exact import exact
-from ibjax.typing import Array, Float
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, Numbers
 
 
 class Units(NamedTuple):
@@ -49,14 +50,15 @@ def _units(below: Array, bits: Array, mass: Array, l2: Array, l1: Array) -> tupl
     return jax.lax.map(one, bits.T)
 
 
+@enforced
 def units(
-    below: Any,
-    above: Any,
+    below: Numbers,
+    above: Numbers,
     *,
-    mass: Any = None,
-    threshold: Any = None,
-    l2: Any = 0.0,
-    l1: Any = 0.0,
+    mass: Numbers | None = None,
+    threshold: Numbers | None = None,
+    l2: Numbers = 0.0,
+    l1: Numbers = 0.0,
 ) -> Units:
     """Solve the maximum-entropy problem whose label is a unit, for every unit of a layer.
 
@@ -171,7 +173,8 @@ def _chain(features: tuple[Array, ...], inputs: Array, joint: Array, probed: boo
     )
 
 
-def chain(features_list: Sequence[Any], joint: Any, *, inputs: Any = None) -> Chain:
+@enforced
+def chain(features_list: Sequence[Any], joint: Numbers, *, inputs: Numbers | None = None) -> Chain:
     """Account for label information and loss along the layers of a network, exactly.
 
     For layers T_1, ..., T_L that form a chain Y - X - T_1 - ... - T_L,

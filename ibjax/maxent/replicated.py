@@ -12,19 +12,21 @@ from ibjax.maxent import checks
 from ibjax.maxent.identity import moments
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
-from ibjax.typing import Array, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Key, Numbers
 
 
+@enforced
 def columns(
     features: Sequence[Any],
-    labels: Any,
+    labels: Numbers,
     *,
-    inputs: Any = None,
+    inputs: Numbers | None = None,
     head: tuple[Any, Any] | None = None,
     train: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     correlation: str = "auto",
-    l2: Any = None,
+    l2: Numbers | None = None,
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
@@ -46,11 +48,12 @@ def columns(
         train: features (R, m, d_L) of the last layer and labels (R, m) at the training examples,
             for the duality gap of the own head there; needs `head`.
         num_classes: K, needed for traced labels.
-        correlation: as in `conditions`.
-        l2: as in `conditions`.
-        folds: as in `conditions`.
-        width: as in `conditions`.
-        key: as in `conditions`.
+        correlation: "binary", "gaussian", "pairwise", or "auto": binary while 5 K 2^d <= n, else
+            gaussian.
+        l2: penalty of the probes on standardised units; 1/n (none for "table") if None.
+        folds: of the cross-fit.
+        width: random features of the strong probe.
+        key: randomness of folds and random features; a fixed one if None.
 
     Returns:
         A `Conditions` whose estimates hold arrays (R, L); `moment_null` is (R, L) too. The names
@@ -64,7 +67,8 @@ def columns(
         ValueError: on shapes that do not fit, or unknown names.
 
     Reference:
-        As `conditions`.
+        Zheng, Sang, Xu, "Understanding Deep Learning Generalization by Maximum Entropy", 2017,
+        for the two conditions; the decomposition and the estimators are derived here.
     """
     layers = tuple(_cube(f"features[{i}]", array) for i, array in enumerate(features))
     if not layers:
@@ -113,6 +117,7 @@ def columns(
     return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
 
 
+@enforced
 def across(columns: Conditions) -> Conditions:
     """Mean over replicas of what `columns` returns, with the standard error of that mean.
 

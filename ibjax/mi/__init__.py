@@ -1,49 +1,83 @@
 """Estimators of mutual information: arrays in, nats out, each with how it errs."""
 
-from ibjax.mi.consistency import SelfConsistency as SelfConsistency
-from ibjax.mi.consistency import self_consistency as self_consistency
-from ibjax.mi.contrastive import ConditionalBounds as ConditionalBounds
-from ibjax.mi.contrastive import known_conditional as known_conditional
-from ibjax.mi.copula import cca as cca
-from ibjax.mi.copula import gaussian_copula as gaussian_copula
-from ibjax.mi.entropies import conditional_discrete as conditional_discrete
-from ibjax.mi.entropies import conditional_entropy as conditional_entropy
-from ibjax.mi.entropies import entropy as entropy
-from ibjax.mi.entropies import gaussian_entropy as gaussian_entropy
-from ibjax.mi.entropies import knn_entropy as knn_entropy
-from ibjax.mi.exact import discrete as discrete
-from ibjax.mi.exact import gaussian as gaussian
-from ibjax.mi.exact import gaussian_conditional as gaussian_conditional
-from ibjax.mi.exact import gaussian_mixture as gaussian_mixture
-from ibjax.mi.histogram import binned as binned
-from ibjax.mi.histogram import plug_in as plug_in
-from ibjax.mi.k_slices import k_sliced as k_sliced
-from ibjax.mi.kernel_dependence import HsicTest as HsicTest
-from ibjax.mi.kernel_dependence import cka as cka
-from ibjax.mi.kernel_dependence import hsic as hsic
-from ibjax.mi.kernel_dependence import hsic_test as hsic_test
-from ibjax.mi.knn import conditional_ksg as conditional_ksg
-from ibjax.mi.knn import ksg as ksg
-from ibjax.mi.latent_codes import latent as latent
-from ibjax.mi.matrix_entropy import RenyiInformation as RenyiInformation
-from ibjax.mi.matrix_entropy import median_width as median_width
-from ibjax.mi.matrix_entropy import renyi_entropy as renyi_entropy
-from ibjax.mi.matrix_entropy import renyi_information as renyi_information
-from ibjax.mi.matrix_entropy import renyi_total_correlation as renyi_total_correlation
-from ibjax.mi.matrix_entropy import silverman_width as silverman_width
-from ibjax.mi.mixed_samples import mixed as mixed
-from ibjax.mi.mixed_samples import ross as ross
-from ibjax.mi.noisy import MixtureBounds as MixtureBounds
-from ibjax.mi.noisy import kde_bounds as kde_bounds
-from ibjax.mi.noisy import sample_propagation as sample_propagation
-from ibjax.mi.objectives import Objective as Objective
-from ibjax.mi.objectives import objectives as objectives
-from ibjax.mi.registry import Estimator as Estimator
-from ibjax.mi.registry import all_applicable as all_applicable
-from ibjax.mi.registry import estimators as estimators
-from ibjax.mi.resampling import Null as Null
-from ibjax.mi.resampling import permutation as permutation
-from ibjax.mi.resampling import with_std_error as with_std_error
-from ibjax.mi.slices import max_sliced as max_sliced
-from ibjax.mi.slices import sliced as sliced
-from ibjax.mi.variational import neural as neural
+from ibjax.mi.consistency import SelfConsistency, self_consistency
+from ibjax.mi.contrastive import ConditionalBounds, known_conditional
+from ibjax.mi.copula import cca, gaussian_copula
+from ibjax.mi.entropies import (
+    conditional_discrete,
+    conditional_entropy,
+    entropy,
+    gaussian_entropy,
+    knn_entropy,
+)
+from ibjax.mi.exact import discrete, gaussian, gaussian_conditional, gaussian_mixture
+from ibjax.mi.histogram import binned, plug_in
+from ibjax.mi.k_slices import k_sliced
+from ibjax.mi.kernel_dependence import HsicTest, cka, hsic, hsic_test
+from ibjax.mi.knn import conditional_ksg, ksg
+from ibjax.mi.latent_codes import latent
+from ibjax.mi.matrix_entropy import (
+    RenyiInformation,
+    median_width,
+    renyi_entropy,
+    renyi_information,
+    renyi_total_correlation,
+    silverman_width,
+)
+from ibjax.mi.mixed_samples import mixed, ross
+from ibjax.mi.noisy import MixtureBounds, kde_bounds, sample_propagation
+from ibjax.mi.objectives import Objective, objectives
+from ibjax.mi.registry import Estimator, all_applicable, estimators
+from ibjax.mi.resampling import Null, permutation, with_std_error
+from ibjax.mi.slices import max_sliced, sliced
+from ibjax.mi.variational import neural
+
+__all__ = [
+    "ConditionalBounds",
+    "Estimator",
+    "HsicTest",
+    "MixtureBounds",
+    "Null",
+    "Objective",
+    "RenyiInformation",
+    "SelfConsistency",
+    "all_applicable",
+    "binned",
+    "cca",
+    "cka",
+    "conditional_discrete",
+    "conditional_entropy",
+    "conditional_ksg",
+    "discrete",
+    "entropy",
+    "estimators",
+    "gaussian",
+    "gaussian_conditional",
+    "gaussian_copula",
+    "gaussian_entropy",
+    "gaussian_mixture",
+    "hsic",
+    "hsic_test",
+    "k_sliced",
+    "kde_bounds",
+    "knn_entropy",
+    "known_conditional",
+    "ksg",
+    "latent",
+    "max_sliced",
+    "median_width",
+    "mixed",
+    "neural",
+    "objectives",
+    "permutation",
+    "plug_in",
+    "renyi_entropy",
+    "renyi_information",
+    "renyi_total_correlation",
+    "ross",
+    "sample_propagation",
+    "self_consistency",
+    "silverman_width",
+    "sliced",
+    "with_std_error",
+]

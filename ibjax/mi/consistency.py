@@ -10,7 +10,8 @@ import numpy as np
 from ibjax.arguments import host
 from ibjax.interface import Estimate
 from ibjax.mi.registry import estimators
-from ibjax.typing import Bool, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Bool, JaxArray, Key, Numbers
 
 
 class SelfConsistency(NamedTuple):
@@ -35,11 +36,12 @@ class SelfConsistency(NamedTuple):
     passed: Bool[JaxArray, ""]
 
 
+@enforced
 def self_consistency(
     key: Key,
     estimator: str | Callable[..., Estimate],
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     random: bool | None = None,
     tolerance: float = 0.05,

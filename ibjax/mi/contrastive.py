@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ibjax.arguments import floating
 from ibjax.interface import Estimate
 from ibjax.mi.objectives import club, infonce, leave_one_out, weighted_error
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, JaxArray
 
 
@@ -25,6 +26,7 @@ class ConditionalBounds(NamedTuple):
     club: Estimate
 
 
+@enforced
 def known_conditional(log_density: Float[Array, "n n"]) -> ConditionalBounds:
     r"""Bounds on I(X;Y) in expectation, where p(y|x) can be evaluated.
 

@@ -13,6 +13,7 @@ from ibjax.mi.checks import estimate, pair
 from ibjax.mi.exact import canonical_correlations, information_of, known_correlations
 from ibjax.mi.laws import rounding
 from ibjax.mi.tables import places, sizes
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 REASON = (
@@ -22,6 +23,7 @@ REASON = (
 _COINCIDENCE = 0.05
 
 
+@enforced
 def gaussian_copula(
     x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = False
 ) -> Estimate:
@@ -31,6 +33,8 @@ def gaussian_copula(
     rank; the result is the Gaussian information of the correlation of these scores. For one
     coordinate each the Gaussian law has the least information of all with Gaussian marginals and
     this correlation, so in the limit it is a lower bound there; for vectors it is an estimate.
+
+    Ranks do not move with the samples, so the gradient is zero almost everywhere; `cca` has one.
 
     Args:
         x: samples, (n,) or (n, dx).
@@ -54,6 +58,7 @@ def gaussian_copula(
     return _estimate(x, y, True, corrected, "gaussian_copula")
 
 
+@enforced
 def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = True) -> Estimate:
     r"""Gaussian information of the sample covariance: of the canonical correlations.
 

@@ -15,9 +15,11 @@ from ibjax.mi.checks import Scale, estimate, missing, samples, sound
 from ibjax.mi.exact import log_determinant
 from ibjax.mi.laws import covariance, table
 from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, psi, rows_at_once
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 
+@enforced
 def entropy(law: Float[Array, "..."]) -> Estimate:
     r"""Entropy of a discrete law, exactly: :math:`H = -\sum_i p_i\log p_i`.
 
@@ -33,6 +35,7 @@ def entropy(law: Float[Array, "..."]) -> Estimate:
     return _of_law(lambda p: -_sum_plogp(p), *table("law", law), "entropy")
 
 
+@enforced
 def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
     r"""Entropy of the column given the row of a joint table, exactly: :math:`H(Y|X)`.
 
@@ -52,6 +55,7 @@ def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
     return _of_law(value, *table("joint", joint, 2), "conditional_entropy")
 
 
+@enforced
 def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
     r"""Conditional information of a joint table of three variables, exactly: :math:`I(X;Y|Z)`.
 
@@ -72,6 +76,7 @@ def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
     return _of_law(value, *table("joint", joint, 3), "conditional_discrete")
 
 
+@enforced
 def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
     r"""Differential entropy of a Gaussian, exactly: :math:`\tfrac12\log|2\pi e\Sigma|`.
 
@@ -94,6 +99,7 @@ def gaussian_entropy(cov: Float[Array, "d d"]) -> Estimate:
     return _exact(value, "gaussian_entropy", "the covariance is singular")
 
 
+@enforced
 def knn_entropy(
     x: Float[Array, "n d"],
     k: int = 3,
@@ -107,6 +113,9 @@ def knn_entropy(
     With eps_i the distance to the k-th neighbour and c the volume of the unit ball:
 
     .. math:: \hat h = \psi(n) - \psi(k) + \log c + \frac dn\sum_i\log\epsilon_i
+
+    The gradient is that of the logarithms of the distances to the k-th neighbours: it moves a
+    sample towards or from one neighbour each, and is noisy.
 
     Args:
         x: samples, (n,) or (n, d).

@@ -10,9 +10,11 @@ from jax.scipy.special import xlogy
 from ibjax.arguments import concrete, floating, in_double, whole
 from ibjax.interface import Estimate
 from ibjax.mi.laws import covariance, pseudo_inverse, relative, table, whitener
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def discrete(joint: Float[Array, "k m"]) -> Estimate:
     r"""Mutual information of a joint table, exactly.
 
@@ -39,6 +41,7 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
     return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "discrete")
 
 
+@enforced
 def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
     r"""Mutual information of two jointly Gaussian vectors from their covariance, exactly.
 
@@ -127,6 +130,7 @@ def _information(cov: JaxArray, *, dim_x: int, known: bool, noise: float) -> Jax
     return information_of(correlations(cov, dim_x, noise), noise)
 
 
+@enforced
 def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Estimate:
     r"""Conditional information I(X;Y|Z) of a Gaussian (X, Y, Z) from its covariance, exactly.
 
@@ -166,6 +170,7 @@ def gaussian_conditional(cov: Float[Array, "d d"], dim_x: int, dim_y: int) -> Es
     return Estimate(value, zero, jnp.isfinite(value), "none", "gaussian_conditional", reason)
 
 
+@enforced
 def gaussian_mixture(
     means: Float[Array, " m"],
     std: Scalar,

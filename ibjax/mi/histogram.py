@@ -11,9 +11,11 @@ from ibjax.arguments import codes, in_double, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.tables import UNDERSAMPLED, joint_places, local_ratios, places
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
 
+@enforced
 def binned(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -29,6 +31,8 @@ def binned(
     about (cells_xy - cells_x - cells_y + 1) / (2n), in occupied cells, until it saturates at log n;
     so the direction of the sum is unknown. Of a deterministic layer it is no estimate of I(X;T),
     which is infinite.
+
+    Cells do not move with the samples, so the gradient is zero almost everywhere.
 
     Args:
         x: samples, (n,) or (n, dx).
@@ -63,6 +67,7 @@ def binned(
     return estimate(found, both.dtype, both.sound, "unknown", "binned", UNDERSAMPLED)
 
 
+@enforced
 def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False) -> Estimate:
     """Plug-in information of two classes, from their table of counts.
 

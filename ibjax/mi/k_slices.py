@@ -12,9 +12,11 @@ from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import concrete, estimate, pair
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def k_sliced(
     key: Key,
     x: Float[Array, "n dx"],
@@ -32,6 +34,9 @@ def k_sliced(
     with A, B uniform among matrices of k orthonormal columns. It increases with k, up to I where
     k is the dimension of both; it stands for no data-processing inequality under maps of X. Its
     value means nothing without k, which the name of the estimate carries.
+
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
 
     Args:
         key: of the frames.

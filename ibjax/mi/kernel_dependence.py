@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from ibjax.arguments import whole
 from ibjax.mi.checks import pair
 from ibjax.mi.matrix_entropy import gaussian_gram, median_width
-from ibjax.typing import Array, Float, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Key, Numbers
 
 Kernel = Literal["gaussian", "linear"]
 
@@ -30,9 +31,10 @@ class HsicTest(NamedTuple):
     null_std: Float[JaxArray, ""]
 
 
+@enforced
 def hsic(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "gaussian",
     widths: tuple[Any, Any] | None = None,
@@ -66,9 +68,10 @@ def hsic(
     return _criterion(*_kernels(x, y, kernel, widths, unbiased), unbiased)
 
 
+@enforced
 def cka(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "linear",
     widths: tuple[Any, Any] | None = None,
@@ -83,7 +86,7 @@ def cka(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         kernel: "linear" or "gaussian".
-        widths: as in `hsic`.
+        widths: of the Gaussian kernels; median distances if None.
         unbiased: which estimate of HSIC.
 
     Raises:
@@ -105,10 +108,11 @@ def cka(
     return _criterion(k, m, unbiased) / jnp.sqrt(own)
 
 
+@enforced
 def hsic_test(
     key: Key,
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     *,
     kernel: Kernel = "gaussian",
     widths: tuple[Any, Any] | None = None,
@@ -120,15 +124,16 @@ def hsic_test(
         key: of the permutations.
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
-        kernel: as in `hsic`.
-        widths: as in `hsic`.
+        kernel: "gaussian" or "linear".
+        widths: of the Gaussian kernels; median distances if None.
         permutations: number of them, 2 or more.
 
     Returns:
         An `HsicTest` of the unbiased estimate; its level is exact under independence.
 
     Raises:
-        ValueError: as `hsic`.
+        ValueError: fewer than four samples for the unbiased one, unknown kernel, widths that are
+            not positive.
 
     Reference:
         Gretton et al. 2008, "A kernel statistical test of independence".

@@ -23,6 +23,7 @@ from ibjax.mi.neighbours import (
     repeated,
     rows_at_once,
 )
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 REASON = (
@@ -33,6 +34,7 @@ _TOLERATED_TWINS = 0.1
 _DETERMINED = 0.9
 
 
+@enforced
 def ksg(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -57,6 +59,9 @@ def ksg(
     Errs downwards where the information is large or the dimension high, and hardly at independence.
     Information depends on no units but distances do: each coordinate is measured in its own
     standard deviation unless told otherwise.
+
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
 
     Args:
         x: samples, (n,) or (n, dx), float.
@@ -119,6 +124,7 @@ def ksg(
     return estimate(found, both.dtype, both.sound, "down", "ksg", REASON)
 
 
+@enforced
 def conditional_ksg(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -135,12 +141,16 @@ def conditional_ksg(
 
     .. math:: \hat I = \psi(k) - \langle \psi(n_{xz}+1) + \psi(n_{yz}+1) - \psi(n_z+1)\rangle.
 
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
+
     Args:
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         z: the conditioning variable, (n,) or (n, dz).
         k: neighbours.
-        scale: as for `ksg`.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the units
+            given, which is better where coordinates of little variance are noise.
         block: samples compared with all others at once; None chooses it from n.
 
     Returns:

@@ -10,6 +10,7 @@ from ibjax.arguments import whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import pair
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -20,6 +21,7 @@ class _State(NamedTuple):
     best_params: Any
 
 
+@enforced
 def latent(
     key: Key,
     x: Float[Array, "n dx"],
@@ -42,6 +44,8 @@ def latent(
     Good where what is shared has few dimensions and shows in conditional means, whatever the
     dimension of X and Y. By data processing I(Z_x; Z_y) <= I(X; Y), and it fails downwards: with
     more than about five shared dimensions, and where E[y | x] is constant (a product of signs).
+
+    What is measured counts neighbours, so the gradient is zero almost everywhere.
 
     Args:
         key: of the split, the initial weights and the batches.

@@ -14,7 +14,8 @@ import numpy as np
 
 from ibjax.arguments import numeric, precision, whole
 from ibjax.mi.checks import concrete, pair, samples
-from ibjax.typing import Array, Float, JaxArray, Key
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, JaxArray, Key, Numbers
 
 
 class RenyiInformation(NamedTuple):
@@ -38,7 +39,8 @@ class RenyiInformation(NamedTuple):
     joint: Float[JaxArray, ""]
 
 
-def median_width(x: Any) -> Float[JaxArray, ""]:
+@enforced
+def median_width(x: Numbers) -> Float[JaxArray, ""]:
     """Median distance between different samples, a kernel width.
 
     Choose it once a layer, at the last checkpoint: a width chosen anew at every checkpoint takes
@@ -53,7 +55,8 @@ def median_width(x: Any) -> Float[JaxArray, ""]:
     return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
 
 
-def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
+@enforced
+def silverman_width(x: Numbers, factor: float = 1.0) -> Float[JaxArray, ""]:
     """Width ``factor * s * sqrt(d) * n^(-1/(4 + d))``, s the mean standard deviation of a unit.
 
     Args:
@@ -68,7 +71,8 @@ def silverman_width(x: Any, factor: float = 1.0) -> Float[JaxArray, ""]:
     return factor * jnp.mean(jnp.std(x, axis=0)) * d**0.5 * n ** (-1 / (4 + d))
 
 
-def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray, ""]:
+@enforced
+def renyi_entropy(x: Numbers, width: Numbers, *, order: float = 1.01) -> Float[JaxArray, ""]:
     r"""Matrix-based Renyi entropy of one sample.
 
     :math:`S_a(A) = \log(\mathrm{tr} A^a)/(1 - a)`, A = G/n,
@@ -92,9 +96,10 @@ def renyi_entropy(x: Any, width: Any, *, order: float = 1.01) -> Float[JaxArray,
     return gram_entropy(gaussian_gram(x, width, "x"), _order(order))
 
 
+@enforced
 def renyi_information(
-    x: Any,
-    y: Any,
+    x: Numbers,
+    y: Numbers,
     widths: tuple[Any, Any],
     *,
     order: float = 1.01,
@@ -120,7 +125,8 @@ def renyi_information(
         ValueError: as `renyi_entropy`, or samples that do not pair up.
 
     Reference:
-        As `renyi_entropy`.
+        Sanchez Giraldo, Rao, Principe 2015, "Measures of entropy from data using infinitely
+        divisible kernels".
     """
     pair(x, y)
     a, b, order = gaussian_gram(x, widths[0], "x"), gaussian_gram(y, widths[1], "y"), _order(order)
@@ -138,6 +144,7 @@ def renyi_information(
     return RenyiInformation(value, permuted, jnp.minimum(own, other), own, other, joint)
 
 
+@enforced
 def renyi_total_correlation(
     variables: tuple[Any, ...], widths: tuple[Any, ...], *, order: float = 1.01
 ) -> Float[JaxArray, ""]:

@@ -10,6 +10,7 @@ from ibjax.mi import class_estimates as counts
 from ibjax.mi.checks import Scale, estimate, missing, pair, samples, sound
 from ibjax.mi.host import FEW_DIMENSIONS, MANY_SAMPLES
 from ibjax.mi.neighbours import rows_at_once
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
 _REASON = (
@@ -18,6 +19,7 @@ _REASON = (
 )
 
 
+@enforced
 def ross(
     x: Float[Array, "n d"],
     labels: Int[Array, " n"],
@@ -34,6 +36,9 @@ def ross(
     N_y is the size of the class, k_i = min(k, N - 1), and m_i counts the samples strictly within
     the distance to the k_i-th neighbour of the same class, the sample itself among them. Samples
     alone in their class are left out, of n too.
+
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
 
     Args:
         x: samples, (n,) or (n, d), float.
@@ -70,6 +75,7 @@ def ross(
     return estimate(found, dtype, sound(z), "down", "ross", reason)
 
 
+@enforced
 def mixed(
     x: Float[Array, "n dx"],
     y: Float[Array, "n dy"],
@@ -91,6 +97,9 @@ def mixed(
     A vector of integers or booleans is a variable of classes: their names are no places, samples
     of two classes are infinitely far apart, and the neighbours of a sample are k or all the others
     of its class. Samples alone in their class are then left out, of n too.
+
+    Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
+    it. `neural` has an objective to train.
 
     Args:
         x: samples, (n,) or (n, dx); classes as integers, (n,), or as one-hot rows.

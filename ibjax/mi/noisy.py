@@ -11,6 +11,7 @@ from ibjax.arguments import concrete, floating, host, precision
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, samples, sound
 from ibjax.mi.neighbours import map_rows, rows_at_once
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key, Scalar
 
 
@@ -21,6 +22,7 @@ class MixtureBounds(NamedTuple):
     upper: Estimate
 
 
+@enforced
 def kde_bounds(
     means: Float[Array, "n d"], std: Scalar, *, block: int | None = None
 ) -> MixtureBounds:
@@ -56,6 +58,7 @@ def kde_bounds(
     )
 
 
+@enforced
 def sample_propagation(
     key: Key,
     means: Float[Array, "n d"],

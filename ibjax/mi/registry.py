@@ -16,7 +16,8 @@ from ibjax.mi.knn import ksg
 from ibjax.mi.mixed_samples import mixed, ross
 from ibjax.mi.slices import max_sliced, sliced
 from ibjax.mi.variational import neural
-from ibjax.typing import BiasDirection
+from ibjax.signatures import enforced
+from ibjax.typing import BiasDirection, Numbers
 
 Samples: TypeAlias = Literal["continuous", "mixed", "discrete"]
 """Two continuous variables, one continuous and one of classes, or two of classes."""
@@ -167,7 +168,8 @@ def estimators() -> tuple[Estimator, ...]:
     )
 
 
-def all_applicable(x: Any, y: Any, *, key: Any = None) -> dict[str, Estimate]:
+@enforced
+def all_applicable(x: Numbers, y: Numbers, *, key: Any = None) -> dict[str, Estimate]:
     """Every estimate that applies to two samples, by name.
 
     A vector of integers or booleans is a variable of classes, and so are the rows of several

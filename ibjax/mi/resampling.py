@@ -12,9 +12,11 @@ import numpy as np
 from ibjax.arguments import codes, concrete, host, is_classes, precision, whole, widened
 from ibjax.interface import Estimate
 from ibjax.mi.checks import samples
+from ibjax.signatures import enforced
 from ibjax.typing import Array, JaxArray, Key
 
 
+@enforced
 def with_std_error(
     estimator: Callable[[Any, Any], Estimate], *, blocks: int = 10, corrected: bool = False
 ) -> Callable[[Any, Any], Estimate]:
@@ -81,6 +83,7 @@ class Null(NamedTuple):
     corrected: Estimate
 
 
+@enforced
 def permutation(
     key: Key,
     estimator: Callable[[Any, Any], Estimate],

@@ -14,9 +14,11 @@ from ibjax.interface import Estimate
 from ibjax.mi.checks import Pair, Scale, estimate, pair
 from ibjax.mi.host import MANY_SAMPLES
 from ibjax.mi.knn import ksg
+from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key
 
 
+@enforced
 def sliced(
     key: Key,
     x: Float[Array, "n dx"],
@@ -33,6 +35,9 @@ def sliced(
     Needs no more samples in high dimension than in one, and vanishes only under independence; it
     can grow under processing of X, so it stands for no data-processing inequality. A direction's
     share follows the units of the coordinates, which are therefore standardised first.
+
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
 
     Args:
         key: for the directions.
@@ -63,6 +68,7 @@ def sliced(
     return _renamed(found, parts, both, "sliced")
 
 
+@enforced
 def max_sliced(
     key: Key,
     x: Float[Array, "n dx"],
@@ -77,12 +83,16 @@ def max_sliced(
     Candidates are random directions and the leading canonical pair; one half of the samples
     chooses, the other half measures, so that the choice does not flatter itself.
 
+    With an estimator that counts neighbours, as the default does, the gradient is zero almost
+    everywhere.
+
     Args:
         key: for the directions and the split.
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         slices: number of random pairs of directions.
-        scale: as for `sliced`.
+        scale: "standardise" divides each coordinate by its standard deviation; None keeps the units
+            given.
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:

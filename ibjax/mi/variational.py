@@ -11,6 +11,7 @@ from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.critics import Critic, critic
 from ibjax.mi.objectives import Objective, objectives, weighted_error
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -25,6 +26,7 @@ class _State(NamedTuple):
     round: JaxArray
 
 
+@enforced
 def neural(
     key: Key,
     x: Float[Array, "n dx"],

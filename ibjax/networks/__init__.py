@@ -3,23 +3,37 @@
 from typing import Any
 
 from ibjax.interface import Network
-from ibjax.networks import cnn as cnn
-from ibjax.networks import mlp as mlp
-from ibjax.networks import normalised as normalised
-from ibjax.networks.activations import activation as activation
-from ibjax.networks.activations import diameter as diameter
-from ibjax.networks.adapters import adapted as adapted
-from ibjax.networks.adapters import from_linen as from_linen
-from ibjax.networks.adapters import from_nnx as from_nnx
-from ibjax.networks.cnn import CNN as CNN
-from ibjax.networks.cnn import patches as patches
-from ibjax.networks.located import located as located
-from ibjax.networks.mlp import MLP as MLP
-from ibjax.networks.normalised import NormalisedCNN as NormalisedCNN
-from ibjax.networks.own import digest as digest
-from ibjax.networks.own import from_module as from_module
+from ibjax.networks import cnn, mlp, normalised
+from ibjax.networks.activations import activation, diameter
+from ibjax.networks.adapters import adapted, from_linen, from_nnx
+from ibjax.networks.cnn import CNN, patches
+from ibjax.networks.located import located
+from ibjax.networks.mlp import MLP
+from ibjax.networks.normalised import NormalisedCNN
+from ibjax.networks.own import digest, from_module
+from ibjax.signatures import enforced
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "NormalisedCNN",
+    "activation",
+    "adapted",
+    "build",
+    "cnn",
+    "diameter",
+    "digest",
+    "from_linen",
+    "from_module",
+    "from_nnx",
+    "located",
+    "mlp",
+    "normalised",
+    "patches",
+]
 
 
+@enforced
 def build(
     config: MLP | CNN | NormalisedCNN | Network | Any,
     num_classes: int,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
 
 
@@ -32,6 +33,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+@enforced
 def activation(name: str) -> Activation:
     """The activation called `name`.
 
@@ -43,6 +45,7 @@ def activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
+@enforced
 def diameter(name: str, width: int) -> float:
     """Euclidean diameter of the image of `width` units: (high - low) * sqrt(width).
 

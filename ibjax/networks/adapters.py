@@ -10,6 +10,7 @@ import jax
 
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.claimed import Calls, check_facts
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -21,6 +22,7 @@ class MoreThanParameters(ValueError):
     """A module draws random numbers of its own, or keeps state besides its parameters."""
 
 
+@enforced
 def from_linen(
     module: nn.Module,
     layers: Sequence[LayerFacts] = (),
@@ -93,6 +95,7 @@ def from_linen(
     return Network(init, apply, facts)
 
 
+@enforced
 def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Network:
     """A `Network` from a function that makes a flax.nnx module.
 
@@ -158,6 +161,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
     return Network(init, apply, facts)
 
 
+@enforced
 def adapted(module: Any) -> Network:
     """A flax module passed as it is, without facts of its layers, as a `Network`.
 

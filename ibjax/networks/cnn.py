@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -48,6 +49,7 @@ class CNN:
         activation(self.activation)
 
 
+@enforced
 def patches(x: Array, kernel: int, stride: int) -> Array:
     """Zero-padded ("SAME") square patches.
 

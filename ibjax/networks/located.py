@@ -13,10 +13,12 @@ from ibjax.networks.cnn import CNN
 from ibjax.networks.mlp import MLP
 from ibjax.networks.normalised import NormalisedCNN
 from ibjax.networks.own import parameters
+from ibjax.signatures import enforced
 
 _READY = (Network, nn.Module, MLP, CNN, NormalisedCNN)
 
 
+@enforced
 def located(name: str, num_classes: int) -> Any:
     """The network of a name, or what makes one: what `networks.from_module` takes.
 

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 
 from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.networks.adapters import LEFT_BEHIND, MoreThanParameters, adapted, from_linen, from_nnx
+from ibjax.signatures import enforced
+from ibjax.typing import Array as AnyArray
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -48,7 +50,8 @@ class _Calls(NamedTuple):
     evaluate: Callable[..., Any]
 
 
-def from_module(module: Any, x: Any) -> Network:
+@enforced
+def from_module(module: Any, x: AnyArray) -> Network:
     """A `Network` from a flax module as it is.
 
     Whether it is trained or evaluated, a module is told by an argument of its call (``train``,
@@ -237,7 +240,8 @@ def _uncalled(owner: str, example: Array, error: Exception) -> str:
     )
 
 
-def digest(network: Any, x: Any, num_classes: int) -> str:
+@enforced
+def digest(network: Any, x: AnyArray, num_classes: int) -> str:
     """Hash of what a network computes: its programs with their constants, its layers' facts.
 
     Two processes give the same hash for the same code; another initialiser, constant or layer

@@ -1,7 +1,6 @@
 """Certificates for people who train without noise: learnt posteriors and short descriptions."""
 
-from ibjax.posteriors.backprop import LearntPosterior as LearntPosterior
-from ibjax.posteriors.backprop import learn_posterior as learn_posterior
-from ibjax.posteriors.subspace import Compressed as Compressed
-from ibjax.posteriors.subspace import compress as compress
-from ibjax.posteriors.subspace import decode as decode
+from ibjax.posteriors.backprop import LearntPosterior, learn_posterior
+from ibjax.posteriors.subspace import Compressed, compress, decode
+
+__all__ = ["Compressed", "LearntPosterior", "compress", "decode", "learn_posterior"]

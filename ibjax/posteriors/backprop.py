@@ -12,6 +12,7 @@ from ibjax import bounds
 from ibjax.arguments import whole
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
+from ibjax.signatures import enforced
 from ibjax.typing import Key
 
 
@@ -39,6 +40,7 @@ class LearntPosterior(NamedTuple):
     size: int
 
 
+@enforced
 def learn_posterior(
     key: Key,
     network: Network,

@@ -12,6 +12,7 @@ from ibjax import bounds
 from ibjax.arguments import whole
 from ibjax.interface import BoundValue, Dataset, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, ready
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, Key
 
 _LEVEL_BITS = 16
@@ -39,6 +40,7 @@ class Compressed(NamedTuple):
     risk: BoundValue
 
 
+@enforced
 def compress(
     key: Key,
     network: Network,
@@ -129,6 +131,7 @@ def compress(
     return Compressed(chosen, levels, params, bits, rate, gap, risk)
 
 
+@enforced
 def decode(key: Key, network: Network, x: Array, letters: Array, levels: Array) -> Any:
     """Decode a compressed network from its letters: W_0 + Theta levels[letters].
 

@@ -1,25 +1,43 @@
 """Tables and pictures of results files."""
 
-from ibjax.report.axes import check_axis as check_axis
-from ibjax.report.bibliography import bibliography as bibliography
-from ibjax.report.bibliography import entries as entries
-from ibjax.report.formats import csv as csv
-from ibjax.report.formats import frame as frame
-from ibjax.report.formats import latex as latex
-from ibjax.report.formats import markdown as markdown
-from ibjax.report.formats import write_table as write_table
-from ibjax.report.moments import stored as stored
-from ibjax.report.picture import MOST_PANELS as MOST_PANELS
-from ibjax.report.picture import bounds_against as bounds_against
-from ibjax.report.picture import bounds_against_depth as bounds_against_depth
-from ibjax.report.picture import errors_against as errors_against
-from ibjax.report.picture import errors_against_depth as errors_against_depth
-from ibjax.report.picture import figure as figure
-from ibjax.report.picture import panels as panels
-from ibjax.report.summary import Row as Row
-from ibjax.report.summary import Summary as Summary
-from ibjax.report.summary import checkpoints as checkpoints
-from ibjax.report.summary import headlines as headlines
-from ibjax.report.summary import summaries as summaries
-from ibjax.report.summary import summarise as summarise
-from ibjax.report.table import table as table
+from ibjax.report.axes import check_axis
+from ibjax.report.bibliography import bibliography, entries
+from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.moments import stored
+from ibjax.report.picture import (
+    MOST_PANELS,
+    bounds_against,
+    bounds_against_depth,
+    errors_against,
+    errors_against_depth,
+    figure,
+    panels,
+)
+from ibjax.report.summary import Row, Summary, checkpoints, headlines, summaries, summarise
+from ibjax.report.table import table
+
+__all__ = [
+    "MOST_PANELS",
+    "Row",
+    "Summary",
+    "bibliography",
+    "bounds_against",
+    "bounds_against_depth",
+    "check_axis",
+    "checkpoints",
+    "csv",
+    "entries",
+    "errors_against",
+    "errors_against_depth",
+    "figure",
+    "frame",
+    "headlines",
+    "latex",
+    "markdown",
+    "panels",
+    "stored",
+    "summaries",
+    "summarise",
+    "table",
+    "write_table",
+]

@@ -1,7 +1,8 @@
 """Named experiments: ours beside the known or published numbers."""
 
-from ibjax.reproduce.outcome import Outcome as Outcome
-from ibjax.reproduce.outcome import Reproduction as Reproduction
+from ibjax.reproduce.outcome import Outcome, Reproduction
+
+__all__ = ["Outcome", "Reproduction", "reproductions"]
 
 
 def reproductions() -> dict[str, Reproduction]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ibjax.bounds.hierarchical import BinaryGaussian, binary_gaussian
+from ibjax.bounds.weights.hierarchical import BinaryGaussian, binary_gaussian
 from ibjax.reproduce.outcome import Log, Outcome, save
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ibjax import bounds, data, langevin, results
 from ibjax.interface import Dataset
 from ibjax.reproduce.langevin_settings import MNIST_MLP, Setting
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, given, save
 
 RUNS, SLOTS, STEPS = 2, 64, 101
 """Independent runs, tracked examples in each, and updates of the default run."""
@@ -100,10 +100,12 @@ def _plan(setting: Setting, quick: bool, options: Options, log: Log) -> Plan:
         log(f"{error}; the embedded digits stand in, and nothing is compared")
         pool, real, name = data.load("digits", "all"), False, "digits"
     room = len(pool.y)
-    size = options.train_size or min(1000 if quick else setting.size, room // 2)
-    runs, slots = options.runs or RUNS, min(options.slots or SLOTS, size)
+    size = min(1000 if quick else setting.size, room // 2)
+    size = given(options.train_size, size)
+    runs, slots = given(options.runs, RUNS), min(given(options.slots, SLOTS), size)
     heavy = setting is not MNIST_MLP
-    steps = options.steps or (FIRST if (quick or heavy) and real else min(STEPS, setting.steps))
+    steps = FIRST if (quick or heavy) and real else min(STEPS, setting.steps)
+    steps = given(options.steps, steps)
     steps = min(steps, 20) if quick and options.steps is None else steps
     if size + slots >= room or size < 2:
         raise ValueError(f"train_size={size} with slots={slots} does not fit the {room} examples")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ibjax.files import save_figure
+from ibjax.randomness import check_seed
 
 Log = Callable[[str], None]
 T = TypeVar("T")
@@ -47,6 +48,30 @@ def quickened(options: T, small: T) -> T:
     names = [f.name for f in fields(chosen)]
     left = [name for name in names if getattr(chosen, name) == getattr(fresh, name)]
     return replace(chosen, **{name: getattr(small, name) for name in left})
+
+
+def check(options: Any) -> None:
+    """Refuse options that no experiment has: counts below 1, seeds out of range, empty grids.
+
+    Raises:
+        ValueError: naming the option, its value and what to give instead.
+    """
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, tuple) and not value:
+            raise ValueError(f"{field.name}={value} is empty; give at least one")
+        for entry in value if isinstance(value, tuple) else (value,):
+            if field.name == "seed":
+                check_seed(entry)
+            elif isinstance(entry, float) and not math.isfinite(entry):
+                raise ValueError(f"{field.name}={entry} must be finite")
+            elif type(entry) is int and entry < 1 and field.name != "classes":
+                raise ValueError(f"{field.name}={entry} must be at least 1")
+
+
+def given(value: T | None, otherwise: T) -> T:
+    """An option, or what stands in for one that was not given."""
+    return otherwise if value is None else value
 
 
 def refuse_repeats(name: str, values: tuple[Any, ...]) -> None:

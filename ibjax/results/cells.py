@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import bounds, experiment, files
-from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import version
 from ibjax.experiment import Experiment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import pipeline
-from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import merged
 from ibjax.experiment import AXES

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import files
-from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import expanded
 from ibjax.results import layout
 from ibjax.results.grid import axes, stacked

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.bounds.fields import FIELDS
+from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import Evidence
 from ibjax.results import layout
 from ibjax.results.grid import axes

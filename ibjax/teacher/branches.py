@@ -1,17 +1,19 @@
 """All fixed points at one alpha, and the thresholds where they appear and change order."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
 from ibjax.teacher.checks import real
 from ibjax.teacher.curve import Curve, crossings, log_r_range, solve_cell, trace_curve
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
-from ibjax.typing import Bool, Float
+from ibjax.typing import Bool, Float, Numbers
 from ibjax.typing import JaxArray as Array
 
 SLOTS = 8
@@ -53,14 +55,15 @@ class Thresholds(NamedTuple):
     spinodal_mmse: Float[Array, " 6"]
 
 
+@enforced
 def fixed_points(
     readout: Readout,
-    alpha: Any,
+    alpha: Numbers,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     nodes: tuple[int, int, int] | None = None,
 ) -> FixedPoints:
@@ -83,7 +86,8 @@ def fixed_points(
         FixedPoints, nats.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions
@@ -134,13 +138,14 @@ def _fixed_points(alpha, teacher, *, readout, prior, nodes):
     return FixedPoints(q, mmse, f, error, stable[order])
 
 
+@enforced
 def thresholds(
     readout: Readout,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     nodes: tuple[int, int, int] | None = None,
 ) -> Thresholds:
@@ -159,7 +164,8 @@ def thresholds(
         Thresholds; NaN where there is no jump.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.signatures import enforced
 from ibjax.teacher.quadrature import legendre_normal
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
@@ -69,6 +70,7 @@ def _closed_form(activation) -> tuple[float, float, float] | None:
     return table.get(activation) if isinstance(activation, str) else None
 
 
+@enforced
 def activation_constants(activation: str | Callable, *, depth: int = 1) -> ActivationConstants:
     r"""Compute rho, eps and the bias of an activation, or of a network of several such layers.
 
@@ -118,6 +120,7 @@ def activation_constants(activation: str | Callable, *, depth: int = 1) -> Activ
     return ActivationConstants(rho, jnp.maximum(variance - baseline - slope, 0), jnp.sqrt(bias))
 
 
+@enforced
 def hermite_coefficients(
     activation: str | Callable, variance: float | Array = 1.0, *, count: int = 60
 ) -> Float[Array, " count"]:

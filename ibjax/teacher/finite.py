@@ -1,17 +1,19 @@
 """Finite sizes: exact evidence of infinitely wide teachers, and where the limit can be trusted."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 KernelActivation = Literal["identity", "relu", "erf", "scaled_erf", "sign"]
 
 
+@enforced
 def nngp_kernel(x: Array, activation: KernelActivation, *, depth: int = 1) -> Float[Array, "n n"]:
     """Compute the covariance of an infinitely wide teacher's outputs on the rows of x.
 
@@ -61,7 +63,8 @@ def _layer(kernel, activation):
     return scale / (2 * jnp.pi) * (jnp.sqrt(1 - cosine**2) + (jnp.pi - angle) * cosine)
 
 
-def kernel_information(kernel: Array, noise: Any) -> Estimate:
+@enforced
+def kernel_information(kernel: Array, noise: Numbers) -> Estimate:
     """Compute I(teacher; outputs) / n given the inputs for a Gaussian-process teacher, exactly.
 
     ``log det(I + K / noise) / (2 n)`` nats: the identity readout at infinite width.
@@ -93,7 +96,8 @@ def kernel_information(kernel: Array, noise: Any) -> Estimate:
     )
 
 
-def rate_scale(n: Any, d: Any, p: Any) -> BoundValue:
+@enforced
+def rate_scale(n: Numbers, d: Numbers, p: Numbers) -> BoundValue:
     """Compute the scale on which a finite network is known to approach the limit.
 
     ``sqrt((1 + n/d)(n/p + n/d^{3/2} + 1/sqrt d))``. The constants in front are not explicit:

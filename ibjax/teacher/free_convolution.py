@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.signatures import enforced
 from ibjax.teacher.polynomials import roots
 from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
@@ -109,6 +110,7 @@ def _direct(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
     return Denoising(overlap, signal / 2 - energy - 0.25)
 
 
+@enforced
 @partial(jax.jit, static_argnames="readout")
 def denoise(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
     r"""Compute m(l) and psi(l) of the noisy quadratic form.

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.signatures import enforced
 from ibjax.teacher.checks import real
 from ibjax.teacher.constants import activation_function, hermite_coefficients, second_moment
 from ibjax.typing import Float
@@ -39,6 +40,7 @@ class HermiteParts(NamedTuple):
         return x**2 * jnp.polyval((degrees * self.squares)[::-1], x)
 
 
+@enforced
 def hermite_parts(activation: str | Callable | Sequence[float]) -> HermiteParts:
     r"""Compute c_2^2, eps_2 and the higher squares, c_k = E he_k(z) phi(z) orthonormal.
 

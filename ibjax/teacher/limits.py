@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import (
     READOUTS,
     Readout,
@@ -21,7 +22,7 @@ from ibjax.teacher.checks import choice, real
 from ibjax.teacher.constants import activation_constants
 from ibjax.teacher.curve import crossings, log_r_range, solve_cell, trace_curve
 from ibjax.teacher.priors import PRIORS, PriorName, scalar_problem
-from ibjax.typing import Bool, Float
+from ibjax.typing import Bool, Float, Numbers
 from ibjax.typing import JaxArray as Array
 
 
@@ -63,14 +64,15 @@ class BayesLimits(NamedTuple):
     hard: Bool[Array, "*alpha"]
 
 
+@enforced
 def bayes_limits(
     readout: Readout,
-    alpha: Any,
+    alpha: Numbers,
     *,
     activation: str | Callable | None = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     nodes: tuple[int, int, int] | None = None,
 ) -> BayesLimits:

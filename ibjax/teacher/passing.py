@@ -1,5 +1,6 @@
 """Generalized approximate message passing and the state evolution that describes it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,12 +10,13 @@ import numpy as np
 from jax.scipy.special import log_ndtr
 
 from ibjax.arguments import concrete
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
 from ibjax.teacher.checks import real, signs
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
 from ibjax.teacher.quadrature import normal_pdf
-from ibjax.typing import Array, Float
+from ibjax.typing import Array, Float, Numbers
 
 
 class GampResult(NamedTuple):
@@ -45,15 +47,16 @@ class StateEvolution(NamedTuple):
     generalization_error: Float[Array, " steps"]
 
 
+@enforced
 def gamp(
     x: Array,
     y: Array,
     readout: Readout,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     steps: int = 50,
     damping: float = 0.0,
@@ -167,14 +170,15 @@ def _log_folded(y, omega, s, noise):
     return jnp.logaddexp(side(omega), side(-omega))
 
 
+@enforced
 def state_evolution(
     readout: Readout,
-    alpha: Any,
+    alpha: Numbers,
     *,
-    activation: Any = None,
-    rho: Any = None,
-    eps: Any = None,
-    noise: Any = 0.0,
+    activation: str | Callable[..., Any] | None = None,
+    rho: Numbers | None = None,
+    eps: Numbers | None = None,
+    noise: Numbers = 0.0,
     prior: PriorName = "gaussian",
     steps: int = 50,
     start: float = 0.0,
@@ -183,7 +187,9 @@ def state_evolution(
     """Iterate ``r = alpha snr(E)``, ``E = E(r)``: what message passing does at large d.
 
     Args:
-        readout: as in `bayes_limits`.
+        readout: f: "identity" (noise = variance added to the output), "sign" (noise = variance
+            inside the sign), "abs" (noise added), or a bounded smooth function of JAX arrays (noise
+            > 0).
         alpha: samples per dimension, scalar.
         activation: a name or a function.
         rho: linear coefficient.
@@ -198,7 +204,8 @@ def state_evolution(
         StateEvolution.
 
     Raises:
-        ValueError: as `bayes_limits`.
+        ValueError: for unknown names, alpha <= 0, negative variances, or an activation together
+            with rho or eps.
 
     Reference:
         Bayati and Montanari (2011), The dynamics of message passing on dense graphs.

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
 from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout
 from ibjax.teacher.hermite_parts import HermiteParts, hermite_parts
 from ibjax.teacher.priors import PRIORS, PriorName
 from ibjax.teacher.quadratic_branches import specialised_branch, universal_branch
-from ibjax.typing import Float, Int
+from ibjax.typing import Float, Int, Numbers
 from ibjax.typing import JaxArray as Array
 
 
@@ -84,12 +85,13 @@ STATUS = (
 )
 
 
+@enforced
 def quadratic_limits(
     activation: str | Callable | Sequence[float],
-    alpha: Any,
+    alpha: Numbers,
     *,
-    width_ratio: Any,
-    noise: Any,
+    width_ratio: Numbers,
+    noise: Numbers,
     readout: RowReadout = "ones",
     prior: PriorName = "gaussian",
 ) -> QuadraticLimits:
@@ -149,11 +151,12 @@ def quadratic_limits(
     return QuadraticLimits(**found, status=STATUS)
 
 
+@enforced
 def quadratic_threshold(
     activation: str | Callable | Sequence[float],
     *,
-    width_ratio: Any,
-    noise: Any,
+    width_ratio: Numbers,
+    noise: Numbers,
     readout: RowReadout = "ones",
     prior: PriorName = "gaussian",
     largest: float = 1e4,
@@ -164,7 +167,8 @@ def quadratic_threshold(
     known algorithms stay on the universal branch, which remains stable.
 
     Args:
-        activation: as in `quadratic_limits`.
+        activation: phi: a name ("relu", "tanh", "elu", "quadratic", ...), a function of JAX arrays,
+            or orthonormal Hermite coefficients (c_0, c_1, ...).
         width_ratio: likewise.
         noise: likewise.
         readout: likewise.
@@ -179,7 +183,8 @@ def quadratic_threshold(
         ValueError: as `quadratic_limits`, or for traced arguments, which a search cannot take.
 
     Reference:
-        As `quadratic_limits`.
+        Barbier, Camilli, Nguyen, Pastore, Skerk 2025 (arXiv 2501.18530); Maillard, Troiani,
+        Martin, Krzakala, Zdeborova 2024 (arXiv 2408.03733) for the quadratic activation.
     """
     from scipy.optimize import brentq
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.signatures import enforced
 from ibjax.teacher.channels import READOUTS, Readout
 from ibjax.teacher.checks import choice
 from ibjax.teacher.constants import activation_function
@@ -29,6 +30,7 @@ class TeacherData(NamedTuple):
     vector: Float[Array, " d"]
 
 
+@enforced
 def sample_linear_teacher(
     key: Key,
     readout: Readout,
@@ -69,6 +71,7 @@ def sample_linear_teacher(
     return TeacherData(x, y, clean, v)
 
 
+@enforced
 def sample_network_teacher(
     key: Key,
     activation: str | Callable,

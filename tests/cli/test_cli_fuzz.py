@@ -34,7 +34,7 @@ WRONG = {
     "steps": below(1),
     "checkpoints": below(1),
     "depths": below(1),
-    "batch-size": st.one_of(below(1), st.integers(121, 10**9).map(str)),
+    "batch-size": st.one_of(below(1), st.integers(201, 10**9).map(str)),
     "learning-rate": NOT_POSITIVE,
     "inverse-temperature": NOT_POSITIVE.filter(lambda value: value != "inf"),
     "layer-noise": st.one_of(st.floats(max_value=-1e-9).map(repr), st.just("nan")),
@@ -78,9 +78,25 @@ def fails_in_one_line(arguments):
     return error
 
 
+class Began(BaseException):
+    """Work that should have been refused; no command takes it for an error of the user's."""
+
+
+@pytest.fixture
+def refusing(monkeypatch):
+    """Training that fails the test at once, where it should not begin."""
+
+    def began(*_, **__):
+        raise Began
+
+    rows = {name: replace(row, run=began) for name, row in reproductions().items()}
+    monkeypatch.setattr("ibjax.pipeline.run_cell", began)
+    monkeypatch.setattr("ibjax.reproduce.reproductions", lambda: rows)
+
+
 @pytest.mark.parametrize("option", WRONG)
 @given(data=st.data())
-def test_an_option_out_of_range(option, data):
+def test_an_option_out_of_range(refusing, option, data):
     value = data.draw(WRONG[option])
     fails_in_one_line(["run", f"--{option}", value])
 
@@ -104,10 +120,24 @@ def test_a_file_of_random_bytes(command, content):
 
 @pytest.mark.parametrize("option", HUGE)
 @given(data=st.data())
-def test_an_absurd_size_is_refused_before_memory_is_asked_for(option, data):
+def test_an_absurd_size_is_refused_before_memory_is_asked_for(refusing, option, data):
     value = data.draw(HUGE[option])
     error = fails_in_one_line(["run", f"--{option}", str(value), "--checkpoints", "1"])
     assert str(value) in error and len(error) < 400
+
+
+def counts():
+    for name, row in reproductions().items():
+        for field in fields(row.options) if row.options else ():
+            if field.name != "classes" and field.type in (int, int | None, tuple[int, ...]):
+                yield name, field.name.replace("_", "-")
+
+
+@pytest.mark.parametrize(("name", "option"), counts())
+def test_reproductions_refuse_counts_below_one(refusing, name, option):
+    value = "-1" if option == "seed" else "0"
+    error = fails_in_one_line(["reproduce", name, f"--{option}", value])
+    assert f"{option.replace('-', '_')}=" in error and value in error
 
 
 class Reached(ValueError):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ibjax import bounds, results
-from ibjax.bounds import evidence as of
-from ibjax.bounds import invert, limits, measures, tabulated
-from ibjax.bounds.fields import FIELDS
+from ibjax.bounds import invert
+from ibjax.bounds.evidence import limits, rows, tabulated
+from ibjax.bounds.evidence import moment as of
+from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import BATCHINGS, Evidence
 from ibjax.pipeline import Experiment
 
@@ -260,7 +261,7 @@ def test_a_run_and_a_moment_are_told_apart():
 
 def test_measured_functions_say_what_they_are():
     now = of.at(EXAMPLE)
-    for function in (measures.batch_gradient, measures.incoherence_kl, tabulated.loss_pairs):
+    for function in (rows.batch_gradient, rows.incoherence_kl, tabulated.loss_pairs):
         assert function(now).kind == "estimate"
 
 

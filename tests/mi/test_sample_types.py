@@ -232,7 +232,7 @@ def test_time_on_tied_data():
     [
         (lambda: mi.ksg(np.ones(9) * 1j, np.ones(9)), "x holds complex"),
         (lambda: mi.discrete(np.eye(2) * 1j), "joint holds complex"),
-        (lambda: mi.plug_in(np.ones(9) * 1j, np.ones(9, int)), "dtypes"),
+        (lambda: mi.plug_in(np.ones(9) * 1j, np.ones(9, int)), "x holds complex"),
         (lambda: mi.ksg(np.ones((9, 0)), np.ones(9)), "x has shape"),
         (lambda: mi.cca(np.ones(9), np.ones((9, 0))), "y has shape"),
         (lambda: mi.all_applicable(np.ones((0, 2)), np.ones(0)), "x has shape"),

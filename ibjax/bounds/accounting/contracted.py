@@ -2,12 +2,14 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.accounting.rounding import up
-from ibjax.bounds.coefficients import joint, root
+from ibjax.bounds.layers.coefficients import joint
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def joint_depth(
     information: Float[Array, "*batch"] | float,
     eta: Float[Array, "*batch"] | float,
@@ -38,7 +40,7 @@ def joint_depth(
     dev = checks.real("label_deviation", label_deviation, 0.0)
     dtype = jnp.result_type(info, eta, dev)
     info, eta, dev = (a.astype(dtype) for a in jnp.broadcast_arrays(info, eta, dev))
-    plain = root(info / 2)
+    plain = root.smooth(info / 2)
     return jnp.minimum(up(joint(info / 2, dev, eta)[0], 8), plain)
 
 

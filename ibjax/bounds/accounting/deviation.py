@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from jax.scipy.special import xlog1py, xlogy
 
 from ibjax.bounds import checks
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
+@enforced
 def exceedance_probability(
     gap: Float[Array, "*batch"] | float, information: Float[Array, "*batch"] | float, n: int
 ) -> Float[JaxArray, "*batch"]:
@@ -64,6 +66,7 @@ def _probability(rare: JaxArray, info: JaxArray) -> JaxArray:
     return jnp.where(missing, jnp.nan, jnp.where(possible & (info < jnp.inf), right, 1.0))
 
 
+@enforced
 def likely_gap(
     information: Float[Array, "*batch"] | float, n: int, level: Scalar
 ) -> Float[JaxArray, "*batch"]:
@@ -82,7 +85,8 @@ def likely_gap(
         ValueError: for numbers out of range.
 
     Reference:
-        As `exceedance_probability`.
+        Bassily, Moran, Nachum, Shafer, Yehudayoff 2018, "Learners that use little information",
+        for the argument; the inverted form is derived here.
     """
     info = checks.real("information", information, 0.0)
     n = checks.whole("n", n)

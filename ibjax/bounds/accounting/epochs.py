@@ -3,15 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.accounting.subsets import pair_moment
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _LARGEST = 2.0
 """Shift above which the closed forms of an epoch lose to the revealed one."""
 
 
+@enforced
 def bins_epoch(r: Float[Array, " j"], m: int | Scalar) -> Float[JaxArray, ""]:
     """Cost in nats of an epoch in which every example draws its step by itself.
 
@@ -38,6 +40,7 @@ def bins_epoch(r: Float[Array, " j"], m: int | Scalar) -> Float[JaxArray, ""]:
     return bins(r, 1.0 * m)
 
 
+@enforced
 def shuffled_epoch(r: Float[Array, " j"], q: Scalar) -> Float[JaxArray, ""]:
     """Cost in nats of an epoch of batches cut from one random permutation.
 
@@ -110,7 +113,7 @@ def permutations(r: JaxArray, q: JaxArray, m: JaxArray) -> JaxArray:
     start = e[first]
     before = _before(jnp.where(opening, 0.0, e), first)
     v = start + (1 + start) * q * before
-    fine = jnp.where(opening, s, (_root(s) + _root(e * v)) ** 2)
+    fine = jnp.where(opening, s, (root.smooth(s) + root.smooth(e * v)) ** 2)
     plain = jnp.where(opening, e, e * (1 + v))
     closed = q * q / 2 * jnp.minimum(_sums(fine, epoch), _sums(plain, epoch))
     lost = _sums(jnp.where(close, 0.0, 1.0), epoch) > 0
@@ -141,8 +144,3 @@ def _before(terms: JaxArray, first: JaxArray) -> JaxArray:
 
 def _sums(terms: JaxArray, epoch: JaxArray) -> JaxArray:
     return jax.ops.segment_sum(terms, epoch, num_segments=terms.shape[0])
-
-
-def _root(x: JaxArray) -> JaxArray:
-    """Square root with gradient 0 at 0."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)

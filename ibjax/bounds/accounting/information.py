@@ -23,12 +23,14 @@ from ibjax.bounds.accounting.rules import (
     largest_batch_square,
 )
 from ibjax.interface import BATCHINGS, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 EXTRA_BATCHINGS = ("balls_and_bins", "truncated_poisson")
 """Ways to draw batches that have a bound but no code: the engine does not offer them."""
 
 
+@enforced
 def per_example_information(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -101,6 +103,7 @@ def per_example_information(
     return _upper(value, "per_example_information")
 
 
+@enforced
 def sample_information_total(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -122,13 +125,24 @@ def sample_information_total(
     and is the smaller one save for large steps in few dimensions. G bounds the root mean square of
     a step's gradient: C, and more where batches vary in size around the constant normaliser.
 
-    Args: as `per_example_information`.
+    Args:
+        step_sizes: eta_t, (T,); a step of size 0 costs nothing.
+        noise_stds: s_t, (T,); a step that moves the weights without noise costs inf.
+        clip: C, a bound on every example's gradient norm; inf gives inf.
+        batching: a name, or its position in `interface.BATCHINGS` (also traced); NaN for unknown.
+        batch_size: b, the constant normaliser.
+        n: number of training examples.
+        dim: number of trained parameters d; None for the linear forms.
+        smallest_batch: fewest examples that a step was averaged over, where not b (or, in
+            whole epochs, the remainder).
+        shared_batches: whether all replicas saw the same batches; NaN counts as yes.
+        capacity: most members of a truncated Poisson batch; b + 6 sqrt(b) by default.
 
     Returns:
         An exact `Estimate` with bias "up".
 
     Raises:
-        ValueError: as `per_example_information`.
+        ValueError: an unknown batching, shapes that do not match, numbers out of range.
 
     Reference:
         Pensia, Jog, Loh 2018, "Generalization error bounds for noisy, iterative algorithms", for

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import together, up
 from ibjax.bounds.invert import bregman
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 NODES = 769
@@ -14,6 +15,7 @@ NODES = 769
 FAR = 12.0
 
 
+@enforced
 def mixture_kl(
     q: Float[Array, "*batch"] | float, r: Float[Array, "*batch"] | float
 ) -> Float[JaxArray, "*batch"]:

@@ -8,11 +8,13 @@ from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
 from ibjax.bounds.accounting.rounding import up
 from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _METHODS = ("kl", "bernstein", "best")
 
 
+@enforced
 def membership_gain(
     k: Float[Array, "*batch"] | float, y: Float[Array, "*batch"] | float
 ) -> Float[JaxArray, "*batch"]:
@@ -48,6 +50,7 @@ def membership_gain(
     return jnp.minimum(exact, jnp.minimum(up(p * (1 - p) * k, 8), entropy))
 
 
+@enforced
 def mean_upper_limit(
     values: Float[Array, " R"], cap: Scalar, delta: Scalar, *, method: str = "kl"
 ) -> Estimate:
@@ -110,6 +113,7 @@ def mean_upper_limit(
     )
 
 
+@enforced
 def membership_certificate(
     information: Float[Array, " R"], cap: Scalar, delta: Scalar, *, method: str = "kl"
 ) -> BoundValue:
@@ -126,13 +130,13 @@ def membership_certificate(
         cap: its largest possible value: the a-priori revealed information of an example,
             ``sum_t k_t/4`` at the clip.
         delta: failure probability in (0, 1].
-        method: as `mean_upper_limit`.
+        method: "kl", "bernstein" or "best".
 
     Returns:
         A certificate with confidence 1 - delta; the note says when the a-priori bound is smaller.
 
     Raises:
-        ValueError: as `mean_upper_limit`.
+        ValueError: values outside [0, cap], fewer than one (two for Bernstein), unknown methods.
 
     Reference:
         New here.

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
 from ibjax.interface import BoundValue
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
 
@@ -22,6 +23,7 @@ class PathTerms(NamedTuple):
     martingale: Float[Array, "*T"] | float
 
 
+@enforced
 def path_terms(
     scale: Float[Array, "*T"] | float,
     difference_sq: Float[Array, "*T"] | float,
@@ -41,6 +43,7 @@ def path_terms(
     return PathTerms(0.5 * scale**2 * difference_sq, scale * difference_noise)
 
 
+@enforced
 def path_certificate(
     train_error: Float[Array, " R"] | Scalar,
     log_density: Float[Array, " R"] | Scalar,

@@ -6,12 +6,14 @@ import jax.numpy as jnp
 from ibjax.bounds.accounting.mixtures import _mixture
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import together, up
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
 
 _LARGEST = 3.0
 """Shift beyond which the other forms win, and above which the moments would overflow."""
 
 
+@enforced
 def fixed_step(
     q: Float[Array, "*batch"] | float, r: Float[Array, "*batch"] | float
 ) -> Float[JaxArray, "*batch"]:

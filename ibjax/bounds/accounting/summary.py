@@ -19,8 +19,9 @@ from ibjax.bounds.accounting.information import (
     shifts,
 )
 from ibjax.bounds.accounting.rounding import up
-from ibjax.bounds.layered import product
+from ibjax.bounds.layers.depth import product
 from ibjax.interface import BoundValue, Contraction, Estimate, LayerFacts, Network
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _RUN = ("iid", "bounded_loss", "data_independent_batches", "clipped", "weight_noise")
@@ -56,6 +57,7 @@ class Account(NamedTuple):
     eps: float | None
 
 
+@enforced
 def account(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],

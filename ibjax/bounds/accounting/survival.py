@@ -8,6 +8,7 @@ from jax.scipy.special import betainc
 
 from ibjax.bounds import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 
@@ -25,6 +26,7 @@ class SurvivalSplit(NamedTuple):
     given_not: JaxArray
 
 
+@enforced
 def survival_split(joint: Float[Array, "Z W"], ok: Float[Array, " W"]) -> SurvivalSplit:
     """Split I(Z; W) of a finite law by an event of W: ``I = P(ok) D_ok + P(not ok) D_not``.
 
@@ -59,6 +61,7 @@ def survival_split(joint: Float[Array, "Z W"], ok: Float[Array, " W"]) -> Surviv
     return SurvivalSplit(probability, inside, outside)
 
 
+@enforced
 def given_survival(
     information: Float[Array, "*batch"] | float, survival: Float[Array, "*batch"] | float
 ) -> Float[JaxArray, "*batch"]:
@@ -85,6 +88,7 @@ def given_survival(
     return jnp.where(positive, info / jnp.where(positive, chance, 1.0), jnp.inf)
 
 
+@enforced
 def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) -> Estimate:
     """Lower confidence limit of P(ok) from independent runs (Clopper, Pearson).
 

@@ -23,9 +23,9 @@ Not covered, since no finite model can feed them exactly:
     `evaluate` and `from_arrays`: bounds on evidence, which are made of those above
 """
 
-from ibjax.bounds.falsification.bench import falsify as falsify
-from ibjax.bounds.falsification.bench import families as families
-from ibjax.bounds.falsification.family import Family as Family
-from ibjax.bounds.falsification.records import Verdict as Verdict
-from ibjax.bounds.falsification.rows import Row as Row
-from ibjax.bounds.falsification.rows import rows as rows
+from ibjax.bounds.falsification.bench import falsify, families
+from ibjax.bounds.falsification.family import Family
+from ibjax.bounds.falsification.records import Verdict
+from ibjax.bounds.falsification.rows import Row, rows
+
+__all__ = ["Family", "Row", "Verdict", "falsify", "families", "rows"]

@@ -12,6 +12,7 @@ from ibjax.bounds.falsification import feeding, finite, paths, replicas, supersa
 from ibjax.bounds.falsification.family import Family
 from ibjax.bounds.falsification.records import Record, Verdict, random_models, search_on, verdict
 from ibjax.bounds.falsification.rows import Row, rows
+from ibjax.signatures import enforced
 from ibjax.typing import Key
 
 TRUTHS = ("gap", "size", "absolute_gap", "test_error")
@@ -48,6 +49,7 @@ def falsify(
 ) -> dict[str, Verdict]: ...
 
 
+@enforced
 def falsify(
     function: str | Callable[..., Any] | Sequence[str] | None = None,
     *,

@@ -6,14 +6,21 @@ channel; and the ratio of two informations belongs to one variable alone. They c
 `Estimate`, which no certified bound accepts as a coefficient.
 """
 
-from ibjax.contraction.diagnostics.correlation import canonical_correlation as canonical_correlation
-from ibjax.contraction.diagnostics.correlation import kernel_correlation as kernel_correlation
-from ibjax.contraction.diagnostics.ratios import Ratio as Ratio
-from ibjax.contraction.diagnostics.ratios import information_ratio as information_ratio
-from ibjax.contraction.diagnostics.ratios import replicate_ratio as replicate_ratio
-from ibjax.contraction.diagnostics.soft_hgr import Features as Features
-from ibjax.contraction.diagnostics.soft_hgr import soft_hgr as soft_hgr
-from ibjax.contraction.diagnostics.tables import Counted as Counted
-from ibjax.contraction.diagnostics.tables import chi2_information as chi2_information
-from ibjax.contraction.diagnostics.tables import from_counts as from_counts
-from ibjax.contraction.diagnostics.tables import h_score as h_score
+from ibjax.contraction.diagnostics.correlation import canonical_correlation, kernel_correlation
+from ibjax.contraction.diagnostics.ratios import Ratio, information_ratio, replicate_ratio
+from ibjax.contraction.diagnostics.soft_hgr import Features, soft_hgr
+from ibjax.contraction.diagnostics.tables import Counted, chi2_information, from_counts, h_score
+
+__all__ = [
+    "Counted",
+    "Features",
+    "Ratio",
+    "canonical_correlation",
+    "chi2_information",
+    "from_counts",
+    "h_score",
+    "information_ratio",
+    "kernel_correlation",
+    "replicate_ratio",
+    "soft_hgr",
+]

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
+@enforced
 def canonical_correlation(
     x: Float[Array, "n d"],
     t: Float[Array, "n m"],
@@ -45,6 +47,7 @@ def canonical_correlation(
     return _estimate(value, error, "canonical correlation")
 
 
+@enforced
 def kernel_correlation(
     key: Key,
     x: Float[Array, "n d"],
@@ -64,7 +67,7 @@ def kernel_correlation(
         x: inputs of the layer.
         t: outputs of the layer, the same rows.
         features: random features a side.
-        held_out: as in `canonical_correlation`.
+        held_out: share of rows, the last ones, on which the correlation is read.
         ridge: regularisation; the more features for the rows, the more of it.
 
     Returns:

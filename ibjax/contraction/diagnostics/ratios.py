@@ -6,7 +6,8 @@ import jax.numpy as jnp
 
 from ibjax.contraction import checks
 from ibjax.interface import Estimate
-from ibjax.typing import Array, Bool, Float
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Bool, Float, Numbers
 
 
 class Ratio(NamedTuple):
@@ -27,8 +28,9 @@ class Ratio(NamedTuple):
     ok: Bool[Array, "*batch"]
 
 
+@enforced
 def information_ratio(
-    later: Estimate, earlier: Estimate, *, correlation: Any = 0.0, level: float = 0.95
+    later: Estimate, earlier: Estimate, *, correlation: Numbers = 0.0, level: float = 0.95
 ) -> Ratio:
     """Divide two estimated informations, with Fieller's interval.
 
@@ -56,6 +58,7 @@ def information_ratio(
     return _fieller(a, b, sa**2, sb**2, rho * sa * sb, _quantile(level), usable)
 
 
+@enforced
 def replicate_ratio(
     later: Float[Array, "*batch r"], earlier: Float[Array, "*batch r"], *, level: float = 0.95
 ) -> Ratio:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ibjax.contraction.diagnostics.correlation import leading_pair, split, squared_correlation
 from ibjax.interface import Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
 
 
@@ -24,6 +25,7 @@ class Features(NamedTuple):
     correlation: Estimate
 
 
+@enforced
 def soft_hgr(
     key: Key,
     x: Float[Array, "n d"],

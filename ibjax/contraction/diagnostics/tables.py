@@ -8,6 +8,7 @@ import numpy as np
 
 from ibjax.contraction import checks, discrete
 from ibjax.interface import Contraction, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
 
@@ -24,6 +25,7 @@ class Counted(NamedTuple):
     tv_upper: Contraction
 
 
+@enforced
 def chi2_information(joint: Float[Array, "k m"]) -> Estimate:
     """Compute the chi-square information of a joint table: the sum of all squared correlations.
 
@@ -52,6 +54,7 @@ def chi2_information(joint: Float[Array, "k m"]) -> Estimate:
     return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "none", "chi2 information")
 
 
+@enforced
 def h_score(features: Float[Array, "n d"], labels: Int[Array, " n"], num_classes: int) -> Estimate:
     """Compute how much of the variance of features the labels explain, in whitened coordinates.
 
@@ -89,6 +92,7 @@ def h_score(features: Float[Array, "n d"], labels: Int[Array, " n"], num_classes
     return Estimate(value, nan, jnp.isfinite(value), "up", "H-score")
 
 
+@enforced
 def from_counts(counts: Int[Array, "k m"], *, level: float = 0.95) -> Counted:
     """Estimate a channel's coefficient from counts, with an upper confidence bound.
 

@@ -1,0 +1,45 @@
+"""The least contraction coefficient that the training predictions of a run allow."""
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.bounds.evidence.moment import at, in_float64, mean_over_replicas
+from ibjax.bounds.layers.floor import depth_floor
+from ibjax.interface import Estimate, Evidence
+from ibjax.signatures import enforced
+
+
+@enforced
+@in_float64
+def measured_floor(evidence: Evidence, checkpoint: int = -1) -> Estimate:
+    """`depth_floor` of the training predictions, mean over the replicas that did not diverge.
+
+    Args:
+        evidence: of a whole run, or of one checkpoint, see `bounds.at`.
+        checkpoint: which checkpoint of a run; the last by default.
+
+    Returns:
+        An `Estimate` of bias "up"; not ok where labels or the number of classes are missing.
+    """
+    now = at(evidence, checkpoint)
+    classes = float(now.num_classes)
+    labels = jnp.asarray(now.labels)[:, None]
+    if not classes >= 2 or bool(jnp.any(labels < 0)):
+        nan = jnp.array(jnp.nan)
+        return Estimate(nan, nan, jnp.array(False), "up", "depth_floor", "labels are missing")
+    chosen = jnp.asarray(now.mask)[..., None]
+    predicted = jnp.take_along_axis(jnp.asarray(now.predictions), chosen, -1)[..., 0]
+    true = jnp.take_along_axis(jnp.broadcast_to(labels, now.predictions.shape), chosen, -1)[..., 0]
+    letters = jnp.arange(int(classes))
+    counts = jnp.einsum(
+        "...ik,...im->...km",
+        (true[..., None] == letters).astype(float),
+        (predicted[..., None] == letters).astype(float),
+    )
+    gone = jnp.asarray(now.diverged, bool)
+    counts = jnp.where(gone[..., None, None], 1.0, counts)
+    each = jax.vmap(jax.vmap(lambda table: depth_floor(table).value))(counts)
+    mean = mean_over_replicas(each, gone)
+    return Estimate(
+        mean.value, mean.std_error, mean.ok, "up", "depth_floor", "every replica diverged"
+    )

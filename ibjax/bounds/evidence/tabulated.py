@@ -1,0 +1,100 @@
+"""The registered supersample bounds, as functions of the evidence of one checkpoint.
+
+Each is the recommended estimate (`supersample`: tables of little bias, the mean information first
+and the root last) and comes with its null. A diverged replica counts: it errs on both members of
+every pair, and its predictions are a letter of their own, so that the bound is about the same
+replicas as the measured gap.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from ibjax.bounds import checks
+from ibjax.bounds.evidence.moment import survivors
+from ibjax.bounds.supersamples import nulls
+from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
+from ibjax.interface import BoundValue, Moment
+from ibjax.typing import JaxArray
+
+RECOMMENDED = {"correction": "polynomial"}
+"""How the rows estimate: see `supersample`."""
+
+
+class Tabulated(NamedTuple):
+    """A bound from tables of replicas: its function, and what the evidence hands to it.
+
+    Attributes:
+        function: of (values, masks, *arguments, **keywords).
+        values: from the evidence to the values and further arguments; None where they are missing.
+        keywords: of the function.
+    """
+
+    function: Callable[..., BoundValue]
+    values: Callable[[Moment], tuple[Any, ...] | None]
+    keywords: dict[str, Any] = RECOMMENDED
+
+    def __call__(self, moment: Moment) -> BoundValue:
+        """The bound; missing where k2 = 1 or no replica is left.
+
+        One mask a supersample shows nothing of what another would have given.
+        """
+        given = self._given(moment)
+        if given is None:
+            return _missing()
+        values, *rest = given
+        found = self.function(values, jnp.asarray(moment.mask), *rest, **self.keywords)
+        alive = survivors(moment) > 0
+        value = jnp.where(alive, found.value, jnp.nan)
+        return replace(found, value=value, holds=found.holds & alive)
+
+    def null(self, moment: Moment) -> nulls.Null:
+        """What the bound reads where masks mean nothing, see `bounds.null`; NaN where missing."""
+        given = self._given(moment)
+        if given is None:
+            return nulls.Null(*(jnp.array(jnp.nan),) * 4)
+        values, *rest = given
+        return nulls.null(self.function, values, jnp.asarray(moment.mask), *rest, **self.keywords)
+
+    def _given(self, moment: Moment) -> tuple[Any, ...] | None:
+        return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
+
+
+def losses(moment: Moment) -> JaxArray:
+    """The losses on both members of every pair, (k1, k2, n, 2): 0 or 1, or real ones as given."""
+    predictions, labels = jnp.asarray(moment.predictions), jnp.asarray(moment.labels)[:, None]
+    wrong = jnp.where(labels < 0, predictions, predictions != labels)
+    if jnp.issubdtype(predictions.dtype, jnp.floating):
+        return predictions
+    return jnp.where(predictions < 0, 1, wrong).astype(jnp.int32)
+
+
+def _predictions(moment: Moment) -> tuple[Any, ...] | None:
+    unknown = checks.concrete(moment.labels) and bool(np.any(np.asarray(moment.labels) < 0))
+    classes = float(moment.num_classes)
+    if math.isnan(classes) or unknown:
+        return None
+    letters = jnp.asarray(moment.predictions)
+    return jnp.where(letters < 0, int(classes), letters), int(classes) + 1
+
+
+def _losses(moment: Moment) -> tuple[Any, ...]:
+    return (losses(moment),)
+
+
+def _missing() -> BoundValue:
+    nan = jnp.array(jnp.nan)
+    return BoundValue(nan, nan, nan, holds=jnp.array(False), kind="estimate")
+
+
+predictions = Tabulated(f_cmi, _predictions)
+loss_pairs = Tabulated(e_cmi, _losses)
+loss_differences = Tabulated(ld_cmi, _losses)
+single_losses = Tabulated(single_loss, _losses)
+loss_differences_pair = Tabulated(ld_cmi, _losses, RECOMMENDED | {"inversion": "pair"})
+loss_differences_conservative = Tabulated(ld_cmi, _losses, {"correction": "conservative"})
+predictions_published = Tabulated(f_cmi, _predictions, {})

@@ -1,0 +1,1 @@
+"""Bounds through the layers of a noisy network: depth, label term, floor."""

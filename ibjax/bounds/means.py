@@ -1,0 +1,26 @@
+"""Means over independent units with their standard errors, once."""
+
+import jax.numpy as jnp
+
+from ibjax.interface import Estimate
+from ibjax.typing import JaxArray
+
+
+def mean_and_error(values: JaxArray, use: JaxArray | None = None) -> tuple[JaxArray, JaxArray]:
+    """Mean over the units in use and its standard error, NaN where there are too few.
+
+    Args:
+        values: one number a unit, (k,).
+        use: which units count, (k,); all of them by default.
+    """
+    use = jnp.ones(values.shape, bool) if use is None else use
+    units = jnp.sum(use)
+    mean = jnp.sum(jnp.where(use, values, 0.0)) / units
+    spread = jnp.sum(jnp.where(use, (values - mean) ** 2, 0.0)) / (units - 1)
+    return mean, jnp.where(units > 1, jnp.sqrt(spread / units), jnp.nan)
+
+
+def over_units(values: JaxArray, name: str, reason: str = "") -> Estimate:
+    """The mean as an `Estimate`, unbiased; not ok where it is no number."""
+    mean, error = mean_and_error(values)
+    return Estimate(mean, error, jnp.isfinite(mean), "none", name, reason)

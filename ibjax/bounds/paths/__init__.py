@@ -1,0 +1,1 @@
+"""Bounds along the path of noisy SGD: steps, trajectories, and the slots followed on them."""

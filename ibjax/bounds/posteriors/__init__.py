@@ -1,0 +1,1 @@
+"""PAC-Bayes bounds of posteriors over the weights, and code lengths."""

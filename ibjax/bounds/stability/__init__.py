@@ -1,0 +1,1 @@
+"""Bounds from what replacing one example changes."""

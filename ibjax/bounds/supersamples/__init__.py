@@ -1,0 +1,1 @@
+"""Bounds from replicas trained on masked halves of supersamples, with their nulls and errors."""

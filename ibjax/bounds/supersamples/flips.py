@@ -1,0 +1,89 @@
+"""Masks without meaning: shuffles that keep the design of the masks, and exact means under them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import binom
+
+from ibjax.bounds import checks
+from ibjax.bounds.supersamples.replica_tables import Data
+from ibjax.typing import Float, Int, JaxArray, Key
+
+
+def complementary(data: Data) -> JaxArray:
+    """Whether masks 2 v and 2 v + 1 are complements throughout, and used or left out together.
+
+    Then only a flip within each couple leaves the law of the table as it is without memory: the
+    losses of the two runs may be correlated.
+    """
+    if data.masks.shape[1] % 2:
+        return jnp.array(False)
+    first, second = data.masks[:, 0::2], data.masks[:, 1::2]
+    together = data.valid[:, 0::2] == data.valid[:, 1::2]
+    return jnp.all(first + second == 1) & jnp.all(together)
+
+
+def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2 n"]:
+    """Masks dealt anew to the replicas of each supersample.
+
+    Complementary couples stay couples: they are permuted as such, and each is turned over by a
+    fair coin. Other masks are permuted over all replicas.
+    """
+    checks.static_whole("draws", draws)
+    supersamples, replicas, _ = data.masks.shape
+    plain = jax.vmap(
+        lambda k: jax.vmap(lambda k: jax.random.permutation(k, replicas))(
+            jax.random.split(k, supersamples)
+        )
+    )
+    order = plain(jax.random.split(key, draws))
+    if replicas % 2 == 0:
+        order = jnp.where(complementary(data), _couples(key, draws, supersamples, replicas), order)
+    return jnp.take_along_axis(data.masks[None], order[..., None], axis=2)
+
+
+def _couples(key: Key, draws: int, supersamples: int, replicas: int) -> JaxArray:
+    deal, turn = jax.random.split(jax.random.fold_in(key, 1))
+
+    def one(k):
+        return jax.random.permutation(k, replicas // 2)
+
+    keys = jax.random.split(deal, (draws, supersamples))
+    couple = jax.vmap(jax.vmap(one))(keys)
+    over = jax.random.bernoulli(turn, shape=couple.shape).astype(int)
+    both = jnp.stack([2 * couple + over, 2 * couple + 1 - over], -1)
+    return both.reshape(draws, supersamples, replicas)
+
+
+def flip_mean(weights: Float[JaxArray, "k1 k2 n c m"], data: Data) -> Float[JaxArray, "k1 c n"]:
+    """Exact mean of the plug-in information when each complementary couple is turned by a coin.
+
+    Where both or neither run of a couple show a letter, turning changes nothing; of the d couples
+    where one does, a Binomial(d, 1/2) number falls to each side. Meaningless unless
+    `complementary`, and for whole counts only.
+    """
+    if data.masks.shape[1] % 2:
+        return jnp.full((weights.shape[0], weights.shape[3], weights.shape[2]), jnp.nan)
+    shown = weights * data.valid[..., None, None]
+    one, other = shown[:, 0::2], shown[:, 1::2]
+    both = jnp.sum(one * other, 1)
+    single = jnp.sum(one + other, 1) - 2 * both
+    couples = weights.shape[1] // 2
+    steps = np.arange(couples + 1)
+    laws = jnp.asarray(binom.pmf(steps, steps[:, None], 0.5), weights.dtype)
+    law = laws[jnp.round(single).astype(int)]
+    k = jnp.arange(couples + 1, dtype=weights.dtype)
+    a, b = both[..., None] + k, both[..., None] + single[..., None] - k
+    used = jnp.sum(data.valid[:, 0::2], 1)[:, :, None, None, None]
+    mean = jnp.sum(law * _share(a, jnp.maximum(b, 0.0), used), (-2, -1))
+    return jnp.moveaxis(mean, -1, 1)
+
+
+def _share(a: JaxArray, b: JaxArray, used: JaxArray) -> JaxArray:
+    """What a letter with counts a and b of `used` draws a side adds to the information."""
+
+    def part(x):
+        ratio = 2 * x / jnp.where(a + b > 0, a + b, 1.0)
+        return jnp.where(x > 0, x * jnp.log(jnp.where(x > 0, ratio, 1.0)), 0.0)
+
+    return (part(a) + part(b)) / (2 * jnp.where(used > 0, used, jnp.nan))

@@ -1,0 +1,107 @@
+"""The letters whose information about a mask bit is counted, from losses or codes.
+
+A real loss L in [0, 1] stands for a fresh coin that is 1 with probability L: the gap of the coins
+is the gap of the losses, and by data processing their information is never larger. The coin is
+not tossed but counted in fractions: every replica gives L to letter 1 and 1 - L to letter 0, for
+pairs the products of the two columns. For 0-1 losses these are the plain counts.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from ibjax.bounds.supersamples import polynomial
+from ibjax.bounds.supersamples.replica_tables import Data, cell_tables
+from ibjax.typing import Float, JaxArray
+
+SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
+"""Letters of each alphabet of losses; "codes" has those of its caller."""
+
+
+def weights(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 k2 n c m"]:
+    """What each replica gives to each letter of c alphabets, sums to one over letters.
+
+    Args:
+        alphabet: "pair" (L_0, L_1), "difference" L_1 - L_0 in -1, 0, 1, "single" both members
+            apart, "first" the member of column 0, or "codes" for whole numbers 0..size-1.
+        size: number of letters.
+        data: of losses, or of codes (k1, k2, n, 1).
+    """
+    dtype = jnp.result_type(float)
+    if alphabet == "codes":
+        return jax.nn.one_hot(data.values, size, dtype=dtype)
+    loss = data.values.astype(dtype)
+    first, second = loss[..., 0], loss[..., 1]
+    neither, both = (1 - first) * (1 - second), first * second
+    only_first, only_second = first * (1 - second), (1 - first) * second
+    columns = {
+        "pair": [[neither, only_second, only_first, both]],
+        "difference": [[only_first, neither + both, only_second]],
+        "single": [[1 - first, first], [1 - second, second]],
+        "first": [[1 - first, first]],
+    }[alphabet]
+    return jnp.stack([jnp.stack(column, -1) for column in columns], -2)
+
+
+def counts(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 c n 2 m"]:
+    """Tables of (fractional) counts, bit on the last axis but one."""
+    if alphabet == "codes":
+        return cell_tables(data.values[..., 0], data, size)[:, None]
+    each = weights(alphabet, size, data)
+    sides = jnp.stack([data.masks == 0, data.masks == 1], -1) & data.valid[..., None]
+    return jnp.einsum(
+        "sknb,skncm->scnbm", sides.astype(each.dtype), each, precision=jax.lax.Precision.HIGHEST
+    )
+
+
+def polynomial_information(
+    alphabet: str, size: int, data: Data, tables: polynomial.Lookup
+) -> tuple[Float[JaxArray, "k1 n"], Float[JaxArray, "k1 n"]]:
+    """Information of little bias of each pair, mean over alphabets, and its largest bias.
+
+    Of fractions of counts it is the mean over all tosses of the coins: the count of a letter is a
+    sum of coins, whose law is exact.
+    """
+    sides = [jnp.sum((data.masks == side) & data.valid, 1) for side in (0, 1)]
+    most = tables.index.shape[0] - 1
+    row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
+    found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
+    row = jnp.where(found, row, 0)
+    if jnp.issubdtype(data.values.dtype, jnp.integer):
+        table = jnp.round(counts(alphabet, size, data)).astype(int)
+        each = tables.table[row[:, None, :, None], table[..., 0, :], table[..., 1, :]]
+        info = jnp.mean(jnp.sum(each, -1), 1)
+    else:
+        info = _mean_over_coins(weights(alphabet, size, data), data, tables, row)
+    if alphabet == "codes":
+        # Letters that none of the replicas showed count as one.
+        seen = jnp.sum(counts(alphabet, size, data).sum(-2) > 0, -1)[:, 0]
+        allowed = tables.allowance[row, jnp.minimum(seen + 1, size)]
+    else:
+        allowed = tables.allowance[row, size]
+    return jnp.where(found, info, jnp.nan), jnp.where(found, allowed, jnp.nan)
+
+
+def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row: JaxArray) -> JaxArray:
+    most = tables.index.shape[0] - 1
+    k1, _, n, alphabets, size = each.shape
+    start = jnp.zeros((k1, n, alphabets, size, 2, most + 1), each.dtype).at[..., 0].set(1.0)
+
+    def add(law, replica):
+        chance, mask, valid = replica
+        sides = jnp.stack([mask == 0, mask == 1], -1) & valid[..., None]
+        p = (chance[..., None] * sides[:, :, None, None])[..., None]
+        up = jnp.concatenate([jnp.zeros_like(law[..., :1]), law[..., :-1]], -1)
+        return law * (1 - p) + up * p, None
+
+    moved = (jnp.moveaxis(part, 1, 0) for part in (each, data.masks, data.valid))
+    law, _ = jax.lax.scan(add, start, tuple(moved))
+
+    def one(cell):
+        law, row = cell
+        # The padding of a table is never reached.
+        held = jnp.nan_to_num(tables.table[row])
+        exact = jax.lax.Precision.HIGHEST
+        return jnp.einsum("cma,ab,cmb->", law[..., 0, :], held, law[..., 1, :], precision=exact)
+
+    cells = law.reshape(k1 * n, alphabets, size, 2, most + 1), row.reshape(-1)
+    return jax.lax.map(one, cells, batch_size=128).reshape(k1, n) / alphabets

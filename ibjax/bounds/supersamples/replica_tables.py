@@ -1,0 +1,238 @@
+"""From arrays of replicas to checked codes, one table of counts a pair, and what biases it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import xlogy
+
+from ibjax.arguments import numeric
+from ibjax.bounds import checks
+from ibjax.bounds.supersamples import plugin
+from ibjax.typing import Float, JaxArray
+
+ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
+"""Premises of every bound from tables; without "iid" it bounds the gap to the held-out members."""
+
+CEILING = "low near log 2 unless the masks are balanced"
+
+_NOTES = {
+    None: f"plug-in information, biased up near zero by about (m-1)/(2 k2) nats a cell, {CEILING}",
+    "miller_madow": f"Miller-Madow corrected: less biased on well filled tables only, {CEILING}",
+    "jackknife": "jackknife corrected over masks: approximately unbiased, can be negative",
+    "permutation": "minus its mean under permuted masks: zero-mean if independent, else low",
+    "polynomial": "mean information by tables of little bias, the largest bias added, then the "
+    "root; the error covers both",
+    "conservative": "plug-in of balanced masks, mean first and root last: not below the truth in "
+    "expectation, biased up near zero",
+}
+_POOLED = {
+    None: f"plug-in information of one table, biased up near zero by about (m-1)/(2 k1 k2 n) nats, "
+    f"{CEILING}",
+    "jackknife": "jackknife corrected over all draws as if independent, can be negative",
+}
+
+_CHANCE = 1e-2
+"""Where fair coins would leave so many bits constant less often than this, they were no coins."""
+
+
+def note(correction: str | None, pooled: bool = False) -> str:
+    """How the information of the tables errs, in one line."""
+    return _POOLED.get(correction, _NOTES[correction]) if pooled else _NOTES[correction]
+
+
+class Data(NamedTuple):
+    """Checked arrays: values (k1, k2, n, c), masks and valid (k1, k2, n), whether all are legal."""
+
+    values: JaxArray
+    masks: JaxArray
+    valid: JaxArray
+    legal: JaxArray
+
+
+def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
+    """Checked integer values in 0..size-1 (or booleans), masks and the replicas to use.
+
+    One supersample may come without its axis, (k2, n, 2) with (k2, n) masks; masks of that shape
+    beside several supersamples are shared by all of them. `valid` flags replicas, (k1, k2), or
+    single pairs of them, (k1, k2, n).
+    """
+    values, masks, binary, use = _shaped(name, values, masks, valid)
+    in_range = (values >= 0) & (values < size) & (values == jnp.round(values))
+    allowed = "0 and 1" if size == 2 else f"integers 0..{size - 1}"
+    whole = jnp.where(in_range, values, 0).astype(int)
+    return _legal(
+        name, whole, in_range, masks, binary, use, f"other values than {allowed}; recode it"
+    )
+
+
+def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tuple[Data, float]:
+    """Checked losses in [0, 1], masks and replicas to use, and the unit of the losses.
+
+    Integers and booleans, and real numbers that are all 0 or 1 where that can be seen, give whole
+    counts; other real losses fractions of them.
+
+    Args:
+        losses: (k1, k2, n, 2), shapes as in `prepare`.
+        masks: the column trained on.
+        valid: as in `prepare`.
+        clip: None for losses in [0, 1]; c or (a, c) to clip to [0, c] or [a, c] and rescale.
+    """
+    losses, masks, binary, use = _shaped("losses", losses, masks, valid)
+    low, high = _range(clip)
+    if clip is not None:
+        # NaN stays NaN, so that it is refused below unless its replica is left out.
+        losses = (jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low) / (high - low)
+    in_range = (losses >= 0) & (losses <= 1)
+    wrong = "values outside [0, 1]; give clip=(low, high), which bounds the gap of clipped losses"
+    data = _legal("losses", jnp.where(in_range, losses, 0), in_range, masks, binary, use, wrong)
+    integer = jnp.issubdtype(data.values.dtype, jnp.integer)
+    if not integer and checks.concrete(*data):
+        integer = bool(jnp.all((data.values == 0) | (data.values == 1) | ~data.valid[..., None]))
+    dtype = jnp.result_type(int if integer else float)
+    return data._replace(values=data.values.astype(dtype)), high - low
+
+
+def _range(clip: Any) -> tuple[float, float]:
+    pair = (0.0, 1.0) if clip is None else clip if isinstance(clip, tuple | list) else (0.0, clip)
+    ends = np.asarray(pair, float)
+    if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] >= ends[1]:
+        raise ValueError(f"clip={clip!r} must be one finite number above 0 or a pair (low, high)")
+    return float(ends[0]), float(ends[1])
+
+
+def _shaped(
+    name: str, values: Any, masks: Any, valid: Any
+) -> tuple[JaxArray, JaxArray, JaxArray, JaxArray]:
+    values = numeric(name, values)
+    if values.dtype == bool:  # the usual type of a 0-1 loss; it cannot be rounded
+        values = values.astype(int)
+    if values.ndim == 3 and values.shape[-1] == 2 and jnp.shape(masks) == values.shape[:2]:
+        values = values[None]
+    if values.ndim != 4 or values.shape[-1] != 2:
+        raise ValueError(f"{name} has shape {values.shape}; give (k1, k2, n, 2)")
+    if values.shape[1] < 2:
+        raise ValueError(f"{name} has shape {values.shape}; give k2 >= 2 masks a supersample")
+    # Known masks stay known inside a trace of the values: tables are chosen by them.
+    with jax.ensure_compile_time_eval():
+        return values, *_masks(name, values.shape[:-1], masks, valid)
+
+
+def _masks(
+    name: str, pairs: tuple[int, ...], masks: Any, valid: Any
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Masks, whether each entry is a bit, and what to use, (k1, k2, n) each."""
+    masks = numeric("masks", masks)
+    if masks.shape == pairs[1:]:
+        masks = jnp.broadcast_to(masks, pairs)
+    if masks.shape != pairs:
+        raise ValueError(
+            f"masks has shape {masks.shape}; give {pairs} to fit {name}, or {pairs[1:]} shared"
+        )
+    use = jnp.ones(pairs, bool) if valid is None else jnp.asarray(valid, bool)
+    if pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
+        use = use[None]
+    if use.shape not in (pairs, pairs[:2]):
+        raise ValueError(f"valid has shape {use.shape}; give one flag a replica: {pairs[:2]}")
+    use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
+    binary = (masks == 0) | (masks == 1)
+    return jnp.where(binary, masks, 0).astype(int), binary, use
+
+
+def _legal(name, values, in_range, masks, binary, use, complaint: str) -> Data:
+    good = jnp.all(in_range, -1) & binary | ~use
+    if checks.concrete(values, masks, use) and not np.asarray(good).all():
+        if not np.asarray(binary | ~use).all():
+            name, complaint = "masks", "other values than 0 and 1; recode it"
+        raise ValueError(f"{name} holds {complaint}, or mark diverged replicas in valid")
+    return Data(values, masks, use, jnp.all(good))
+
+
+def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n 2 m"]:
+    """One table of counts a pair and supersample."""
+    codes, masks = jnp.swapaxes(codes, 0, 1), jnp.swapaxes(data.masks, 0, 1)
+    return plugin.counts(codes, masks, size, jnp.swapaxes(data.valid, 0, 1))
+
+
+def varies(data: Data) -> JaxArray:
+    """Pairs whose bit took both values in the replicas in use, (k1, n); of others I is unknown."""
+    ones = jnp.any((data.masks == 1) & data.valid, 1)
+    return ones & jnp.any((data.masks == 0) & data.valid, 1) & data.legal
+
+
+def balanced(data: Data) -> JaxArray:
+    """Pairs each member of which trains in half of the replicas in use, (k1, n)."""
+    ones = jnp.sum((data.masks == 1) & data.valid, 1)
+    return 2 * ones == jnp.sum(data.valid, 1)
+
+
+def usable(data: Data) -> JaxArray:
+    """Supersamples with a pair whose bit varies, (k1,)."""
+    return jnp.any(varies(data), 1)
+
+
+def pair_mean(data: Data, each: Float[JaxArray, "k1 n *more"]) -> JaxArray:
+    """Mean over the pairs whose bit varies, (k1, *more); 0 where there is none.
+
+    Under fair masks which pairs these are depends on nothing else, so the mean over them is that
+    over all pairs up to chance.
+    """
+    known = varies(data).reshape(each.shape[:2] + (1,) * (each.ndim - 2))
+    count = jnp.maximum(jnp.sum(known, 1), 1)
+    return jnp.sum(jnp.where(known, each, 0.0), 1) / count
+
+
+def fair(data: Data) -> JaxArray:
+    """Whether no more bits are constant than fair coins leave, up to a chance of one in a hundred.
+
+    With v replicas a bit is constant with probability 2^(1 - v). By Chernoff's bound N independent
+    bits have a share x of constant ones, or more, with probability at most exp(-N kl(x || p)), p
+    the mean probability.
+    """
+    counts = jnp.sum(data.valid, 1)
+    some = counts >= 2
+    units = jnp.maximum(jnp.sum(some), 1)
+    share = jnp.sum(some & ~varies(data)) / units
+    chance = jnp.sum(jnp.where(some, 2.0 ** (1.0 - counts), 0.0)) / units
+    safe = jnp.clip(chance, 1e-30, 1.0 - 1e-7)
+    divergence = xlogy(share, share / safe) + xlogy(1 - share, (1 - share) / (1 - safe))
+    return (share <= chance) | (units * divergence <= -np.log(_CHANCE))
+
+
+def remarks(data: Data) -> tuple[str, ...]:
+    """What is odd about the masks, in words; nothing under jit, where they are not known."""
+    if not checks.concrete(*data):
+        return ()
+    found = []
+    known = np.asarray(varies(data))
+    if not bool(fair(data)):
+        found.append(
+            f"the mask bit never varies in {(~known).sum()} of {known.size} pairs, which fair "
+            "coins do not do: the bound is missing; give every replica a mask of its own"
+        )
+    elif not known.all():
+        found.append(
+            f"{(~known).sum()} of {known.size} pairs left out: their mask bit never varies"
+        )
+    masks, use = np.asarray(data.masks), np.asarray(jnp.any(data.valid, -1))
+    for rows, kept in zip(masks, use):
+        rows = rows[kept]
+        if len(rows) < 2:
+            continue
+        distinct = len(np.unique(rows, axis=0))
+        room = 2.0 ** min(rows.shape[1], 60)
+        # Fair coins repeat masks only where there are hardly more masks than replicas.
+        if distinct < 0.5 * -room * np.expm1(len(rows) * np.log1p(-1 / room)):
+            found.append(
+                f"only {distinct} distinct masks among {len(rows)} replicas: the noise is that of "
+                f"{distinct} replicas"
+            )
+            break
+    return tuple(found)
+
+
+def train_error(data: Data) -> tuple[JaxArray, JaxArray]:
+    """Summed loss of the training members and their number in each supersample, (k1,) each."""
+    picked = jnp.take_along_axis(data.values, data.masks[..., None], -1)[..., 0]
+    return jnp.sum(picked * data.valid, (1, 2)), jnp.sum(data.valid, (1, 2))

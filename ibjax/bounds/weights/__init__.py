@@ -1,0 +1,1 @@
+"""Bounds from the information between the sample and the weights."""

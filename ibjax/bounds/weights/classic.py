@@ -1,0 +1,140 @@
+"""Bounds from the information between the sample and the weights."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+
+from ibjax.bounds import checks, root
+from ibjax.interface import BoundValue, Estimate
+from ibjax.signatures import enforced
+from ibjax.typing import Array, Float, Scalar
+
+
+@enforced
+def xu_raginsky(
+    information: Float[Array, "*batch"] | float | Estimate | BoundValue, n: int, sigma: Scalar
+) -> BoundValue:
+    """Bound the expected gap by the information of the weights about the whole sample.
+
+    ``|E[L(W) - L_S(W)]| <= sqrt(2 sigma^2 I(S; W) / n)``
+
+    Args:
+        information: I(S; W) or an upper bound on it, in nats; a number or an array, which is the
+            caller's claim, or an `Estimate` or `BoundValue` whose kind, error and confidence then
+            carry over.
+        n: number of training examples.
+        sigma: sub-Gaussian parameter of the loss; 1/2 for a loss in [0, 1].
+
+    Returns:
+        The bound in loss units; vacuous from 2 sigma on, the range of a bounded loss.
+
+    Assumes:
+        Independent examples; l(w, Z) sigma-sub-Gaussian for every w.
+
+    Raises:
+        ValueError: negative information, n < 1 or sigma <= 0.
+
+    Reference:
+        Xu, Raginsky 2017, "Information-theoretic analysis of generalization capability of
+        learning algorithms"; as published.
+
+    Example:
+        >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
+        0.1
+    """
+    info = checks.information(information)
+    n = checks.whole("n", n)
+    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    value = root.sub_gaussian(info.value, sigma, n)
+    return checks.result(
+        value,
+        name="xu_raginsky",
+        inputs=(info,),
+        limit=2 * sigma,
+        assumptions=("iid", "sub_gaussian"),
+        information=info.value,
+        std_error=root.error(value, info.value, info.error),
+    )
+
+
+@enforced
+def individual(
+    information_i: Float[Array, "*batch n"] | Estimate | BoundValue, sigma: Scalar
+) -> BoundValue:
+    """Bound the expected gap by the information of the weights about each example.
+
+    ``|E[L(W) - L_S(W)]| <= (1/n) sum_i sqrt(2 sigma^2 I(W; Z_i))``
+
+    Never above `xu_raginsky`, since sum_i I(W; Z_i) <= I(S; W) for independent examples.
+
+    Args:
+        information_i: I(W; Z_i) or upper bounds, in nats, one an example on the last axis.
+        sigma: sub-Gaussian parameter of l(w, Z) under the product of the marginals.
+
+    Returns:
+        The bound in loss units; `information` is the mean of the I(W; Z_i).
+
+    Assumes:
+        Independent examples; sub-Gaussian loss.
+
+    Raises:
+        ValueError: no example axis, negative information, or sigma <= 0.
+
+    Reference:
+        Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
+        error"; as published.
+    """
+    given = checks.information(information_i, name="information_i")
+    info = given.value
+    if info.ndim < 1 or info.shape[-1] < 1:
+        raise ValueError(f"information_i has shape {info.shape}; give one value an example: (n,)")
+    sigma = checks.real("sigma", sigma, 0.0, open_low=True)
+    roots = root.sub_gaussian(info, jnp.expand_dims(sigma, -1))
+    value = jnp.mean(roots, axis=-1)
+    # Errors of the examples add up: the estimates may share their replicas.
+    errors = jnp.mean(root.error(roots, info, given.error), axis=-1)
+    return checks.result(
+        value,
+        name="individual",
+        inputs=(given,),
+        limit=2 * sigma,
+        assumptions=("iid", "sub_gaussian"),
+        information=jnp.mean(info, axis=-1),
+        std_error=errors,
+    )
+
+
+@enforced
+def random_subset(
+    divergence: Float[Array, "*batch"] | float | Estimate | BoundValue,
+    n: int,
+    kept: int,
+    sigma: Scalar,
+) -> BoundValue:
+    """Bound the expected gap with a prior that sees `kept` of the n examples.
+
+    ``E[L(W) - L_S(W)] <= sqrt(2 sigma^2 E KL(Q || P) / (n - kept))``
+
+    with P any function of the kept examples, chosen at random. The root of the mean is taken:
+    the theorem has the root inside the outer expectation, which is smaller.
+
+    Args:
+        divergence: expected KL(Q || P), in nats.
+        n: number of training examples.
+        kept: number of examples the prior sees; n - 1 in gradient-incoherence bounds.
+        sigma: sub-Gaussian parameter of the loss.
+
+    Returns:
+        The bound in loss units.
+
+    Raises:
+        ValueError: kept outside 0..n-1, negative divergence or sigma <= 0.
+
+    Reference:
+        Negrea, Haghifam, Dziugaite, Khisti, Roy 2019, "Information-theoretic generalization
+        bounds for SGLD via data-dependent estimates".
+    """
+    n, kept = checks.static_whole("n", n), checks.static_whole("kept", kept, 0)
+    if kept >= n:
+        raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
+    return replace(xu_raginsky(divergence, n - kept, sigma), name="random_subset")

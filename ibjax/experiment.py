@@ -27,14 +27,12 @@ class Axis(NamedTuple):
         setting: its name in `Experiment`.
         name: of the coordinate in a results file.
         whole: whether it counts something.
-        shape: whether another value is another compiled program; the others are arguments of one.
         own: whether it says something of the built-in network alone.
     """
 
     setting: str
     name: str
     whole: bool = True
-    shape: bool = True
     own: bool = False
 
 
@@ -44,11 +42,11 @@ AXES = (
     Axis("train_size", "train_size"),
     Axis("steps", "steps"),
     Axis("batch_size", "batch_size"),
-    Axis("learning_rate", "learning_rate", whole=False, shape=False),
-    Axis("inverse_temperature", "inverse_temperature", whole=False, shape=False),
-    Axis("clip", "clip", whole=False, shape=False),
-    Axis("layer_noise", "layer_noise", whole=False, shape=False, own=True),
-    Axis("seed", "seed", shape=False),
+    Axis("learning_rate", "learning_rate", whole=False),
+    Axis("inverse_temperature", "inverse_temperature", whole=False),
+    Axis("clip", "clip", whole=False),
+    Axis("layer_noise", "layer_noise", whole=False, own=True),
+    Axis("seed", "seed"),
 )
 """Every axis, in the order of the dimensions of a file; the last ones vary fastest."""
 

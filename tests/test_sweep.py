@@ -286,7 +286,7 @@ def test_other_data_under_the_same_name_are_another_run(one_cell, tmp_path, monk
 def test_versions_and_devices_stay_with_the_cells_they_describe(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
     trained, path = counted(monkeypatch, cell), tmp_path / "r.nc"
-    here = results.environment()
+    here = result_cells.environment()
     versions = json.loads(here["versions"])
     gpus = here | {
         "device": "gpu: large x 8",

@@ -11,6 +11,8 @@ from ibjax import experiment, langevin, pipeline, sweep
 from ibjax.cli.progress import lasting
 from ibjax.environment import amount
 from ibjax.experiment import Experiment
+from ibjax.langevin.checks import pool_arrays
+from ibjax.langevin.config import static
 from ibjax.langevin.programs import fitting
 from ibjax.randomness import seed_key
 
@@ -39,7 +41,7 @@ def execute(settings: Experiment, path: Path, out: "Console") -> None:
     grid = " x ".join(f"{len(v)} {k.replace('_', ' ')}" for k, v in axes.items()) or "one"
     out.print(f"cells: {len(cells)} ({grid}), {sum(there)} of them finished before")
     out.print(f"replicas: {replicas} a cell, {replicas * len(missing)} to train")
-    shapes = {_shape(cell) for cell in missing}
+    shapes = {(static(_training(todo, cell)), cell.train_size) for cell in missing}
     out.print(f"programs: {len(shapes)} to compile")
     out.print(f"results: {path}", soft_wrap=True)
     if not missing:
@@ -56,10 +58,8 @@ def execute(settings: Experiment, path: Path, out: "Console") -> None:
     )
 
 
-def _shape(cell: Any) -> tuple[Any, ...]:
-    """What a program is compiled for."""
-    static = [experiment.values(cell, a)[0] for a in experiment.AXES if a.shape]
-    return (*static, cell.layer_noise > 0)
+def _training(todo: sweep.Plan, cell: Any) -> langevin.Config:
+    return experiment.training(cell, todo.network, todo.padded_to)
 
 
 def _work(cell: Any) -> float:
@@ -70,10 +70,10 @@ def _work(cell: Any) -> float:
 
 def _probe(todo: sweep.Plan, cell: Any, pairs: Any) -> tuple[int, float, float]:
     """Memory of a chunk in bytes; seconds of an update and of an evaluation of a cell."""
-    config = experiment.training(cell, todo.network)
+    config = _training(todo, cell)
     pool = todo.pool
     total = cell.supersamples * cell.masks
-    x = langevin.checks.pool_arrays(pool, config.network)[0]
+    x = pool_arrays(pool, config.network)[0]
     programs, _, _ = fitting(config, x, cell.train_size, total, pool.num_classes)
     few = max(min(_REPLICAS // cell.supersamples, cell.masks), 1)
     some = pairs._replace(mask=pairs.mask[:, :few])

@@ -131,7 +131,7 @@ def dataset(rows: list[Row], options: dict[str, Any]) -> "xarray.Dataset":
     """The rows with their axes; checkpoints of one size beyond those of another are NaN."""
     import xarray
 
-    from ibjax import results
+    from ibjax import environment, results
 
     axes = ("supersample", "checkpoint")
     each = []
@@ -155,7 +155,7 @@ def dataset(rows: list[Row], options: dict[str, Any]) -> "xarray.Dataset":
         each.append(xarray.Dataset(variables).expand_dims(place))
     found = xarray.combine_by_coords(each) if len(each) > 1 else each[0]
     assert isinstance(found, xarray.Dataset)
-    found.attrs = {**results.environment(), "options": json.dumps(options, sort_keys=True)}
+    found.attrs = {**environment.describe(), "options": json.dumps(options, sort_keys=True)}
     return found
 
 

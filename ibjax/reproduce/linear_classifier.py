@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import data, results
+from ibjax import data, environment, results
 from ibjax.interface import Supersample
 from ibjax.reproduce.linear_measures import MEASURED, measure
 from ibjax.reproduce.linear_view import figure, table
@@ -115,7 +115,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
         **asdict(replace(options, train_size=(n,))),
         "seed": SEED,
         "layout": FORMAT,
-        "sklearn": results.version("scikit-learn"),
+        "sklearn": environment.version("scikit-learn"),
     }
     digest = fingerprint(settings)
     path = folder / f"n{n}-{digest}.nc"
@@ -126,7 +126,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     start = time.perf_counter()
     found = point(n, options)
     found.attrs = {
-        **results.environment(),
+        **environment.describe(),
         "settings": json.dumps(settings, sort_keys=True),
         "fingerprint": digest,
         "seconds": time.perf_counter() - start,

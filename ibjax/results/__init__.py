@@ -1,7 +1,5 @@
 """Results of a sweep as `xarray.Dataset`s: measured, put together, on disk and back."""
 
-from ibjax.environment import describe as environment
-from ibjax.environment import version
 from ibjax.results.cells import fingerprint, pool_digest, provenance, recorded, to_dataset
 from ibjax.results.grid import axes, combine, compared, from_evidence
 from ibjax.results.layout import CONDITIONS, FORMAT
@@ -15,7 +13,6 @@ __all__ = [
     "cell",
     "combine",
     "compared",
-    "environment",
     "evidence",
     "fingerprint",
     "from_evidence",
@@ -25,6 +22,5 @@ __all__ = [
     "recorded",
     "to_dataset",
     "tree",
-    "version",
     "write",
 ]

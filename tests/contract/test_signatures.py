@@ -20,13 +20,8 @@ from jaxtyping import AbstractArray
 import ibjax
 from ibjax.typing import Array, Numbers
 
-ABOVE = (
-    "cli",
-    "reproduce",
-    "report",
-    "results",
-    "interface",
-)  # commands, data sets of xarray, records
+# commands, data sets of xarray, records
+ABOVE = ("cli", "reproduce", "report", "results", "interface")
 FACES = [
     *(m.name for m in pkgutil.walk_packages(ibjax.__path__, "ibjax.") if m.ispkg),
     "ibjax.bounds.invert",

@@ -84,7 +84,8 @@ def _settled(options: Any) -> Any:
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
             changed[field.name] = _path(field.name, value)
         if field.name == "seed":
-            for seed in value if isinstance(value, tuple) else (value,):
+            seeds: Any = value if isinstance(value, tuple) else (value,)
+            for seed in seeds:
                 check_seed(seed)
         if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
             changed[field.name] = tuple(_path(field.name, v) for v in value)

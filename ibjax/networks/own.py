@@ -174,7 +174,7 @@ def _strict(module: nn.Module) -> Network:
 def _nnx(make: Callable[..., Any]) -> _Calls:
     from flax import nnx
 
-    def split(key: Key):
+    def split(key: Key) -> Any:
         return nnx.split(make(nnx.Rngs(key)), nnx.Param, nnx.RngState, ...)
 
     def called(params: Any, state: Any, x: Array, key: Key, training: bool):
@@ -184,7 +184,8 @@ def _nnx(make: Callable[..., Any]) -> _Calls:
         module = nnx.merge(graph, own, rngs, rest)
         (module.train if training else module.eval)()
         out = module(x, **_modes(type(module).__call__)(training))
-        return _logits(out), nnx.to_pure_dict(nnx.split(module, nnx.Param, nnx.RngState, ...)[3])
+        after: Any = nnx.split(module, nnx.Param, nnx.RngState, ...)[3]
+        return _logits(out), nnx.to_pure_dict(after)
 
     return _Calls(
         lambda key, x: nnx.to_pure_dict(split(key)[1]),
@@ -200,7 +201,8 @@ def _maker(given: Any) -> Callable[..., Any] | None:
 
     names = parameters(given)
     if isinstance(given, type):
-        return (lambda rngs: given(rngs=rngs)) if issubclass(given, nnx.Module) else None
+        kind: Any = given
+        return (lambda rngs: kind(rngs=rngs)) if issubclass(given, nnx.Module) else None
     plain = callable(given) and not isinstance(given, nnx.Module) and len(names) == 1
     return given if plain else None
 
@@ -217,7 +219,7 @@ def parameters(function: Any) -> tuple[str, ...]:
     return tuple(name for name in found if name not in ("self", "parent", "name"))
 
 
-def _modes(call: Any) -> Callable[[bool], dict[str, bool]]:
+def _modes(call: Any) -> Callable[[bool], dict[str, Any]]:
     """What a call is told in training, and in evaluation."""
     names = [name for name in inspect.signature(call).parameters if name in _MODES]
     return lambda training: {name: _MODES[name] == training for name in names}

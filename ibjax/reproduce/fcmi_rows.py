@@ -131,7 +131,7 @@ def dataset(rows: list[Row], options: dict[str, Any]) -> "xarray.Dataset":
     """The rows with their axes; checkpoints of one size beyond those of another are NaN."""
     import xarray
 
-    from ibjax import environment, results
+    from ibjax import environment
 
     axes = ("supersample", "checkpoint")
     each = []

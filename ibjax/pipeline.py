@@ -21,7 +21,7 @@ from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
 from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
-from ibjax.langevin.run import EVALUATION
+from ibjax.langevin.streams import EVALUATION
 from ibjax.randomness import pinned, seed_key
 from ibjax.typing import JaxArray, Key
 
@@ -33,8 +33,8 @@ class Cell(NamedTuple):
     """What one cell gives: evidence, and gap, bounds and their nulls at each checkpoint.
 
     `floor` is the least root of the layers' coefficient that the training predictions allow.
-    `conditions` are those of the last layer after training, arrays (supersamples, masks), if they
-    were asked for.
+    `conditions` and `collapse` are those of the last layer after training, arrays (supersamples,
+    masks), if they were asked for.
     """
 
     evidence: Evidence
@@ -43,6 +43,7 @@ class Cell(NamedTuple):
     nulls: list[dict[str, Null]]
     floor: list[Estimate]
     conditions: maxent.Conditions | None = None
+    collapse: maxent.Collapse | None = None
 
 
 def training(experiment: Experiment, depth: int, padded_to: int | None = None) -> langevin.Config:
@@ -167,13 +168,13 @@ def run_cell(
     trained = langevin.train(
         key, config, pool, supersample, weights=experiment.maxent, progress=progress
     )
-    conditions = None
+    last = None, None
     if experiment.maxent and hosts.first():
-        conditions = last_layer(trained.weights, key, config, pool, supersample)
-    return bounded(trained.evidence, conditions)
+        last = last_layer(trained.weights, key, config, pool, supersample)
+    return bounded(trained.evidence)._replace(conditions=last[0], collapse=last[1])
 
 
-def bounded(evidence: Evidence, conditions: maxent.Conditions | None = None) -> Cell:
+def bounded(evidence: Evidence) -> Cell:
     """Gap, bounds and nulls of evidence at each of its checkpoints."""
     times = range(len(np.atleast_1d(evidence.checkpoints)))
     return Cell(
@@ -182,14 +183,15 @@ def bounded(evidence: Evidence, conditions: maxent.Conditions | None = None) -> 
         [bounds.evaluate(evidence, t) for t in times],
         [bounds.row_nulls(evidence, t) for t in times],
         [bounds.measured_floor(evidence, t) for t in times],
-        conditions,
     )
 
 
 def last_layer(
     weights: Any, key: Key, config: langevin.Config, pool: Dataset, supersample: Supersample
-) -> maxent.Conditions:
+) -> tuple[maxent.Conditions, maxent.Collapse]:
     """How strictly the softmax on the last hidden layer applies maximum entropy, every replica.
+
+    Beside it neural collapse of the same features, which is something else: `maxent.collapse`.
 
     Moments and duality gap are those of the network's own softmax, on examples of the pool that
     the replica was not trained on (at most 1000; the other members of its pairs come first).
@@ -202,7 +204,7 @@ def last_layer(
         supersample: pairs and masks.
 
     Returns:
-        Estimates whose values are arrays (supersamples, masks).
+        Estimates and measures of collapse whose values are arrays (supersamples, masks).
     """
     held = _held_out(pool, supersample)
     with jax.enable_x64(False):
@@ -210,7 +212,7 @@ def last_layer(
         labels = np.asarray(pool.y)[held]
         kernel, bias = (a.reshape(-1, *a.shape[2:]) for a in head(weights))
         found = maxent.columns(
-            [features], labels, head=(kernel, bias), num_classes=pool.num_classes
+            [features], labels, head=(kernel, bias), num_classes=pool.num_classes, collapse=True
         )
     shape = supersample.mask.shape[:2]
     # one number an estimate, such as its confidence, stays one

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from ibjax import arguments, files, networks, pipeline, results, toml
+from ibjax import arguments, bounds, files, networks, pipeline, results, toml
 from ibjax.environment import expanded
 from ibjax.experiment import Experiment, Point, at, axes, points
 from ibjax.interface import Dataset, Supersample
@@ -118,7 +118,7 @@ def run(
         experiment: what to run.
         path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
-        log: told what was found on disk.
+        log: told what was found on disk and, before the first training, what the masks can show.
 
     Returns:
         The combined data set, as written; an empty one in every process but the first.
@@ -133,13 +133,13 @@ def run(
     pipeline.check(experiment)
     _all_writable(path)
     todo = plan(experiment, path)
-    cells, pairs = [], {}
+    cells, pairs, told = [], {}, once(log)
     for point in todo.points:
         one: Any = todo.cell(point)
         drawn = (one.train_size, one.seed)
         if drawn not in pairs:
             pairs[drawn] = pipeline.draw(one, todo.pool)
-        cells.append(_cell(todo, point, pairs[drawn], progress, log))
+        cells.append(_cell(todo, point, pairs[drawn], progress, log, told))
     if not hosts.first():
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
@@ -149,14 +149,27 @@ def run(
     return together
 
 
+def once(log: Callable[[str], None]) -> Callable[[str], None]:
+    """A log that says one thing, the first time it is told."""
+    said: list[str] = []
+
+    def tell(message: str) -> None:
+        if not said:
+            said.append(message)
+            log(message)
+
+    return tell
+
+
 def _cell(
     todo: Plan,
     point: Point,
     pairs: Supersample,
     progress: Report | None,
     log: Callable[[str], None],
+    before: Callable[[str], None],
 ) -> "xarray.Dataset":
-    """One cell, taken from disk or computed and stored."""
+    """One cell, taken from disk or computed and stored; `before` is told what masks can show."""
     one: Any = todo.cell(point)
     total = one.supersamples * one.masks * one.steps
     place = todo.place(point)
@@ -170,6 +183,7 @@ def _cell(
             if progress is not None:
                 progress(point, done, whole)
 
+        before(bounds.masks_advice(one.masks, letters=3, balanced=one.masks % 2 == 0))
         computed = pipeline.run_cell(
             one,
             point.get("depth"),

@@ -281,7 +281,8 @@ def _all(flat, y, width, std, low, high, method: Method, bins: int, work: Any):
             return {**sandwich(t, y, noise, min(rows, n)), "resolution": noise}
         how = cast(Cells, method)
         cells, resolution = cut(t, how, bins, low, high, width, grain)
-        i_tx, i_ty = informations(cells, y)
+        sound = jnp.all(jnp.isfinite(t))  # a cell would hide what is no number
+        i_tx, i_ty = (jnp.where(sound, v, jnp.nan) for v in informations(cells, y))
         return {"i_tx": i_tx, "i_ty": i_ty, "resolution": resolution.astype(work)}
 
     # one after the other on a CPU: one layer of one network already fills its cache

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import tyro
 
 from ibjax.cli import reading
-from ibjax.cli.terminal import console, print_whole
+from ibjax.cli.terminal import PICTURES, console, print_whole, write_rows
+
+_MOST_EXAMPLES = 1000
+"""More are for a file."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +21,26 @@ class Bounds:
     file: Annotated[Path, tyro.conf.Positional]
     """A .npz archive: `mask` (k1, k2, n) and `losses` (k1, k2, n, 2), or `predictions` of that
     shape with `labels` (k1, n, 2); optionally any other array of `ibjax.bounds.from_arrays`. Or
-    `membership` and `losses`, both (models, examples): which model was trained on which example."""
+    `membership` and `losses`, both (models, examples): which model was trained on which example,
+    and optionally `labels` (examples,)."""
 
     examples: int = 0
-    """Print so many of the examples that are remembered most, with 95 % intervals."""
+    """Print so many of the examples that are remembered most, with 95 % intervals, and each class
+    where `labels` are given."""
+    table: Path | None = None
+    """Where to write how much every example is remembered: .csv, .md or .tex."""
+    picture: Path | None = None
+    """Where to draw the examples that are remembered most, and the classes: .png, .pdf or .svg."""
+
+    @property
+    def wants_examples(self) -> bool:
+        """Whether single examples are asked for."""
+        return bool(self.examples) or self.table is not None or self.picture is not None
 
 
 def execute(command: Bounds) -> None:
     """Print the measured errors and gap, and one row a bound beside its null."""
-    if command.examples < 0:
-        raise ValueError(f"--examples {command.examples} must be a count of examples")
+    _check(command)
     arrays = reading.archive(command.file)
     if "membership" in arrays:
         _pool(command, arrays)
@@ -60,7 +73,6 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
             *mistakes.backwards(train, test, masks="mask"),
             *replica_tables.remarks(data),
         ]
-        table = bounds.remembered(losses, now.mask) if command.examples else None
     k1, k2, n = evidence.mask.shape
     title = f"{command.file.name}: n = {n}, {k1} supersamples x {k2} masks"
     _print(title, errors, values, nulls, k1 if k1 > 1 else k2, k2)
@@ -69,11 +81,12 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     out.print(f"± is a 95 % interval over {units}.")
     if k1 == 1:
         out.print("One supersample: no upper limit on the information exists.")
-    if evidence.diverged.any():
-        out.print(f"Diverged replicas, wrong everywhere: {int(evidence.diverged.sum())}.")
+    gone = np.asarray(evidence.diverged, bool)
+    if gone.any():
+        out.print(f"Diverged replicas, wrong everywhere: {int(gone.sum())}.")
     _say(remarks)
-    if table is not None:
-        _examples(command.examples, table, ("supersample", "pair", "column"))
+    labels = None if np.any(now.labels < 0) else now.labels
+    _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
 
 
 def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
@@ -83,7 +96,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
     from ibjax import bounds
     from ibjax.bounds.supersamples import mistakes
 
-    known = ("membership", "losses", "diverged")
+    known = ("membership", "losses", "diverged", "labels")
     for name in sorted(set(arrays) - set(known)):
         close = mistakes.close_name(name, known)
         raise ValueError(f"{name!r} is not a known array{close}; beside membership: losses")
@@ -94,11 +107,6 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
         valid = ~np.asarray(arrays["diverged"], bool)
     with jax.enable_x64(True):
         found = bounds.from_membership(arrays["membership"], arrays["losses"], valid=valid)
-        table = (
-            bounds.remembered(arrays["losses"], arrays["membership"], valid=valid)
-            if command.examples
-            else None
-        )
     models, size = arrays["membership"].shape
     errors = [
         ("train error", found.train_error),
@@ -109,8 +117,8 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
     _print(title, errors, found.bounds, found.nulls, models, models)
     console().print(f"± is a 95 % interval over {models} models (one supersample).")
     _say(found.remarks)
-    if table is not None:
-        _examples(command.examples, table, ("example",))
+    bits, labels = arrays["membership"], arrays.get("labels")
+    _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
 
 
 def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
@@ -169,30 +177,50 @@ def _say(remarks) -> None:
         console().print(f"Note: {remark}.", soft_wrap=True)
 
 
-def _examples(count: int, found, columns: tuple[str, ...]) -> None:
-    """The examples with the highest lower ends."""
+def _remembered(command: Bounds, values, masks, labels, columns, valid=None) -> None:
+    """Tables and picture of the memory of examples and, where their labels are known, classes."""
+    import jax
     import numpy as np
-    from rich import box
-    from rich.table import Table
 
-    table = Table(title="Remembered most", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in (*columns, "memory", "95 % interval", "with it", "without", ""):
-        table.add_column(column, justify="right")
-    low = np.asarray(found.low)
-    order = np.argsort(-low, axis=None)[: min(count, int(np.isfinite(low).sum()))]
-    for flat in order:
-        at = np.unravel_index(flat, low.shape)
-        numbers = [float(np.asarray(x)[at]) for x in found[:5]]
-        sure = "sure among all" if bool(np.asarray(found.remembered)[at]) else ""
-        table.add_row(
-            *(str(int(i)) for i in at),
-            f"{numbers[0]:.3f}",
-            f"{numbers[1]:.3f} to {numbers[2]:.3f}",
-            f"{numbers[3]:.3f}",
-            f"{numbers[4]:.3f}",
-            sure,
+    from ibjax import bounds, files, report
+
+    if not command.wants_examples:
+        return
+    with jax.enable_x64(True):
+        found = bounds.remembered(values, masks, valid=valid)
+        classes, names = None, None
+        if labels is not None:
+            distinct, place = np.unique(labels, return_inverse=True)
+            names, place = distinct.tolist(), place.reshape(np.shape(labels))
+            classes = bounds.remembered_by_class(values, masks, place, len(names), valid=valid)
+    out = console()
+    if command.examples:
+        print_whole(out, report.examples_table(found, columns, command.examples))
+        if classes is not None:
+            print_whole(out, report.classes_table(classes, names))
+    if command.table is not None:
+        write_rows(command.table, (*columns, *report.HEADS), report.examples(found))
+        out.print(f"table: {command.table}", soft_wrap=True)
+    if command.picture is not None:
+        figure = report.memory_figure(found, classes, command.examples or 30, names)
+        files.save_figure(figure, command.picture)
+        out.print(f"picture: {command.picture}", soft_wrap=True)
+
+
+def _check(command: Bounds) -> None:
+    """Refuse options that cannot be, and places that cannot be written, before any work."""
+    from ibjax import files
+
+    if not 0 <= command.examples <= _MOST_EXAMPLES:
+        raise ValueError(
+            f"--examples {command.examples} must be a count of examples, 0 to {_MOST_EXAMPLES}"
         )
-    print_whole(console(), table)
+    for name, endings in (("table", (".csv", ".md", ".tex")), ("picture", PICTURES)):
+        if (place := getattr(command, name)) is not None:
+            if place.suffix not in endings:
+                raise ValueError(f"{name}={place} must end in {', '.join(endings)}")
+            files.check_apart(place, command.file, f"--{name}")
+            files.check_place(place, f"--{name}")
 
 
 def _within(value, std_error, quantile: float) -> str:

@@ -1,12 +1,12 @@
 """`ibjax show`: the table and the picture of results files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import PICTURES, chosen, present
+from ibjax.cli.terminal import PICTURES, chosen, console, present, print_whole
 
 if TYPE_CHECKING:
     import xarray
@@ -17,7 +17,8 @@ class Show:
     """Print the table and redraw the picture of a results file, or compare several."""
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Results files written by `ibjax run` or `results.from_evidence`; several are compared."""
+    """Results files written by `ibjax run`, `results.from_evidence`, or `ibjax reproduce
+    fcmi-mnist` and its siblings; several of the first two kinds are compared."""
     axis: str | None = None
     """What the columns are and what runs to the right in the picture: depth, train_size,
     learning_rate, ..., run for files compared, or checkpoint for steps along training."""
@@ -48,6 +49,8 @@ def execute(command: Show) -> None:
         if (place := getattr(command, name)) is not None:
             for file in command.files:
                 files.check_apart(place, file, f"--{name}")
+    if len(command.files) == 1 and command.files[0].is_file() and _reproduction(command):
+        return
     dataset = _read(command.files)
     count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
@@ -82,3 +85,31 @@ def _read(paths: tuple[Path, ...]) -> "xarray.Dataset":
     if len(set(names)) < len(names):
         raise ValueError(f"files lists {paths[0]} twice; give each once")
     return results.compared(dict(zip(names, map(results.read, paths))))
+
+
+def _reproduction(command: Show) -> bool:
+    """Show the file of a reproduction as a whole; False if it is none.
+
+    Raises:
+        ValueError: for an option that means nothing there.
+    """
+    from ibjax import files
+    from ibjax.reproduce import stored
+
+    (file,) = command.files
+    view = stored.view(files.read_groups(file, foreign=True)["/"])
+    if view is None:
+        return False
+    for field in fields(command):
+        known = field.name in ("files", "picture")
+        if not known and getattr(command, field.name) != field.default:
+            option = field.name.replace("_", "-")
+            raise ValueError(f"--{option} is for files of `ibjax run`; this is of a reproduction")
+    place = command.picture or file.with_suffix(".png")
+    files.check_apart(place, file, "--picture")
+    out = console()
+    print_whole(out, view.table)
+    files.check_place(place, "--picture")
+    files.save_figure(view.figure, place)
+    out.print(f"picture: {place}", soft_wrap=True)
+    return True

@@ -5,7 +5,6 @@ from ibjax.langevin.gradients import step_gradient
 from ibjax.langevin.losses import cross_entropy
 from ibjax.langevin.observed import Trained
 from ibjax.langevin.replicas import run_replicas, train
-from ibjax.langevin.run import make_run
 from ibjax.langevin.tracker import Track, track
 from ibjax.langevin.transform import noise_std, sgld
 
@@ -15,7 +14,6 @@ __all__ = [
     "Trained",
     "cross_entropy",
     "hyper",
-    "make_run",
     "noise_std",
     "run_replicas",
     "sgld",

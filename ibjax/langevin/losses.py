@@ -25,6 +25,11 @@ def cross_entropy(logits: Array, y: Array) -> Array:
     return optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
 
+def predicted(logits: Array) -> Array:
+    """The class of the largest logit; -1, which is no class, where a logit is not finite."""
+    return jnp.where(jnp.all(jnp.isfinite(logits), axis=-1), jnp.argmax(logits, axis=-1), -1)
+
+
 @lru_cache(maxsize=64)
 def check_loss(loss: Loss, num_classes: int) -> None:
     """Refuse a loss that is not one real number an example, of this example alone.

@@ -3,23 +3,39 @@
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ibjax.interface import Hyper
+from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.run import Run, make_run
+from ibjax.langevin.run import Run
+
+
+class Kind(Protocol):
+    """What one replica is: hashable, since programs are looked up by it."""
+
+    def values(self, config: Config) -> Any:
+        """Shapes of what all replicas of a run share and may sweep."""
+        ...
+
+    def rows(self, chunk: int) -> Any:
+        """Shapes of the positions in the pool that the replicas of a chunk use."""
+        ...
+
+    def run(self, config: Config, network: Network, pool: Any) -> Run:
+        """The functions of one replica."""
+        ...
 
 
 class Shape(NamedTuple):
     """What a compiled chunk depends on besides the run."""
 
-    n: int
+    kind: Kind
     chunk: int
     x: tuple[int, ...]
     dtype: str
@@ -40,8 +56,8 @@ class Programs(NamedTuple):
 
 def fitting(
     config: Config,
+    kind: Kind,
     x: Any,
-    n: int,
     total: int,
     num_classes: int,
     look: Callable[[Shape, NamedSharding], Any] | None = None,
@@ -50,8 +66,8 @@ def fitting(
 
     Args:
         config: the run.
+        kind: of the replicas.
         x: inputs of the pool.
-        n: number of training examples.
         total: replicas of this process.
         num_classes: K.
         look: compiles what else runs on a chunk, and says in ``bytes`` what that needs.
@@ -62,7 +78,7 @@ def fitting(
     devices = jax.local_device_count()
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
     while True:
-        shape = Shape(n, chunk, x.shape, x.dtype.name, num_classes, devices)
+        shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
         programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
@@ -76,9 +92,16 @@ def fitting(
 @lru_cache(maxsize=64)
 def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
-    network = network_of(config.network, shape.num_classes, shape.x[1:], shape.dtype)
+    network = network_of(
+        config.network,
+        shape.num_classes,
+        shape.x[1:],
+        shape.dtype,
+        config.scalars,
+        claims=not config.scalars,  # tried out before, at the numbers they have
+    )
     pool = jax.ShapeDtypeStruct(shape.x, shape.dtype)
-    run: Run = make_run(config, network, pool, shape.n, shape.num_classes)
+    run = shape.kind.run(config, network, pool)
     over = vectorised(config.mapping)
 
     norm = network.batch_statistics
@@ -87,34 +110,32 @@ def compiled(config: Config, shape: Shape) -> Programs:
     def init(keys, values):
         return over(lambda k: run.init(k, values), keys)
 
-    def advance(state, start, stop, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.advance(s, start, stop, k, values, i, m, x, y)
+    def advance(state, start, stop, keys, values, rows, x, y):
+        def one(s, k, r):
+            return run.advance(s, start, stop, k, values, r, x, y)
 
-        return over(one, state, keys, index, mask)
+        return over(one, state, keys, rows)
 
-    def evaluate(state, step, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.evaluate(s, step, k, values, i, m, x, y)
+    def evaluate(state, step, keys, values, rows, x, y):
+        def one(s, k, r):
+            return run.evaluate(s, step, k, values, r, x, y)
 
-        return over(one, state, keys, index, mask)
+        return over(one, state, keys, rows)
 
     auto = (jax.sharding.AxisType.Auto,)
     mesh = jax.make_mesh((shape.devices,), ("replica",), auto, devices=jax.local_devices())
     split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
-    data = (True, False, True, True, False, False)
+    data = (True, False, True, False, False)
 
     def place(function: Callable[..., Any], *shared: bool) -> Any:
         return placed(function, shared, split)
 
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    values = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
+    values, rows = shape.kind.values(config), shape.kind.rows(shape.chunk)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
     state = jax.eval_shape(init, keys, values)
-    index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
-    mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
     labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
-    rest = (keys, values, index, mask)
+    rest = (keys, values, rows)
     seen = pool if prepare is None else jax.eval_shape(prepare, pool)
     training = (*rest, seen, labels)
     program = place(advance, True, False, False, *data).lower(state, scalar, scalar, *training)

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ibjax.arguments import floating, numeric
+from ibjax.arguments import floating, host, numeric
 from ibjax.typing import Array
+
+_CELLS = 2**28
 
 
 def is_concrete(*arrays: Any) -> bool:
@@ -15,9 +18,13 @@ def is_concrete(*arrays: Any) -> bool:
     return not any(isinstance(array, Tracer) for array in arrays)
 
 
-def matrix(name: str, value: Any, minimum: int = 1) -> Array:
-    """A finite float matrix with at least `minimum` rows, in its own precision of 32 bits or 64."""
-    array = floating(name, value)
+def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> Array:
+    """A finite float matrix with at least `minimum` rows, in its own precision of 32 bits or 64.
+
+    With `shift`, columns whose values lie on one side of zero lose an offset before a cast to fewer
+    bits could cost them their digits: for functions in which no offset of a column means anything.
+    """
+    array = floating(name, _shifted(name, value) if shift and is_concrete(value) else value)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has shape {array.shape}; give one row an example: (n, d), "
@@ -32,6 +39,17 @@ def matrix(name: str, value: Any, minimum: int = 1) -> Array:
     return array
 
 
+def _shifted(name: str, value: Any) -> Any:
+    array = host(name, value)
+    if array.ndim != 2 or array.size == 0 or isinstance(value, jax.Array):
+        return value
+    if array.dtype.itemsize <= jax.dtypes.canonicalize_dtype(array.dtype).itemsize:
+        return value
+    array = array.astype(float)
+    low, high = np.quantile(array, [0.1, 0.9], axis=0)
+    return array - np.clip(0.0, low, high)
+
+
 def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int]:
     """Integer labels of the right length and the number of classes.
 
@@ -39,7 +57,8 @@ def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int
         ValueError: if the labels are no integers in 0..num_classes-1, or if the number of
             classes must be read off traced labels.
     """
-    array = numeric("labels", labels)
+    known = is_concrete(labels)
+    array = host("labels", labels) if known else numeric("labels", labels)
     if array.shape != (rows,):
         raise ValueError(f"labels has shape {array.shape}; give one label a row: ({rows},)")
     if not jnp.issubdtype(array.dtype, jnp.integer):
@@ -50,6 +69,13 @@ def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int
         if not is_concrete(array):
             raise ValueError("num_classes=None cannot be read off traced labels; pass it")
         num_classes = max(2, int(np.asarray(array).max()) + 1)
+    if known and array.size and 0 <= array.min() and int(array.max()) < num_classes:
+        # labels that are names, not places, would make tables of as many columns
+        if rows * num_classes > _CELLS:
+            raise ValueError(
+                f"labels name {num_classes} classes for {rows} examples; number those that occur: "
+                "np.unique(labels, return_inverse=True)[1]"
+            )
     if num_classes < 2:
         raise ValueError(f"num_classes={num_classes} leaves nothing to tell apart; give 2 or more")
     if is_concrete(array):
@@ -59,7 +85,7 @@ def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int
                 f"labels run from {low} to {high}; relabel them to 0..{num_classes - 1} "
                 "or raise num_classes"
             )
-    return array, num_classes
+    return jnp.asarray(array, jnp.int32) if known else array, num_classes
 
 
 def nonnegative(name: str, value: Any) -> None:

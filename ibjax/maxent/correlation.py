@@ -194,22 +194,25 @@ def total_correlation(
     """
     if method not in _METHODS:
         raise ValueError(f"method={method!r} is unknown; give one of {_METHODS}")
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=threshold is None)
     labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
     name = f"TC(T|Y), {method}"
+    sound = jnp.all(jnp.isfinite(features))
     if features.shape[1] == 1:
         zero = jnp.zeros((), features.dtype)
-        return Estimate(zero, zero, jnp.asarray(True), "none", name, "one unit alone")
+        return Estimate(zero, zero, sound, "none", name, "one unit alone")
     data = features if method == "gaussian" else binarise(features, threshold)
     value, error, ok = _estimate(data, onehot, method=method, correct=correct)
+    # cut units and ranks would hide what is no number
+    value, error = (jnp.where(sound, v, jnp.nan) for v in (value, error))
     bias: BiasDirection = "unknown" if correct else "up"
     reason = {
         "binary": "fewer than 5 examples a used cell: use fewer units or another method",
         "gaussian": "a class has no more than d + 1 examples or dependent units: project first",
         "pairwise": "a class has fewer than 20 examples: pool or gather more",
     }[method]
-    return Estimate(value, error, ok, bias, name, reason)
+    return Estimate(value, error, ok & sound, bias, name, reason)
 
 
 @enforced
@@ -282,7 +285,7 @@ def permutation_corrected(
         raise ValueError(f"permutations={permutations} gives no error; give 2 or more")
     options: dict[str, Any] = {"method": method, "num_classes": num_classes, "correct": False}
     raw = total_correlation(features, labels, threshold=threshold, **options)
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=threshold is None)
     labels, options["num_classes"] = checks.classes(labels, features.shape[0], num_classes)
     data = features if method == "gaussian" else binarise(features, threshold)
     nulls = _permuted(jax.random.split(key, permutations), data, labels, **options)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ibjax.arguments import numeric
+import numpy as np
+
 from ibjax.maxent.options import settle
 from ibjax.maxent.residuals import Conditions, layer_losses, measure
 from ibjax.signatures import enforced
@@ -125,14 +126,12 @@ def layers(
     unknown = sorted(set(options) - set(defaults))
     if unknown:
         raise ValueError(f"options {unknown} are unknown; give some of {sorted(defaults)}")
-    settings = settle(
-        labels, numeric("labels", labels).size, num_classes=num_classes, **{**defaults, **options}
-    )
+    settings = settle(labels, np.size(labels), num_classes=num_classes, **{**defaults, **options})
     source = None if inputs is None else layer_losses("inputs", inputs, settings)[1]
     found, below = [], source
     for index, layer in enumerate(features_list):
-        features, here = layer_losses("features", layer, settings)
         own = head if index == len(features_list) - 1 else None
+        features, here = layer_losses("features", layer, settings, own is not None)
         found.append(measure(features, here, settings, source=source, below=below, head=own))
         below = here
     return tuple(found)

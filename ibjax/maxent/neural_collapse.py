@@ -73,7 +73,7 @@ def collapse(
         deep learning training"; Xu, Liu 2023 (arXiv 2306.03440) for the variability collapse
         index; Galanti, Gyorgy, Hutter 2022 for the class-distance normalized variance.
     """
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=head is None)
     labels, num_classes = checks.classes(labels, features.shape[0], _count(num_classes))
     if head is not None:
         head = _head(head, features.shape[1], num_classes)
@@ -113,7 +113,7 @@ def collapse_errors(
     Reference:
         Efron, Stein 1981, "The jackknife estimate of variance".
     """
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=head is None)
     labels, num_classes = checks.classes(labels, features.shape[0], _count(num_classes))
     groups = whole("groups", groups, 2)
     if groups > features.shape[0]:

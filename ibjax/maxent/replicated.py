@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from ibjax.interface import Estimate
 from ibjax.maxent import checks
 from ibjax.maxent.identity import moments
+from ibjax.maxent.neural_collapse import FORMULAS, collapse_columns
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
+from ibjax.maxent.scatter import Collapse
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Key, Numbers
 
@@ -30,7 +32,8 @@ def columns(
     folds: int = 2,
     width: int = 128,
     key: Key | None = None,
-) -> Conditions:
+    collapse: bool = False,
+) -> Any:
     """`conditions` of every layer of every replica of a network.
 
     Layers of one width share one compiled program, whatever the number of layers. Replicas run
@@ -54,11 +57,13 @@ def columns(
         folds: of the cross-fit.
         width: random features of the strong probe.
         key: randomness of folds and random features; a fixed one if None.
+        collapse: whether `collapse_columns` of the same features, labels and head come with them.
 
     Returns:
         A `Conditions` whose estimates hold arrays (R, L); `moment_null` is (R, L) too. The names
         and reasons are those of the last layer, and standard errors are over examples: use
-        `across` for the mean over replicas and its error.
+        `across` for the mean over replicas and its error. With `collapse` a pair: that and a
+        `Collapse` of arrays (R, L).
 
     Assumes:
         As `conditions`. A replica with NaN features gets NaN.
@@ -109,50 +114,79 @@ def columns(
         found.append(_measured(settings.key, labels, penalty, state, **options))
         below = here
     stacked = _stack(found)
-    if head is None or train is None:
+    if head is not None and train is not None:
+        stacked = _with_training(stacked, head, train, num_classes)
+    if not collapse:
         return stacked
-    seen = _cube("train features", train[0])
-    known = _per_replica("train labels", train[1], seen.shape[:2])
-    own = _head(head, replicas, seen.shape[2], num_classes, seen.dtype)
-    return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
+    return stacked, collapse_columns(layers, labels, head=head, num_classes=num_classes)
+
+
+@overload
+def across(columns: Conditions) -> Conditions: ...
+
+
+@overload
+def across(columns: Collapse) -> Collapse: ...
 
 
 @enforced
-def across(columns: Conditions) -> Conditions:
+def across(columns: Conditions | Collapse) -> Any:
     """Mean over replicas of what `columns` returns, with the standard error of that mean.
 
     The error is the standard deviation over replicas by the root of their number, so it covers
     training, test and probe sampling as far as replicas differ in them. Replicas whose value is
-    not finite are left out.
+    not finite, or whose measures of collapse are not ok, are left out.
 
     Args:
-        columns: estimates of shape (R, L).
+        columns: estimates of shape (R, L), or a `Collapse` of such arrays.
 
     Returns:
-        A `Conditions` of estimates of shape (L,); `ok` where at least two replicas counted and
-        all that did were ok.
+        A `Conditions` of estimates of shape (L,), or a `Collapse` with one in each place, for
+        whose measures `FORMULAS` has the names; `ok` where at least two replicas counted and all
+        that did were ok.
     """
-
-    def mean(part: Any) -> Any:
-        if not isinstance(part, Estimate):
-            return jnp.asarray(part).mean(axis=0)
-        used = jnp.isfinite(part.value)
-        count = used.sum(axis=0)
-        value = jnp.where(used, part.value, 0).sum(axis=0) / count
-        spread = jnp.where(used, (part.value - value) ** 2, 0).sum(axis=0)
-        several = count > 1
-        error = jnp.sqrt(spread / jnp.where(several, count * (count - 1), 1))
-        ok = several & (part.ok | ~used).all(axis=0)
-        return Estimate(
-            jnp.where(count > 0, value, jnp.nan),
-            jnp.where(several, error, jnp.nan),
-            ok,
-            part.bias,
-            part.name,
-            part.reason,
+    if not isinstance(columns, Collapse):
+        return Conditions(*(_mean(part) for part in columns))
+    found = {}
+    for name, part in columns._asdict().items():
+        value = jnp.where(columns.ok, part, jnp.nan) if name != "ok" else part.astype(float)
+        reason = "fewer than two replicas could be measured"
+        text = FORMULAS.get(name, name)
+        found[name] = _mean(
+            Estimate(
+                value, jnp.full_like(value, jnp.nan), jnp.isfinite(value), "unknown", text, reason
+            )
         )
+    return Collapse(**found)
 
-    return Conditions(*(mean(part) for part in columns))
+
+def _mean(part: Any) -> Any:
+    if not isinstance(part, Estimate):
+        return jnp.asarray(part).mean(axis=0)
+    used = jnp.isfinite(part.value)
+    count = used.sum(axis=0)
+    value = jnp.where(used, part.value, 0).sum(axis=0) / count
+    spread = jnp.where(used, (part.value - value) ** 2, 0).sum(axis=0)
+    several = count > 1
+    error = jnp.sqrt(spread / jnp.where(several, count * (count - 1), 1))
+    ok = several & (part.ok | ~used).all(axis=0)
+    return Estimate(
+        jnp.where(count > 0, value, jnp.nan),
+        jnp.where(several, error, jnp.nan),
+        ok,
+        part.bias,
+        part.name,
+        part.reason,
+    )
+
+
+def _with_training(stacked: Conditions, head: Any, train: Any, num_classes: int) -> Conditions:
+    """The duality gap of the own head on the examples it was fitted to."""
+    replicas = stacked.moment_null.shape[0]
+    seen = _cube("train features", train[0])
+    known = _per_replica("train labels", train[1], seen.shape[:2])
+    own = _head(head, replicas, seen.shape[2], num_classes, seen.dtype)
+    return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
 
 
 def _cube(name: str, value: Any) -> Array:

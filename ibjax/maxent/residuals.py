@@ -108,9 +108,11 @@ class Losses(NamedTuple):
     fold: Array
 
 
-def layer_losses(name: str, features: Any, settings: Settings) -> tuple[Array, Losses]:
-    """The checked features of a layer and the losses of its probes."""
-    array = checks.matrix(name, features, 2)
+def layer_losses(
+    name: str, features: Any, settings: Settings, own: bool = False
+) -> tuple[Array, Losses]:
+    """The checked features of a layer, with a head of its `own` or not; its probes' losses."""
+    array = checks.matrix(name, features, 2, shift=not own)
     if array.shape[0] != settings.labels.shape[0]:
         raise ValueError(
             f"{name} has {array.shape[0]} rows for {settings.labels.shape[0]} labels; "

@@ -7,7 +7,7 @@ import numpy as np
 
 from ibjax.arguments import concrete as concrete
 from ibjax.arguments import floating as floating
-from ibjax.arguments import host, numeric, precision
+from ibjax.arguments import grain, host, numeric, precision
 from ibjax.interface import Estimate
 from ibjax.typing import Array, BiasDirection, JaxArray
 
@@ -93,6 +93,23 @@ def estimate(
     value, error = (jnp.where(sound, jnp.asarray(v, dtype), jnp.nan) for v in found[:2])
     ok = jnp.asarray(found[2]) & sound & jnp.isfinite(value)
     return Estimate(value, error, ok, bias, name, f"{reason}, or values that are not finite")
+
+
+def blur(value: Any, scaled: Array) -> Any:
+    """How far rounding may move a distance between samples of `scaled`, made from a value given.
+
+    Samples rounded to a grid have many neighbours at one distance, and the last digits of these
+    distances differ: less than this apart they are equal.
+    """
+    known = concrete(value, scaled)
+    xp, raw = (np, host("x", value).astype(float)) if known else (jnp, jnp.asarray(value))
+    raw = xp.reshape(raw, (raw.shape[0], -1)).astype(scaled.dtype)
+    reach, spread = xp.max(xp.abs(raw), axis=0), xp.max(raw, axis=0) - xp.min(raw, axis=0)
+    width = xp.max(scaled, axis=0) - xp.min(scaled, axis=0)
+    varies = (spread > 0) & (width > 0)
+    unit = xp.where(varies, width / xp.where(varies, spread, 1.0), 0.0)
+    own = grain(scaled) * (4 * xp.max(xp.abs(scaled)) + xp.max(unit * reach))
+    return own + grain(value) * xp.max(unit * reach)
 
 
 def missing() -> tuple[Any, Any, Any]:

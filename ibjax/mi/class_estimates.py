@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from ibjax.mi.checks import missing
 from ibjax.mi.host import atom_counts, class_counts, twins
 from ibjax.mi.host import places as host_places
 from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, psi, repeated
-from ibjax.mi.tables import joint_places, places, sizes
+from ibjax.mi.tables import covered, joint_places, places, sizes
 from ibjax.typing import JaxArray
 
 _TOLERATED_TWINS = 0.1
@@ -24,16 +25,17 @@ def atoms(a: JaxArray, b: JaxArray):
     """The estimator with atoms of two variables of classes."""
     n = a.shape[0]
     in_a, in_b = places(a), places(b)
-    counts = [digamma(sizes(v)) for v in (in_a, in_b, joint_places(in_a, in_b))]
+    filled = [sizes(v) for v in (in_a, in_b, joint_places(in_a, in_b))]
+    counts = [digamma(v) for v in filled]
     local = math.log(n) + counts[2] - counts[0] - counts[1]
     varied = jnp.any(a != a[0]) & jnp.any(b != b[0])
-    return jnp.mean(local), jnp.std(local, ddof=1) / math.sqrt(n), varied
+    return jnp.mean(local), jnp.std(local, ddof=1) / math.sqrt(n), varied & covered(*filled)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
+def ross(x: JaxArray, labels: JaxArray, k: int, rows: int, blur: Any):
     """Ross's estimator."""
-    wanted, size, inside, radius = _class_counts(x, labels, k, rows)
+    wanted, size, inside, radius = _class_counts(x, labels, k, rows, blur)
     kept = size > 1
     number = jnp.sum(kept).astype(x.dtype)
     local = digamma(wanted) - digamma(size) - digamma(inside)
@@ -42,10 +44,10 @@ def ross(x: JaxArray, labels: JaxArray, k: int, rows: int):
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def classes(x: JaxArray, labels: JaxArray, k: int, rows: int):
+def classes(x: JaxArray, labels: JaxArray, k: int, rows: int, blur: Any):
     """The estimator with atoms of a continuous variable and classes."""
     n = x.shape[0]
-    wanted, size, inside, radius = _class_counts(x, labels, k, rows)
+    wanted, size, inside, radius = _class_counts(x, labels, k, rows, blur)
     kept, atom = size > 1, radius == 0
 
     def twice(i):
@@ -63,7 +65,7 @@ def classes(x: JaxArray, labels: JaxArray, k: int, rows: int):
     return jnp.log(number) + mean, error, ok
 
 
-def _class_counts(x: JaxArray, labels: JaxArray, k: int, rows: int):
+def _class_counts(x: JaxArray, labels: JaxArray, k: int, rows: int, blur: Any):
     """What `class_counts` gives on the host; samples alone in their class have size 1."""
     n = x.shape[0]
     size = sizes(places(labels))
@@ -74,10 +76,12 @@ def _class_counts(x: JaxArray, labels: JaxArray, k: int, rows: int):
         distance = chebyshev(x, x[i])
         others = (labels == labels[i]) & (jnp.arange(n) != i)
         radius = kth_smallest(jnp.where(others, distance, jnp.inf), k, wanted[i])
-        return jnp.maximum(count((distance < radius) & kept), 1.0), radius
+        near = distance <= radius + blur
+        # without ties these are the k and those closer than the last of them, with the sample
+        return count(near & others), jnp.maximum(count(near & kept) - 1, 1.0), radius
 
-    inside, radius = map_rows(local, n, rows)
-    return jnp.maximum(wanted, 1).astype(x.dtype), size, inside, radius
+    own, inside, radius = map_rows(local, n, rows)
+    return jnp.maximum(own, 1).astype(x.dtype), size, inside, radius
 
 
 def _mean_of(local: JaxArray, kept: JaxArray, number: JaxArray) -> tuple[JaxArray, JaxArray]:
@@ -95,7 +99,7 @@ def _told_apart(labels: JaxArray, kept: JaxArray, radius: JaxArray) -> JaxArray:
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
+def mixed(x: JaxArray, y: JaxArray, k: int, rows: int, blur: Any):
     """The estimator with atoms of two variables of numbers."""
     n = x.shape[0]
 
@@ -104,10 +108,16 @@ def mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
         joint = jnp.maximum(dx, dy)
         radius = kth_smallest(jnp.where(jnp.arange(n) == i, jnp.inf, joint), k)
         atom = radius == 0
-        neighbours = jnp.where(atom, count(joint == 0), float(k))
-        nx = jnp.where(atom, count(dx == 0), count(dx < radius))
-        ny = jnp.where(atom, count(dy == 0), count(dy < radius))
-        return neighbours, nx, ny
+        upto = [count(d <= radius + blur) for d in (dx, dy)]
+        below = [count(d < radius - blur) for d in (dx, dy)]
+        # one sample lies at the distance of the k-th, in one of the two, unless there are ties
+        grid = upto[0] + upto[1] - below[0] - below[1] > 1
+        neighbours = jnp.where(grid, count(joint <= radius + blur) - 1, float(k))
+        sides = [
+            jnp.where(atom, count(d == 0), jnp.where(grid, c - 1, count(d < radius)))
+            for d, c in zip((dx, dy), upto)
+        ]
+        return jnp.where(atom, count(joint == 0), neighbours), *sides
 
     neighbours, nx, ny = map_rows(one, n, rows)
     local = math.log(n) + digamma(neighbours) - digamma(nx) - digamma(ny)
@@ -117,23 +127,23 @@ def mixed(x: JaxArray, y: JaxArray, k: int, rows: int):
     return jnp.mean(local), jnp.std(local, ddof=1) / math.sqrt(n), varied & ~determined
 
 
-def ross_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
+def ross_by_tree(x: np.ndarray, labels: np.ndarray, k: int, blur: float):
     """Ross's estimator on the host."""
     x, labels, several = _kept(x, labels)
     if not several:
         return missing()
-    wanted, size, inside, radius = class_counts(x, labels, k)
+    wanted, size, inside, radius = class_counts(x, labels, k, blur)
     value, error = _digammas(psi(len(x)), wanted, size, inside)
     return value, error, bool((radius > 0).all())
 
 
-def classes_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
+def classes_by_tree(x: np.ndarray, labels: np.ndarray, k: int, blur: float):
     """`classes` on the host."""
     varied = bool((x != x[:1]).any())
     x, labels, several = _kept(x, labels)
     if not several:
         return missing()
-    wanted, size, inside, radius = class_counts(x, labels, k)
+    wanted, size, inside, radius = class_counts(x, labels, k, blur)
     atom = radius == 0
     if atom.any():
         both, alone = host_places(np.hstack([x, labels[:, None]])), host_places(x)
@@ -143,9 +153,9 @@ def classes_by_tree(x: np.ndarray, labels: np.ndarray, k: int):
     return value, error, varied
 
 
-def mixed_by_tree(x: np.ndarray, y: np.ndarray, k: int):
+def mixed_by_tree(x: np.ndarray, y: np.ndarray, k: int, blur: float):
     """`mixed` on the host."""
-    neighbours, nx, ny, _ = atom_counts(x, y, k)
+    neighbours, nx, ny, _ = atom_counts(x, y, k, blur)
     value, error = _digammas(math.log(len(x)), neighbours, nx, ny)
     varied = (x != x[:1]).any() and (y != y[:1]).any()
     determined = np.mean(np.minimum(nx, ny) <= k) > _DETERMINED

@@ -53,7 +53,7 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
         Counts in x and in y, (n,) each, and the distance of the k-th neighbour, (n,).
     """
     joint = places(np.hstack([x, y]))
-    radius, index = _nearest(joint, np.full(len(joint.points), k))
+    radius, index, _ = _nearest(joint, np.full(len(joint.points), k))
     counts = []
     for j, z in enumerate((x, y)):
         if algorithm == 1:
@@ -68,17 +68,18 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
     return counts[0], counts[1], radius[joint.place]
 
 
-def class_counts(x: np.ndarray, codes: np.ndarray, k: int):
+def class_counts(x: np.ndarray, codes: np.ndarray, k: int, blur: float):
     """Counts of the estimators of a continuous variable and a class, by one k-d tree.
 
     Args:
         x: samples, (n, d).
         codes: numbers of the classes from 0, (n,), each with two samples at least.
         k: neighbours within the class, or all of a smaller one.
+        blur: distances that differ by less are equal.
 
     Returns:
-        For each sample the neighbours asked for, the size of its class, the samples of any class
-        strictly within the distance of the last of them and the sample itself, and this distance.
+        For each sample the others of its class up to the distance of the k-th, the size of its
+        class, the others of any class up to this distance, and this distance.
     """
     size = np.bincount(codes)[codes]
     wanted = np.minimum(k, size - 1)
@@ -87,21 +88,33 @@ def class_counts(x: np.ndarray, codes: np.ndarray, k: int):
     joint = places(np.hstack([x, codes[:, None] * apart]))
     first = np.zeros(len(joint.points), int)
     first[joint.place] = wanted
-    radius = _nearest(joint, first)[0][joint.place]
-    return wanted, size, np.maximum(within(places(x), x, radius, strict=True), 1), radius
+    radius, _, tied = (part[joint.place] for part in _nearest(joint, first, blur))
+    if tied.any():
+        whole = joint.points[joint.place[tied]]
+        wanted[tied] = within(joint, whole, radius[tied] + blur, strict=False) - 1
+    return wanted, size, within(places(x), x, radius + blur, strict=False) - 1, radius
 
 
-def atom_counts(x: np.ndarray, y: np.ndarray, k: int):
+def atom_counts(x: np.ndarray, y: np.ndarray, k: int, blur: float):
     """Counts of the estimator with atoms: neighbours, samples near in x and in y."""
     joint = places(np.hstack([x, y]))
-    radius = _nearest(joint, np.full(len(joint.points), k))[0][joint.place]
+    radius, _, tied = (
+        part[joint.place] for part in _nearest(joint, np.full(len(joint.points), k), blur)
+    )
     atom = radius == 0
-    counts = [np.where(atom, joint.weight[joint.place], k)]
-    for z in (x, y):
-        of = places(z)
-        near = within(of, z, radius, strict=True)
-        counts.append(np.where(atom, of.weight[of.place], near))
-    return counts[0], counts[1], counts[2], radius
+    sides = [(z, places(z)) for z in (x, y)]
+    near = [within(of, z, radius, strict=True) for z, of in sides]
+    neighbours = np.where(atom, joint.weight[joint.place], k)
+    if tied.any() or any(len(of.points) < len(z) for z, of in sides):
+        upto = [within(of, z, radius + blur, strict=False) for z, of in sides]
+        below = [within(of, z, radius - blur, strict=True) for z, of in sides]
+        # one sample lies at the distance of the k-th, in one of the two, unless there are ties
+        grid = ~atom & (upto[0] + upto[1] - below[0] - below[1] > 1)
+        whole = within(joint, joint.points[joint.place[grid]], radius[grid] + blur, strict=False)
+        neighbours[grid] = whole - 1
+        near = [np.where(grid, c - 1, n) for c, n in zip(upto, near)]
+    counts = [np.where(atom, of.weight[of.place], n) for (_, of), n in zip(sides, near)]
+    return neighbours, counts[0], counts[1], radius
 
 
 def twins(z: np.ndarray) -> float:
@@ -129,18 +142,20 @@ def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.nd
     return total
 
 
-def _nearest(of: Places, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the neighbour asked for, by point, and the points looked at, (m, k + 1)."""
+def _nearest(of: Places, wanted: np.ndarray, blur: float = 0.0):
+    """Distance of the neighbour asked for, by point; the points looked at; whether others tie."""
     from scipy.spatial import KDTree
 
     m = len(of.points)
-    look = min(int(wanted.max()) + 1, m)
+    look = min(int(wanted.max()) + 2, m)
     distance, index = KDTree(of.points).query(of.points, look, p=np.inf, workers=-1)
     distance, index = np.reshape(distance, (m, look)), np.reshape(index, (m, look))
-    met = np.cumsum(of.weight[index], axis=1) > wanted[:, None]
-    position = np.where(met.any(axis=1), met.argmax(axis=1), look - 1)
-    radius = np.take_along_axis(distance, position[:, None], axis=1)[:, 0]
-    return np.where(met.any(axis=1), radius, np.inf), index
+    total = np.cumsum(of.weight[index], axis=1)
+    met = total > wanted[:, None]
+    position = np.where(met.any(axis=1), met.argmax(axis=1), look - 1)[:, None]
+    radius = np.take_along_axis(distance, position, axis=1)[:, 0]
+    near = np.where(distance <= radius[:, None] + blur, total, 0).max(axis=1)
+    return np.where(met.any(axis=1), radius, np.inf), index, near > wanted + 1
 
 
 def _within_on_a_line(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:

@@ -148,6 +148,7 @@ def hsic_test(
 
     null = jax.lax.map(shuffled, jax.random.split(key, permutations))
     p_value = (1 + jnp.sum(null >= value)) / (1 + permutations)
+    p_value = jnp.where(jnp.isfinite(value), p_value, jnp.nan)
     return HsicTest(value, p_value, jnp.mean(null), jnp.std(null))
 
 

@@ -1,5 +1,6 @@
 """Information in many dimensions: compress each variable by training, then count neighbours."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import pair
+from ibjax.mi.checks import estimate, pair
 from ibjax.mi.knn import ksg
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
@@ -70,7 +71,8 @@ def latent(
         Gowri, Lun, Klein, Yin 2024, "Approximating mutual information of high-dimensional
         variables using learned representations" (arXiv 2409.02732): the cross-predicting variant.
     """
-    x, y = pair(x, y).on_device()
+    both = pair(x, y)
+    x, y = both.on_device()
     n = x.shape[0]
     if n < 40:
         raise ValueError(f"x holds {n} samples; give at least 40, half of them train")
@@ -86,7 +88,8 @@ def latent(
     spread = jnp.var(values, ddof=1) / seeds if seeds > 1 else jnp.zeros(())
     error = jnp.sqrt(jnp.mean(errors) ** 2 + spread)
     ok = jnp.all(jnp.stack([e.ok for e in each]))
-    return Estimate(jnp.mean(values), error, ok, "down", "latent", each[0].reason)
+    found = estimate((jnp.mean(values), error, ok), x.dtype, both.sound, "down", "latent", "")
+    return replace(found, reason=each[0].reason)
 
 
 @partial(jax.jit, static_argnums=4)

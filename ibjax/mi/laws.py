@@ -75,8 +75,12 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: int | None) -> None:
 
 
 def rounding(eps: float, dim: int) -> float:
-    """What is nothing but rounding in sums of products of `dim` relative coordinates."""
-    return 50 * dim * eps
+    """What is nothing but rounding in sums of products of `dim` relative coordinates.
+
+    Nobody sums in half precision: a law given in it was rounded once, and 50 roundings of it would
+    be taken for a dependence of 0.8.
+    """
+    return dim * max(eps, min(50 * eps, 1e-5))
 
 
 def relative(cov: JaxArray) -> tuple[JaxArray, JaxArray]:

@@ -12,7 +12,9 @@ from ibjax.interface import Estimate
 from ibjax.mi.copula import cca, gaussian_copula
 from ibjax.mi.histogram import binned, plug_in
 from ibjax.mi.host import places
+from ibjax.mi.k_slices import k_sliced
 from ibjax.mi.knn import ksg
+from ibjax.mi.latent_codes import latent
 from ibjax.mi.mixed_samples import mixed, ross
 from ibjax.mi.slices import max_sliced, sliced
 from ibjax.mi.variational import neural
@@ -35,6 +37,9 @@ class Estimator:
         reference: where it comes from.
         summary: one line for people.
         random: whether it draws random numbers.
+        each: fewest coordinates of either variable that it is for.
+        together: fewest of both.
+        samples: fewest samples it takes.
     """
 
     name: str
@@ -44,6 +49,9 @@ class Estimator:
     reference: str
     summary: str
     random: bool = False
+    each: int = 1
+    together: int = 2
+    samples: int = 2
 
 
 def estimators() -> tuple[Estimator, ...]:
@@ -134,6 +142,35 @@ def estimators() -> tuple[Estimator, ...]:
             random=True,
         ),
         Estimator(
+            "mixed_numbers",
+            mixed,
+            "continuous",
+            "unknown",
+            "Gao, Kannan, Oh, Viswanath (2017)",
+            "nearest neighbours with atoms and ties: rounded values, many zeros",
+        ),
+        Estimator(
+            "k_sliced_2",
+            partial(k_sliced, dim=2),
+            "continuous",
+            "down",
+            "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
+            "mean over random planes; a smaller quantity than I",
+            random=True,
+            each=2,
+        ),
+        Estimator(
+            "latent",
+            latent,
+            "continuous",
+            "down",
+            "Gowri, Lun, Klein, Yin (2024)",
+            "nearest neighbours of learnt codes: many dimensions that share few",
+            random=True,
+            together=10,
+            samples=200,
+        ),
+        Estimator(
             "ross",
             ross,
             "mixed",
@@ -181,7 +218,8 @@ def all_applicable(x: Numbers, y: Numbers, *, key: Any = None) -> dict[str, Esti
         key: for estimators that draw random numbers, which are left out without one.
 
     Returns:
-        One `Estimate` a row of `estimators` that applies, in their order.
+        One `Estimate` a row of `estimators` that applies, in their order; those for many
+        dimensions or many samples only where there are so many.
 
     Raises:
         ValueError: for samples that do not pair up or are not finite.
@@ -190,7 +228,16 @@ def all_applicable(x: Numbers, y: Numbers, *, key: Any = None) -> dict[str, Esti
     kind = ("continuous", "mixed", "discrete")[a.classes + b.classes]
     if kind == "mixed" and a.classes:
         a, b = b, a
-    rows = [e for e in estimators() if e.applies_to == kind and (key is not None or not e.random)]
+    dims = [1 if v.classes or v.values.ndim == 1 else v.values.shape[1] for v in (a, b)]
+    rows = [
+        e
+        for e in estimators()
+        if e.applies_to == kind
+        and (key is not None or not e.random)
+        and min(dims) >= e.each
+        and sum(dims) >= e.together
+        and len(a.values) >= e.samples
+    ]
     pair = a.values, b.values
     return {e.name: e.function(key, *pair) if e.random else e.function(*pair) for e in rows}
 

@@ -1,7 +1,6 @@
 """PAC-Bayes with backprop: a prior learnt on one part of the data, a posterior on the other."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -128,7 +127,7 @@ def learn_posterior(
     def objective(posterior, a, b, k):
         mean, raw = posterior
         std = jax.tree.map(jax.nn.softplus, raw)
-        loss = bounded_loss(problem.logits(_draw(k, mean, std), a), b, smallest)
+        loss = bounded_loss(problem.logits(draw(k, mean, std), a), b, smallest)
         cost = (_divergence(mean, std, prior, prior_std) + np.log(2 * m**0.5 / delta)) / (2 * m)
         return (jnp.sqrt(loss + cost) + jnp.sqrt(cost)) ** 2
 
@@ -137,7 +136,7 @@ def learn_posterior(
 
     @jax.jit
     def score(mean, std, keys):
-        return jax.lax.map(lambda k: errors(problem.logits(_draw(k, mean, std), x), y), keys)
+        return jax.lax.map(lambda k: errors(problem.logits(draw(k, mean, std), x), y), keys)
 
     rate = float(np.mean(np.asarray(score(mean, std, jax.random.split(key_draws, draws)), float)))
     with jax.enable_x64(True):
@@ -157,8 +156,18 @@ def learn_posterior(
     return LearntPosterior(mean, std, rate, upper, divergence, gap, risk, m)
 
 
-@partial(jax.jit)
-def _draw(key: Key, mean: Any, std: Any) -> Any:
+@jax.jit
+def draw(key: Key, mean: Any, std: Any) -> Any:
+    """One network of a Gaussian posterior: mean + std e, e standard normal.
+
+    Args:
+        key: of the normals.
+        mean: posterior means, a pytree of parameters.
+        std: standard deviations, likewise.
+
+    Returns:
+        Parameters, likewise.
+    """
     leaves, tree = jax.tree.flatten(mean)
     keys = jax.tree.unflatten(tree, list(jax.random.split(key, len(leaves))))
     return jax.tree.map(

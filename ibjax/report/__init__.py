@@ -3,6 +3,16 @@
 from ibjax.report.axes import check_axis
 from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.memory import (
+    HEADS,
+    classes_table,
+    examples,
+    examples_table,
+    memory,
+    memory_figure,
+    remembered_classes,
+    remembered_examples,
+)
 from ibjax.report.moments import stored
 from ibjax.report.picture import (
     MOST_PANELS,
@@ -17,6 +27,7 @@ from ibjax.report.summary import Row, Summary, checkpoints, headlines, summaries
 from ibjax.report.table import table
 
 __all__ = [
+    "HEADS",
     "MOST_PANELS",
     "Row",
     "Summary",
@@ -25,16 +36,23 @@ __all__ = [
     "bounds_against_depth",
     "check_axis",
     "checkpoints",
+    "classes_table",
     "csv",
     "entries",
     "errors_against",
     "errors_against_depth",
+    "examples",
+    "examples_table",
     "figure",
     "frame",
     "headlines",
     "latex",
     "markdown",
+    "memory",
+    "memory_figure",
     "panels",
+    "remembered_classes",
+    "remembered_examples",
     "stored",
     "summaries",
     "summarise",

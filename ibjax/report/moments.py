@@ -17,6 +17,11 @@ _CONDITIONS = {
     "maxent_duality_gap": "duality gap, nats",
     "maxent_linear_gap": "linear gap, nats",
     "maxent_total_correlation": "TC(T|Y), nats",
+    "maxent_nc1": "NC1 tr(S_W S_B+)/K",
+    "maxent_vci": "collapse index VCI",
+    "maxent_angles": "NC2 angles off simplex",
+    "maxent_duality": "NC3 head off means",
+    "maxent_nearest_mean": "NC4 not nearest mean",
 }
 
 

@@ -2,11 +2,12 @@
 
 from ibjax.results.cells import fingerprint, pool_digest, provenance, recorded, to_dataset
 from ibjax.results.grid import axes, combine, compared, from_evidence
-from ibjax.results.layout import CONDITIONS, FORMAT
+from ibjax.results.layout import COLLAPSE, CONDITIONS, FORMAT
 from ibjax.results.store import read, tree, write
 from ibjax.results.taken import cell, evidence
 
 __all__ = [
+    "COLLAPSE",
     "CONDITIONS",
     "FORMAT",
     "axes",

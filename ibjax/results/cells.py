@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax import bounds, experiment, files
+from ibjax import bounds, experiment, files, maxent
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import version
@@ -37,6 +37,8 @@ def fingerprint(
     what = {"format": layout.FORMAT, "config": config, "data": data}
     what |= {name: version(name) for name in ("ibjax", "jax")}
     # Cells with other rows of bounds cannot stand beside each other in one file.
+    if settings.maxent:
+        what["maxent"] = [*layout.CONDITIONS, *layout.COLLAPSE]
     what["bounds"] = [[b.name, b.kind, *b.assumptions] for b in bounds.registry().values()]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -116,6 +118,11 @@ def measured(cell: Cell) -> "xarray.Dataset":
             variables[key + ending] = (("checkpoint",), row, {"units": layout.UNITS[key + ending]})
     if cell.conditions is not None:
         variables |= _conditions(cell.conditions)
+    if cell.collapse is not None:
+        for name in layout.COLLAPSE:
+            usable = np.where(cell.collapse.ok, getattr(cell.collapse, name), np.nan)
+            about = {"units": "1", "kind": "diagnostic", "estimator": maxent.FORMULAS[name]}
+            variables[f"maxent_{name}"] = (("supersample", "mask_id"), usable, about)
     last = cell.bounds[0]
     coords = {
         "checkpoint": _places(cell.evidence.checkpoints),

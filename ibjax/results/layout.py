@@ -67,6 +67,9 @@ CONDITIONS = {
 }
 """Maximum-entropy conditions a file may hold as ``maxent_<name>``, and their units."""
 
+COLLAPSE = ("nc1", "vci", "angles", "duality", "nearest_mean")
+"""Measures of neural collapse a file may hold beside them, likewise; plain numbers."""
+
 REPORTED = {
     "dataset": str,
     "classes": list,

@@ -210,6 +210,23 @@ def test_rows_of_hardly_any_mass_do_no_harm(solve):
         assert np.isfinite(traced.i_tx) and np.isfinite(np.asarray(traced.encoder)).all()
 
 
+def test_the_bottleneck_of_a_poisson_input(dtype):
+    # P(y = 1 | x) = 1 / (1 + x), by plain alternation over the 14 rows of mass above 1e-11
+    k = np.arange(36)
+    p_x = np.exp(-1 - np.array([math.lgamma(i + 1) for i in k]))
+    joint = p_x[:, None] * np.stack([1 / (1 + k), k / (1 + k)], axis=1)
+    want = [0.405754, 0.163994]
+    for rows in (joint, joint[:, ::-1], joint[::-1], joint[:14]):
+        got = bottleneck.ib(rows.astype(dtype), 3.0, 4, restarts=4)
+        np.testing.assert_allclose([got.i_tx, got.i_ty], want, atol=2e-5)
+        assert bool(got.converged)
+    traced = jax.jit(lambda p, b: bottleneck.ib(p, b, 4, restarts=3, max_iterations=600))
+    got = traced(joint.astype(dtype), 3.0)
+    np.testing.assert_allclose([got.i_tx, got.i_ty], want, atol=2e-3)
+    large = bottleneck.ib(joint, 1e6, 4, restarts=4)
+    assert np.isfinite(large.functional) and float(large.i_ty) == pytest.approx(0.24197, abs=3e-3)
+
+
 def test_what_is_no_number_has_not_converged():
     joint = np.array([[0.4, 0.1], [0.1, 0.4]])
     got = jax.jit(lambda b: bottleneck.ib(joint, b, restarts=2, max_iterations=9))(np.inf)

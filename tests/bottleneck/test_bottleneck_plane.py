@@ -229,3 +229,12 @@ def test_a_layer_of_another_shape_is_blamed_itself(layer, named):
     with pytest.raises(ValueError, match=named) as error:
         bottleneck.plane({"conv": layer}, np.arange(300) % 2)
     assert "conv" in str(error.value) and "labels has" not in str(error.value)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "mass", "edges", "width", "kde", "renyi"])
+def test_traced_activations_that_are_no_numbers_have_no_coordinates(method):
+    t = np.random.default_rng(0).normal(size=(2, 30, 2)).astype(np.float32)
+    t[1, 4, 0] = np.nan
+    got = jax.jit(lambda v: bottleneck.plane([v], np.arange(30) % 2, method=method))(t)
+    for part in (got.i_tx, got.i_ty):
+        assert np.isfinite(part[0, 0]) and np.isnan(part[0, 1])

@@ -59,6 +59,18 @@ def test_a_matrix_of_models_and_examples(tmp_path, capsys):
         "sure among",
     ):
         assert word in out, word
+    labels, numbers = np.arange(10) % 3 + 2**40, tmp_path / "pool.csv"
+    np.savez(path, membership=membership, losses=losses, labels=labels)
+    places = ["--table", str(numbers), "--picture", str(tmp_path / "pool.svg")]
+    assert cli.main(["bounds", str(path), "--examples", "2", *places]) == 0
+    out = capsys.readouterr().out
+    assert "By class" in out and str(2**40) in out and "pool.svg" in out
+    rows = numbers.read_text().splitlines()
+    assert rows[0] == "example,memory,low,high,with it,without,sure among all" and len(rows) == 11
+    assert (tmp_path / "pool.svg").exists()
+    for wrong in (["--table", "x.txt"], ["--picture", str(path)], ["--examples", "-1"]):
+        assert cli.main(["bounds", str(path), *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
     np.savez(path, membership=membership, loses=losses)
     assert cli.main(["bounds", str(path)]) == 2
     assert "did you mean 'losses'?" in capsys.readouterr().err

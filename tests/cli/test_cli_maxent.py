@@ -14,6 +14,7 @@ from ibjax import cli, langevin, pipeline, results
 SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
 SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8".split()
 ROWS = ("moment residual", "duality gap, nats", "linear gap, nats", "TC(T|Y), nats")
+COLLAPSE = ("NC1", "collapse index VCI", "NC2 angles", "NC3 head", "NC4 not nearest mean")
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,14 @@ def test_the_conditions_are_stored_with_units_and_kind_and_shown(finished, capsy
         assert part.dims == ("depth", "supersample", "mask_id") and part.shape == (1, 2, 2)
         assert np.isfinite(part.values).all(), name
         assert part.attrs["units"] == units and part.attrs["kind"] == "diagnostic"
+    for name in results.COLLAPSE:
+        part = found[f"maxent_{name}"]
+        assert np.isfinite(part.values).all() and (part.values >= 0).all(), name
+        assert part.attrs["kind"] == "diagnostic" and part.attrs["estimator"]
+    assert float(found["maxent_vci"].max()) <= 1 and float(found["maxent_nearest_mean"].max()) <= 1
     assert cli.main(["show", str(finished)]) == 0
     shown = capsys.readouterr().out
-    assert all(row in shown for row in ROWS)
+    assert all(row in shown for row in (*ROWS, *COLLAPSE))
     assert cli.main(["show", str(finished), "--format", "csv"]) == 0
     table = pandas.read_csv(io.StringIO(capsys.readouterr().out))
     mine = table[(table.name == "linear gap, nats") & (table.depth == 2)]
@@ -50,7 +56,8 @@ def test_a_file_from_before_still_shows(finished, tmp_path, capsys):
     found = results.read(finished)
     config = json.loads(found.attrs["config"])
     del config["maxent"]
-    old = found.drop_vars([f"maxent_{name}" for name in results.CONDITIONS])
+    names = (*results.CONDITIONS, *results.COLLAPSE)
+    old = found.drop_vars([f"maxent_{name}" for name in names])
     results.write(old.assign_attrs(config=json.dumps(config)), tmp_path / "old.nc")
     assert cli.main(["show", str(tmp_path / "old.nc")]) == 0
     shown = capsys.readouterr().out
@@ -94,3 +101,10 @@ def test_the_measured_replicas_are_those_of_the_engine(finished):
         expected = -(np.exp(logq[r]) * logq[r]).sum(axis=1).mean()
         gap = float(found.maxent_duality_gap[0, s, u])
         assert gap == pytest.approx(loss - expected, abs=1e-5)
+        # Neural collapse of two classes, by hand.
+        t, y = features[r], np.asarray(pool.y)[held[r]]
+        parts = [t[y == c] for c in (0, 1)]
+        step = parts[1].mean(axis=0) - parts[0].mean(axis=0)
+        within = sum((p - p.mean(axis=0)).T @ (p - p.mean(axis=0)) for p in parts) / len(y)
+        nc1 = 2 * (step @ within @ step) / (step @ step) ** 2
+        assert float(found.maxent_nc1[0, s, u]) == pytest.approx(nc1, rel=1e-4)

@@ -17,7 +17,7 @@ from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, hyper, run_replicas, train
 from ibjax.langevin.programs import compiled
 from ibjax.langevin.replicas import replica_keys
-from ibjax.langevin.run import EVALUATION, OBSERVATION
+from ibjax.langevin.streams import EVALUATION, OBSERVATION
 from ibjax.networks import MLP, build
 
 RNG = np.random.default_rng(0)

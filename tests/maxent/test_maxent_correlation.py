@@ -176,3 +176,14 @@ def test_correlation_jit_and_vmap(x64, method):
 def test_bad_input_to_correlation(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", ["binary", "gaussian", "pairwise"])
+def test_traced_features_that_are_no_numbers_are_not_ok(method):
+    features = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    features[3, 0] = np.nan
+    labels = np.arange(200) % 2
+    run = jax.jit(lambda t: maxent.total_correlation(t, labels, method=method, num_classes=2))
+    got = run(features)
+    assert np.isnan(got.value) and not bool(got.ok)
+    assert not bool(run(features[:, :1]).ok)

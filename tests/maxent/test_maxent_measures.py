@@ -263,3 +263,24 @@ def test_half_precision_is_measured_in_single(half):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="features holds complex"):
         maxent.conditions(z.astype(complex), y, key=jax.random.key(0), width=8)
+
+
+def test_an_offset_of_the_units_costs_no_digits():
+    # without 64 bits the cast of 1e6 + t would leave a sixteenth of a standard deviation
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    features = rng.normal(size=(400, 2)) + labels[:, None]
+    near, far = (maxent.conditions(t, labels, width=16) for t in (features, features + 1e6))
+    for name in ("linear_gap", "cross_entropy", "moment_residual", "total_correlation"):
+        want, got = (float(getattr(c, name).value) for c in (near, far))
+        np.testing.assert_allclose(got, want, atol=2e-4)
+    collapsed = [float(maxent.collapse(t, labels).vci) for t in (features, features + 1e6)]
+    np.testing.assert_allclose(*collapsed, rtol=1e-4)
+
+
+def test_labels_that_are_names_get_a_remedy():
+    features = np.random.default_rng(0).normal(size=(300, 2))
+    for names in (np.arange(300) + 2**33, np.arange(300) * 10**7):
+        for call in (maxent.conditions, maxent.collapse, maxent.total_correlation):
+            with pytest.raises(ValueError, match="return_inverse"):
+                call(features, names)

@@ -245,3 +245,27 @@ def test_small_index_needs_strict_layer_and_not_conversely(x64):
 def test_refusals(call, word):
     with pytest.raises(ValueError, match=word):
         call()
+
+
+def test_columns_bring_collapse_and_its_mean_over_replicas():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (4, 200))
+    features = rng.normal(size=(4, 200, 3)) + 2 * np.eye(3)[labels]
+    features[3, 0, 0] = np.nan
+    head = np.broadcast_to(np.eye(3), (4, 3, 3)), np.zeros((4, 3))
+    found, collapse = maxent.columns(
+        [features, 2 * features], labels, head=head, width=8, collapse=True
+    )
+    alone = maxent.columns([features, 2 * features], labels, head=head, width=8)
+    np.testing.assert_array_equal(found.linear_gap.value, alone.linear_gap.value)
+    want = maxent.collapse_columns([features, 2 * features], labels, head=head)
+    for name in maxent.Collapse._fields:
+        np.testing.assert_array_equal(getattr(collapse, name), getattr(want, name))
+    mean = maxent.across(collapse)
+    three = np.asarray(collapse.vci)[:3]
+    np.testing.assert_allclose(mean.vci.value, three.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(mean.vci.std_error, three.std(axis=0, ddof=1) / 3**0.5, rtol=1e-3)
+    assert mean.vci.ok.all() and mean.vci.name == maxent.FORMULAS["vci"]
+    # below the last layer there is no head to compare with
+    assert np.isnan(mean.duality.value[0]) and not bool(mean.duality.ok[0])
+    assert np.isfinite(mean.duality.value[1])

@@ -137,3 +137,10 @@ def test_traced():
     x = jnp.arange(6.0)[:, None]
     found = jax.jit(lambda z, w: mi.renyi_information(z, z, (w, w)).value)(x, 1.0)
     assert np.isfinite(found)
+
+
+def test_a_test_of_what_is_no_number_has_no_level():
+    x, y = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float32)
+    x[4] = np.nan
+    run = jax.jit(lambda v: mi.hsic_test(jax.random.key(0), v, y, permutations=9))
+    assert np.isnan(run(x).p_value) and np.isfinite(run(y).p_value)

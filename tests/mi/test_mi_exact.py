@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,3 +133,14 @@ def test_exact_values_jit_vmap_and_differentiate(x64):
 def test_bad_laws_are_refused_by_name(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+@pytest.mark.parametrize("half", [np.float16, jnp.bfloat16])
+def test_a_covariance_in_half_precision_keeps_its_correlation(half):
+    for rho in (0.3, 0.6, 0.9):
+        cov = np.array([[1, rho], [rho, 1]]).astype(half)
+        stored = float(np.asarray(cov[0, 1], np.float64))
+        got = mi.gaussian(cov, 1)
+        assert bool(got.ok)
+        np.testing.assert_allclose(got.value, -0.5 * np.log1p(-(stored**2)), rtol=1e-5)
+    assert not bool(mi.gaussian(np.ones((2, 2)).astype(half), 1).ok)

@@ -8,13 +8,13 @@ from ibjax import mi
 from ibjax.mi import registry
 
 ROWS = {e.name: e for e in mi.estimators()}
-QUICK = [e.name for e in mi.estimators() if not e.name.startswith("neural")]
+QUICK = [e.name for e in mi.estimators() if not e.name.startswith(("neural", "latent"))]
 
 
-def made(kind, n, rho, seed):
+def made(kind, n, rho, seed, each=1):
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 1))
-    y = rho * x + np.sqrt(1 - rho**2) * rng.normal(size=(n, 1))
+    x = rng.normal(size=(n, each))
+    y = rho * x + np.sqrt(1 - rho**2) * rng.normal(size=(n, each))
     if kind == "continuous":
         return x, y
     classes = np.digitize(y[:, 0], [-0.5, 0.5])
@@ -40,7 +40,7 @@ def test_names_are_unique_and_rows_say_what_they_are():
 def test_the_row_tells_the_bias_that_the_estimate_carries(name, x64):
     row = ROWS[name]
     n = 900 if "binned" in name else 90  # a hundred cells want samples
-    got = call(row)(*made(row.applies_to, n, 0.6, 0))
+    got = call(row)(*made(row.applies_to, n, 0.6, 0, row.each))
     assert got.bias == row.bias and bool(got.ok) and not got.exact
     assert got.value.shape == got.std_error.shape == got.ok.shape == ()
     assert float(got.std_error) > 0
@@ -50,7 +50,9 @@ def test_the_row_tells_the_bias_that_the_estimate_carries(name, x64):
 def test_jit_is_eager_and_vmap_is_a_loop(name, x64):
     row = ROWS[name]
     f = call(row)
-    x, y = (np.stack(v) for v in zip(*[made(row.applies_to, 90, r, 1) for r in (0.1, 0.8)]))
+    x, y = (
+        np.stack(v) for v in zip(*[made(row.applies_to, 90, r, 1, row.each) for r in (0.1, 0.8)])
+    )
     want = [f(a, b) for a, b in zip(x, y)]
     got = jax.jit(jax.vmap(f))(x, y)
     np.testing.assert_allclose(got.value, [e.value for e in want], rtol=1e-9, atol=1e-12)
@@ -62,7 +64,7 @@ def test_jit_is_eager_and_vmap_is_a_loop(name, x64):
 def test_the_order_of_the_samples_says_nothing(name, x64):
     # max_sliced splits the samples by position
     row = ROWS[name]
-    x, y = made(row.applies_to, 90, 0.6, 2)
+    x, y = made(row.applies_to, 90, 0.6, 2, row.each)
     order = np.random.default_rng(0).permutation(90)
     want = float(call(row)(x, y).value)
     np.testing.assert_allclose(call(row)(x[order], y[order]).value, want, rtol=1e-10)
@@ -71,14 +73,14 @@ def test_the_order_of_the_samples_says_nothing(name, x64):
 @pytest.mark.parametrize("name", QUICK)
 def test_dependence_is_told_from_none(name, x64):
     row = ROWS[name]
-    close, none = (call(row)(*made(row.applies_to, 90, r, 3)) for r in (0.95, 0.0))
+    close, none = (call(row)(*made(row.applies_to, 90, r, 3, row.each)) for r in (0.95, 0.0))
     assert float(close.value) > float(none.value) + 0.2
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_constant_inputs_are_flagged(name, x64):
     row = ROWS[name]
-    x, y = made(row.applies_to, 90, 0.5, 0)
+    x, y = made(row.applies_to, 90, 0.5, 0, row.each)
     got = call(row)(np.ones_like(x), y) if row.applies_to != "mixed" else call(row)(x, 0 * y)
     assert not bool(got.ok) and got.reason
 
@@ -109,7 +111,15 @@ def test_a_key_adds_the_random_ones(monkeypatch):
     monkeypatch.setattr(registry, "estimators", lambda: rows)
     key = jax.random.key(0)
     found = mi.all_applicable(x, y, key=key)
-    assert list(found) == [e.name for e in rows if e.applies_to == "continuous"]
+    assert list(found) == [
+        e.name for e in rows if e.applies_to == "continuous" and e.together == 2 and e.each == 1
+    ]
+    wide = np.ones((200, 5)) * np.arange(200.0)[:, None]
+    whole = registry.all_applicable(wide, wide, key=key)
+    assert list(whole) == [e.name for e in rows if e.applies_to == "continuous"]
+    assert "latent" not in registry.all_applicable(wide[:99], wide[:99], key=key)
+    assert "k_sliced_2" not in registry.all_applicable(wide, wide[:, :1], key=key)
+    del seen[len(found) :]
     assert {"neural_infonce", "neural_nwj", "sliced", "max_sliced"} <= set(found)
     for name, arguments in zip(found, seen):
         assert len(arguments) == 2 + ROWS[name].random

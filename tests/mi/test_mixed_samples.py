@@ -40,6 +40,8 @@ def slow_mixed(x, y, k):
         rho = np.sort(joint)[k]
         if rho == 0:
             counts = [(d == 0).sum() for d in (joint, dx, dy)]
+        elif (dx == rho).sum() + (dy == rho).sum() > 1:
+            counts = [(d <= rho).sum() - 1 for d in (joint, dx, dy)]
         else:
             counts = [k, (dx < rho).sum(), (dy < rho).sum()]
         terms.append(digamma(counts[0]) + np.log(n) - digamma(counts[1]) - digamma(counts[2]))
@@ -65,6 +67,61 @@ def test_mixed_meets_the_zero_inflated_law(x64):
     found = jax.jit(jax.vmap(mi.mixed))(x.astype(float), y)
     error = np.mean(found.std_error) / np.sqrt(8)
     assert abs(np.mean(found.value) - (np.log(5) - 0.8 * np.log(2))) < 3 * error + 0.01
+
+
+@pytest.mark.parametrize("grain", [0.002, 0.01, 0.05, 0.3])
+def test_rounded_samples_have_ties_that_count(dtype, grain):
+    rng = np.random.default_rng(3)
+    z, y, noise = rng.normal(size=(3, 900))
+    near, far = (np.round(v / grain) * grain for v in (z, z + y))
+    near, far, other = (v.astype(dtype) for v in (near, far, np.round(noise / grain) * grain))
+    strangers, own = rng.integers(0, 4, 900), (near > 0).astype(int)
+    for f in (mi.mixed, *([jax.jit(mi.mixed)] if grain == 0.01 else [])):
+        # strict counts give 0.2 to 0.3 for strangers, 0.9 for the sign and 0.7 for the pair
+        assert abs(float(f(near, strangers).value)) < 0.08
+        law = own.mean()
+        entropy = -law * np.log(law) - (1 - law) * np.log(1 - law)
+        assert float(f(near, own).value) == pytest.approx(entropy, abs=0.01)
+        assert float(f(near, far).value) == pytest.approx(0.3466, abs=0.08)
+        assert abs(float(f(near, other).value)) < 0.09
+    assert abs(float(mi.ross(near, strangers).value)) < 0.09
+
+
+def test_trees_and_blocks_count_ties_alike(x64):
+    from ibjax.mi import class_estimates as counts
+    from ibjax.mi.checks import blur, pair
+
+    rng = np.random.default_rng(4)
+    for grain in (1e-9, 0.01, 0.3):
+        x = np.round(rng.normal(size=(400, 2)) / grain) * grain
+        y = np.round((x[:, :1] + rng.normal(size=(400, 1))) / grain) * grain
+        both = pair(x, y, "standardise")
+        near = max(blur(x, both.x), blur(y, both.y))
+        codes = (y[:, 0] > 0).astype(np.int32)
+        for tree, blocks, other in (
+            (counts.mixed_by_tree, counts.mixed, both.y),
+            (counts.classes_by_tree, counts.classes, codes),
+            (counts.ross_by_tree, counts.ross, codes),
+        ):
+            want, got = tree(both.x, other, 3, near), blocks(both.x, other, 3, 90, near)
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+def test_atoms_beside_densities_are_no_dependence(dtype):
+    # strict counts see 0.1 nats here at any of these sizes
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 1200)).astype(dtype)
+    x[rng.random(1200) < 0.25], y[rng.random(1200) < 0.33] = 1.0, 0.0
+    got = mi.mixed(x, y)
+    assert bool(got.ok) and abs(float(got.value)) < 3 * float(got.std_error)
+
+
+def test_classes_seen_once_are_no_information(dtype):
+    rng = np.random.default_rng(6)
+    ids = rng.integers(0, 10**6, (2, 1000))
+    few, well = ids % 300, ids % 4
+    assert not bool(mi.mixed(*ids).ok) and not bool(jax.jit(mi.mixed)(*few).ok)
+    assert bool(mi.mixed(*well).ok) and abs(float(mi.mixed(*well).value)) < 0.02
 
 
 def test_labels_map_and_permute(x64):

@@ -1,5 +1,7 @@
 """What holds for every estimator: units and names mean nothing, NaN is never ok."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from ibjax import mi
 
 ROWS = {e.name: e for e in mi.estimators()}
-QUICK = [name for name in ROWS if not name.startswith("neural")]
+QUICK = [name for name in ROWS if not name.startswith(("neural", "latent"))]
 OF_NUMBERS = [name for name in QUICK if ROWS[name].applies_to != "discrete"]
 OF_CLASSES = [name for name in QUICK if ROWS[name].applies_to != "continuous"]
 N = 120
@@ -21,28 +23,28 @@ def call(row):
     return row.function
 
 
-def made(kind, seed, dtype="float64"):
+def made(kind, seed, dtype="float64", each=1):
     """Two columns, one of them noise, and a scalar or four classes that depend on the first."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(N, 2)).astype(dtype)
     y = (0.8 * x[:, 0] + 0.6 * rng.normal(size=N)).astype(dtype)
     if kind == "continuous":
-        return x, y[:, None]
+        return x, np.repeat(y[:, None], each, 1) + np.arange(each, dtype=dtype) * x[:, 1:]
     classes = np.digitize(y, [-0.8, 0.0, 0.8])
     return (x, classes) if kind == "mixed" else (np.digitize(x[:, 0], [-0.5, 0.5]), classes)
 
 
 @pytest.mark.parametrize("name", OF_NUMBERS)
-@given(powers=st.lists(st.integers(-6, 6), min_size=3, max_size=3), seed=st.integers(0, 1))
+@given(powers=st.lists(st.integers(-6, 6), min_size=4, max_size=4), seed=st.integers(0, 1))
 @settings(max_examples=4)
 def test_units_do_not_matter(name, powers, seed):
     row = ROWS[name]
     scale = 10.0 ** np.array(powers)
     for dtype in ("float32", "float64"):
         with jax.enable_x64(dtype == "float64"):
-            x, y = made(row.applies_to, seed, dtype)
+            x, y = made(row.applies_to, seed, dtype, row.each)
             want = call(row)(x, y)
-            moved = y if row.applies_to == "mixed" else y * scale[2:].astype(dtype)
+            moved = y if row.applies_to == "mixed" else y * scale[2 : 2 + y.shape[1]].astype(dtype)
             got = call(row)(x * scale[:2].astype(dtype), moved)
             assert bool(got.ok) == bool(want.ok) and got.value.dtype == dtype
             # multiplying rounds the samples, and a count or a cell may change
@@ -92,7 +94,7 @@ def test_names_of_classes_do_not_matter(name, names, wide):
 def test_what_is_no_number_is_never_ok(name):
     row = ROWS[name]
     f = call(row)
-    x, y = made(row.applies_to, 0, "float32")
+    x, y = made(row.applies_to, 0, "float32", row.each)
     good, spoilt = f(x, y), []
     for bad in (np.nan, np.inf, -np.inf):
         v = x.copy()
@@ -106,11 +108,24 @@ def test_what_is_no_number_is_never_ok(name):
     np.testing.assert_allclose(together.value[0], good.value, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["neural_infonce"])
-def test_critics_do_not_train_on_what_is_no_number(name):
+FEW: dict = dict(steps=20, seeds=1, dim=2, widths=(8,))
+
+
+def test_trained_estimators_of_what_is_no_number():
     x, y = made("continuous", 0, "float32")
     x[3] = np.nan
-    assert not bool(jax.jit(lambda a: mi.neural(jax.random.key(0), a, y, steps=20))(x).ok)
+    for f in (partial(mi.neural, steps=20), partial(mi.latent, **FEW)):
+        got = jax.jit(lambda a, f=f: f(jax.random.key(0), a, y))(x)
+        assert not bool(got.ok) and np.isnan(got.value)
+
+
+def test_units_do_not_matter_to_codes():
+    x, y = made("continuous", 0, "float32")
+    scale = np.float32([2.0**20, 2.0**-20])
+    want = mi.latent(jax.random.key(0), x, y, **FEW)
+    got = mi.latent(jax.random.key(0), x * scale, y * np.float32(2.0**15), **FEW)
+    np.testing.assert_allclose(got.value, want.value, rtol=1e-6)
+    assert bool(got.ok) == bool(want.ok)
 
 
 def test_other_estimators_of_what_is_no_number():

@@ -4,6 +4,7 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -172,6 +173,36 @@ def run_cell(
     if experiment.maxent and hosts.first():
         last = last_layer(trained.weights, key, config, pool, supersample)
     return bounded(trained.evidence)._replace(conditions=last[0], collapse=last[1])
+
+
+@pinned()
+def run_cells(
+    experiments: Sequence[Experiment],
+    pool: Dataset,
+    supersamples: Sequence[Supersample],
+    progress: Progress | None = None,
+    network: Any = None,
+    padded_to: int | None = None,
+) -> list[Cell]:
+    """Train and bound several cells whose replicas share one program.
+
+    Args:
+        experiments: of one value each, see `langevin.train_many`; without maxent.
+        pool: the examples.
+        supersamples: pairs and masks, one each.
+        progress: told how far training is.
+        network: what `load_network` gave.
+        padded_to: see `experiment.training`.
+    """
+    runs = [
+        langevin.Settings(
+            jax.random.fold_in(seed_key(cast(int, one.seed)), 1),
+            settled(one, network, padded_to),
+            drawn,
+        )
+        for one, drawn in zip(experiments, supersamples)
+    ]
+    return [bounded(found) for found in langevin.train_many(runs, pool, progress=progress)]
 
 
 def bounded(evidence: Evidence) -> Cell:

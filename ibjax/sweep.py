@@ -1,19 +1,19 @@
 """A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
-from ibjax import arguments, bounds, files, networks, pipeline, results, toml
+from ibjax import bounds, files, pipeline, results, toml
 from ibjax.environment import expanded
-from ibjax.experiment import Experiment, Point, at, axes, points
-from ibjax.interface import Dataset, Supersample
+from ibjax.experiment import Experiment, Point, axes, training
+from ibjax.interface import Supersample
 from ibjax.langevin import hosts
+from ibjax.langevin.config import static
+from ibjax.plan import Plan, borrow, finished, plan
 
 if TYPE_CHECKING:
     import xarray
@@ -22,85 +22,13 @@ Report = Callable[[Point, int, int], None]
 """Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
 
 
-class Plan(NamedTuple):
-    """What a sweep will do.
-
-    Attributes:
-        experiment: the sweep.
-        points: coordinates of every cell, in order.
-        pool: the examples.
-        network: one's own as the engine takes it, or None.
-        recorded: what the configuration says of it.
-        data: hash of the pool.
-        store: folder of the finished cells.
-    """
-
-    experiment: Experiment
-    points: list[Point]
-    pool: Dataset
-    network: Any
-    recorded: dict[str, Any]
-    data: str
-    store: Path
-
-    def cell(self, point: Point) -> Experiment:
-        """The experiment of one cell."""
-        return at(self.experiment, point)
-
-    def place(self, point: Point) -> Path:
-        """The file of one cell."""
-        name = results.fingerprint(self.cell(point), point.get("depth"), self.data, self.recorded)
-        return self.store / f"{name}.nc"
-
-    def places(self, point: Point) -> list[Path]:
-        """Where a finished cell may lie: its own file, and those of the sweeps beside this one."""
-        own = self.place(point)
-        others = sorted(self.store.parent.glob("*.cells"))
-        return [own, *(other / own.name for other in others if other != self.store)]
-
-    @property
-    def padded_to(self) -> int | None:
-        """Room for layers where one program serves every depth: on accelerators."""
-        depths = [p["depth"] for p in self.points if "depth" in p]
-        several = len(set(depths)) > 1 and not self.experiment.maxent
-        return max(depths) if several and jax.default_backend() != "cpu" else None
-
-
-def plan(settings: Experiment, path: str | os.PathLike) -> Plan:
-    """Everything a sweep needs, loaded and checked before anything is trained.
-
-    Args:
-        settings: the sweep.
-        path: its results file; the finished cells lie beside it.
-
-    Raises:
-        ValueError: if the experiment cannot run.
-    """
-    pipeline.check(settings)
-    pool = pipeline.load_pool(settings)
-    network = pipeline.load_network(settings, pool)
-    recorded: dict[str, Any] = {}
-    if network is not None:
-        x = arguments.inputs("dataset.x", pool.x[:2])
-        digest = networks.digest(network, x, pool.num_classes)
-        recorded = results.recorded(network, digest, settings.network)
-    if "clip" in recorded and isinstance(settings.clip, tuple):
-        raise ValueError(
-            f"clip={settings.clip}: {recorded['network']} draws or keeps more than parameters and "
-            "is trained without per-example clipping; give one value"
-        )
-    store = expanded(path).with_suffix(".cells")
-    return Plan(
-        settings, points(settings), pool, network, recorded, results.pool_digest(pool), store
-    )
-
-
 def run(
     experiment: Experiment,
     path: str | os.PathLike = "ibjax-results/results.nc",
     *,
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
+    mapped: bool | None = None,
 ) -> "xarray.Dataset":
     """Run every cell of a sweep and write the results file, with its settings beside it.
 
@@ -108,8 +36,9 @@ def run(
     the hash of its configuration, data, network and versions. Started again, the sweep skips the
     cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
     cells. Cells that differ in learning rate, temperature, clip, layer noise or seed alone share
-    one compiled program. Where `jax.distributed` has been initialised every process calls this;
-    the first one alone reads and writes files.
+    one compiled program; on accelerators they are trained at once, mapped like replicas, and those
+    of several depths with them. Where `jax.distributed` has been initialised every process calls
+    this; the first one alone reads and writes files.
 
     A file of another sweep in the same place, if this one does not hold all its cells, is kept
     under a name with a number.
@@ -119,6 +48,8 @@ def run(
         path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
         log: told what was found on disk and, before the first training, what the masks can show.
+        mapped: train the cells that share a program at once and store them together, or one after
+            the other; by default at once on accelerators.
 
     Returns:
         The combined data set, as written; an empty one in every process but the first.
@@ -133,13 +64,12 @@ def run(
     pipeline.check(experiment)
     _all_writable(path)
     todo = plan(experiment, path)
-    cells, pairs, told = [], {}, once(log)
-    for point in todo.points:
-        one: Any = todo.cell(point)
-        drawn = (one.train_size, one.seed)
-        if drawn not in pairs:
-            pairs[drawn] = pipeline.draw(one, todo.pool)
-        cells.append(_cell(todo, point, pairs[drawn], progress, log, told))
+    pairs = _drawn(todo)
+    at_once = jax.default_backend() != "cpu" if mapped is None else mapped
+    found, told = {}, once(log)
+    for group in _groups(todo, pairs, at_once):
+        found |= _cells(todo, group, progress, log, told)
+    cells = [found[_key(point)] for point in todo.points]
     if not hosts.first():
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
@@ -161,87 +91,91 @@ def once(log: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _cell(
+Cells = list[tuple[Point, Supersample]]
+
+
+def _key(point: Point) -> tuple[Any, ...]:
+    return tuple(point.items())
+
+
+def _drawn(todo: Plan) -> Cells:
+    """Every cell with its supersamples; cells of one size and seed share them."""
+    pairs: dict[Any, Supersample] = {}
+    cells = []
+    for point in todo.points:
+        one: Any = todo.cell(point)
+        drawn = (one.train_size, one.seed)
+        if drawn not in pairs:
+            pairs[drawn] = pipeline.draw(one, todo.pool)
+        cells.append((point, pairs[drawn]))
+    return cells
+
+
+def _groups(todo: Plan, cells: Cells, at_once: bool) -> list[Cells]:
+    """The cells that are trained together: those that share a program, or each alone."""
+    if not at_once or todo.experiment.maxent:
+        return [[cell] for cell in cells]
+    groups: dict[Any, Cells] = {}
+    for point, pairs in cells:
+        config = training(todo.cell(point), todo.network, todo.padded_to)
+        groups.setdefault((static(config), config.stops, pairs.mask.shape), []).append(
+            (point, pairs)
+        )
+    return list(groups.values())
+
+
+def _cells(
     todo: Plan,
-    point: Point,
-    pairs: Supersample,
+    group: Cells,
     progress: Report | None,
     log: Callable[[str], None],
     before: Callable[[str], None],
-) -> "xarray.Dataset":
-    """One cell, taken from disk or computed and stored; `before` is told what masks can show."""
-    one: Any = todo.cell(point)
-    total = one.supersamples * one.masks * one.steps
-    place = todo.place(point)
-    cell = None
-    if hosts.first():
-        _borrow(*todo.places(point))
-        cell = finished(place, point, pairs, log)
-    if not hosts.agreed(cell is not None):
+) -> "dict[Any, xarray.Dataset]":
+    """The cells of a group, taken from disk or computed and stored.
 
-        def report(done: int, whole: int) -> None:
-            if progress is not None:
-                progress(point, done, whole)
-
-        before(bounds.masks_advice(one.masks, letters=3, balanced=one.masks % 2 == 0))
-        computed = pipeline.run_cell(
-            one,
-            point.get("depth"),
-            todo.pool,
-            pairs,
-            progress=report,
-            network=todo.network,
-            padded_to=todo.padded_to,
-        )
-        cell = results.to_dataset(computed, one, point.get("depth"), todo.data, todo.recorded)
+    `before` is told what masks can show.
+    """
+    found: dict[Any, Any] = {}
+    missing = []
+    for point, pairs in group:
+        cell = None
         if hosts.first():
-            files.write(cell, place)
-    if progress is not None:
-        progress(point, total, total)
-    return cell  # pyright: ignore[reportReturnType]
+            borrow(*todo.places(point))
+            cell = finished(todo.place(point), point, pairs, log)
+        found[_key(point)] = cell
+        if not hosts.agreed(cell is not None):
+            missing.append((point, pairs))
+    some: Any = todo.experiment
+    if missing:
+        before(bounds.masks_advice(some.masks, letters=3, balanced=some.masks % 2 == 0))
+        for (point, _), computed in zip(missing, _computed(todo, missing, progress)):
+            depth, one = point.get("depth"), todo.cell(point)
+            cell = results.to_dataset(computed, one, depth, todo.data, todo.recorded)
+            if hosts.first():
+                files.write(cell, todo.place(point))
+            found[_key(point)] = cell
+    for point, _ in group:
+        one: Any = todo.cell(point)
+        total = one.supersamples * one.masks * one.steps
+        if progress is not None:
+            progress(point, total, total)
+    return found
 
 
-def _borrow(place: Path, *others: Path) -> None:
-    """Take a cell that another sweep beside this one has finished."""
-    for other in others:
-        if place.exists():
-            return
-        with contextlib.suppress(OSError):
-            if other.is_file():
-                files.put(place, other.read_bytes())
+def _computed(todo: Plan, cells: Cells, progress: Report | None) -> list[pipeline.Cell]:
+    """One cell alone, or several as the replicas of one program."""
 
+    def report(done: int, whole: int) -> None:
+        for point, _ in cells if progress is not None else ():
+            each = whole // len(cells)
+            progress(point, min(done // len(cells), each - (len(cells) > 1)), each)  # pyright: ignore
 
-def finished(
-    place: Path,
-    point: Point,
-    pairs: Supersample,
-    log: Callable[[str], None] = lambda message: None,
-) -> "xarray.Dataset | None":
-    """The stored cell, or None if it must be computed."""
-    if not place.exists():
-        return None
-    try:
-        cell = files.read(place)
-        same = cell.attrs["cells"] == place.stem
-        drawn = ((cell["index"], pairs.index), (cell["mask"], pairs.mask))
-    except (KeyError, ValueError, OSError) as error:
-        log(f"{named(point)}: stored cell is unusable and will be redone ({error})")
-        return None
-    if not same or not all(np.array_equal(a, b) for a, b in drawn):
-        log(f"{named(point)}: stored cell is of another configuration and will be redone")
-        return None
-    log(f"{named(point)}: finished before, taken from {place}")
-    return cell
-
-
-def named(point: Point) -> str:
-    """A cell in words: ``depth 2, train size 60``."""
-    words = (f"{name.replace('_', ' ')} {_number(v)}" for name, v in point.items())
-    return ", ".join(words) or "the run"
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    how: Any = {"progress": report, "network": todo.network, "padded_to": todo.padded_to}
+    if len(cells) > 1:
+        ones = [todo.cell(point) for point, _ in cells]
+        return pipeline.run_cells(ones, todo.pool, [pairs for _, pairs in cells], **how)
+    ((point, pairs),) = cells
+    return [pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)]
 
 
 def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:

@@ -21,6 +21,7 @@ from ibjax.cli import main
 from ibjax.interface import Dataset
 from ibjax.langevin import programs
 from ibjax.pipeline import Experiment
+from ibjax.plan import plan
 
 BASE = Experiment(
     depths=(1,), width=4, train_size=10, supersamples=2, masks=3, steps=6, checkpoints=2
@@ -123,6 +124,20 @@ def test_another_sweep_in_the_same_place_keeps_the_last_one(swept, tmp_path):
     assert both["learning_rate"].values.tolist() == [0.05, 0.1]
     assert (tmp_path / "r-1.png").read_bytes() == b"picture" and (tmp_path / "r-1.toml").exists()
     np.testing.assert_array_equal(both["gap"].sel(learning_rate=0.05), first["gap"])
+
+
+def test_cells_of_one_program_may_be_trained_at_once(swept, tmp_path):
+    """Learning rates, layer noises and seeds as replicas of one program."""
+    _, dataset, _ = swept
+    before = programs.compiled.cache_info().misses
+    settings = dataclasses.replace(GRID, train_size=7, seed=(0, 1))
+    found = sweep.run(settings, tmp_path / "mapped.nc", mapped=True)
+    assert programs.compiled.cache_info().misses == before + 1
+    mine, theirs = found.sel(seed=0), dataset.sel(train_size=7)
+    np.testing.assert_array_equal(mine["predictions"], theirs["predictions"].isel(pair=slice(7)))
+    for name in ("gap", "bound_value", "train_loss", "trajectory_cmi", "layer_log1m"):
+        np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-5, err_msg=name)
+    assert not np.array_equal(mine["gap"], found["gap"].sel(seed=1))
 
 
 def test_settings_beside_a_result_repeat_it_with_one_thing_changed(swept, capsys):
@@ -393,24 +408,32 @@ def test_from_ones_own_network_to_a_table_and_a_figure_in_python(own, tmp_path):
     assert "# network was given as an object" in (tmp_path / "own.toml").read_text()
 
 
-def test_padded_depths_give_the_numbers_of_exact_ones(monkeypatch):
+def test_padded_depths_give_the_numbers_of_exact_ones():
     settings = dataclasses.replace(BASE, depths=(1, 3))
     pool, pairs = pipeline.load(settings)
     exact = langevin.run_replicas(jax.random.key(0), pipeline.training(settings, 1), pool, pairs)
-    padded = langevin.run_replicas(
-        jax.random.key(0), pipeline.training(settings, 1, padded_to=3), pool, pairs
-    )
+    runs = [
+        langevin.Settings(jax.random.key(0), pipeline.training(settings, d, padded_to=3), pairs)
+        for d in settings.depths
+    ]
+    padded, deep = langevin.train_many(runs, pool)
     for name, a, b in zip(exact._fields, exact, padded):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert len(deep.layer_log1m) == 3 and deep.dim > padded.dim
+    other = pipeline.training(dataclasses.replace(settings, steps=5), 1, padded_to=3)
+    with pytest.raises(ValueError, match="another program"):
+        langevin.train_many([*runs, langevin.Settings(jax.random.key(0), other, pairs)], pool)
+    with pytest.raises(ValueError, match="runs is empty"):
+        langevin.train_many([], pool)
 
 
 def test_accelerators_pad_the_depths(tmp_path, monkeypatch):
     settings = dataclasses.replace(BASE, depths=(1, 3))
-    todo = sweep.plan(settings, tmp_path / "r.nc")
+    todo = plan(settings, tmp_path / "r.nc")
     assert todo.padded_to is None
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert todo.padded_to == 3
-    assert sweep.plan(BASE, tmp_path / "r.nc").padded_to is None
+    assert plan(BASE, tmp_path / "r.nc").padded_to is None
 
 
 def test_kills_in_a_sweep_of_two_axes_lose_nothing(swept, tmp_path):

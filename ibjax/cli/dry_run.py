@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from ibjax import experiment, langevin, pipeline, sweep
+from ibjax import experiment, langevin, pipeline
 from ibjax.cli.progress import lasting
 from ibjax.environment import amount
 from ibjax.experiment import Experiment
 from ibjax.langevin.checks import pool_arrays
 from ibjax.langevin.config import static
 from ibjax.langevin.programs import fitting
+from ibjax.langevin.run import Pairs
+from ibjax.plan import Plan, finished, plan
 from ibjax.randomness import seed_key
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ _REPLICAS = 64
 
 def execute(settings: Experiment, path: Path, out: "Console") -> None:
     """Print cells, replicas, memory and time; nothing is written."""
-    todo = sweep.plan(settings, path)
+    todo = plan(settings, path)
     cells: list[Any] = [todo.cell(point) for point in todo.points]
     pairs = [pipeline.draw(cell, todo.pool) for cell in cells]
     there = [
-        any(sweep.finished(place, point, pair) is not None for place in todo.places(point))
+        any(finished(place, point, pair) is not None for place in todo.places(point))
         for point, pair in zip(todo.points, pairs)
     ]
     missing = [cell for cell, yes in zip(cells, there) if not yes]
@@ -58,7 +60,7 @@ def execute(settings: Experiment, path: Path, out: "Console") -> None:
     )
 
 
-def _training(todo: sweep.Plan, cell: Any) -> langevin.Config:
+def _training(todo: Plan, cell: Any) -> langevin.Config:
     return experiment.training(cell, todo.network, todo.padded_to)
 
 
@@ -68,13 +70,13 @@ def _work(cell: Any) -> float:
     return experiment.batch_size(cell) * size
 
 
-def _probe(todo: sweep.Plan, cell: Any, pairs: Any) -> tuple[int, float, float]:
+def _probe(todo: Plan, cell: Any, pairs: Any) -> tuple[int, float, float]:
     """Memory of a chunk in bytes; seconds of an update and of an evaluation of a cell."""
     config = _training(todo, cell)
     pool = todo.pool
     total = cell.supersamples * cell.masks
     x = pool_arrays(pool, config.network)[0]
-    programs, _, _ = fitting(config, x, cell.train_size, total, pool.num_classes)
+    programs, _, _ = fitting(config, Pairs(cell.train_size), x, total, pool.num_classes)
     few = max(min(_REPLICAS // cell.supersamples, cell.masks), 1)
     some = pairs._replace(mask=pairs.mask[:, :few])
     key, took = seed_key(cell.seed), {}

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ibjax.experiment import Experiment, Point, at, points
-from ibjax.sweep import named
+from ibjax.plan import named
 
 if TYPE_CHECKING:
     from rich.console import Console

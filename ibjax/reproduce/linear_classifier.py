@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ibjax import data, langevin, results
+from ibjax import data, environment, langevin, results
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear_measures import MEASURED, measure
 from ibjax.reproduce.linear_view import figure, table

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibjax.bottleneck.coordinates import Plane
+from ibjax.bottleneck.record import Plane
 from ibjax.signatures import enforced
 
 if TYPE_CHECKING:
@@ -44,8 +44,17 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
         "kde": f"bound on I(X; T + noise) [nats], noise std {size}",
         "propagation": f"I(X;T) [nats], noise std {size}",
     }
-    ax.set_xlabel(label.get(plane.method, f"entropy of cells [nats], cells {size}"))
-    ax.set_ylabel("I(T;Y) of the same [nats]")
+    kernel = {
+        "renyi": ("matrix-based S(T) [nats]", "matrix-based S(T)+S(Y)-S(T,Y) [nats]"),
+        "total_correlation": ("matrix-based TC of units [nats]", "S(T)+S(Y)-S(T,Y) [nats]"),
+        "hsic": ("HSIC(X,T)", "HSIC(T,Y)"),
+        "cka": ("CKA(X,T)", "CKA(T,Y)"),
+    }
+    across, up = kernel.get(plane.method, ("", "I(T;Y) of the same [nats]"))
+    if across:
+        across += f", kernel width {size}"
+    ax.set_xlabel(across or label.get(plane.method, f"entropy of cells [nats], cells {size}"))
+    ax.set_ylabel(up)
     ax.legend(frameon=False, fontsize=8)
     return ax
 

@@ -23,6 +23,22 @@ def concrete(*arrays: Any) -> bool:
     return not any(isinstance(array, Tracer) for array in arrays)
 
 
+def flags(name: str, value: Any) -> JaxArray:
+    """Booleans, from themselves or from 0 and 1.
+
+    Raises:
+        ValueError: any other value that is known now, NaN among them, which counts as true.
+    """
+    array = numeric(name, value)
+    if array.dtype != bool and concrete(array):
+        held = np.asarray(array)
+        if (wrong := ~np.isin(held, (0, 1))).any():
+            raise ValueError(
+                f"{name} holds {held[wrong].flat[0]:g}; give True and False, or 1 and 0"
+            )
+    return array.astype(bool)
+
+
 def real(
     name: str,
     value: Any,

@@ -17,9 +17,12 @@ class PlaneOptions:
     file: Annotated[Path, tyro.conf.Positional]
     """A .npz with one array a layer, (n, d), (checkpoints, n, d) or (replicas, checkpoints, n, d),
     and the labels, (n,)."""
-    method: Literal["adaptive", "mass", "edges", "width", "kde", "renyi"] = "adaptive"
+    method: Literal[
+        "adaptive", "mass", "edges", "width", "kde", "renyi", "total_correlation", "hsic", "cka"
+    ] = "adaptive"
     """Cells over each layer's range, of equal mass, between fixed edges on (-1, 1) or of fixed
-    width; bounds through added noise; or matrix-based Renyi entropies, a diagnostic."""
+    width; bounds through added noise; or, as diagnostics, matrix-based Renyi entropies or total
+    correlation of the units, HSIC or CKA with inputs and labels."""
     bins: int = 30
     """Cells, or edges."""
     width: float = 0.07
@@ -28,8 +31,18 @@ class PlaneOptions:
     """Standard deviation of the added noise, for --method kde."""
     labels: str = "labels"
     """Name of the labels in the file."""
+    inputs: str = "inputs"
+    """Name of the inputs in the file, (n, d), for --method hsic and cka; else left out."""
     out: Path | None = None
     """Picture; beside the file by default."""
+
+
+_KERNEL = {
+    "renyi": ("S(T)", "S(T)+S(Y)-S(T,Y)"),
+    "total_correlation": ("TC of units", "S(T)+S(Y)-S(T,Y)"),
+    "hsic": ("HSIC(X,T)", "HSIC(T,Y)"),
+    "cka": ("CKA(X,T)", "CKA(T,Y)"),
+}
 
 
 def execute(command: PlaneOptions) -> None:
@@ -48,6 +61,12 @@ def execute(command: PlaneOptions) -> None:
             "labels with --labels"
         )
     labels = arrays.pop(command.labels)
+    inputs = arrays.pop(command.inputs, None)
+    if command.method in ("hsic", "cka") and inputs is None:
+        raise ValueError(
+            f"{command.file}: --method {command.method} needs the inputs, (n, d); name their array "
+            "with --inputs"
+        )
     layers = {name: _layer(command.file, name, a) for name, a in arrays.items()}
     found = bottleneck.plane(
         layers,
@@ -56,15 +75,23 @@ def execute(command: PlaneOptions) -> None:
         bins=command.bins,
         width=command.width,
         std=command.std,
+        inputs=inputs,
     )
     n = len(labels)
+    unit = "" if command.method in ("hsic", "cka") else "nats, "
     table = Table(
-        title=f"nats, n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
+        title=f"{unit}n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
     )
-    resolution = {"kde": "noise std", "renyi": "kernel width"}.get(command.method, "cell width")
-    for column in ("layer", "checkpoint", "I(X;T)", "lower bound", "I(T;Y)", resolution):
+    heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]
+    heads, columns = [*heads, "I(T;Y)"], [*columns, found.i_ty]
+    if command.method in _KERNEL:
+        heads, columns = [*_KERNEL[command.method], "its cap", "permuted"], [found.i_tx, found.i_ty]
+        columns += [found.cap, found.permuted]
+    resolution = "noise std" if command.method == "kde" else "cell width"
+    heads.append("kernel width" if command.method in _KERNEL else resolution)
+    columns.append(found.resolution)
+    for column in ("layer", "checkpoint", *heads):
         table.add_column(column, justify="right")
-    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
     for i, name in enumerate(found.names):
         values = [np.atleast_1d(np.asarray(v[i])) for v in columns]
         means = [v.reshape(-1, v.shape[-1]).mean(axis=0) for v in values]

@@ -116,8 +116,10 @@ def update(
     terms = jnp.stack([-k - scale * difference_noise, gain, k * p**2, membership])
     sums = jnp.stack([total[slots] for total in before])
     new, lost = accounts.compensated(sums, account.lost[:, slots], terms)
-    after = (total.at[slots].set(one) for total, one in zip(before, new))
-    return Account(*after, account.lost.at[:, slots].set(lost))
+    llr, gain, test_prior, membership = (
+        total.at[slots].set(one) for total, one in zip(before, new)
+    )
+    return Account(llr, gain, test_prior, membership, account.lost.at[:, slots].set(lost))
 
 
 def increment(k: Float[Array, " b"], y: Float[Array, " b"]) -> Float[Array, " b"]:

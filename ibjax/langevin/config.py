@@ -11,6 +11,7 @@ import optax
 
 from ibjax import arguments
 from ibjax.interface import Hyper, Network
+from ibjax.langevin import checks
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
@@ -133,13 +134,13 @@ class Config:
             if not callable(getattr(self, name)):
                 self._set(name, _scalar(name, getattr(self, name)))
         if self.stop_error is not None:
-            self._set("stop_error", _share("stop_error", self.stop_error))
+            self._set("stop_error", checks.share("stop_error", self.stop_error))
             if self.account:
                 raise ValueError(
                     f"stop_error={self.stop_error:g} with account=True: where training stops looks "
                     "at the data, which is no part of the account; set account=False"
                 )
-        self._set("scalars", _named_scalars(self.scalars, self.network))
+        self._set("scalars", checks.named_scalars(self.scalars, self.network))
         if self.learning_rate == math.inf:
             raise ValueError("learning_rate=inf must be finite")
         if not callable(self.loss):
@@ -234,33 +235,6 @@ def _checkpoints(value: Any, steps: int) -> int | tuple[int, ...]:
             f"checkpoints={stops} must increase, from 0 or later to the end at steps={steps}"
         )
     return stops
-
-
-def _share(name: str, value: Any) -> float:
-    array = arguments.host(name, value)
-    if array.ndim or array.dtype.kind not in "iuf" or not 0 <= float(array) <= 1:
-        raise ValueError(f"{name}={value!r} must be one number in [0, 1]")
-    return float(array)
-
-
-def _named_scalars(value: Any, network: Any) -> tuple[tuple[str, float], ...]:
-    """Further scalars in the order of their names, so that equal ones are equal."""
-    try:
-        given = dict(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"scalars={value!r} must be numbers by name: a dict") from None
-    if given and not isinstance(network, Network):
-        raise ValueError(
-            f"scalars={sorted(map(str, given))} with a network that cannot ask for them; they are "
-            "for a ready Network, whose functions find them in hyper.scalars"
-        )
-    out = []
-    for name in sorted(given, key=str):
-        array = arguments.host(f"scalars[{name!r}]", given[name])
-        if not isinstance(name, str) or array.ndim or array.dtype.kind not in "iuf":
-            raise ValueError(f"scalars[{name!r}]={given[name]!r} must be one number under a name")
-        out.append((name, float(array)))
-    return tuple(out)
 
 
 def schedules(config: Config, values: Hyper) -> tuple[Any, Any]:

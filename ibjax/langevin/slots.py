@@ -88,11 +88,12 @@ def _spent(
         hidden = ledger.hidden_terms(gram, noise, present, a, b, b / n)
     buffers = None
     if kept.buffers is not None:
-        assert isinstance(found, Flat)
+        mu = step.rule.momentum
+        assert isinstance(found, Flat) and mu is not None
         g = found.rows
         other = alpha[:, None, None] * g[:, :1] - (gamma[:, None] * gradient)[:, None]
         fresh = jnp.concatenate([g[:, 1:] - g[:, :1], other, g[:, :1]], axis=1)
-        buffers = step.rule.momentum * kept.buffers + share[:, None, None] * fresh
+        buffers = mu * kept.buffers + share[:, None, None] * fresh
         apart = buffers[:, :-2]
         square = jnp.einsum("jkd,jld->jkl", apart, apart)
         along = apart @ xi

@@ -9,8 +9,16 @@ Noisy SGD on fresh subsets; the information of an example is counted with its me
 2. What does the budget buy? A small one keeps the certificate near the gap, and the training error
    high: every example then sits near the margin, where its own gradient decides. A large one
    lowers the training error; the gap hardly grows, since few examples are near the margin, and the
-   certificate pays for all of them. With normal margins the ratio is at least
-   ``1/(2 phi(Phi^-1(error)))``: 1.8 at an error of 0.2, 2.8 at 0.1, 4.8 at 0.05.
+   certificate pays for all of them. An example moves its own margin by at most ``sqrt(2 I)``
+   standard deviations of the weight noise, and the share of errors by that times the density of
+   the margins at zero; the certificate is ``sqrt(I/2)``. With normal margins their ratio is
+   therefore at least ``1/(2 phi(Phi^-1(error)))``: 1.8 at an error of 0.2, 2.8 at 0.1, 4.8 at 0.05.
+   That is a rule of thumb, no bound.
+
+A third, measured norms in the place of the clip, is worth the root of the mean square norm: a few
+per cent where the certificate is near the gap, since runs that short are clipped throughout, and
+a third where it is not. It stays an estimate here: its upper limit (`bounds.measured_information`)
+takes tens of disjoint samples, and the pool has one of n = 5000.
 
 Beside the certificate stand the published bounds, on the same replicas and each at the settings
 that suit it best.

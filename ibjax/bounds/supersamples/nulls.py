@@ -98,7 +98,7 @@ def null(
     if masks.ndim != 3:
         raise ValueError(f"masks has shape {masks.shape}; give (k1, k2, n)")
     if valid is not None:
-        keywords["valid"] = jnp.asarray(valid, bool)
+        keywords["valid"] = checks.flags("valid", valid)
     use = jnp.asarray(keywords.get("valid", jnp.ones(masks.shape[:2], bool)))
     use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), masks.shape)
     data = Data(jnp.zeros((*masks.shape, 1)), masks.astype(int), use, jnp.array(True))

@@ -67,7 +67,7 @@ def integers(name: str, values: Any, size: int, valid: Any = None) -> JaxArray:
         host = np.asarray(array)
         good = (host >= 0) & (host < size) & (host == np.round(host))
         if valid is not None:
-            use = np.asarray(valid, bool)
+            use = np.asarray(checks.flags("valid", valid))
             good |= ~use.reshape(use.shape + (1,) * (host.ndim - use.ndim))
         if not good.all():
             raise ValueError(

@@ -71,6 +71,12 @@ def permutations(n, b, epochs=1, own_size=False):
     return [(p * q, a + c) for (p, a), (q, c) in itertools.product(once, once)]
 
 
+def partition(n, b, epochs):
+    """Batches in the order of the examples, the same in every epoch: nothing is hidden."""
+    rows = [np.isin(np.arange(n), range(i, i + b)) * 1.0 for i in range(0, n, b)]
+    return [(1.0, rows * epochs)]
+
+
 def bins(n, m):
     found = []
     for places in itertools.product(range(m), repeat=n):
@@ -139,6 +145,7 @@ CASES = {
     "permutation": ("epochs", 3, 1, 0.3, permutations(3, 1), False, 0.3),
     "permutation, small": ("epochs", 4, 2, 0.03, permutations(4, 2), False, 0.8),
     "two epochs": ("epochs", 2, 1, 0.05, permutations(2, 1, 2), False, 0.6),
+    "same batches": ("fixed", 2, 1, 0.1, partition(2, 1, 2), False, 0.9),
     "own size": ("whole_epochs", 3, 2, 0.3, permutations(3, 2, own_size=True), False, 0.4),
     "replacement": ("with_replacement", 3, 2, 0.3, fresh(repeats(3, 2), 2), True, 0.4),
     "bins": ("balls_and_bins", 3, 1, 0.3, bins(3, 3), False, 0.8),
@@ -205,6 +212,22 @@ def test_printed_informations(x64, row):
         batching = "without_replacement" if name == "fresh" else name
         assert ours(batching, n, b, r, steps)[0] <= bound * (1 + 1e-4)
     assert bound is None or one < bound
+
+
+@pytest.mark.parametrize("name, law", [
+    ("poisson", poisson(2, 0.5)), ("with_replacement", repeats(2, 1)), ("truncated_poisson",
+    poisson(2, 0.5, 1)), ("without_replacement", subsets(2, 1)),
+])  # fmt: skip
+def test_every_sequence_of_shared_batches_stays_below_the_bound_given_them(x64, name, law):
+    options = {"capacity": 1} if name == "truncated_poisson" else {}
+    one, whole = ours(name, 2, 1, 0.3, 2, shared_batches=True, **options)
+    worst = 0.0
+    for sequence in itertools.product(law, repeat=2):
+        batches = [[(1.0, members)] for _, members in sequence]
+        each, sample = informations(batches, True, 2, 0.3, [GRADIENTS[0]] * 2)
+        assert each <= one and sample <= whole
+        worst = max(worst, each / one)
+    assert worst > 0.4
 
 
 @pytest.mark.parametrize("r, exact, bound", [(0.3, 0.00774549, 0.00827721), (0.8, None, None)])

@@ -138,7 +138,11 @@ BAD = {
     },
     "bounds": {"examples": ("-1", "x", "9" * 12), "picture": ("x.gif",), "clip": ("nan", "0")},
     "limits": {"points": ("0", "-1", "2147483647", "x"), "depth": ("0", "-1", "100000")},
-    "plane": {"width": ("0", "-1", "nan", "inf"), "labels": ("no", ""), "out": ("x.gif", "/dev/null/b.png")},
+    "plane": {
+        "width": ("0", "-1", "nan", "inf"),
+        "labels": ("no", ""),
+        "out": ("x.gif", "/dev/null/b.png"),
+    },
     "certify": {"steps": ("-1", "x"), "width": ("0", "-3"), "dataset": ("no_such_set",)},
     "falsify": {"models": ("0", "no_such"), "seed": ("-1", "4294967296")},
 }

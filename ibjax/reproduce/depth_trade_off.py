@@ -130,7 +130,7 @@ def _present(experiment: Experiment, log: Log) -> bool:
     from ibjax import data
 
     try:
-        data.load(experiment.dataset, classes=experiment.classes, data_dir=experiment.data_dir)
+        data.load(str(experiment.dataset), classes=experiment.classes, data_dir=experiment.data_dir)
     except (ValueError, OSError, ImportError) as error:
         log(f"{experiment.dataset} is left out: {error}")
         return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ibjax import environment
 from ibjax.reproduce.fcmi_rows import BOUNDS, Beside, Row
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Data
         name: what `ibjax reproduce` calls it.
     """
     import xarray
-
-    from ibjax import results
 
     axes, along = ("supersample", "checkpoint"), ("bound", "checkpoint")
     each = []
@@ -67,7 +66,7 @@ def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Data
     found = xarray.combine_by_coords(each) if len(each) > 1 else each[0]
     assert isinstance(found, xarray.Dataset)
     text = json.dumps(options, sort_keys=True)
-    found.attrs = {**results.environment(), _MARK: name, "options": text}
+    found.attrs = {**environment.describe(), _MARK: name, "options": text}
     return found
 
 

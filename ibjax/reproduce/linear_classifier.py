@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ibjax import data, langevin, results
+from ibjax import data, environment, langevin, results
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear_measures import MEASURED, measure
 from ibjax.reproduce.linear_view import figure, table
@@ -114,7 +114,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
         **asdict(replace(options, train_size=(n,))),
         "seed": SEED,
         "layout": FORMAT,
-        "sklearn": results.version("scikit-learn"),
+        "sklearn": environment.version("scikit-learn"),
     }
     digest = fingerprint(settings)
     path = folder / f"n{n}-{digest}.nc"
@@ -125,7 +125,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     start = time.perf_counter()
     found = point(n, options)
     found.attrs = {
-        **results.environment(),
+        **environment.describe(),
         "settings": json.dumps(settings, sort_keys=True),
         "fingerprint": digest,
         "seconds": time.perf_counter() - start,

@@ -53,7 +53,7 @@ class Options:
     """T eta beta C^2/4, the information of an example in nats times n^2."""
     budgets: tuple[float, ...] = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
     """Budgets of the second question."""
-    rates: tuple[float, ...] = (0.2, 0.4, 0.8)
+    rates: tuple[float, ...] = (0.2, 0.8)
     """Step sizes of the second question."""
     compared: tuple[int, ...] = (500, 5000)
     """Numbers of examples of the second question."""

@@ -154,6 +154,16 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     return number
 
 
+def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
+    """Refuse a name that is not one of the options.
+
+    Raises:
+        ValueError: listing them.
+    """
+    if not any(value is option or value == option for option in options):
+        raise ValueError(f"{name}={short(value)} is unknown; choose one of {options}")
+
+
 def _fits(array: np.ndarray) -> bool:
     """Whether whole numbers keep their value as JAX arrays."""
     if array.dtype.kind not in "iu" or array.size == 0:

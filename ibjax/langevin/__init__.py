@@ -7,6 +7,7 @@ from ibjax.langevin.observed import Trained
 from ibjax.langevin.replicas import run_replicas, train
 from ibjax.langevin.tracker import Track, track
 from ibjax.langevin.transform import noise_std, sgld
+from ibjax.langevin.weights import load_weights, save_weights
 
 __all__ = [
     "Config",
@@ -14,8 +15,10 @@ __all__ = [
     "Trained",
     "cross_entropy",
     "hyper",
+    "load_weights",
     "noise_std",
     "run_replicas",
+    "save_weights",
     "sgld",
     "step_gradient",
     "track",

@@ -2,6 +2,7 @@
 
 from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.looseness import Reasons, why
 from ibjax.report.memory import (
     HEADS,
     classes_table,
@@ -18,6 +19,7 @@ from ibjax.report.table import table
 
 __all__ = [
     "HEADS",
+    "Reasons",
     "Row",
     "Summary",
     "bibliography",
@@ -39,5 +41,6 @@ __all__ = [
     "remembered_examples",
     "summarise",
     "table",
+    "why",
     "write_table",
 ]

@@ -10,6 +10,7 @@ def reproductions() -> dict[str, Reproduction]:
     from ibjax.reproduce import (
         binary_gaussian,
         certified_mnist,
+        compression_mnist,
         depth_trade_off,
         extensive_width,
         fcmi_mnist,
@@ -18,6 +19,7 @@ def reproductions() -> dict[str, Reproduction]:
         ib_curve,
         infinite_bounds,
         infinite_ensembles,
+        information_kept,
         information_plane,
         linear_classifier,
         maxent_layers,
@@ -50,6 +52,12 @@ def reproductions() -> dict[str, Reproduction]:
             "MNIST 4 versus 9: certificate and gap against n, beside the forms of the literature",
             certified_mnist.run,
             certified_mnist.Options,
+        ),
+        Reproduction(
+            "compression-mnist",
+            "MNIST: certificates without noise, by short codes and by learnt posteriors",
+            compression_mnist.run,
+            compression_mnist.Options,
         ),
         Reproduction(
             "mi-benchmark",
@@ -109,6 +117,12 @@ def reproductions() -> dict[str, Reproduction]:
             "extensive-width",
             "two-layer teachers: Bayes-optimal limits from n ~ d to n ~ d^2 (conjectured)",
             extensive_width.run,
+        ),
+        Reproduction(
+            "information-kept",
+            "teachers: information in the data, information kept, certified gap, of the same runs",
+            information_kept.run,
+            information_kept.Options,
         ),
         Reproduction(
             "maxent-layers",

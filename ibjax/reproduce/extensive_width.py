@@ -98,11 +98,24 @@ def curves(quick: bool) -> "xarray.Dataset":
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of known values and the picture of both regimes."""
+    log(f"two-layer teachers, k/d = {RATIO}: known values of the limit n ~ d^2")
+    rows = points(quick)
+    dataset = curves(quick).assign_coords(quantity=[row.known.what for row in rows])
+    dataset["ours"] = ("quantity", [row.ours for row in rows])
+    dataset["known"] = ("quantity", [row.known.value for row in rows])
+    dataset["known_digits"] = ("quantity", [row.known.digits for row in rows])
+    dataset["known_source"] = ("quantity", [row.known.source for row in rows])
+    files.write(dataset, folder / "extensive-width.nc")
+    picture = save(figure(dataset), folder / "extensive-width.png")
+    return Outcome(table(dataset), (folder / "extensive-width.nc", picture))
+
+
+def table(dataset: "xarray.Dataset") -> Any:
+    """Ours beside the known values."""
     from rich import box
     from rich.table import Table
 
-    log(f"two-layer teachers, k/d = {RATIO}: known values of the limit n ~ d^2")
-    table = Table(
+    made = Table(
         box=box.SIMPLE_HEAD,
         title="Bayes-optimal limits at n ~ d^2 (conjectured)",
         caption="authors' code: spline tables, five to six digits. Own, independent: another "
@@ -111,18 +124,13 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
         caption_justify="left",
     )
     for column in ("quantity", "ours", "known", "source"):
-        table.add_column(column, justify="left" if column in ("quantity", "source") else "right")
-    for known, ours in points(quick):
-        table.add_row(
-            known.what,
-            f"{ours:.{known.digits + 1}f}",
-            f"{known.value:.{known.digits + 1}f}",
-            known.source,
-        )
-    dataset = curves(quick)
-    files.write(dataset, folder / "extensive-width.nc")
-    picture = save(figure(dataset), folder / "extensive-width.png")
-    return Outcome(table, (folder / "extensive-width.nc", picture))
+        made.add_column(column, justify="left" if column in ("quantity", "source") else "right")
+    for name in dataset["quantity"].values:
+        row = dataset.sel(quantity=name)
+        digits = int(row["known_digits"]) + 1
+        ours, known = (f"{float(row[k]):.{digits}f}" for k in ("ours", "known"))
+        made.add_row(str(name), ours, known, str(row["known_source"].values))
+    return made
 
 
 def figure(dataset: "xarray.Dataset") -> Any:

@@ -209,7 +209,7 @@ def train(
         replicas_per_chunk=k2,
     )
     found = langevin.train(key, config, pool, pairs).evidence
-    return found.predictions[:, :, 0], found.diverged
+    return np.asarray(found.predictions)[:, :, 0], np.asarray(found.diverged)
 
 
 @lru_cache(maxsize=16)

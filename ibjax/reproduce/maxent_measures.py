@@ -95,7 +95,8 @@ def bits_law(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def _trained(study: Study, classes: int, pool: Any, pairs: Any, shown: Any) -> dict[str, Trained]:
     """Every variant at every depth on the same replicas, by name."""
     out, depths = {}, range(1, study.slots + 1)
-    data_set = Dataset(*pool, classes, study.dataset)
+    x, y = pool
+    data_set = Dataset(x, y, classes, study.dataset)
     supersample = Supersample(pairs[0], pairs[1][:, None])
     others = [name for name in VARIANTS if name != "concatenative"]
     for network, names in (

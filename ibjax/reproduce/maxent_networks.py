@@ -190,7 +190,7 @@ def train(
     runs = [replace(config, scalars=scalars) for scalars in each]
     found = [langevin.train(key, run, pool, pairs, weights=True).weights for run in runs]
     weights = jax.tree.map(lambda *a: np.stack(a)[:, :, 0], *found)
-    values = {name: np.float32([s[name] for s in each]) for name in KNOBS}
+    values = {name: np.asarray([s[name] for s in each], np.float32) for name in KNOBS}
     return _shown(config.network, weights, values, shown)
 
 

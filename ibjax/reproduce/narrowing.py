@@ -100,7 +100,6 @@ def train(
         clip=None,
         checkpoints=tuple(epoch * each for epoch in checkpoints),
         noise_draws=1,
-        mapping="vmap",
     )
     some, draws = jax.random.permutation(looked, x)[: repeated[0]], repeated[1]
     shown = jnp.concatenate([x, jnp.repeat(some, draws, axis=0)])

@@ -73,6 +73,9 @@ OTHERS = (
         smallest_batch=np.float64(1),
     ),
     example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
+    example(
+        batching=np.float64(BATCHINGS.index("without_replacement")), smallest_batch=np.float64(1)
+    ),
     example(clip=np.float64(1)),
 )
 """Evidence on which fields are read that are not read on `EXAMPLE`."""

@@ -17,7 +17,7 @@ import numpy as np
 
 Found = Iterator[tuple[str, str]]
 
-PATIENCE = 60.0
+PATIENCE, BEGUN = 60.0, "the work begins"
 SWEEP = "--depths 1 2 3 --width 4 --train-size 10 --supersamples 2 --masks 4 --steps 6"
 OPTIONS = [*SWEEP.split(), "--checkpoints", "2"]
 
@@ -48,7 +48,7 @@ def refused(words: list[str], may_pass: bool = False) -> str:
         return "hang"
     if "Traceback" in err or "fault of ibjax" in err:
         return "traceback"
-    if status == 0:
+    if status == 0 or BEGUN in err:
         return "fine" if may_pass else "silent"
     last = err.strip().splitlines()[-1:] or [""]
     return "fine" if status == 2 and last[0].startswith("ibjax: error: ") else "silent"
@@ -114,7 +114,7 @@ BAD = {
         "batch-size": ("0", "-1", "201", "4.0"),
         "learning-rate": ("0", "-0.1", "nan", "inf", "1,5"),
         "inverse-temperature": ("0", "-1", "nan"),
-        "layer-noise": ("-0.1", "nan", "inf"),
+        "layer-noise": ("-0.1", "nan", "inf", "1e39"),
         "clip": ("0", "-1", "nan"),
         "activation": ("no_such", "", "TANH9", "1"),
         "dataset": ("no_such_set", "", "../x", "a\x00b"),
@@ -124,7 +124,7 @@ BAD = {
         "out": ("/proc/x/y.nc", "a\x00b", "/dev/null/x.nc"),
     },
     "show": {"checkpoint": ("9", "x"), "format": ("pdf", ""), "picture": ("x.gif",)},
-    "mi": {"estimator": ("no_such", "")},
+    "mi": {"check": ("no_such", ""), "seed": ("-1", "4294967296", "x")},
     "account": {
         "steps": ("0", "-1", "x"),
         "n": ("0", "-1"),
@@ -138,7 +138,7 @@ BAD = {
     },
     "bounds": {"examples": ("-1", "x", "9" * 12), "picture": ("x.gif",), "clip": ("nan", "0")},
     "limits": {"points": ("0", "-1", "2147483647", "x"), "depth": ("0", "-1", "100000")},
-    "plane": {"method": ("odd",), "width": ("0", "-1", "nan"), "bins": ("0", "999999999999")},
+    "plane": {"width": ("0", "-1", "nan", "inf"), "labels": ("no", ""), "out": ("x.gif", "/dev/null/b.png")},
     "certify": {"steps": ("-1", "x"), "width": ("0", "-3"), "dataset": ("no_such_set",)},
     "falsify": {"models": ("0", "no_such"), "seed": ("-1", "4294967296")},
 }
@@ -157,7 +157,7 @@ def idle(folder: Path):
     from ibjax.reproduce import reproductions
 
     def stop(*_, **__):
-        raise Reached("the work begins")
+        raise Reached(BEGUN)
 
     rows = {name: replace(row, run=stop) for name, row in reproductions().items()}
     with (
@@ -175,7 +175,9 @@ def command_lines(folder: Path, wrong: int = 107, free: int = 145) -> Found:
 
     np.savez(folder / "x.npz", mask=np.zeros((2, 4, 3)), losses=np.zeros((2, 4, 3, 2)))
     np.save(folder / "x.npy", np.zeros((9, 1)))
-    needs = {"show": ["x.nc"], "bounds": ["x.npz"], "mi": ["x.npy", "x.npy"], "plane": ["x.npz"]}
+    np.savez(folder / "layers.npz", first=np.zeros((9, 2)), labels=np.arange(9) % 2)
+    needs = {"show": ["x.nc"], "bounds": ["x.npz"], "mi": ["x.npy", "x.npy"]}
+    needs["plane"] = ["layers.npz", "--method", "width"]
     lines = [
         [command, *needs.get(command, []), f"--{option}", value]
         for command, options in BAD.items()

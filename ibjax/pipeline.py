@@ -296,5 +296,6 @@ def last_features(
 
         return over(one, weights, keys, shown)
 
-    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), weights)
+    # a count of -1 is no number where a network of one layer holds an empty stack of others
+    flat = jax.tree.map(lambda a: a.reshape(len(shown), *a.shape[2:]), weights)
     return program(flat, keys, shown, np.asarray(pool.x, np.float32))

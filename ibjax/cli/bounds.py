@@ -7,8 +7,21 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import reading
+from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import PICTURES, console, print_whole, write_rows
+
+HEADS = (
+    "quantity",
+    "kind",
+    "value",
+    "std_error",
+    "information (nat)",
+    "null",
+    "null_spread",
+    "confidence",
+    "note",
+)
+"""Columns of ``--out``."""
 
 _MOST_EXAMPLES = 1000
 """More are for a file."""
@@ -30,6 +43,8 @@ class Bounds:
     examples: int = 0
     """Print so many of the examples that are remembered most, with 95 % intervals, and each class
     where `labels` are given."""
+    out: Path | None = None
+    """Where to write errors, gap and every bound: .csv (numbers in full precision), .md or .tex."""
     table: Path | None = None
     """Where to write how much every example is remembered: .csv, .md or .tex."""
     picture: Path | None = None
@@ -45,10 +60,8 @@ def execute(command: Bounds) -> None:
     """Print the measured errors and gap, and one row a bound beside its null."""
     _check(command)
     arrays = _scaled(reading.archive(command.file), command.clip)
-    if "membership" in arrays:
-        _pool(command, arrays)
-    else:
-        _supersamples(command, arrays)
+    rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
+    exporting.write_table(command.out, HEADS, rows)
 
 
 def _scaled(arrays: dict[str, Any], clip: tuple[float, ...]) -> dict[str, Any]:
@@ -64,7 +77,24 @@ def _scaled(arrays: dict[str, Any], clip: tuple[float, ...]) -> dict[str, Any]:
     return arrays | {"losses": scaled}
 
 
-def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
+def _rows(errors, values, nulls) -> list[tuple[Any, ...]]:
+    """What ``--out`` holds: bounds that do not apply too, with the reason and no number."""
+    none = math.nan
+    rows: list[tuple[Any, ...]] = [
+        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
+        for name, e in errors
+    ]
+    for name, b in values.items():
+        null = nulls.get(name)
+        law = (float(null.mean), float(null.spread)) if null else (math.nan, math.nan)
+        number = (float(b.value), float(b.std_error), float(b.information))
+        if not bool(b.holds):
+            number, law = (math.nan,) * 3, (math.nan,) * 2
+        rows.append((name, b.kind, *number, *law, float(b.confidence), b.note))
+    return rows
+
+
+def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     import jax
     import numpy as np
 
@@ -109,9 +139,10 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
+    return _rows(errors, values, nulls)
 
 
-def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
+def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     import jax
     import numpy as np
 
@@ -146,6 +177,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
     _say(found.remarks)
     bits = arrays["membership"]
     _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
+    return _rows(errors, found.bounds, found.nulls)
 
 
 def _labels(arrays: dict[str, Any]) -> Any:
@@ -280,6 +312,10 @@ def _check(command: Bounds) -> None:
         raise ValueError(
             f"--examples {command.examples} must be a count of examples, 0 to {_MOST_EXAMPLES}"
         )
+    exporting.check_table(command.out, command.file, option="--out")
+    for place in (command.table, command.picture):
+        if place is not None and command.out is not None:
+            files.check_apart(place, command.out, "--out")
     ends = command.clip if len(command.clip) > 1 else (0.0, *command.clip)
     if command.clip and not (len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf):
         raise ValueError(

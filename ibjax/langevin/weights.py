@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ibjax.signatures import enforced
+
 _STRUCTURE = "structure"
 
 
+@enforced
 def save_weights(path: str | Path, weights: Any) -> Path:
     """Save trained weights to a folder of their own, whole or not at all.
 
@@ -37,6 +40,7 @@ def save_weights(path: str | Path, weights: Any) -> Path:
     return place
 
 
+@enforced
 def load_weights(path: str | Path) -> Any:
     """The weights that `save_weights` saved, as NumPy arrays in the containers they were in.
 

@@ -3,6 +3,7 @@
 from ibjax.report.axes import check_axis
 from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
+from ibjax.report.looseness import Reasons, why
 from ibjax.report.memory import (
     HEADS,
     classes_table,
@@ -29,6 +30,7 @@ from ibjax.report.table import table
 __all__ = [
     "HEADS",
     "MOST_PANELS",
+    "Reasons",
     "Row",
     "Summary",
     "bibliography",
@@ -57,5 +59,6 @@ __all__ = [
     "summaries",
     "summarise",
     "table",
+    "why",
     "write_table",
 ]

@@ -1,5 +1,6 @@
 """Bounds on saved arrays, and files that are not what they say."""
 
+import csv
 import io
 import zipfile
 
@@ -19,7 +20,13 @@ def save(path, **changes):
 
 
 def test_a_table_of_what_applies(tmp_path, capsys):
-    assert cli.main(["bounds", save(tmp_path / "saved.npz")]) == 0
+    out = tmp_path / "bounds.csv"
+    assert cli.main(["bounds", save(tmp_path / "saved.npz"), "--out", str(out)]) == 0
+    with out.open() as stream:
+        rows = {row["quantity"]: row for row in csv.DictReader(stream)}
+    assert float(rows["gap"]["value"]) < 1 and rows["gap"]["kind"] == "measured"
+    assert float(rows["ld_cmi"]["value"]) > 0 and float(rows["ld_cmi"]["null"]) > 0
+    assert rows["individual"]["value"] == "" and "exchangeable" in rows["individual"]["note"]
     out = capsys.readouterr().out
     for word in ("saved.npz: n = 10, 3 supersamples x 8 masks", "gap", "ld_cmi", "estimate"):
         assert word in out, word

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -95,3 +96,26 @@ def test_a_small_run_and_its_continuation(tmp_path):
     tables = [t.renderables for t in (outcome.table, again.table)]
     for old, new in zip(*tables):
         assert [list(c.cells) for c in old.columns] == [list(c.cells) for c in new.columns]
+
+
+def test_tables_one_supersample_after_the_other():
+    """The mean over supersamples is that of the whole; what is missing is not read."""
+    from ibjax import data, langevin
+    from ibjax.networks import MLP
+    from ibjax.reproduce.certified_points import evaluated
+
+    pool = data.load("digits", classes=(4, 9))
+    pairs = data.supersample(jax.random.key(0), len(pool.y), 20, 3, 4, balanced=True)
+    config = langevin.Config(
+        network=MLP(1, 4, "tanh", 0.0), steps=3, batch_size=10, learning_rate=0.2,
+        inverse_temperature=50.0, account=True,
+    )  # fmt: skip
+    evidence = langevin.run_replicas(jax.random.key(1), config, pool, pairs)
+    found, null = evaluated(evidence)
+    whole = bounds.evaluate(evidence, names=["ld_cmi", "individual", "trajectory_cmi"])
+    for name, value in whole.items():
+        assert float(found[name].value) == pytest.approx(float(value.value), rel=1e-9)
+    every = bounds.row_nulls(evidence, names=["ld_cmi"])["ld_cmi"]
+    # Deals of labels are drawn anew for every supersample.
+    assert null == pytest.approx(float(every.mean), abs=3 * float(every.spread))
+    assert float(found["revealed"].value) > float(found["individual"].value)

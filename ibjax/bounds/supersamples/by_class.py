@@ -57,7 +57,8 @@ def per_class(
         correction: of the sampling bias: None, "miller_madow", "jackknife" or "permutation"; None
             for real losses.
         valid: (k1, k2) replicas to use; all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         Gaps and bounds. ``p_c`` is the share of the class among the examples given.

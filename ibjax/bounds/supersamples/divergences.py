@@ -53,7 +53,8 @@ def f_information(
         form: one of the names above.
         pooled: one table for all pairs, supersamples and replicas.
         valid: (k1, k2) replicas to use; all by default.
-        clip: as in `bounds.e_cmi`.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         The mean of the bounds of all tables; `information` is the mean divergence. Never below

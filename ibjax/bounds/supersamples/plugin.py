@@ -228,6 +228,7 @@ def cluster_interval(
     Raises:
         ValueError: fewer than two finite entries (use `mask_interval`), level outside (0, 1).
     """
+    draws = checks.static_whole("draws", draws)
     values = checks.real("values", values)
     finite = jnp.isfinite(values)
     units = jnp.sum(finite)

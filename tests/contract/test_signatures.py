@@ -43,7 +43,6 @@ ANYTHING = {  # pytrees, functions with facts of their own, descriptions: judged
     "langevin.track": {"preconditioner"},
     "mi.all_applicable": {"key"},
     "networks.adapted": {"module"},
-    "langevin.save_weights": {"weights"},
     "networks.build": {"config"},
     "networks.digest": {"network"},
     "networks.from_module": {"module"},

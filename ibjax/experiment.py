@@ -1,6 +1,7 @@
 """The settings of a sweep: what is fixed, what takes several values, and the grid they span."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -106,6 +107,8 @@ class Experiment:
     """Root of all randomness."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.dataset, os.PathLike):
+            object.__setattr__(self, "dataset", os.fspath(self.dataset))
         # Lists, as JSON has them, become tuples; one value alone is no axis.
         for axis in AXES:
             given = getattr(self, axis.setting)

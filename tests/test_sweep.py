@@ -44,7 +44,7 @@ def test_a_file_gives_back_what_was_written(finished):
 def test_every_certificate_lies_above_the_measured_gap(finished):
     _, dataset = finished
     sure = dataset.sel(bound_name=dataset["bound_kind"] == "certificate")
-    assert sure.sizes["bound_name"] == 4 and bool(sure["bound_holds"].all())
+    assert sure.sizes["bound_name"] == 6 and bool(sure["bound_holds"].all())
     assert bool((sure["bound_value"] > dataset["gap"] - 3 * dataset["gap_std_error"]).all())
     assert bool((sure["bound_value"].diff("checkpoint") > 0).all())
 

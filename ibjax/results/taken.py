@@ -25,7 +25,9 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
         ValueError: if the file has no such cell, several, or lacks a table of it.
     """
     one = cell(dataset, {**({} if depth is None else {"depth": depth}), **point})
-    missing = [n for n in FIELDS if layout.stored(n) not in one and n not in one.variables]
+    absent = [n for n in FIELDS if layout.stored(n) not in one and n not in one.variables]
+    # fields that came later are missing in the evidence of older files, as they are in saved arrays
+    missing = [n for n in absent if n not in Evidence._field_defaults]
     if missing:
         raise ValueError(f"the data set lacks {', '.join(missing)}, which evidence holds")
     mask = one["mask"].transpose("supersample", "mask_id", "pair").values
@@ -44,6 +46,8 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
             keep[name] = np.arange(one.sizes[name]) < count
     parts = {}
     for name, field in FIELDS.items():
+        if name in absent:
+            continue
         stored = layout.stored(name)
         value = one[stored if stored in one.variables else name]
         value = value.transpose(*(d for d in field.dims if d in value.dims))

@@ -18,7 +18,7 @@ from ibjax.langevin import hosts
 from ibjax.langevin.config import Batching
 from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
-from ibjax.langevin.run import EVALUATION
+from ibjax.langevin.streams import EVALUATION
 from ibjax.networks import MLP
 from ibjax.randomness import check_seed, pinned, seed_key
 from ibjax.typing import JaxArray, Key

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibjax import files, pipeline, results
+from ibjax import bounds, files, pipeline, results
 from ibjax.environment import expanded
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
@@ -37,7 +37,7 @@ def run(
         experiment: what to run.
         path: the results file.
         progress: told how far training is.
-        log: told what was found on disk.
+        log: told what was found on disk and, before the first training, what the masks can show.
 
     Returns:
         The combined data set, as written; an empty one in every process but the first.
@@ -54,11 +54,14 @@ def run(
     _all_writable(store, path)
     total = experiment.supersamples * experiment.masks * experiment.steps
     pool, pairs = pipeline.load(experiment)
-    data, cells = results.pool_digest(pool), []
+    data, cells, advised = results.pool_digest(pool), [], False
     for depth in experiment.depths:
         place = store / f"{results.fingerprint(experiment, depth, data)}.nc"
         cell = _finished(place, experiment, depth, pairs, log) if hosts.first() else None
         if not hosts.agreed(cell is not None):
+            if not advised:
+                log(_advice(experiment.masks))
+                advised = True
 
             def report(done: int, whole: int, depth: int = depth) -> None:
                 if progress is not None:
@@ -76,6 +79,11 @@ def run(
     together = results.combine(cells)
     files.write(together, path)
     return together
+
+
+def _advice(masks: int) -> str:
+    """What the supersample bounds can see with so many masks."""
+    return bounds.masks_advice(masks, letters=3, balanced=masks % 2 == 0)
 
 
 def _finished(

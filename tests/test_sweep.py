@@ -154,7 +154,8 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
     assert not path.exists()
     log, start = [], time.time()
     dataset = sweep.run(SMALL, path, log=log.append)
-    assert len(log) == 1 and log[0].startswith("depth 1: finished before")
+    assert len(log) == 2 and log[0].startswith("depth 1: finished before")
+    assert log[1].startswith("3 masks resolve")
     assert dataset.sizes["depth"] == 2 and time.time() - start < 60
     assert not [f for f in path.with_suffix(".cells").iterdir() if ".part" in f.name]
 
@@ -246,6 +247,25 @@ def test_pictures_draw_on_a_given_axis(finished, tmp_path):
         place = tmp_path / f"picture.{suffix}"
         report.figure(dataset).savefig(place)
         assert place.stat().st_size > 5000
+
+
+def test_memory_of_a_results_file_is_that_of_its_examples(finished):
+    _, dataset = finished
+    found = report.memory(dataset, depth=2)
+    one = dataset.sel(depth=2).isel(checkpoint=-1)
+    wrong = one["predictions"].values != dataset["labels"].values[:, None]
+    inside = np.arange(2) == dataset["mask"].values[..., None]
+    with np.errstate(invalid="ignore"):
+        by_hand = (wrong & ~inside).sum(1) / (~inside).sum(1) - (wrong & inside).sum(
+            1
+        ) / inside.sum(1)
+    np.testing.assert_allclose(found.examples.memory, by_hand, atol=1e-12)
+    assert found.classes.memory.shape == (2,)
+    ax = report.remembered_examples(dataset, depth=2, count=3)
+    rows = report.examples(found.examples)[:3]
+    names = [str(found.index[row[:3]]) for row in rows]
+    assert [t.get_text() for t in ax.get_xticklabels()] == names
+    report.remembered_classes(dataset)
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,9 @@ def plane(
         raise ValueError(f"method={method!r} is unknown; choose one of {METHODS}")
     names, layers = _layers(activations, labels)
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
+    n = layers[0].shape[-2]
+    shares = jnp.bincount(jnp.asarray(y), length=classes) / n
+    entropy = -jnp.sum(jax.scipy.special.xlogy(shares, shares))
     bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")
@@ -117,6 +120,8 @@ def plane(
         method=method,
         measures=IN_WORDS[method],
         bias=bias,
+        log_n=jnp.log(jnp.asarray(n, missing.dtype)),
+        label_entropy=entropy.astype(missing.dtype),
     )
 
 

@@ -8,7 +8,7 @@ import jax
 
 from ibjax.bottleneck.cells import Cells
 from ibjax.bottleneck.kernel_entropies import MEASURES
-from ibjax.typing import BiasDirection, JaxArray
+from ibjax.typing import Array, BiasDirection, JaxArray
 
 Kernel: TypeAlias = Literal["renyi", "total_correlation", "hsic", "cka"]
 Method: TypeAlias = Cells | Literal["kde", "propagation"] | Kernel
@@ -37,6 +37,8 @@ IN_WORDS = {
         "std_error",
         "cap",
         "permuted",
+        "log_n",
+        "label_entropy",
     ],
     meta_fields=["names", "method", "measures", "bias"],
 )
@@ -59,6 +61,9 @@ class Plane:
         method: how it was measured.
         measures: what the numbers measure, in words.
         bias: direction in which i_tx errs for the inputs given and the channel stated.
+        log_n: logarithm of the number of inputs: what i_tx is where every input is told from the
+            others, and no more can be seen.
+        label_entropy: H(Y) of the labels, the most that i_ty can be.
     """
 
     i_tx: JaxArray
@@ -74,3 +79,5 @@ class Plane:
     method: Method
     measures: str
     bias: BiasDirection
+    log_n: Array | float = float("nan")
+    label_entropy: Array | float = float("nan")

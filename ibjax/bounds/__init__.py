@@ -8,9 +8,11 @@ from ibjax.bounds.accounting import (
     exceedance_probability,
     fixed_step,
     given_survival,
+    hidden_share,
     joint_depth,
     likely_gap,
     mean_upper_limit,
+    measured_information,
     membership_certificate,
     membership_gain,
     mixture_kl,
@@ -22,77 +24,124 @@ from ibjax.bounds.accounting import (
     survival_limit,
     survival_split,
 )
-from ibjax.bounds.evidence.arrays import from_arrays
-from ibjax.bounds.evidence.assumptions import assumptions
-from ibjax.bounds.evidence.evaluation import evaluate, row_nulls
-from ibjax.bounds.evidence.floor import measured_floor
-from ibjax.bounds.evidence.moment import at, gap, mean_over_replicas, replica_errors
-from ibjax.bounds.evidence.registry import Bound, registry
+from ibjax.bounds.evidence import (
+    Bound,
+    Parts,
+    assumptions,
+    at,
+    dissect,
+    evaluate,
+    from_arrays,
+    gap,
+    mean_over_replicas,
+    measured_floor,
+    one_change,
+    registry,
+    replica_errors,
+    row_nulls,
+)
 from ibjax.bounds.falsification import falsify
-from ibjax.bounds.layers.depth import depth, sample_complexity
-from ibjax.bounds.layers.examplewise import depth_examples
-from ibjax.bounds.layers.floor import depth_floor
-from ibjax.bounds.layers.funnel import funnel, funnel_layers, tail_lipschitz
-from ibjax.bounds.layers.label_term import label_deviation
-from ibjax.bounds.layers.last_layer import last_layer
-from ibjax.bounds.layers.two_stage import two_stage
-from ibjax.bounds.paths.decayed import decayed_information
-from ibjax.bounds.paths.disjoint import gaussian_contraction, wang_gao_calmon
-from ibjax.bounds.paths.membership import (
+from ibjax.bounds.layers import (
+    depth,
+    depth_examples,
+    depth_floor,
+    funnel,
+    funnel_layers,
+    label_deviation,
+    last_layer,
+    sample_complexity,
+    tail_lipschitz,
+    two_stage,
+)
+from ibjax.bounds.paths import (
+    decayed_information,
+    gaussian_contraction,
     haghifam,
     k_ghost,
+    li_luo_qiao,
     log_likelihood_ratios,
     membership_information,
+    membership_upper,
+    negrea,
+    noisy_sgd_information,
+    null_gradient,
+    path_membership,
+    path_prior,
+    sample_information,
     stepwise_information,
+    virtual_noise,
+    wang_gao_calmon,
 )
-from ibjax.bounds.paths.noisy_sgd import noisy_sgd_information, sample_information
-from ibjax.bounds.paths.slots import membership_upper, path_membership, path_prior
-from ibjax.bounds.paths.trajectory import li_luo_qiao, negrea, null_gradient, virtual_noise
-from ibjax.bounds.posteriors.gaussian import gaussian_posterior
-from ibjax.bounds.posteriors.occam import code_length, integer_bits, occam
-from ibjax.bounds.posteriors.pac_bayes import (
+from ibjax.bounds.posteriors import (
+    code_length,
     free_energy,
     free_energy_divergence,
     gaussian_divergence,
+    gaussian_posterior,
+    integer_bits,
+    occam,
     pac_bayes_kl,
     thermodynamic,
     thermodynamic_divergence,
 )
-from ibjax.bounds.stability.coupled_flips import flip_masks, flip_stability
-from ibjax.bounds.stability.plans import gaussian_line, sliced_wasserstein, wasserstein
-from ibjax.bounds.stability.replacement import replace_one
-from ibjax.bounds.stability.transport import (
+from ibjax.bounds.stability import (
     algorithmic_transport,
     depth_tv,
+    flip_masks,
+    flip_stability,
+    gaussian_line,
+    replace_one,
+    sliced_wasserstein,
     variation_from_information,
+    wasserstein,
 )
-from ibjax.bounds.supersamples import plugin
-from ibjax.bounds.supersamples.by_class import per_class
-from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
-from ibjax.bounds.supersamples.divergences import f_information
-from ibjax.bounds.supersamples.examples import remembered
-from ibjax.bounds.supersamples.fast_rates import (
+from ibjax.bounds.supersamples import (
+    Null,
     binary_js,
+    cluster_interval,
+    cmi_limit,
+    e_cmi,
+    f_cmi,
+    f_information,
     fast_rate,
+    from_membership,
+    information_profile,
     interpolation,
+    ld_cmi,
+    leave_one_out,
+    mask_interval,
+    masks_advice,
+    masks_needed,
+    null,
+    per_class,
+    plugin,
+    remembered,
+    remembered_by_class,
+    resolution,
+    single_loss,
     steinke_zakynthinou,
+    verdict,
 )
-from ibjax.bounds.supersamples.leave_one_out import leave_one_out
-from ibjax.bounds.supersamples.limits import cmi_limit, masks_needed
-from ibjax.bounds.supersamples.membership_matrix import from_membership
-from ibjax.bounds.supersamples.nulls import Null, null, verdict
-from ibjax.bounds.supersamples.plugin import cluster_interval, mask_interval
-from ibjax.bounds.supersamples.profile import information_profile
-from ibjax.bounds.weights.classic import individual, random_subset, xu_raginsky
-from ibjax.bounds.weights.compressed import rate_distortion, sliced_weights, smoothed_information
-from ibjax.bounds.weights.cumulants import individual_cumulant
-from ibjax.bounds.weights.deviations import absolute_gap, deviation_probability
-from ibjax.bounds.weights.hierarchical import binary_gaussian, finite_weights, gibbs
+from ibjax.bounds.weights import (
+    absolute_gap,
+    binary_gaussian,
+    deviation_probability,
+    finite_weights,
+    gibbs,
+    individual,
+    individual_cumulant,
+    random_subset,
+    rate_distortion,
+    sliced_weights,
+    smoothed_information,
+    xu_raginsky,
+)
 
 __all__ = [
     "Account",
     "Bound",
     "Null",
+    "Parts",
     "absolute_gap",
     "account",
     "algorithmic_transport",
@@ -110,6 +159,7 @@ __all__ = [
     "depth_floor",
     "depth_tv",
     "deviation_probability",
+    "dissect",
     "e_cmi",
     "evaluate",
     "exceedance_probability",
@@ -135,6 +185,7 @@ __all__ = [
     "gibbs",
     "given_survival",
     "haghifam",
+    "hidden_share",
     "individual",
     "individual_cumulant",
     "information_profile",
@@ -151,10 +202,12 @@ __all__ = [
     "likely_gap",
     "log_likelihood_ratios",
     "mask_interval",
+    "masks_advice",
     "masks_needed",
     "mean_over_replicas",
     "mean_upper_limit",
     "measured_floor",
+    "measured_information",
     "membership_certificate",
     "membership_gain",
     "membership_information",
@@ -165,6 +218,7 @@ __all__ = [
     "null",
     "null_gradient",
     "occam",
+    "one_change",
     "pac_bayes_kl",
     "path_certificate",
     "path_membership",
@@ -177,8 +231,10 @@ __all__ = [
     "rate_distortion",
     "registry",
     "remembered",
+    "remembered_by_class",
     "replace_one",
     "replica_errors",
+    "resolution",
     "row_nulls",
     "sample_complexity",
     "sample_information",

@@ -55,7 +55,8 @@ class Account:
         ]
         | None
     ) = None
-    """How batches are drawn; by default without_replacement, or full where b is n."""
+    """How batches are drawn; by default without_replacement, or full where b is n. Truncated
+    Poisson batches and balls and bins are accounted for; `ibjax run` does not draw them."""
     dim: int | None = None
     """Trained parameters d, which help a little where there are few of them."""
     train_error: float | None = None

@@ -20,6 +20,7 @@ from ibjax.cli import (
     reproduce,
     run,
     show,
+    why,
 )
 from ibjax.environment import expanded
 from ibjax.randomness import check_seed, pinned
@@ -35,6 +36,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command(run.Run, run.execute),
     "show": Command(show.Show, show.execute),
+    "why": Command(why.Why, why.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
     "falsify": Command(falsify.Falsify, falsify.execute),
@@ -111,11 +113,28 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     except SystemExit as stopped:
         if stopped.code in (0, None):
             raise
-        raise ValueError(f"{_message(said.getvalue())}; see {help_of} --help") from None
+        text = _message(said.getvalue()) + _left_over(words, said.getvalue())
+        raise ValueError(f"{text}; see {help_of} --help") from None
+
+
+def _left_over(words: list[str], said: str) -> str:
+    """Which option a value too many follows, where one was not understood."""
+    if "Unrecognized" not in said:
+        return ""
+    option = ""
+    for i, word in enumerate(words):
+        if word.startswith("--"):
+            option = word.split("=", 1)[0]
+        elif option and (not words[i - 1].startswith("--") or "=" in words[i - 1]):
+            if word not in said.split():
+                continue
+            return f" ({word!r} is one value too many for {option})"
+    return ""
 
 
 def _message(framed: str) -> str:
     """The text between the title and the next rule of a framed report, on one line."""
-    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
+    lines = [line.strip("╭╮╰╯─│+| ") for line in framed.splitlines()]
+    lines = ["" if set(line) <= {"-"} else line for line in lines]
     texts = itertools.dropwhile(lambda line: not line, lines[1:])
     return " ".join(itertools.takewhile(bool, texts)) or "unknown option"

@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ibjax.cli import reading
+from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import console, print_whole
+
+HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
+"""Columns of ``--table``, informations in nats."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class PlaneOptions:
     """Name of the inputs in the file, (n, d), for --method hsic and cka; else left out."""
     out: Path | None = None
     """Picture; beside the file by default."""
+    table: Path | None = None
+    """Where to write the coordinates as well: .csv, .md or .tex, a row a layer, replica and
+    checkpoint."""
 
 
 _KERNEL = {
@@ -54,6 +60,9 @@ def execute(command: PlaneOptions) -> None:
 
     from ibjax import bottleneck, files
 
+    picture = command.out or command.file.with_suffix(".png")
+    files.check_apart(picture, command.file, "--out")
+    exporting.check_table(command.table, command.file, picture)
     arrays = reading.archive(command.file)
     if command.labels not in arrays:
         raise ValueError(
@@ -80,7 +89,9 @@ def execute(command: PlaneOptions) -> None:
     n = len(labels)
     unit = "" if command.method in ("hsic", "cka") else "nats, "
     table = Table(
-        title=f"{unit}n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
+        title=f"{unit}n = {n}, log n = {math.log(n):.3f}, H(Y) = {float(found.label_entropy):.3f}: "
+        f"{found.measures}",
+        title_justify="left",
     )
     heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]
     heads, columns = [*heads, "I(T;Y)"], [*columns, found.i_ty]
@@ -100,11 +111,26 @@ def execute(command: PlaneOptions) -> None:
             table.add_row(name, str(checkpoint), *cells)
     out = console()
     print_whole(out, table)
-    picture = command.out or command.file.with_suffix(".png")
-    files.check_apart(picture, command.file, "--out")
     files.check_place(picture, "--out")
     files.save_figure(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)
+    exporting.write_table(command.table, HEADS, _rows(found))
+
+
+def _rows(found: Any) -> list[tuple[Any, ...]]:
+    """Every coordinate in full precision: a line a layer, replica and checkpoint."""
+    import numpy as np
+
+    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
+    rows = []
+    for i, name in enumerate(found.names):
+        shape = np.shape(found.i_tx[i])
+        values = [np.broadcast_to(np.asarray(v[i], float), shape) for v in columns]
+        for at in np.ndindex(shape):
+            *replica, checkpoint = at or (0,)
+            where = (replica[0] if replica else 0, checkpoint)
+            rows.append((name, *where, *(float(v[at]) for v in values)))
+    return rows
 
 
 def _layer(path: Path, name: str, array: Any) -> Any:

@@ -1,6 +1,6 @@
 """`ibjax show`: the table and the picture of a results file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ class Show:
     """Print the table and redraw the picture of a results file."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """Results file written by `ibjax run`, or by a reproduction that keeps its view."""
+    """Results file written by `ibjax run`, or by `ibjax reproduce fcmi-mnist` and its siblings."""
     checkpoint: int = -1
     """Which evaluation along training, from 0; the last by default."""
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
@@ -39,7 +39,7 @@ def execute(command: Show) -> None:
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             files.check_apart(place, command.file, f"--{name}")
-    if _of_a_reproduction(command):
+    if command.file.is_file() and _reproduction(command):
         return
     dataset = results.read(command.file)
     count = dataset.sizes["checkpoint"]
@@ -58,32 +58,28 @@ def execute(command: Show) -> None:
         print(getattr(report, command.format)(dataset, command.checkpoint, names), end="")
 
 
-def _of_a_reproduction(command: Show) -> bool:
-    """Show the file of a reproduction that says how; others are left to `results.read`."""
-    from ibjax import files
-    from ibjax.environment import expanded
-    from ibjax.reproduce import views
+def _reproduction(command: Show) -> bool:
+    """Show the file of a reproduction as a whole; False if it is none.
 
-    path = expanded(command.file)
-    if not path.is_file():
-        return False
-    dataset = files.read(path)
-    view = views().get(str(dataset.attrs.get("what")))
+    Raises:
+        ValueError: for an option that means nothing there.
+    """
+    from ibjax import files
+    from ibjax.reproduce import stored
+
+    view = stored.view(files.read(command.file))
     if view is None:
         return False
-    refused = [
-        f"--{name.replace('_', '-')}"
-        for name, default in vars(Show(command.file)).items()
-        if name not in ("file", "picture") and getattr(command, name) != default
-    ]
-    if refused:
-        raise ValueError(f"{', '.join(refused)}: for files of `ibjax run`; leave it out")
+    for field in fields(command):
+        known = field.name in ("file", "picture")
+        if not known and getattr(command, field.name) != field.default:
+            option = field.name.replace("_", "-")
+            raise ValueError(f"--{option} is for files of `ibjax run`; this is of a reproduction")
+    place = command.picture or command.file.with_suffix(".png")
+    files.check_apart(place, command.file, "--picture")
     out = console()
-    print_whole(out, view.table(dataset))
-    place = command.picture or path.with_suffix(".png")
-    files.check_apart(place, path, "--picture")
+    print_whole(out, view.table)
     files.check_place(place, "--picture")
-    files.save_figure(view.figure(dataset), place)
-    out.print(f"results: {path}", soft_wrap=True)
+    files.save_figure(view.figure, place)
     out.print(f"picture: {place}", soft_wrap=True)
     return True

@@ -24,12 +24,14 @@ def supersample(
     masks: int,
     *,
     balanced: bool = False,
+    shared: bool = False,
 ) -> Supersample:
     """Draw ``supersamples`` tables of n pairs from a pool, and ``masks`` masks for each.
 
-    Supersample s is a function of (key, s) and mask u of supersample s one of (key, s, u):
-    asking for more of either leaves the earlier ones as they were. The draws depend on the key
-    alone, whatever the precision and the random generator that JAX is set to.
+    Supersample s is a function of (key, s) and mask u of supersample s one of (key, s, u), or of
+    (key, u) where masks are shared: asking for more of either leaves the earlier ones as they
+    were. The draws depend on the key alone, whatever the precision and the random generator that
+    JAX is set to.
 
     Args:
         key: the root of all draws, from ``jax.random.key`` or ``jax.random.PRNGKey``.
@@ -40,6 +42,9 @@ def supersample(
         balanced: draw masks in complementary pairs, mask 2v + 1 being one minus mask 2v. Each
             example then trains in exactly k2/2 of the masks of its supersample, and each mask
             alone is still uniform; masks 2v and 2v + 1 are not independent.
+        shared: give every supersample the masks of the first, as published experiments do. Each
+            mask is uniform still, but supersamples are no longer independent given the pool:
+            `bounds.cmi_limit` needs masks of their own.
 
     Returns:
         ``index`` (k1, n, 2), positions in the pool, all different within a supersample, and
@@ -68,21 +73,21 @@ def supersample(
         raise ValueError(f"masks={masks} must be even when balanced=True: use {masks + 1}")
 
     with pinned():
-        return _draw(root_key(key), size, n, supersamples, masks, bool(balanced))
+        return _draw(root_key(key), size, n, supersamples, masks, bool(balanced), bool(shared))
 
 
 # one program instead of a dozen small ones, each of which would be compiled on the first call
-@partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
+@partial(jax.jit, static_argnums=(1, 2, 3, 4, 5, 6))
 def _draw(
-    key: Key, size: int, n: int, supersamples: int, masks: int, balanced: bool
+    key: Key, size: int, n: int, supersamples: int, masks: int, balanced: bool, shared: bool
 ) -> Supersample:
     ids = jnp.arange(supersamples)
     index = jax.vmap(lambda s: _pairs(_fold(key, _INDEX, s), size, n))(ids)
-    if not balanced:
-        return Supersample(index=index, mask=_masks(key, ids, masks, n))
-    half = _masks(key, ids, masks // 2, n)
-    mask = jnp.stack([half, 1 - half], axis=2).reshape(supersamples, masks, n)
-    return Supersample(index=index, mask=mask)
+    own = ids[:1] if shared else ids
+    mask = _masks(key, own, masks // 2 if balanced else masks, n)
+    if balanced:
+        mask = jnp.stack([mask, 1 - mask], axis=2).reshape(len(own), masks, n)
+    return Supersample(index=index, mask=jnp.broadcast_to(mask, (supersamples, masks, n)))
 
 
 def _pairs(key: Key, size: int, n: int) -> Int[JaxArray, "n 2"]:

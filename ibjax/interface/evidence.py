@@ -65,6 +65,10 @@ class Evidence(NamedTuple):
         bounded_steps: 1 where every example's gradient was kept within `clip`, also one that was
             not finite, so that the bounds cover replicas that diverged.
         classes_given: 1 where `num_classes` is known, not counted from the labels that occur.
+        membership_information: sum over steps of what each tells about which member was trained
+            on, given the path before it and not the mask: mean over pairs, rounded upwards,
+            (k1, k2, E). Its mean over masks and seeds is that of `trajectory_cmi`, but no value
+            exceeds a quarter of the largest divergences, so that it has confidence limits.
     """
 
     index: Array
@@ -99,6 +103,7 @@ class Evidence(NamedTuple):
     shared_batches: Any = math.nan
     bounded_steps: Any = math.nan
     classes_given: Any = math.nan
+    membership_information: Any = math.nan
 
 
 class Moment(Evidence):

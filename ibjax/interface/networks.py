@@ -32,6 +32,7 @@ class Hyper(NamedTuple):
         clip: largest norm of a per-example gradient; inf for none.
         layer_noise: standard deviation of the noise after each hidden activation.
         depth: number of hidden layers in use, for networks of padded depth.
+        scalars: further numbers, by name, that the functions of a network of one's own ask for.
     """
 
     learning_rate: Any
@@ -39,10 +40,14 @@ class Hyper(NamedTuple):
     clip: Any = float("inf")
     layer_noise: Any = 0.0
     depth: Any = 0
+    scalars: Any = ()
 
 
 class BatchStatistics(NamedTuple):
-    """A network that normalises by statistics of the batch and keeps running ones for later.
+    """A network whose training pass is not that of evaluation.
+
+    It normalises by statistics of the batch and keeps running ones for later; or drops units in
+    training alone, with nothing to keep.
 
     Attributes:
         init: ``() -> running statistics`` before the first step.

@@ -5,9 +5,9 @@ from ibjax.langevin.gradients import step_gradient
 from ibjax.langevin.losses import cross_entropy
 from ibjax.langevin.observed import Trained
 from ibjax.langevin.replicas import run_replicas, train
-from ibjax.langevin.run import make_run
 from ibjax.langevin.tracker import Track, track
 from ibjax.langevin.transform import noise_std, sgld
+from ibjax.langevin.weights import load_weights, save_weights
 
 __all__ = [
     "Config",
@@ -15,9 +15,10 @@ __all__ = [
     "Trained",
     "cross_entropy",
     "hyper",
-    "make_run",
+    "load_weights",
     "noise_std",
     "run_replicas",
+    "save_weights",
     "sgld",
     "step_gradient",
     "track",

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
 from ibjax.langevin.gradients import Loss, cross_entropy, step_gradient
-from ibjax.langevin.run import EVALUATION, INIT, LAYER, NOISE
+from ibjax.langevin.streams import EVALUATION, INIT, LAYER, NOISE
 from ibjax.langevin.transform import noise_std
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key

@@ -11,6 +11,7 @@ import optax
 
 from ibjax import arguments
 from ibjax.interface import Hyper, Network
+from ibjax.langevin import checks
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
@@ -60,12 +61,22 @@ class Config:
         loss: what training decreases, of each example: (logits (batch, K), labels (batch,)) to
             (batch,); a pure JAX function, compared by identity. Errors and bounds stay those of
             the 0-1 loss of the largest logit.
-        checkpoints: how often to evaluate, evenly spaced, the last one at the end.
+        checkpoints: how often to evaluate, evenly spaced, the last one at the end; or the updates
+            done at each evaluation, increasing from 0 to `steps`.
+        stop_error: end a replica's training after the first update from weights whose training
+            error is at most this; None for never. For full batches. The stopping time then looks
+            at the data, which leaves no trajectory theorem.
+        scalars: further numbers, by name, that a ready network's functions find in
+            ``hyper.scalars``; runs that differ in them alone share one compiled program.
         noise_draws: fresh draws of the layer noise per evaluated error.
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
         replicas_per_chunk: how many replicas run at once; None lets the memory decide.
-        memory: bytes that one chunk may take when it is None above.
+        memory: bytes that one chunk may take on a device when it is None above; None for 2 GiB on
+            a processor and most of what an accelerator has free, by its own count.
+        products: what an accelerator may round the float32 factors of matrix products to: float32
+            for nothing, or tensorfloat32 (10 bits; several times faster where there is hardware
+            for it). A processor rounds nothing.
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
@@ -83,25 +94,25 @@ class Config:
     clip: float | None = 1.0
     optimizer: str | optax.GradientTransformation = "sgld"
     loss: Loss = cross_entropy
-    checkpoints: int = 1
+    checkpoints: int | tuple[int, ...] = 1
+    stop_error: float | None = None
+    scalars: Any = ()
     noise_draws: int = 32
     shared_randomness: bool = False
     replicas_per_chunk: int | None = None
-    memory: int = 2 * 1024**3
+    memory: int | None = None
+    products: Literal["float32", "tensorfloat32"] = "float32"
     mapping: Literal["auto", "vmap", "map"] = "auto"
     account: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "checkpoints", "noise_draws"):
+        for name in ("steps", "noise_draws"):
             self._set(name, arguments.whole(name, getattr(self, name)))
-        for name in ("batch_size", "replicas_per_chunk"):
+        self._set("checkpoints", _checkpoints(self.checkpoints, self.steps))
+        for name in ("batch_size", "replicas_per_chunk", "memory"):
             if getattr(self, name) is not None:
                 self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("network", _settled(self.network))
-        if self.checkpoints > self.steps:
-            raise ValueError(
-                f"checkpoints={self.checkpoints} exceeds steps={self.steps}; evaluate less often"
-            )
         _check_optimizer(self.optimizer)
         if self.account and self.optimizer != "sgld":
             raise ValueError(
@@ -115,6 +126,8 @@ class Config:
             )
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
+        if self.products not in ("float32", "tensorfloat32"):
+            raise ValueError(f"products={self.products!r} is unknown; use float32 or tensorfloat32")
         ways = get_args(Batching)
         if self.batching is not None and self.batching not in ways:
             raise ValueError(
@@ -127,6 +140,14 @@ class Config:
         for name in ("learning_rate", "inverse_temperature"):
             if not callable(getattr(self, name)):
                 self._set(name, _scalar(name, getattr(self, name)))
+        if self.stop_error is not None:
+            self._set("stop_error", checks.share("stop_error", self.stop_error))
+            if self.account:
+                raise ValueError(
+                    f"stop_error={self.stop_error:g} with account=True: where training stops looks "
+                    "at the data, which is no part of the account; set account=False"
+                )
+        self._set("scalars", checks.named_scalars(self.scalars, self.network))
         if self.learning_rate == math.inf:
             raise ValueError("learning_rate=inf must be finite")
         if not callable(self.loss):
@@ -134,6 +155,14 @@ class Config:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """Updates done at each evaluation."""
+        if isinstance(self.checkpoints, tuple):
+            return self.checkpoints
+        each = self.steps / self.checkpoints
+        return tuple(round(each * (i + 1)) for i in range(self.checkpoints))
 
     @property
     def drawn(self) -> Batching:
@@ -175,6 +204,7 @@ def hyper(config: Config) -> Hyper:
         clip=math.inf if config.clip is None else config.clip,
         layer_noise=noise,
         depth=depth,
+        scalars=dict(config.scalars),
     )
 
 
@@ -188,12 +218,30 @@ def static(config: Config) -> Config:
     return dataclasses.replace(
         config,
         network=net,
+        steps=1,
+        checkpoints=1,
         learning_rate=_keep_schedule(config.learning_rate),
         inverse_temperature=_keep_schedule(config.inverse_temperature),
         clip=None if config.clip is None else 1.0,
-        memory=0,
+        scalars=dict.fromkeys(dict(config.scalars), 1.0),
+        memory=None,
         replicas_per_chunk=None,
     )
+
+
+def _checkpoints(value: Any, steps: int) -> int | tuple[int, ...]:
+    """A number of evaluations, or the updates done at each, within the run."""
+    if np.ndim(value) == 0:
+        count = arguments.whole("checkpoints", value)
+        if count > steps:
+            raise ValueError(f"checkpoints={count} exceeds steps={steps}; evaluate less often")
+        return count
+    stops = tuple(arguments.whole("checkpoints", stop, 0) for stop in value)
+    if not stops or list(stops) != sorted(set(stops)) or stops[-1] != steps:
+        raise ValueError(
+            f"checkpoints={stops} must increase, from 0 or later to the end at steps={steps}"
+        )
+    return stops
 
 
 def schedules(config: Config, values: Hyper) -> tuple[Any, Any]:

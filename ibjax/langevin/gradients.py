@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.interface import BatchStatistics, Hyper, Network
-from ibjax.langevin.losses import Loss, cross_entropy
+from ibjax.langevin.losses import Loss, cross_entropy, predicted
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -45,6 +45,7 @@ class StepGradient(NamedTuple):
         norms_sq: squared norms of the clipped per-example gradients times their squared
             weights, (batch,); NaN where the network does not give them.
         loss: weighted mean of the losses before the step.
+        error: weighted share of wrong classes before the step.
         examples: the per-example gradients, or None where the network does not give them.
         statistics: running batch statistics after the step, if the network keeps them.
     """
@@ -52,6 +53,7 @@ class StepGradient(NamedTuple):
     gradient: Any
     norms_sq: Array
     loss: Array
+    error: Array
     examples: PerExample | Formed | None = None
     statistics: Any = None
 
@@ -64,7 +66,7 @@ def step_gradient(
     y: Array,
     weights: Array | None,
     b: int,
-    key: Key,
+    key: Key | None,
     hyper: Hyper,
     clipping: bool,
     each: bool = False,
@@ -79,7 +81,7 @@ def step_gradient(
         y: labels (batch,).
         weights: how often each example counts, (batch,), or None for once each.
         b: the normaliser of the sum.
-        key: draws the layer noise.
+        key: draws the layer noise; None for none.
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
         clipping: whether to clip; a gradient whose norm is not finite then counts as zero, so
             that no example moves a step by more than the clip.
@@ -95,10 +97,11 @@ def step_gradient(
 
     def mean_loss(p):
         logits, _ = network.apply(p, x, key, hyper)
-        return jnp.sum(w * loss(logits, y)) / b
+        return jnp.sum(w * loss(logits, y)) / b, logits
 
-    value, gradient = jax.value_and_grad(mean_loss)(params)
-    return StepGradient(gradient, jnp.full(x.shape[0], jnp.nan), value)
+    (value, logits), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    missing = jnp.full(x.shape[0], jnp.nan)
+    return StepGradient(gradient, missing, value, _error(logits, y, w, b))
 
 
 def normalised_gradient(
@@ -133,20 +136,23 @@ def normalised_gradient(
     def mean_loss(p):
         logits, after = network.train(p, statistics, x, weights, key, hyper)
         losses = loss(logits, y)
-        return jnp.sum(losses if weights is None else weights * losses) / b, after
+        total = jnp.sum(losses if weights is None else weights * losses)
+        return total / b, (logits, after)
 
-    (value, after), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-    return StepGradient(gradient, jnp.full(y.shape[0], jnp.nan), value, None, after)
+    (value, (logits, after)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+    missing = jnp.full(y.shape[0], jnp.nan)
+    error = _error(logits, y, 1.0 if weights is None else weights, b)
+    return StepGradient(gradient, missing, value, error, None, after)
 
 
 def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGradient:
     def total(taps):
         logits, inputs = network.taps(params, x, key, hyper, taps)
         losses = loss(logits, y)
-        return jnp.sum(losses), (inputs, losses)
+        return jnp.sum(losses), (inputs, losses, logits)
 
     zeros = network.tap_shapes(params, x.shape[0])
-    deltas, (inputs, losses) = jax.grad(total, has_aux=True)(zeros)
+    deltas, (inputs, losses, logits) = jax.grad(total, has_aux=True)(zeros)
     norms_sq = _products(inputs, deltas, inputs, deltas)
     factor = w
     if clipping:
@@ -157,8 +163,8 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGrad
         )
     scaled = tuple(d * factor[:, None] for d in deltas)
     gradient = jax.tree.map(lambda g: g / b, network.assemble(params, inputs, scaled))
-    value = jnp.sum(w * losses) / b
-    return StepGradient(gradient, norms_sq * factor**2, value, PerExample(inputs, scaled))
+    value, error = jnp.sum(w * losses) / b, _error(logits, y, w, b)
+    return StepGradient(gradient, norms_sq * factor**2, value, error, PerExample(inputs, scaled))
 
 
 def differences(
@@ -209,16 +215,18 @@ def _products(inputs, deltas, others, other_deltas) -> Array:
 
 
 def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> StepGradient:
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
+    keys = None
+    if key is not None:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
 
     def one(xi, yi, ki):
         def own(p):
             logits, _ = network.apply(p, xi[None], ki, hyper)
-            return loss(logits, yi[None])[0]
+            return loss(logits, yi[None])[0], logits[0]
 
-        return jax.value_and_grad(own)(params)
+        return jax.value_and_grad(own, has_aux=True)(params)
 
-    losses, gradients = jax.vmap(one)(x, y, keys)
+    (losses, logits), gradients = jax.vmap(one)(x, y, keys)
     leaves = jax.tree.leaves(gradients)
     norms_sq = sum(jnp.sum(g.reshape(g.shape[0], -1) ** 2, axis=1) for g in leaves)
     factor = w
@@ -232,7 +240,12 @@ def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> St
     examples = None
     if each:
         examples = Formed(jax.tree.map(lambda g: jax.vmap(jnp.multiply)(factor, g), gradients))
-    return StepGradient(gradient, norms_sq * factor**2, jnp.sum(w * losses) / b, examples)
+    value, error = jnp.sum(w * losses) / b, _error(logits, y, w, b)
+    return StepGradient(gradient, norms_sq * factor**2, value, error, examples)
+
+
+def _error(logits: Array, y: Array, w: Any, b: int) -> Array:
+    return jnp.sum(w * (predicted(logits) != y)) / b
 
 
 def _factors(norms_sq: Any, w: Array, clip: Any) -> tuple[Array, Array]:

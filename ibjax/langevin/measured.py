@@ -9,6 +9,7 @@ import numpy as np
 
 from ibjax.interface import BATCHINGS, Evidence, Network
 from ibjax.langevin import batches
+from ibjax.langevin.accountant import ACCOUNTED
 from ibjax.langevin.config import Config, hyper, schedules
 from ibjax.langevin.transform import noise_std, schedule_value
 from ibjax.networks import MLP
@@ -22,7 +23,6 @@ def evidence(
     sizes: tuple[np.ndarray, np.ndarray],
     pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
     example: Any,
-    stops: tuple[int, ...],
 ) -> Evidence:
     """The evidence of replicas.
 
@@ -35,7 +35,6 @@ def evidence(
         sizes: `step_arrays` of the run.
         pairs: index (k1, n, 2), mask (k1, k2, n) and labels (k1, n, 2).
         example: one input, (1, ...).
-        stops: updates done at each checkpoint.
     """
     from ibjax import contraction
 
@@ -53,7 +52,7 @@ def evidence(
         "batch_size": b,
         "dim": dim(config, network, example),
         "num_classes": num_classes,
-        "exchangeable": 1.0,
+        "exchangeable": float(config.stop_error is None),
         "batching": BATCHINGS.index(batching),
         "smallest_batch": batches.smallest(n, b, batching),
         "shared_batches": config.shared_randomness,
@@ -64,7 +63,7 @@ def evidence(
         index=index,
         mask=mask,
         labels=labels,
-        checkpoints=np.asarray(stops),
+        checkpoints=np.asarray(config.stops),
         step_sizes=sizes[0],
         noise_stds=sizes[1],
         layer_diameter=np.array([f.diameter for f in layers], np.float64),
@@ -78,20 +77,19 @@ def evidence(
 def _fields(m: Any) -> dict[str, np.ndarray]:
     """The fields of the evidence that are measured; a network that diverged errs everywhere."""
     gone = ~m.finite  # by checkpoint: what comes later must not choose what counts earlier
-    information = np.where(gone[..., None], np.nan, m.information)
-    names = ("gradient", "sample", "incoherence")
-    fields = {f"{name}_information": information[..., i] for i, name in enumerate(names)}
-    return fields | {
-        "predictions": np.where(gone[..., None, None], -1, m.predictions),
-        "train_error": np.where(gone, np.float32(1.0), m.train_error),
-        "test_error": np.where(gone, np.float32(1.0), m.test_error),
-        "train_loss": np.where(gone | ~np.isfinite(m.train_loss), np.nan, m.train_loss),
-        "diverged": ~np.all(m.finite & m.losses_finite, axis=-1),
-        "trajectory_cmi": information[..., 3],
-        "trajectory_cmi_llr": information[..., 4],
-        "test_prior_information": information[..., 5],
-        "likelihood_ratio": information[..., 6],
-    }
+    nothing = np.full(gone.shape, np.float32(np.nan))
+    along = {name: np.where(gone, np.float32(np.nan), a) for name, a in m.along.items()}
+    return (
+        dict.fromkeys(ACCOUNTED, nothing)
+        | along
+        | {
+            "predictions": np.where(gone[..., None, None], -1, m.predictions),
+            "train_error": np.where(gone, np.float32(1.0), m.train_error),
+            "test_error": np.where(gone, np.float32(1.0), m.test_error),
+            "train_loss": np.where(gone | ~np.isfinite(m.train_loss), np.nan, m.train_loss),
+            "diverged": ~np.all(m.finite & m.losses_finite, axis=-1),
+        }
+    )
 
 
 def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from ibjax.interface import Evidence
 from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config
 from ibjax.langevin.programs import Shape, memory, placed, vectorised
-from ibjax.langevin.run import OBSERVATION
+from ibjax.langevin.streams import OBSERVATION
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 

@@ -31,7 +31,12 @@ def layer_scalars(description: Any) -> tuple[float, int]:
 
 @lru_cache(maxsize=64)
 def network_of(
-    description: Any, num_classes: int, shape: tuple[int, ...], dtype: Any = "float32"
+    description: Any,
+    num_classes: int,
+    shape: tuple[int, ...],
+    dtype: Any = "float32",
+    scalars: tuple[tuple[str, float], ...] = (),
+    claims: bool = True,
 ) -> Network:
     """The network of a description, checked; equal descriptions give the same object.
 
@@ -40,43 +45,41 @@ def network_of(
         num_classes: number of logits it must have.
         shape: of one input.
         dtype: of the inputs, by name.
+        scalars: further numbers it asks for.
+        claims: try out what a ready network says of its layers.
 
     Raises:
         ValueError: for other logits than (batch, K), parameters that cannot be trained, and a
             ready network that is not what its layers say.
     """
     network = build(description, num_classes, shape)
-    return checked(network, num_classes, shape, dtype, network is description)
+    tried = claims and network is description
+    return _checked(network, num_classes, shape, dtype, tried, scalars)
 
 
-@lru_cache(maxsize=64)
-def checked(
+def _checked(
     network: Network,
-    num_classes: int | None,
+    num_classes: int,
     shape: tuple[int, ...],
-    dtype: Any = "float32",
-    claims: bool = True,
+    dtype: Any,
+    claims: bool,
+    scalars: tuple[tuple[str, float], ...],
 ) -> Network:
     """A network whose functions give what the engine needs, with parameters in float32.
 
-    Args:
-        network: the network.
-        num_classes: number of logits; None for any number of at least two.
-        shape: of one input.
-        dtype: of the inputs, by name.
-        claims: try out what it says of its layers.
-
-    Returns:
-        The network itself, or one that keeps its parameters in float32 and rounds them where it
-        uses them, so that small steps and their noise are not lost.
-
-    Raises:
-        ValueError: as `network_of`.
+    One that does not keep them so is wrapped: it rounds them where it uses them, so that small
+    steps and their noise are not lost.
     """
     noise, depth = layer_scalars(network)
-    hyper = Hyper(1.0, 1.0, layer_noise=jnp.float32(noise), depth=jnp.float32(depth))
+    hyper = Hyper(
+        1.0,
+        1.0,
+        layer_noise=jnp.float32(noise),
+        depth=jnp.float32(depth),
+        scalars={name: jnp.float32(value) for name, value in scalars},
+    )
     params = _parameters(network, shape, dtype)
-    rows = 4 if num_classes is None else num_classes + 1  # so that no axis is taken for another
+    rows = num_classes + 1  # so that no axis is taken for another
     x = jax.ShapeDtypeStruct((rows, *shape), dtype)
     key = jax.eval_shape(lambda: jax.random.key(0))
     exact = True
@@ -117,11 +120,9 @@ def _abstract(network: Network, params: Any, x: Any, key: Any, hyper: Hyper) -> 
         ) from None
 
 
-def _check_logits(out: Any, rows: int, num_classes: int | None) -> None:
-    need = f"({rows}, {num_classes or 'K'}) for {rows} inputs"
-    words = (
-        "one for each class" if num_classes is None else f"one for each of {num_classes} classes"
-    )
+def _check_logits(out: Any, rows: int, num_classes: int) -> None:
+    need = f"({rows}, {num_classes}) for {rows} inputs"
+    words = f"one for each of {num_classes} classes"
     if not isinstance(out, tuple) or len(out) != 2 or not isinstance(out[1], tuple):
         raise ValueError(
             f"network.apply gives {_described(out)}; it must give (logits, features), with logits "
@@ -130,7 +131,7 @@ def _check_logits(out: Any, rows: int, num_classes: int | None) -> None:
     logits = out[0]
     shape = getattr(logits, "shape", None)
     width = shape[1] if shape is not None and len(shape) == 2 and shape[0] == rows else None
-    if width is None or (width != num_classes if num_classes else width < 2):
+    if width != num_classes:
         hint = ""
         if shape in ((rows,), (rows, 1)):
             column = "z" if shape == (rows, 1) else "z[:, None]"

@@ -2,24 +2,44 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ibjax.interface import Hyper
+from ibjax.environment import chunk_memory
+from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.run import Run, make_run
+from ibjax.langevin.run import Run
+
+PRECISIONS = {"float32": "highest", "tensorfloat32": "tensorfloat32"}
+"""What JAX calls the precision of products, by `Config.products`."""
+
+
+class Kind(Protocol):
+    """What one replica is: hashable, since programs are looked up by it."""
+
+    def values(self, config: Config) -> Any:
+        """Shapes of what all replicas of a run share and may sweep."""
+        ...
+
+    def rows(self, chunk: int) -> Any:
+        """Shapes of the positions in the pool that the replicas of a chunk use."""
+        ...
+
+    def run(self, config: Config, network: Network, pool: Any) -> Run:
+        """The functions of one replica."""
+        ...
 
 
 class Shape(NamedTuple):
     """What a compiled chunk depends on besides the run."""
 
-    n: int
+    kind: Kind
     chunk: int
     x: tuple[int, ...]
     dtype: str
@@ -40,8 +60,8 @@ class Programs(NamedTuple):
 
 def fitting(
     config: Config,
+    kind: Kind,
     x: Any,
-    n: int,
     total: int,
     num_classes: int,
     look: Callable[[Shape, NamedSharding], Any] | None = None,
@@ -50,8 +70,8 @@ def fitting(
 
     Args:
         config: the run.
+        kind: of the replicas.
         x: inputs of the pool.
-        n: number of training examples.
         total: replicas of this process.
         num_classes: K.
         look: compiles what else runs on a chunk, and says in ``bytes`` what that needs.
@@ -60,25 +80,66 @@ def fitting(
         The programs, what `look` gave (None without it), and the replicas of one chunk.
     """
     devices = jax.local_device_count()
+    room = chunk_memory() if config.memory is None else config.memory
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
     while True:
-        shape = Shape(n, chunk, x.shape, x.dtype.name, num_classes, devices)
+        shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
         programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
-        fits = needed <= config.memory or chunk == devices
+        fits = needed <= room or chunk == devices
         if config.replicas_per_chunk is not None or fits:
             return programs, other, chunk
-        smaller = int(chunk * config.memory / needed) // devices * devices
+        smaller = int(chunk * room / needed) // devices * devices
         chunk = max(min(smaller, chunk - devices), devices)
+
+
+class Source(NamedTuple):
+    """A program before it is compiled: jitted, and the shapes of its arguments."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+
+    def compile(self) -> Any:
+        """The program for the devices at hand."""
+        return self.function.lower(*self.arguments).compile()
+
+
+class Sources(NamedTuple):
+    """The programs of a chunk before they are compiled, see `Programs`."""
+
+    prepare: Source | None
+    init: Source
+    advance: Source
+    evaluate: Source
+    shardings: tuple[NamedSharding, NamedSharding]
 
 
 @lru_cache(maxsize=64)
 def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
-    network = network_of(config.network, shape.num_classes, shape.x[1:], shape.dtype)
+    found = sources(config, shape)
+    with jax.default_matmul_precision(PRECISIONS[config.products]):
+        programs = tuple(s.compile() for s in (found.init, found.advance, found.evaluate))
+    # Beside what the training reads lies the raw pool, where the network prepared it.
+    raw = 0 if found.prepare is None else 4 * math.prod(shape.x)
+    needed = max(memory(program) for program in programs) + raw
+    prepare = None if found.prepare is None else found.prepare.function
+    return Programs(prepare, *programs, found.shardings, needed)
+
+
+def sources(config: Config, shape: Shape) -> Sources:
+    """The programs of a chunk as functions, to compile here or to lower for another platform."""
+    network = network_of(
+        config.network,
+        shape.num_classes,
+        shape.x[1:],
+        shape.dtype,
+        config.scalars,
+        claims=not config.scalars,  # tried out before, at the numbers they have
+    )
     pool = jax.ShapeDtypeStruct(shape.x, shape.dtype)
-    run: Run = make_run(config, network, pool, shape.n, shape.num_classes)
+    run = shape.kind.run(config, network, pool)
     over = vectorised(config.mapping)
 
     norm = network.batch_statistics
@@ -87,45 +148,37 @@ def compiled(config: Config, shape: Shape) -> Programs:
     def init(keys, values):
         return over(lambda k: run.init(k, values), keys)
 
-    def advance(state, start, stop, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.advance(s, start, stop, k, values, i, m, x, y)
+    def advance(state, start, stop, keys, values, rows, x, y):
+        def one(s, k, r):
+            return run.advance(s, start, stop, k, values, r, x, y)
 
-        return over(one, state, keys, index, mask)
+        return over(one, state, keys, rows)
 
-    def evaluate(state, step, keys, values, index, mask, x, y):
-        def one(s, k, i, m):
-            return run.evaluate(s, step, k, values, i, m, x, y)
+    def evaluate(state, step, keys, values, rows, x, y):
+        def one(s, k, r):
+            return run.evaluate(s, step, k, values, r, x, y)
 
-        return over(one, state, keys, index, mask)
+        return over(one, state, keys, rows)
 
     auto = (jax.sharding.AxisType.Auto,)
     mesh = jax.make_mesh((shape.devices,), ("replica",), auto, devices=jax.local_devices())
     split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
-    data = (True, False, True, True, False, False)
-
-    def place(function: Callable[..., Any], *shared: bool) -> Any:
-        return placed(function, shared, split)
+    data = (True, False, True, False, False)
 
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    values = jax.tree.map(lambda _: jax.ShapeDtypeStruct((), jnp.float32), Hyper(0.0, 0.0))
+    values, rows = shape.kind.values(config), shape.kind.rows(shape.chunk)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
     state = jax.eval_shape(init, keys, values)
-    index = jax.ShapeDtypeStruct((shape.chunk, shape.n, 2), jnp.int32)
-    mask = jax.ShapeDtypeStruct((shape.chunk, shape.n), jnp.int32)
     labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
-    rest = (keys, values, index, mask)
+    rest = (keys, values, rows)
     seen = pool if prepare is None else jax.eval_shape(prepare, pool)
-    training = (*rest, seen, labels)
-    program = place(advance, True, False, False, *data).lower(state, scalar, scalar, *training)
-    program = program.compile()
-    return Programs(
-        None if prepare is None else jax.jit(prepare, out_shardings=whole),
-        place(init, True, False).lower(keys, values).compile(),
-        program,
-        place(evaluate, True, False, *data).lower(state, scalar, *rest, pool, labels).compile(),
+    steps, place = (state, scalar, scalar), partial(placed, sharding=split)
+    return Sources(
+        None if prepare is None else Source(jax.jit(prepare, out_shardings=whole), (pool,)),
+        Source(place(init, (True, False)), (keys, values)),
+        Source(place(advance, (True, False, False, *data)), (*steps, *rest, seen, labels)),
+        Source(place(evaluate, (True, False, *data)), (state, scalar, *rest, pool, labels)),
         (whole, split),
-        memory(program) + (0 if prepare is None else 4 * math.prod(shape.x)),  # and the raw pool
     )
 
 

@@ -1,6 +1,5 @@
-"""The replica engine: many training runs at once, in chunks, on every device of every host."""
+"""Replicas of supersamples: one training run for each mask, and the evidence of all."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.interface import Dataset, Evidence, Supersample
-from ibjax.langevin import batches, hosts
+from ibjax.langevin import batches, engine
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper
+from ibjax.langevin.engine import Progress
 from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import evidence, step_arrays
 from ibjax.langevin.observed import (
@@ -24,17 +24,11 @@ from ibjax.langevin.observed import (
     unravelled,
 )
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.programs import fitting
+from ibjax.langevin.run import Pairs
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
-
-Progress = Callable[[int, int], None]
-"""Called with (replica-steps done, replica-steps in all)."""
-
-_SEGMENT = 100
-"""Steps between two reports of progress; the numbers do not depend on it."""
 
 
 @enforced
@@ -119,65 +113,30 @@ def _train(key, config, dataset, supersample, observe, weights, first_mask, prog
     batches.scheme(config, n)  # refuses a batch that is too large
     check_loss(config.loss, dataset.num_classes)
     num_classes = int(dataset.num_classes)
-    network = network_of(config.network, num_classes, x.shape[1:], x.dtype.name)
-    sizes = step_arrays(config)
-    stops = _checkpoints(config)
-    total = k1 * k2
-    here = hosts.share(total)
+    described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
+    network = network_of(*described, claims=True)
+    sizes, stops = step_arrays(config), config.stops
     params = jax.eval_shape(network.init, jax.random.key(0), x[:1])
     look = None
     if observe is not None:
         check_observe(observe, params)
         look = partial(observer, observe, config, params)
-    programs, seen, chunk = fitting(config, x, n, len(here), num_classes, look)
-    whole, split = programs.shardings
-    values = jax.tree.map(jnp.float32, hyper(config))
-    repeated, masks = np.repeat(index, k2, axis=0), mask.reshape(total, n)
-    labels, example = y[index], x[:1]
-    values, x, y = jax.device_put((values, x, y), whole)
-    prepared = x if programs.prepare is None else programs.prepare(x)
-    keys = replica_keys(key, k1, k2, config.shared_randomness, first_mask)
-
-    parts, done = [], 0
-    for first in range(0, len(here), chunk):
-        keep = min(chunk, len(here) - first)
-        rows = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
-        k, i, m = jax.device_put((keys[rows], repeated[rows], masks[rows]), split)
-        some = (k, values, i, m)
-        training, whole_pool = (*some, prepared, y), (*some, x, y)
-        state, step, taken = programs.init(k, values), 0, []
-        for stop in stops:
-            while step < stop:
-                until = min(step + _SEGMENT, stop)
-                steps = jax.device_put(_ints(step, until), whole)
-                state = programs.advance(state, *steps, *training)
-                done += (until - step) * keep
-                step = until
-                if progress is not None:
-                    jax.block_until_ready(state)
-                    whole_run = total * config.steps
-                    progress(min(done * jax.process_count(), whole_run), whole_run)
-            (at,) = jax.device_put(_ints(stop), whole)
-            measured = programs.evaluate(state, at, *whole_pool)
-            looked = None if seen is None else seen.program(state.weights, k, at)
-            kept = state.weights if weights == "checkpoints" else None
-            taken.append(jax.device_get((measured, kept, looked)))
-        along = jax.tree.map(lambda *a: np.stack(a, axis=1), *taken)
-        last = jax.device_get(state.weights) if weights and weights != "checkpoints" else None
-        parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], (along, last)))
-    joined = jax.tree.map(lambda *a: np.concatenate(a), *parts)
-    joined = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), hosts.gather(joined, total))
-    (m, kept, looked), last = joined
-    flat = kept if last is None else last
-    return Trained(
-        evidence(config, network, num_classes, m, sizes, (index, mask, labels), example, stops),
-        None if flat is None else unravelled(flat, params),
-        looked,
+    replicas = engine.Replicas(
+        Pairs(n),
+        replica_keys(key, k1, k2, config.shared_randomness, first_mask),
+        (np.repeat(index, k2, axis=0), mask.reshape(k1 * k2, n)),
+        jax.tree.map(jnp.float32, hyper(config)),
     )
-
-
-def _ints(*values: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.asarray(v, np.int32) for v in values)
+    given = (config, replicas, x, y, num_classes, stops)
+    got = engine.train(*given, look=look, weights=weights, progress=progress)
+    got = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), got)
+    flat = got.checkpoints if got.last is None else got.last
+    data = (index, mask, y[index])
+    return Trained(
+        evidence(config, network, num_classes, got.measured, sizes, data, x[:1]),
+        None if flat is None else unravelled(flat, params),
+        got.observed,
+    )
 
 
 @partial(jax.jit, static_argnames=("k1", "k2", "shared"))
@@ -188,8 +147,3 @@ def replica_keys(key: Key, k1: int, k2: int, shared: bool, first: int = 0) -> Ar
     outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
     inner = jax.vmap(jax.random.fold_in, (None, 0))
     return jax.vmap(inner, (0, None))(outer, first + jnp.arange(k2)).reshape(-1)
-
-
-def _checkpoints(config: Config) -> tuple[int, ...]:
-    each = config.steps / config.checkpoints
-    return tuple(round(each * (i + 1)) for i in range(config.checkpoints))

@@ -1,5 +1,6 @@
-"""The update rule of a run: by name, or an optax transformation of one's own."""
+"""The update rule of a run, given its noise: by name, or an optax transformation of one's own."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,36 +11,28 @@ from jax.flatten_util import ravel_pytree
 from ibjax.interface import Hyper
 from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config, schedules
-from ibjax.langevin.transform import sgld
+from ibjax.langevin.transform import noise_std, schedule_value, sgld
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
 
 
 class Rule(NamedTuple):
     """An update rule on the flat vector of the weights.
 
     Attributes:
-        transform: the optax transformation.
-        unravel: from the flat weights to what the transformation is given; None for themselves.
+        init: ``weights -> state`` before the first step.
+        update: ``(gradient, state, weights, key, noise) -> (change, drift, state)``: what a step
+            adds to the weights, and what it moves along. `noise` is the draw of the step,
+            standard normal (d,), or None; `key` is for rules that draw for themselves.
+        noisy: whether it takes noise.
+        root: factor of every coordinate of the gradient, (d,), None for one.
+        momentum: what is left of the drift of the step before; None for nothing.
     """
 
-    transform: optax.GradientTransformationExtraArgs
-    unravel: Any = None
-
-    def init(self, weights: Array) -> Any:
-        """State of the transformation before the first step."""
-        return self.transform.init(self._given(weights))
-
-    def update(self, gradient: Array, state: Any, weights: Array, key: Key) -> tuple[Array, Any]:
-        """What one step adds to the weights, (d,), and the state after it; `key` is its noise."""
-        given = self._given(gradient), state, self._given(weights)
-        change, state = self.transform.update(*given, key=key)
-        if self.unravel is not None:
-            change = ravel_pytree(change)[0].astype(weights.dtype)
-        return change, state  # pyright: ignore[reportReturnType]
-
-    def _given(self, flat: Array) -> Any:
-        return flat if self.unravel is None else self.unravel(flat)
+    init: Callable[[Array], Any]
+    update: Callable[..., tuple[Any, Array, Any]]
+    noisy: bool = False
+    root: Array | None = None
+    momentum: Array | None = None
 
 
 def rule(config: Config, values: Hyper, unravel: Any) -> Rule:
@@ -47,7 +40,7 @@ def rule(config: Config, values: Hyper, unravel: Any) -> Rule:
 
     Named ones work on the flat vector. A transformation of one's own is given gradients and
     weights as the network's parameters, since it may treat layers apart (masks, groups by name,
-    norms of a leaf).
+    norms of a leaf), and a key.
 
     Args:
         config: the run.
@@ -55,12 +48,72 @@ def rule(config: Config, values: Hyper, unravel: Any) -> Rule:
         unravel: from the flat weights to the parameters.
     """
     if not isinstance(config.optimizer, str):
-        return Rule(optax.with_extra_args_support(config.optimizer), unravel)
+        return _own(optax.with_extra_args_support(config.optimizer), unravel)
     eta, beta = schedules(config, values)
     if config.optimizer == "sgld":
-        return Rule(sgld(eta, beta))
+        return _flat(sgld(eta, beta), noisy=True)
     plain = {"sgd": optax.sgd, "momentum": lambda r: optax.sgd(r, 0.9), "adam": optax.adam}
-    return Rule(optax.with_extra_args_support(plain[config.optimizer](eta)))
+    return _flat(optax.with_extra_args_support(plain[config.optimizer](eta)))
+
+
+def _flat(transform: optax.GradientTransformationExtraArgs, noisy: bool = False) -> Rule:
+    def update(gradient, state, weights, key, noise):
+        given: dict[str, Any] = {"noise": noise} if noisy else {}
+        change, state = transform.update(gradient, state, weights, **given)
+        return change, gradient, state
+
+    return Rule(transform.init, update, noisy)
+
+
+def _own(transform: optax.GradientTransformationExtraArgs, unravel: Any) -> Rule:
+    def update(gradient, state, weights, key, noise):
+        given = unravel(gradient), state, unravel(weights)
+        change, state = transform.update(*given, key=key)
+        return ravel_pytree(change)[0].astype(weights.dtype), gradient, state
+
+    return Rule(lambda weights: transform.init(unravel(weights)), update)
+
+
+def heavy_ball(
+    config: Config,
+    values: Hyper,
+    momentum: Array | None = None,
+    root: Array | None = None,
+    prior_std: Array | None = None,
+) -> Rule:
+    """Langevin steps with momentum, a diagonal preconditioner and the pull of a Gaussian prior.
+
+    ``v <- mu v + g``, ``W <- W - eta P (v + W/(beta s_0^2)) + sqrt(2 eta/beta) P^(1/2) xi``
+
+    The rule is given P^(1/2) g for the gradient, and v is its buffer.
+
+    Args:
+        config: the run: sgld, or sgd for no noise.
+        values: its swept scalars.
+        momentum: mu; None for none, without a buffer.
+        root: P^(1/2), (d,); None for one.
+        prior_std: s_0; None for no prior.
+    """
+    eta, beta = schedules(config, values)
+    noisy = config.optimizer == "sgld"
+
+    def init(weights):
+        return jnp.zeros((), jnp.int32), None if momentum is None else jnp.zeros_like(weights)
+
+    def update(gradient, state, weights, key, noise):
+        count, buffer = state
+        rate, cold = schedule_value(eta, count), schedule_value(beta, count)
+        drift = gradient if momentum is None else momentum * buffer + gradient
+        change = -rate * drift
+        if noise is not None:
+            change = noise_std(rate, cold) * noise - rate * drift
+        change = change if root is None else change * root
+        if prior_std is not None:
+            pull = rate / (cold * prior_std**2) * weights
+            change = change - (pull if root is None else pull * root**2)
+        return change, drift, (count + 1, None if momentum is None else drift)
+
+    return Rule(init, update, noisy, root, momentum)
 
 
 def check_rule(config: Config, params: Any) -> None:

@@ -12,18 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import Dataset
-from ibjax.langevin import checks, ledger
-from ibjax.langevin.config import Config, called, hyper, static
+from ibjax.langevin import checks, engine, ledger
+from ibjax.langevin.config import Config, called, hyper
+from ibjax.langevin.engine import Progress
 from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import step_arrays
 from ibjax.langevin.prepared import network_of
-from ibjax.langevin.replicas import Progress
-from ibjax.langevin.tracked import Extra, Shape, programs
+from ibjax.langevin.tracked import Extra, Followed
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, Key
-
-_SEGMENT = 50
 
 
 class Track(NamedTuple):
@@ -118,73 +116,60 @@ def track(
         stops = (config.steps,) if checkpoints is None else tuple(int(c) for c in checkpoints)
         if list(stops) != sorted(set(stops)) or stops[0] < 0 or stops[-1] > config.steps:
             raise ValueError(f"checkpoints={stops} must increase within 0..steps={config.steps}")
-        root: Any = _root(preconditioner, network, x)
         if prior_std is not None and not prior_std > 0:
             raise ValueError(f"prior_std={prior_std} must be positive, or None")
-        extra = Extra(jnp.float32(momentum), root, jnp.float32(prior_std or 0.0))
-        shape = Shape(
-            train.shape,
-            ghosts.shape,
-            test.shape[1],
-            x.shape,
-            dataset.num_classes,
-            momentum > 0,
-            preconditioner is not None,
-            prior_std is not None,
-            x.dtype.name,
+        dim = _dim(network, x)
+        root: Any = _root(preconditioner, network, x, dim)
+        kind = Followed(
+            n=train.shape[1],
+            ghosts=ghosts.shape[1:],
+            test=test.shape[1],
+            momentum=momentum > 0,
+            scaled=preconditioner is not None,
+            prior=prior_std is not None,
+            dim=dim,
         )
-        return _run(key, config, x, y, train, ghosts, test, stops, shape, extra, progress)
+        runs = np.zeros(len(train), int) if config.shared_randomness else np.arange(len(train))
+        values = jax.tree.map(jnp.float32, hyper(config))
+        replicas = engine.Replicas(
+            kind,
+            jax.vmap(jax.random.fold_in, (None, 0))(key, runs),
+            (train, ghosts, test),
+            Extra(values, jnp.float32(momentum), root, jnp.float32(prior_std or 0.0)),
+        )
+        got = engine.train(
+            config, replicas, x, y, dataset.num_classes, stops, weights=True, progress=progress
+        )
+        return _told(config, kind, stops, got)
 
 
-def _run(key, config, x, y, train, ghosts, test, stops, shape, extra, progress) -> Track:
-    runs = train.shape[0]
-    chunk = min(config.replicas_per_chunk or runs, runs)
-    shape = shape._replace(train=(chunk, train.shape[1]), ghosts=(chunk, *ghosts.shape[1:]))
-    init, advance, evaluate = programs(static(config), shape)
-    values = jax.tree.map(jnp.float32, hyper(config))
-    x, y = jnp.asarray(x), jnp.asarray(y)
-    each = jnp.zeros(runs, jnp.int32) if config.shared_randomness else jnp.arange(runs)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, each)
-    parts, done = [], 0
-    for first in range(0, runs, chunk):
-        rows = np.minimum(np.arange(first, first + chunk), runs - 1)
-        some = (keys[rows], values, extra, train[rows], ghosts[rows], test[rows], x, y)
-        state, step, measured = init(*some), 0, []
-        for stop in stops:
-            while step < stop:
-                until = min(step + _SEGMENT, stop)
-                state = advance(state, jnp.int32(step), jnp.int32(until), *some)
-                done += (until - step) * chunk
-                step = until
-                if progress is not None:
-                    jax.block_until_ready(state.weights)
-                    progress(done, runs * stops[-1])
-            measured.append(jax.device_get(evaluate(state, *some)))
-        together = jax.tree.map(lambda *a: np.stack(a, axis=1), *measured)
-        keep = min(chunk, runs - first)
-        pair = (together, np.asarray(state.weights))
-        kept = jax.tree.map(lambda a, keep=keep: np.asarray(a)[:keep], pair)
-        parts.append(kept)
-    joined: Any = jax.tree.map(lambda *a: np.concatenate(a), *parts)
-    (losses, sums), weights = joined
-    if config.optimizer == "sgd":
-        nothing = jax.tree.map(lambda a: np.full_like(a, np.nan), sums)
-        sums = nothing._replace(dispersion=sums.dispersion)
-    if config.drawn != "poisson" or shape.momentum:
-        sums = sums._replace(hidden=np.full_like(sums.hidden, np.nan))
-    if shape.momentum:
-        sums = sums._replace(variance=np.full_like(sums.variance, np.nan))
+def _told(config: Config, kind: Followed, stops: tuple[int, ...], got: engine.Trained) -> Track:
+    """What was measured; NaN where it does not apply to the kind of run."""
+    losses, weights = got.measured.losses, np.asarray(got.last)
+    sums = ledger.Sums(**got.measured.sums)
+    missing = set(sums._fields) - {"dispersion"} if config.optimizer == "sgd" else set()
+    if config.drawn != "poisson" or kind.momentum:
+        missing.add("hidden")
+    if kind.momentum:
+        missing.add("variance")
+    nothing = {name: np.full_like(getattr(sums, name), np.nan) for name in missing}
     finite = np.isfinite(weights).all(1) & np.isfinite(losses).all((1, 2))
     curves = (losses[..., i] for i in range(4))
-    return Track(np.asarray(stops), *curves, sums=sums, weights=weights, diverged=~finite)
+    return Track(
+        np.asarray(stops), *curves, sums=sums._replace(**nothing), weights=weights, diverged=~finite
+    )
 
 
-def _root(preconditioner: Any, network: Any, x: np.ndarray) -> Any:
+def _dim(network: Any, x: np.ndarray) -> int:
+    sizes = jax.eval_shape(network.init, jax.random.key(0), x[:1])
+    return sum(int(np.prod(s.shape)) for s in jax.tree.leaves(sizes))
+
+
+def _root(preconditioner: Any, network: Any, x: np.ndarray, dim: int) -> Any:
     """Square root of the preconditioner, flat; 1 where there is none."""
     if preconditioner is None:
         return jnp.ones(())
     sizes = jax.eval_shape(network.init, jax.random.key(0), x[:1])
-    dim = sum(int(np.prod(s.shape)) for s in jax.tree.leaves(sizes))
     leaves = jax.tree.leaves(preconditioner)
     if len(leaves) > 1:
         pairs = zip(leaves, jax.tree.leaves(sizes))
@@ -203,6 +188,11 @@ def _checked(config, dataset, x, train, ghosts, test, momentum):
         raise ValueError(
             f"optimizer={called(config.optimizer)} cannot be tracked: its drift is not linear in "
             "the gradients; give sgld with momentum= or preconditioner= instead"
+        )
+    if config.stop_error is not None:
+        raise ValueError(
+            f"stop_error={config.stop_error:g}: a stopping time that looks at the data is no part "
+            "of the account; set stop_error=None"
         )
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} must lie in [0, 1)")
@@ -226,7 +216,8 @@ def _checked(config, dataset, x, train, ghosts, test, momentum):
             raise ValueError(f"{name} holds training examples of its run; draw them apart")
     checks.check_distinct("train", train, "run")
     check_loss(config.loss, dataset.num_classes)
-    network = network_of(config.network, int(dataset.num_classes), x.shape[1:], x.dtype.name)
+    described = (int(dataset.num_classes), x.shape[1:], x.dtype.name, config.scalars)
+    network = network_of(config.network, *described, claims=True)
     if network.batch_statistics is not None:
         raise ValueError(
             "network has batch statistics: its examples share them, so none has a gradient of its "

@@ -41,11 +41,13 @@ def sgld(
         inverse_temperature: beta >= 0 of the mean loss, likewise; inf means no noise.
 
     Returns:
-        A transformation whose ``update(grads, state, params, *, key)`` needs `key`. It must come
-        last in an `optax.chain`: noise is added in the units of the weights.
+        A transformation whose ``update(grads, state, params, *, key)`` needs `key`, or in its
+        place `noise`, the draw itself: a tree of standard normal numbers like `grads`. It must
+        come last in an `optax.chain`: noise is added in the units of the weights.
 
     Raises:
-        ValueError: for a negative number, NaN, and what is no number.
+        ValueError: for a negative number, NaN, what is no number, and an update without key or
+            noise.
 
     Reference:
         Welling and Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics.
@@ -57,23 +59,40 @@ def sgld(
         del params
         return SgldState(jnp.zeros((), jnp.int32))
 
-    def update(grads: Any, state: SgldState, params: Any = None, *, key: Key, **extra: Any):
+    def update(
+        grads: Any,
+        state: SgldState,
+        params: Any = None,
+        *,
+        key: Key | None = None,
+        noise: Any = None,
+        **extra: Any,
+    ):
         del params, extra
         eta = schedule_value(learning_rate, state.count)
         std = noise_std(eta, schedule_value(inverse_temperature, state.count))
-        leaves, tree = jax.tree.flatten(grads)
-        if not leaves:
-            return grads, SgldState(state.count + 1)
-        dtype = jnp.result_type(jnp.float32, *(leaf.dtype for leaf in leaves))
-        noise = jax.random.normal(_of_group(key, grads), (sum(v.size for v in leaves),), dtype)
-        updates, start = [], 0
-        for leaf in leaves:
-            xi = noise[start : start + leaf.size].reshape(leaf.shape)
-            updates.append((-eta * leaf + std * xi).astype(leaf.dtype))
-            start += leaf.size
-        return jax.tree.unflatten(tree, updates), SgldState(state.count + 1)
+        if noise is None:
+            if key is None:
+                raise ValueError("key is missing: sgld draws its noise from it; give key or noise")
+            noise = _drawn(key, grads)
+        updates = jax.tree.map(lambda g, xi: (-eta * g + std * xi).astype(g.dtype), grads, noise)
+        return updates, SgldState(state.count + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
+
+
+def _drawn(key: Key, grads: Any) -> Any:
+    """Standard normal numbers like the leaves of a tree: one flat draw, cut."""
+    leaves, tree = jax.tree.flatten(grads)
+    if not leaves:
+        return grads
+    dtype = jnp.result_type(jnp.float32, *(leaf.dtype for leaf in leaves))
+    flat = jax.random.normal(_of_group(key, grads), (sum(v.size for v in leaves),), dtype)
+    noise, start = [], 0
+    for leaf in leaves:
+        noise.append(flat[start : start + leaf.size].reshape(leaf.shape))
+        start += leaf.size
+    return jax.tree.unflatten(tree, noise)
 
 
 def _of_group(key: Key, grads: Any) -> Key:

@@ -1,37 +1,8 @@
 """Named experiments: ours beside the known or published numbers."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 from ibjax.reproduce.outcome import Outcome, Reproduction
 
-__all__ = ["Outcome", "Reproduction", "View", "reproductions", "views"]
-
-
-class View(NamedTuple):
-    """How a results file is shown: its table and its picture, functions of the file."""
-
-    table: Callable[..., Any]
-    figure: Callable[..., Any]
-
-
-def views() -> dict[str, View]:
-    """The view of a reproduction's file, by the `what` in its attributes."""
-    from ibjax.reproduce import (
-        compression_view,
-        extensive_width,
-        finite_width_view,
-        information_view,
-        teacher_view,
-    )
-
-    return {
-        "compression": View(compression_view.table, compression_view.figure),
-        "extensive width": View(extensive_width.table, extensive_width.figure),
-        "finite width": View(finite_width_view.table, finite_width_view.figure),
-        "information kept": View(information_view.table, information_view.figure),
-        "teacher-student": View(teacher_view.table, teacher_view.figure),
-    }
+__all__ = ["Outcome", "Reproduction", "reproductions"]
 
 
 def reproductions() -> dict[str, Reproduction]:

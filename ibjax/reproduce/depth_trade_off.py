@@ -2,7 +2,9 @@
 
 The factor eta^(L/2) falls with noise and depth, and so does the certified bound on the gap; the
 training error rises. Their sum, which bounds the test error, tells whether it was worth it. Both
-errors are means over 32 fresh draws of the layer noise, the network the bound is about.
+errors are means over 32 fresh draws of the layer noise, the network the bound is about. Under the
+factor stands the least one that the training predictions allow (`bounds.depth_floor`): whatever the
+layers are, they cannot contract more and still tell the classes apart as well.
 """
 
 from dataclasses import dataclass, replace
@@ -76,11 +78,12 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         title_justify="left",
         caption="bound: the repaired depth bound on the gap, a certificate; train + bound: an "
         "upper bound on the test error; ±: 95 %; L eff.: how many layers like the one that "
-        "contracts most would contract as much.",
+        "contracts most would contract as much; least: the smallest eta^(L/2) that predictions as "
+        "good as those on the training examples allow.",
         caption_justify="left",
     )
-    columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "train", "test", "gap")
-    for column in (*columns, "bound", "train + bound"):
+    columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "least")
+    for column in (*columns, "train", "test", "gap", "bound", "train + bound"):
         table.add_column(column, justify="right", no_wrap=True)
     for curve in curves:
         e, s = curve.experiment, curve.summary
@@ -94,6 +97,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
                 str(depth),
                 f"{curve.effective[i]:.2f}",
                 f"{1 - s.contracted[i]:.4f}",
+                "-" if np.isnan(s.floor[i]) else f"{s.floor[i]:.4f}",
                 f"{train[i]:.3f}",
                 f"{test[i]:.3f}",
                 f"{gap[i]:.3f}±{s.row('gap').errors[i]:.3f}",
@@ -164,6 +168,10 @@ def _figure(curves: list[Curve]):
                 ax.errorbar(
                     noises, values, half, fmt="o-", color=colours[i % 4], label=f"depth {depth}"
                 )
+            least = [c.summary.floor[i] for c in mine]
+            axes[0].plot(
+                noises, least, ":", color=colours[i % 4], label="least possible" if i == 0 else None
+            )
         size = mine[0].experiment.train_size
         for ax, title in zip(axes, titles):
             ax.set_xscale("log")

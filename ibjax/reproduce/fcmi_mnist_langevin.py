@@ -23,11 +23,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import data, results
+from ibjax import bounds, data, results
 from ibjax.interface import Dataset, Supersample
+from ibjax.reproduce import fcmi_file
 from ibjax.reproduce.fcmi_mnist import SEED, mnist
-from ibjax.reproduce.fcmi_rows import Row, caveat, dataset, losses, row
-from ibjax.reproduce.fcmi_view import COLOURS, along_training, spread_text
+from ibjax.reproduce.fcmi_rows import Row, lost, row
+from ibjax.reproduce.fcmi_view import (
+    COLOURS,
+    along_training,
+    caveat,
+    corrected,
+    corrected_text,
+    null_text,
+    spread_text,
+)
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 from ibjax.reproduce.replica_cells import cell
 
@@ -65,6 +74,8 @@ class Options:
     """published (standard deviation sqrt(2 eta/beta)/beta) and langevin (without the last beta)."""
     precision: str = "float32"
     """Of the matrix products: float32 or bfloat16."""
+    shared_masks: bool = False
+    """Use the same masks for every supersample, as published."""
 
     def __post_init__(self) -> None:
         if self.train_size % BATCH or not 0 < self.train_size <= 4600:
@@ -128,8 +139,9 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     options = options or Options()
     if quick:
         options = quickened(options, QUICK)
+    log(bounds.masks_advice(options.masks, balanced=False))
     pool = mnist()
-    rows, files = {}, []
+    rows, files = [], []
     for noise in options.noise:
         cells = []
         for s in range(options.supersamples):
@@ -138,11 +150,18 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             cells.append(found)
             files.append(path)
         epochs = np.asarray(cells[0].step.values) / (options.train_size // BATCH)
-        rows[noise] = row(noise, options.train_size, cells)._replace(epochs=epochs)
-    together = folder / "fcmi-mnist-langevin.nc"
-    results.write(dataset(list(rows.values()), asdict(options)), together)
-    picture = save(figure(rows), together.with_suffix(".png"))
-    return Outcome(table(rows, options), (*files, together, picture))
+        rows.append(row(noise, options.train_size, cells)._replace(epochs=epochs))
+    path = folder / "fcmi-mnist-langevin.nc"
+    together = fcmi_file.dataset(rows, asdict(options), "fcmi-mnist-langevin")
+    results.write(together, path)
+    shown, picture = view(together)
+    return Outcome(shown, (*files, path, save(picture, path.with_suffix(".png"))))
+
+
+def view(found: "xarray.Dataset") -> tuple[Any, Any]:
+    """Table and picture of what was stored."""
+    rows = {r.variant: r for r in fcmi_file.rows(found)}
+    return table(rows, fcmi_file.options(found, Options)), figure(rows)
 
 
 def _train(
@@ -150,7 +169,8 @@ def _train(
 ) -> "tuple[xarray.Dataset, Path]":
     root, n = jax.random.key(SEED), options.train_size
     draw = jax.random.fold_in(root, n)
-    pairs = data.supersample(draw, len(pool.y), n, options.supersamples, options.masks)
+    k1, k2, shared = options.supersamples, options.masks, options.shared_masks
+    pairs = data.supersample(draw, len(pool.y), n, k1, k2, shared=shared)
     one = Supersample(pairs.index[s : s + 1], pairs.mask[s : s + 1])
     settings = {
         "experiment": "langevin",
@@ -162,22 +182,32 @@ def _train(
         "seed": SEED,
         "pool": len(pool.y),
     }
+    if options.shared_masks:
+        settings["shared_masks"] = True  # cells of runs without it stay usable
     key = jax.random.fold_in(jax.random.fold_in(root, 1), s)
     return cell(path, settings, key, configuration(options, noise), pool, one, log)
 
 
 def table(rows: dict[str, Row], options: Options) -> Any:
-    """Along training: gap, f-CMI and test error of each convention beside the published curve."""
+    """Along training: gap, f-CMI and test error of each convention beside the published curve.
+
+    Then the nulls of the bounds and the corrected ones, where the rows have them.
+    """
     from rich import box
+    from rich.console import Group
     from rich.table import Table
 
+    beside = all(r.beside for r in rows.values())
+    text = (
+        f"{caveat(options.masks, list(rows.values()))} published: read off the figure, n = 4000 "
+        "and 5 x 30 networks; ± standard deviation over supersamples." + lost(list(rows.values()))
+    )
+    style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "title_justify": "left"}
     out = Table(
-        box=box.SIMPLE_HEAD,
+        **style,
         title=f"MNIST 4 versus 9 by Langevin dynamics, n = {options.train_size}, "
         f"{options.supersamples} x {options.masks} networks, {options.precision}",
-        title_justify="left",
-        caption=f"{caveat(options.masks)} published: read off the figure, n = 4000 and 5 x 30 "
-        "networks; ± standard deviation over supersamples." + losses(list(rows.values())),
+        caption=None if beside else text,
         caption_justify="left",
     )
     names = ("gap", "publ.", "f-CMI", "publ.", "single loss", "pair JS", "test error", "publ.")
@@ -194,7 +224,18 @@ def table(rows: dict[str, Row], options: Options) -> Any:
             gap = spread_text(r.gap[:, i])
             cells = (gap, known[0], f_cmi, known[1], single, pair, test, known[2])
             out.add_row(noise if i == 0 else "", f"{epoch:g}", *cells)
-    return out
+    if not beside:
+        return out
+    nulls = Table(**style, title="nulls and corrected bounds", caption=text, caption_justify="left")
+    parts = [column for name in SHOWN for column in (f"{name}, null", "corrected")]
+    for column in ("noise", "epoch", *parts):
+        nulls.add_column(column, justify="right", no_wrap=True)
+    for noise, r in rows.items():
+        for i, epoch in enumerate(r.epochs):
+            each = [r.beside[name] for name in SHOWN]
+            cells = [text for b in each for text in (null_text(b, at=i), corrected_text(b, i))]
+            nulls.add_row(noise if i == 0 else "", f"{epoch:g}", *cells)
+    return Group(out, nulls)
 
 
 def _published(epoch: float) -> tuple[str, ...]:
@@ -206,11 +247,17 @@ def _published(epoch: float) -> tuple[str, ...]:
 
 
 def figure(rows: dict[str, Row]) -> Any:
-    """Gap and bounds along training, one panel a convention; published points as crosses."""
+    """Gap and bounds along training, one column a convention; published points as crosses.
+
+    Bands are nulls; corrected bounds stand below.
+    """
     from matplotlib.figure import Figure
 
-    out = Figure(figsize=(4.5 * len(rows) + 1.5, 4), layout="constrained")
-    panels = np.atleast_1d(out.subplots(1, len(rows), sharey=True))
+    below = all(r.beside for r in rows.values())
+    size = (4.5 * len(rows) + 1.5, 4 + 3.5 * below)
+    out = Figure(figsize=size, layout="constrained")
+    grid = out.subplots(1 + below, len(rows), sharey="row", squeeze=False)
+    panels = grid[0]
     for ax, (noise, r) in zip(panels, rows.items()):
         along_training(ax, r)
         if r.n == 4000 and noise == "published":
@@ -218,6 +265,9 @@ def figure(rows: dict[str, Row]) -> Any:
                 points = PUBLISHED["epoch"], PUBLISHED[name]
                 ax.plot(*points, "x", color=COLOURS[name], label=f"{name}, published")
         ax.set_title(f"{noise} noise, n = {r.n}")
+    for ax, r in zip(grid[1] if below else (), rows.values()):
+        corrected(ax, [r], r.epochs, last=False)
+        ax.set_xlabel("epoch")
     panels[0].set_ylim(min(0.0, panels[0].get_ylim()[0]), None)
     handles = panels[0].get_legend_handles_labels()
     out.legend(*handles, loc="outside right upper", frameon=False)

@@ -1,12 +1,19 @@
-"""Rows of the f-CMI experiment: the published numbers, and gap and bounds of trained cells."""
+"""Rows of the f-CMI experiment: the published numbers, and gap and bounds of trained cells.
 
-import json
+The published bound is a mean of roots of plug-in information, which a few dozen masks lift far
+above zero where nothing is remembered. Beside each stand its null, the same number under masks
+dealt anew, and the corrected bound: tables of little bias, the mean first and the root last.
+"""
+
 import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 import numpy as np
 
 from ibjax import bounds
+from ibjax.interface import BoundValue
 
 if TYPE_CHECKING:
     import xarray
@@ -47,8 +54,34 @@ PUBLISHED = {
 """Printed by the authors' program; "wide" shares its randomness as "deterministic" does."""
 
 
+class Beside(NamedTuple):
+    """What belongs beside a plug-in bound, all supersamples together, one number a checkpoint.
+
+    Attributes:
+        null: mean of the plug-in bound under masks dealt anew.
+        null_spread: standard deviation of one such bound.
+        corrected: the bound from tables of little bias, their largest bias added.
+        corrected_error: its standard error, which covers that bias.
+        corrected_null: mean of the corrected bound under masks dealt anew; mostly the bias added.
+        corrected_null_spread: standard deviation of one such bound.
+        above: 1 where the corrected information is above its null, 0 where it is not, NaN where
+            there is no number.
+    """
+
+    null: np.ndarray
+    null_spread: np.ndarray
+    corrected: np.ndarray
+    corrected_error: np.ndarray
+    corrected_null: np.ndarray
+    corrected_null_spread: np.ndarray
+    above: np.ndarray
+
+
 class Row(NamedTuple):
-    """One variant and size; each statistic with one number a supersample, (k1, checkpoints)."""
+    """One variant and size; each statistic with one number a supersample, (k1, checkpoints).
+
+    `beside` holds what was not stored by earlier versions, by bound; empty for their files.
+    """
 
     variant: str
     n: int
@@ -59,30 +92,41 @@ class Row(NamedTuple):
     seconds: float
     replicas: int
     diverged: int
+    beside: dict[str, Beside] = {}  # noqa: RUF012  (a NamedTuple default, never mutated)
 
 
 BOUNDS = ("f-CMI", "e-CMI", "ld-CMI", "single loss", "pair JS")
 """Names of the bounds of a row, loosest first."""
 
+DRAWS = 100
+"""Deals of the masks for a null: its mean has an error of a tenth of the spread."""
+
+Call = tuple[Callable[..., BoundValue], tuple[Any, ...], dict[str, Any]]
+"""A bound, its values with further arguments, and its keywords."""
+
 
 def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
-    """Gap and bounds of every supersample and checkpoint."""
-    gaps, trains = [], []
+    """Gap and bounds of every supersample and checkpoint, and what belongs beside the bounds."""
+    each = [_moments(c) for c in cells]
+    # Diverged replicas are NaN and left out; the row counts them.
+    gaps = [(c.test_error - c.train_error).mean("mask_id").values for c in cells]
+    trains = [c.train_error.mean("mask_id").values for c in cells]
+    masks, valid = (np.stack(parts) for parts in zip(*((m.masks, m.valid) for m in each)))
+    times = range(cells[0].sizes["checkpoint"])
     values: dict[str, list[list[float]]] = {name: [] for name in BOUNDS}
-    for c in cells:
-        valid = c.diverged.values[None] == 0
-        # Diverged replicas are NaN and left out; the row counts them.
-        gaps.append((c.test_error - c.train_error).mean("mask_id").values)
-        trains.append(c.train_error.mean("mask_id").values)
-        each: dict[str, list[float]] = {name: [] for name in BOUNDS}
-        masks = c.mask.values[None].astype(np.int32)
-        for t in range(c.sizes["checkpoint"]):
-            predictions = c.predictions.values[:, t][None].astype(np.int32)
-            losses = (predictions != c.labels.values[None, None]).astype(np.int32)
-            for name, value in _bounds(predictions, losses, masks, valid):
-                each[name].append(value)
-        for name in BOUNDS:
-            values[name].append(each[name])
+    beside: dict[str, list[tuple[float, ...]]] = {name: [] for name in BOUNDS}
+    with jax.enable_x64(True):
+        for m in each:
+            found = [
+                {k: _value(c, m.masks[None], m.valid[None]) for k, c in _calls(m.at(t))}
+                for t in times
+            ]
+            for name in BOUNDS:
+                values[name].append([one[name] for one in found])
+        for t in times:
+            together = [np.concatenate(parts) for parts in zip(*(m.at(t) for m in each))]
+            for name, call in _calls(together):
+                beside[name].append(_beside(call, masks, valid))
     steps = math.ceil(n / min(BATCH, n))
     return Row(
         variant,
@@ -94,7 +138,57 @@ def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
         sum(float(c.attrs["seconds"]) for c in cells),
         sum(c.sizes["mask_id"] for c in cells),
         sum(int(c.diverged.sum()) for c in cells),
+        {name: Beside(*np.array(v).T) for name, v in beside.items()},
     )
+
+
+class _Moments(NamedTuple):
+    """The arrays of one supersample: predictions (k2, checkpoints, n, 2) and what they are of."""
+
+    predictions: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
+    valid: np.ndarray
+
+    def at(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions and losses, (1, k2, n, 2), at one checkpoint."""
+        predictions = self.predictions[None, :, t]
+        return predictions, (predictions != self.labels).astype(np.int32)
+
+
+def _moments(c: "xarray.Dataset") -> _Moments:
+    predictions, masks = (c[k].values.astype(np.int32) for k in ("predictions", "mask"))
+    return _Moments(predictions, c.labels.values, masks, c.diverged.values == 0)
+
+
+def _calls(now: Any) -> Iterator[tuple[str, Call]]:
+    predictions, losses = now
+    yield "f-CMI", (bounds.f_cmi, (predictions, 2), {})
+    yield "e-CMI", (bounds.e_cmi, (losses,), {})
+    yield "ld-CMI", (bounds.ld_cmi, (losses,), {})
+    yield "single loss", (bounds.single_loss, (losses,), {})
+    yield "pair JS", (bounds.ld_cmi, (losses,), {"inversion": "pair"})
+
+
+def _value(call: Call, masks: np.ndarray, valid: np.ndarray) -> float:
+    bound, (values, *rest), keywords = call
+    return float(bound(values, masks, *rest, valid=valid, **keywords).value)
+
+
+def _beside(call: Call, masks: np.ndarray, valid: np.ndarray) -> tuple[float, ...]:
+    bound, (values, *rest), keywords = call
+
+    def null(**how: Any) -> bounds.Null:
+        deals = {"draws": DRAWS, "exact": False}
+        return bounds.null(bound, values, masks, *rest, valid=valid, **deals, **how)
+
+    plain, keywords = null(**keywords), keywords | {"correction": "polynomial"}
+    found = bound(values, masks, *rest, valid=valid, **keywords)
+    law = null(**keywords)
+    said = bounds.verdict(found, law, masks.shape[1])
+    above = {"no null": math.nan, "above its null": 1.0}.get(said, 0.0)
+    numbers = (plain.mean, plain.spread, found.value, found.std_error, law.mean, law.spread)
+    return (*(float(x) for x in numbers), above)
 
 
 def centre(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,58 +204,7 @@ def centre(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
 
 
-def caveat(masks: int) -> str:
-    """What the numbers of a row are."""
-    ceiling = math.log(2) - 1 / (2 * masks)
-    return (
-        "gap: measured test minus training error. Bounds are plug-in estimates over "
-        f"{masks} masks: biased up where predictions hardly depend on the masks, down where they "
-        f"say nearly all (no more than about {ceiling:.3f} of log 2 = 0.693 nats can be seen). "
-        "They use the test labels and certify nothing."
-    )
-
-
-def losses(rows: list[Row]) -> str:
+def lost(rows: list[Row]) -> str:
     """What was left out of rows, in words; empty if nothing."""
     bad, total = sum(r.diverged for r in rows), sum(r.replicas for r in rows)
     return f" {bad} of {total} replicas diverged and are left out." if bad else ""
-
-
-def dataset(rows: list[Row], options: dict[str, Any]) -> "xarray.Dataset":
-    """The rows with their axes; checkpoints of one size beyond those of another are NaN."""
-    import xarray
-
-    from ibjax import results
-
-    axes = ("supersample", "checkpoint")
-    each = []
-    for r in rows:
-        numbers = {"gap": (r.gap, "measured"), "train_error": (r.train_error, "measured")}
-        numbers |= {name: (values, "plug-in estimate") for name, values in r.bounds.items()}
-        variables = {
-            name.replace(" ", "_").replace("-", "_"): (
-                axes,
-                values,
-                {"units": "loss (0-1)", "kind": kind, "long_name": name},
-            )
-            for name, (values, kind) in numbers.items()
-        }
-        variables |= {
-            "epoch": (("checkpoint",), r.epochs, {"units": "1"}),
-            "replicas": ((), r.replicas, {"units": "1"}),
-            "diverged": ((), r.diverged, {"units": "1"}),
-        }
-        place = {"variant": [r.variant], "n": [r.n]}
-        each.append(xarray.Dataset(variables).expand_dims(place))
-    found = xarray.combine_by_coords(each) if len(each) > 1 else each[0]
-    assert isinstance(found, xarray.Dataset)
-    found.attrs = {**results.environment(), "options": json.dumps(options, sort_keys=True)}
-    return found
-
-
-def _bounds(predictions, losses, masks, valid):
-    yield "f-CMI", float(bounds.f_cmi(predictions, masks, 2, valid=valid).value)
-    yield "e-CMI", float(bounds.e_cmi(losses, masks, valid=valid).value)
-    yield "ld-CMI", float(bounds.ld_cmi(losses, masks, valid=valid).value)
-    yield "single loss", float(bounds.single_loss(losses, masks, valid=valid).value)
-    yield "pair JS", float(bounds.ld_cmi(losses, masks, inversion="pair", valid=valid).value)

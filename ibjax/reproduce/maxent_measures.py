@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import data, maxent
+from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config
-from ibjax.reproduce.maxent_networks import Knobs, Trained, grown, stacked, train
+from ibjax.reproduce.maxent_networks import Trained, grown, knobs, stacked, train
 
 VARIANTS: dict[str, dict[str, float]] = {
     "plain": {},
@@ -93,8 +94,10 @@ def bits_law(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def _trained(study: Study, classes: int, pool: Any, pairs: Any, shown: Any) -> dict[str, Trained]:
     """Every variant at every depth on the same replicas, by name."""
-    out, depths = {}, np.arange(1, study.slots + 1)
-    index, mask = pairs
+    out, depths = {}, range(1, study.slots + 1)
+    x, y = pool
+    data_set = Dataset(x, y, classes, study.dataset)
+    supersample = Supersample(pairs[0], pairs[1][:, None])
     others = [name for name in VARIANTS if name != "concatenative"]
     for network, names in (
         (stacked(study.slots, study.width, classes), others),
@@ -104,16 +107,13 @@ def _trained(study: Study, classes: int, pool: Any, pairs: Any, shown: Any) -> d
             network=network,
             steps=study.steps,
             batch_size=study.batch_size,
+            learning_rate=study.learning_rate,
             optimizer="adam",
             clip=None,
         )
-        each: dict[str, Any] = {}
-        for field in ("skip", "l2", "l1", "dropout"):
-            values = [VARIANTS[name].get(field, 0.0) for name in names]
-            each[field] = np.repeat(values, len(depths))
-        knobs = Knobs(study.learning_rate, np.tile(depths, len(names)), **each)
+        each = [knobs(depth=depth, **VARIANTS[name]) for name in names for depth in depths]
         with jax.enable_x64(False):
-            found = train(jax.random.key(1), config, network, knobs, pool, index, mask, shown)
+            found = train(jax.random.key(1), config, each, data_set, supersample, shown)
         for i, name in enumerate(names):
             part = slice(i * len(depths), (i + 1) * len(depths))
             out[name] = jax.tree.map(lambda a, part=part: np.asarray(a[part]), found)

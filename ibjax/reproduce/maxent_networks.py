@@ -4,37 +4,33 @@ One program trains every depth and every regulariser of a kind of network: they 
 run, like its step size.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.interface import Network
-from ibjax.langevin import Config, make_run
+from ibjax import langevin
+from ibjax.interface import BatchStatistics, Dataset, Hyper, Network, Supersample
+from ibjax.langevin import Config
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
+KNOBS = ("depth", "skip", "l2", "l1", "dropout")
+"""Scalars that the networks here ask for.
 
-class Knobs(NamedTuple):
-    """`ibjax.interface.Hyper` and the scalars that the networks here add to it.
+depth: layers in use. skip: 1 adds the layer below to each hidden layer but the first. l2, l1:
+weights of 1/2 |W|^2 and |W|_1 in the training loss, all weights but the biases. dropout:
+probability that a new unit is dropped, in training alone.
+"""
 
-    Attributes:
-        skip: 1 adds the layer below to each hidden layer but the first, 0 does not.
-        l2: weight of 1/2 |W|^2 in the training loss, all weights but the biases.
-        l1: weight of |W|_1.
-        dropout: probability that a new unit is dropped in training.
-    """
 
-    learning_rate: Any
-    depth: Any
-    skip: Any = 0.0
-    l2: Any = 0.0
-    l1: Any = 0.0
-    dropout: Any = 0.0
-    inverse_temperature: Any = float("inf")
-    clip: Any = float("inf")
-    layer_noise: Any = 0.0
+def knobs(**given: Any) -> dict[str, Any]:
+    """All scalars by name; 0 for those that are not given."""
+    return {name: given.pop(name, 0.0) for name in KNOBS} | given
 
 
 @jax.custom_vjp
@@ -56,20 +52,20 @@ def _backward(kept, cotangent):
 _penalised.defvjp(_forward, _backward)
 
 
-def _weights(params: Any, hyper: Knobs) -> Any:
+def _weights(params: Any, hyper: Hyper) -> Any:
     def one(leaf: Array) -> Array:
         if leaf.ndim < 2:
             return leaf
-        return _penalised(leaf, jnp.float32(hyper.l2), jnp.float32(hyper.l1))
+        return _penalised(leaf, *(jnp.float32(hyper.scalars[name]) for name in ("l2", "l1")))
 
     return jax.tree.map(one, params)
 
 
-def _kept(key: Key | None, layers: int, new: tuple[int, ...], hyper: Knobs) -> Array:
+def _kept(key: Key | None, layers: int, new: tuple[int, ...], hyper: Hyper) -> Array:
     """What new units of all layers are multiplied by: one draw, as each costs compile time."""
     if key is None:
         return jnp.ones((layers, *(1 for _ in new)))
-    keep = 1 - hyper.dropout
+    keep = 1 - hyper.scalars["dropout"]
     return jax.random.bernoulli(key, keep, (layers, *new)) / keep
 
 
@@ -84,7 +80,7 @@ def stacked(slots: int, width: int, num_classes: int) -> Network:
     """T_l = tanh(T_{l-1} W_l + b_l) + skip T_{l-1}, with no shortcut into the first layer.
 
     Args:
-        slots: largest depth; `Knobs.depth` of them are in use, features of the rest repeat the
+        slots: largest depth; `depth` of them are in use, features of the rest repeat the
             last one.
         width: units a layer.
         num_classes: K.
@@ -95,19 +91,20 @@ def stacked(slots: int, width: int, num_classes: int) -> Network:
         *layers, head = _lecun(key, [*((d, width) for d in sizes), (width, num_classes)])
         return tuple((w, jnp.zeros(width)) for w in layers), (head, jnp.zeros(num_classes))
 
-    def apply(params: Any, x: Array, key: Key | None, hyper: Knobs):
+    def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
         layers, head = _weights(params, hyper)
         kept = _kept(key, slots, (len(x), width), hyper)
+        depth, skip = hyper.scalars["depth"], hyper.scalars["skip"]
         features, below = [], x
         for index, (weights, bias) in enumerate(layers):
             new = kept[index] * jnp.tanh(below @ weights + bias)
             if index > 0:
-                new = jnp.where(index < hyper.depth, new + hyper.skip * below, below)
+                new = jnp.where(index < depth, new + skip * below, below)
             features.append(new)
             below = new
         return below @ head[0] + head[1], tuple(features)
 
-    return Network(init, apply)
+    return _dropping(Network(init, apply))
 
 
 def grown(slots: int, growth: int, num_classes: int) -> Network:
@@ -126,19 +123,32 @@ def grown(slots: int, growth: int, num_classes: int) -> Network:
         *layers, head = _lecun(key, [*((d, growth) for d in sizes), (last, num_classes)])
         return tuple((w, jnp.zeros(growth)) for w in layers), (head, jnp.zeros(num_classes))
 
-    def apply(params: Any, x: Array, key: Key | None, hyper: Knobs):
+    def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
         layers, head = _weights(params, hyper)
         kept = _kept(key, slots, (len(x), growth), hyper)
+        depth = hyper.scalars["depth"]
         features, here = [], x
         for index, (weights, bias) in enumerate(layers):
             new = kept[index] * jnp.tanh(here @ weights + bias)
-            here = jnp.concatenate([here, jnp.where(index < hyper.depth, new, 0)], axis=1)
+            here = jnp.concatenate([here, jnp.where(index < depth, new, 0)], axis=1)
             features.append(here)
         full = here.shape[1]
         wide = tuple(jnp.pad(t, ((0, 0), (0, full - t.shape[1]))) for t in features)
         return here @ head[0] + head[1], wide
 
-    return Network(init, apply)
+    return _dropping(Network(init, apply))
+
+
+def _dropping(network: Network) -> Network:
+    """Units are dropped in training alone: its pass is another one than that of evaluation."""
+
+    def train(params, statistics, x, weights, key, hyper):
+        return network.apply(params, x, key, hyper)[0], statistics
+
+    def evaluate(params, statistics, x, key, hyper):
+        return network.apply(params, x, None, hyper)[0]
+
+    return network._replace(batch_statistics=BatchStatistics(lambda: (), train, evaluate))
 
 
 class Trained(NamedTuple):
@@ -158,50 +168,44 @@ class Trained(NamedTuple):
 def train(
     key: Key,
     config: Config,
-    network: Network,
-    knobs: Knobs,
-    pool: tuple[Array, Array],
-    index: Array,
-    mask: Array,
+    each: Sequence[dict[str, float]],
+    pool: Dataset,
+    pairs: Supersample,
     shown: Array,
 ) -> Trained:
     """Train C configurations on the data of R replicas, and show the networks some examples.
 
     Replica r uses the same data, initial weights and batches in every configuration, so that
-    their differences are paired.
+    their differences are paired. All configurations share one program.
 
     Args:
         key: root of the training randomness.
-        config: steps, batches and optimiser; `clip` must be None for the penalties.
-        network: `stacked` or `grown`.
-        knobs: arrays (C,).
-        pool: inputs (N, d0) and labels (N,).
-        index: pairs of positions in the pool, (R, n, 2).
-        mask: training member of each pair, (R, n).
+        config: steps, batches and optimiser, with `stacked` or `grown` for a network; `clip` must
+            be None for the penalties.
+        each: the scalars of every configuration, see `knobs`.
+        pool: inputs (N, d0) and labels.
+        pairs: of R supersamples, one mask each.
         shown: inputs at which features are wanted, (R, m, d0).
     """
-    x, y = (jnp.asarray(part) for part in pool)
-    replicas, n = mask.shape
-    run = make_run(config, network, x, n, examine=False)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(replicas))
+    runs = [replace(config, scalars=scalars) for scalars in each]
+    found = [langevin.train(key, run, pool, pairs, weights=True).weights for run in runs]
+    weights = jax.tree.map(lambda *a: np.stack(a)[:, :, 0], *found)
+    values = {name: np.asarray([s[name] for s in each], np.float32) for name in KNOBS}
+    return _shown(config.network, weights, values, shown)
 
-    @jax.jit
-    def program(knobs: Any, x: Array, y: Array, index: Array, mask: Array, shown: Array):
-        def one(args: Any) -> Any:
-            hyper, r = args
-            state = run.init(keys[r], hyper)
-            data = (index[r], mask[r], x, y)
-            state = run.advance(state, 0, config.steps, keys[r], hyper, *data)
-            params = run.unravel(state.weights)
-            _, features = network.apply(params, shown[r], None, hyper)
-            return Trained(jnp.stack(features), *params[1])
 
-        count = knobs.depth.shape[0]
-        rows = jnp.repeat(jnp.arange(count), replicas)
-        hyper = jax.tree.map(lambda a: a[rows], knobs)
-        found = jax.lax.map(one, (hyper, jnp.tile(jnp.arange(replicas), count)))
-        return jax.tree.map(lambda a: a.reshape(count, replicas, *a.shape[1:]), found)
+@partial(jax.jit, static_argnums=0)
+def _shown(network: Network, weights: Any, values: Any, shown: Array) -> Trained:
+    """What the networks say of the examples; leading axes (configurations, replicas)."""
 
-    count = len(knobs.depth)
-    filled = jax.tree.map(lambda a: jnp.broadcast_to(jnp.float32(a), (count,)), knobs)
-    return program(filled, x, y, index, mask, shown)
+    def one(args: Any) -> Trained:
+        params, scalars, x = args
+        hyper = Hyper(0.0, 0.0, scalars=scalars)
+        _, features = network.apply(params, x, None, hyper)
+        return Trained(jnp.stack(features), *params[1])
+
+    def all_of(args: Any) -> Trained:
+        params, scalars = args
+        return jax.lax.map(lambda pair: one((pair[0], scalars, pair[1])), (params, shown))
+
+    return jax.lax.map(all_of, (weights, values))

@@ -1,7 +1,7 @@
 """Training of small narrowing networks, many at once, and what their layers say of every input."""
 
+import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import langevin
+from ibjax.interface import Dataset, Hyper, LayerFacts, Network, Supersample
 from ibjax.typing import Array, JaxArray, Key
 
 WIDTHS = (10, 7, 5, 4, 3)
@@ -63,7 +65,7 @@ def train(
         x: inputs, (n, d).
         y: classes, (n,).
         activation: "tanh", "relu" or "linear".
-        checkpoints: epochs after which to look, ascending, from 0.
+        checkpoints: epochs after which to look, ascending, from 0 to at least 1.
         replicas: networks with their own initial weights and splits.
         widths: of the hidden layers.
         classes: of the softmax.
@@ -72,115 +74,112 @@ def train(
         learning_rate: of Adam.
         noise: standard deviation of Gaussian noise after each hidden layer, in training and after.
         repeated: m random inputs to look at r times each, with fresh noise.
-        log: told of each checkpoint.
+        log: told of each checkpoint, at the end.
 
     Returns:
         A `Course`.
     """
-    x, y = jnp.asarray(x), jnp.asarray(y)
-    sizes = (x.shape[1], *widths, classes)
-    size = int(share * x.shape[0])
-    advance, look, begin = _programs(
-        activation, sizes, size, min(batch, size), noise > 0, repeated[1]
+    x, y = np.asarray(x, np.float32), np.asarray(y)
+    size = int(share * len(x))
+    batch = min(batch, size)
+    each = size // batch  # steps an epoch
+    key, split, looked = jax.random.split(key, 3)
+    orders = jax.vmap(lambda k: jax.random.permutation(k, len(x)))
+    order = np.asarray(orders(jax.random.split(split, replicas)))
+    rows = order[:, :size]
+    # Nothing is tested on a second member of a pair: it is the first one again.
+    pairs = Supersample(np.stack([rows, rows], 2), np.zeros((replicas, 1, size), int))
+    network = narrowing(activation, (x.shape[1], *widths, classes), noise)
+    config = langevin.Config(
+        network=network,
+        steps=checkpoints[-1] * each,
+        batch_size=batch,
+        batching="epochs",
+        optimizer="adam",
+        learning_rate=learning_rate,
+        clip=None,
+        checkpoints=tuple(epoch * each for epoch in checkpoints),
+        noise_draws=1,
     )
-    some = jax.random.permutation(jax.random.fold_in(key, 1), x)[: repeated[0]]
-    state = begin(jax.random.split(key, replicas), x, learning_rate)
-    kept, done = [], 0
-    for epoch in checkpoints:
-        state = advance(state, x, y, epoch - done, learning_rate, noise)
-        done = epoch
-        kept.append(jax.device_get(look(state, x, y, some, noise)))
-        log(f"{activation}: epoch {epoch}, training accuracy {kept[-1][1].mean():.3f}")
+    some, draws = jax.random.permutation(looked, x)[: repeated[0]], repeated[1]
+    shown = jnp.concatenate([x, jnp.repeat(some, draws, axis=0)])
+
+    def observe(params: Any, key: Key) -> list[JaxArray]:
+        clean, _, scores = outputs(params, shown, key if noise > 0 else None, noise, activation)
+        return [*clean, jax.nn.softmax(scores)]
+
+    pool = Dataset(x, y, classes, "inputs")
+    seen = langevin.train(key, config, pool, pairs, observe=observe).observed
+    seen = [layer[:, 0] for layer in seen]
+    whole = [layer[:, :, : len(x)] for layer in seen]
+    right = np.argmax(whole[-1], -1) == y
+    right = np.take_along_axis(right, order[:, None], axis=2)
+    train_accuracy, test_accuracy = (
+        np.mean(part, axis=2) for part in (right[..., :size], right[..., size:])
+    )
+    for epoch, accuracy in zip(checkpoints, train_accuracy.T):
+        log(f"{activation}: epoch {epoch}, training accuracy {accuracy.mean():.3f}")
     names = [*(f"T{i + 1}" for i in range(len(widths))), "softmax"]
-    layers, train_accuracy, test_accuracy, repeats = jax.tree.map(
-        lambda *v: jnp.stack(v, axis=1), *kept
-    )
+    shape = (*seen[0].shape[:2], len(some), draws)
+    again = [layer[:, :, len(x) :].reshape(*shape, layer.shape[-1]) for layer in seen]
     return Course(
         np.asarray(checkpoints),
-        dict(zip(names, layers)),
+        dict(zip(names, whole)),
         train_accuracy,
         test_accuracy,
-        dict(zip(names, repeats)) if min(repeated) > 0 else {},
+        dict(zip(names, again)) if min(repeated) > 0 else {},
     )
 
 
-class _State(NamedTuple):
-    params: Any
-    moments: Any
-    order: JaxArray
-    key: Key
+def narrowing(activation: str, sizes: tuple[int, ...], noise: float) -> Network:
+    """Dense layers of these sizes, with Gaussian noise after each hidden one.
 
+    Args:
+        activation: "tanh", "relu" or "linear".
+        sizes: of the inputs, the hidden layers and the softmax.
+        noise: its standard deviation; 0 for none.
+    """
 
-def _programs(
-    activation: str, sizes: tuple[int, ...], size: int, batch: int, noisy: bool, draws: int
-):
-    import optax
-
-    phi = {"tanh": jnp.tanh, "relu": jax.nn.relu, "linear": lambda z: z}[activation]
-    adam = optax.flatten(optax.scale_by_adam())
-
-    ends = np.cumsum(sizes[1:-1])
-
-    def outputs(params, x, key, noise):
-        # one draw for all layers: each costs compile time
-        drawn = jax.random.normal(key, (x.shape[0], ends[-1]), x.dtype) if noisy else None
-        hidden = []
-        for end, (w, b) in zip(ends, params[:-1]):
-            x = phi(x @ w + b)
-            hidden.append(x)
-            if drawn is not None:
-                x = x + noise * drawn[:, end - w.shape[1] : end]
-        w, b = params[-1]
-        return hidden, x @ w + b
-
-    @partial(jax.vmap, in_axes=(0, None, None))
-    def begin(key, x, learning_rate):
-        first, second, later = jax.random.split(key, 3)
+    def init(key: Key, x: JaxArray) -> Any:
         shapes = list(pairwise(sizes))
         counts = [fan_in * fan_out for fan_in, fan_out in shapes]
-        drawn = jax.random.truncated_normal(first, -2.0, 2.0, (sum(counts),))
+        drawn = jax.random.truncated_normal(key, -2.0, 2.0, (sum(counts),))
         parts = jnp.split(drawn, np.cumsum(counts)[:-1])
-        params = [(w.reshape(s) / s[0] ** 0.5, jnp.zeros(s[1])) for w, s in zip(parts, shapes)]
-        order = jnp.argsort(jax.random.uniform(second, (x.shape[0],)))
-        return _State(params, adam.init(params), order, later)
+        return [(w.reshape(s) / s[0] ** 0.5, jnp.zeros(s[1])) for w, s in zip(parts, shapes)]
 
-    @partial(jax.vmap, in_axes=(0, None, None, None, None, None))
-    def advance(state, x, y, epochs, learning_rate, noise):
-        mine, wanted = x[state.order[:size]], y[state.order[:size]]
+    def apply(params: Any, x: JaxArray, key: Key | None, hyper: Hyper):
+        _, noisy, scores = outputs(params, x, key if noise > 0 else None, noise, activation)
+        return scores, noisy
 
-        def loss(params, xs, ys, key):
-            scores = outputs(params, xs, key, noise)[1]
-            return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, ys))
+    def diameter(width: int) -> float:
+        return 2 * width**0.5 if activation == "tanh" else math.inf
 
-        def step(carry, rows_and_key):
-            params, moments = carry
-            rows, key = rows_and_key
-            gradient = jax.grad(loss)(params, mine[rows], wanted[rows], key)
-            update, moments = adam.update(gradient, moments, params)
-            params = jax.tree.map(lambda p, u: p - learning_rate * u, params, update)
-            return (params, moments), None
+    hidden = [(f"T{i + 1}", width) for i, width in enumerate(sizes[1:-1])]
+    facts = tuple(LayerFacts(name, width, diameter(width), noise) for name, width in hidden)
+    return Network(init, apply, facts)
 
-        def epoch(i, carry):
-            params, moments, key = carry
-            key, now = jax.random.split(key)
-            shuffled = jnp.argsort(jax.random.uniform(now, (size,)))
-            rows = shuffled[: size // batch * batch].reshape(-1, batch)
-            keys = jax.random.split(jax.random.fold_in(now, 1), rows.shape[0])
-            (params, moments), _ = jax.lax.scan(step, (params, moments), (rows, keys))
-            return params, moments, key
 
-        start = (state.params, state.moments, state.key)
-        params, moments, key = jax.lax.fori_loop(0, epochs, epoch, start)
-        return _State(params, moments, state.order, key)
+def outputs(
+    params: Any, x: JaxArray, key: Key | None, noise: float, activation: str
+) -> tuple[tuple[JaxArray, ...], tuple[JaxArray, ...], JaxArray]:
+    """Hidden layers before their own noise and after it, and the scores.
 
-    @partial(jax.vmap, in_axes=(0, None, None, None, None))
-    def look(state, x, y, some, noise):
-        rows = jnp.concatenate([x, jnp.repeat(some, draws, axis=0)])
-        hidden, scores = outputs(state.params, rows, jax.random.fold_in(state.key, 1), noise)
-        right = (jnp.argmax(scores[: x.shape[0]], axis=1) == y)[state.order].astype(x.dtype)
-        every = [*hidden, jax.nn.softmax(scores)]
-        layers = [t[: x.shape[0]] for t in every]
-        repeats = [t[x.shape[0] :].reshape(len(some), draws, t.shape[1]) for t in every]
-        return layers, jnp.mean(right[:size]), jnp.mean(right[size:]), repeats
-
-    return jax.jit(advance), jax.jit(look), jax.jit(begin)
+    Args:
+        params: weights and biases, (w, b) each.
+        x: inputs, (n, d).
+        key: one draw for all layers, as each costs compile time; None for no noise.
+        noise: its standard deviation.
+        activation: by name.
+    """
+    phi = {"tanh": jnp.tanh, "relu": jax.nn.relu, "linear": lambda z: z}[activation]
+    ends = np.cumsum([w.shape[1] for w, _ in params[:-1]])
+    drawn = None if key is None else jax.random.normal(key, (x.shape[0], int(ends[-1])), x.dtype)
+    clean, noisy = [], []
+    for end, (w, b) in zip(ends, params[:-1]):
+        x = phi(x @ w + b)
+        clean.append(x)
+        if drawn is not None:
+            x = x + noise * drawn[:, end - w.shape[1] : end]
+        noisy.append(x)
+    w, b = params[-1]
+    return tuple(clean), tuple(noisy), x @ w + b

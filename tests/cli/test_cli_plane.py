@@ -15,7 +15,11 @@ def saved(tmp_path):
 
 def test_plane_prints_layers_and_draws_the_picture(saved, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    assert cli.main(["plane", str(saved), "--bins", "5"]) == 0
+    table = saved.with_suffix(".csv")
+    assert cli.main(["plane", str(saved), "--bins", "5", "--table", str(table)]) == 0
+    rows = table.read_text().splitlines()
+    assert rows[0] == "layer,replica,checkpoint,i_tx,i_tx_lower,i_ty,resolution"
+    assert len(rows) == 1 + 2 * 2 * 3 and rows[-1].startswith("second,1,2,")
     said = capsys.readouterr().out
     assert "log n = 3.689" in said and "entropy of cells" in said
     assert sum(line.count("second") for line in said.splitlines()) == 3

@@ -37,12 +37,14 @@ ANYTHING = {  # pytrees, functions with facts of their own, descriptions: judged
     "infinite.linearised_flow": {"params"},
     "infinite.mlp": {"phi"},
     "infinite.stream": {"out"},
-    "langevin.make_run": {"x"},
+    "langevin.save_weights": {"weights"},
     "langevin.step_gradient": {"params"},
     "langevin.track": {"preconditioner"},
     "mi.all_applicable": {"key"},
     "networks.adapted": {"module"},
+    "langevin.save_weights": {"weights"},
     "networks.build": {"config"},
+    "posteriors.draw": {"mean", "std"},
 }
 
 

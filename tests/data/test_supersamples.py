@@ -52,6 +52,17 @@ def test_each_mask_and_each_index_is_uniform(balanced):
     assert abs(np.mean((2 * first - 1) * (2 * second - 1))) < 5 / np.sqrt(4000)
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_shared_masks_are_those_of_the_first_supersample(balanced):
+    own = data.supersample(KEY, 40, 10, 3, 6, balanced=balanced)
+    shared = data.supersample(KEY, 40, 10, 3, 6, balanced=balanced, shared=True)
+    np.testing.assert_array_equal(shared.index, own.index)
+    np.testing.assert_array_equal(shared.mask, np.broadcast_to(own.mask[:1], (3, 6, 10)))
+    more = data.supersample(KEY, 40, 10, 5, 8, balanced=balanced, shared=True)
+    np.testing.assert_array_equal(more.mask[:3, :6], shared.mask)
+    assert shared.mask.dtype == np.int32
+
+
 def test_jit_and_vmap_agree_with_eager():
     def draw(key):
         return data.supersample(key, 20, 5, 2, 3)

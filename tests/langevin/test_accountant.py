@@ -10,6 +10,7 @@ from ibjax import bounds
 from ibjax.interface import BatchStatistics, Dataset, Hyper, Supersample
 from ibjax.langevin import Config, accountant, cross_entropy, run_replicas, step_gradient
 from ibjax.langevin.gradients import differences
+from ibjax.mi.two_normals import NODES, surprise, told
 from ibjax.networks import MLP, build
 
 
@@ -41,9 +42,26 @@ def test_the_increment_from_even_odds_is_the_membership_channel(k, x64):
 def test_few_nodes_are_enough_where_they_are_used(x64):
     y = jnp.linspace(-12, 12, 41)
     for k in (1e-4, 1e-2, 0.0999):
-        few = accountant._gauss(jnp.full(41, k), y, accountant.FEW_NODES)
-        many = accountant._gauss(jnp.full(41, k), y, 120)
+        few = surprise(jnp.full(41, k), y, accountant.FEW_NODES)
+        many = surprise(jnp.full(41, k), y, 120)
         np.testing.assert_allclose(few, many, atol=1e-9)
+
+
+def test_what_a_step_tells_without_the_mask_is_rounded_upwards(dtype):
+    """Against the certified quadrature: never below it, nor far above."""
+    k, y = np.meshgrid(np.geomspace(1e-5, 60, 25), np.linspace(-15, 15, 13))
+    with jax.enable_x64(True):
+        exact = np.asarray(bounds.membership_gain(k, y))
+    for nodes, margin, use in (
+        (accountant.FEW_NODES, accountant.SMALL_MARGIN, k < accountant.SMALL),
+        (NODES, accountant.SMALL_MARGIN, k < accountant.SMALL),
+        (NODES, accountant.MARGIN, k > 0),
+    ):
+        got = told(jnp.asarray(k, dtype), jnp.asarray(y, dtype), nodes, margin)[1]
+        got = np.asarray(got, float)
+        slack = 1e-5 if dtype == "float32" else 1e-10
+        assert (got * (1 + slack) >= exact)[use].all()
+        assert (got <= exact * (1 + 1e-4) + 2 * margin)[use].all()
 
 
 def test_the_increment_lies_between_zero_and_its_limit():
@@ -102,6 +120,16 @@ def test_likelihood_ratios_have_mean_one_and_both_estimates_agree(batching):
         assert abs(values.mean() - truth) < 4 * error
         assert error < 0.05
     assert (got.trajectory_cmi > 1e-4).all()
+
+
+def test_the_information_without_the_mask_has_the_same_mean_and_a_quarter_of_the_cap(accounted):
+    told, known = accounted.membership_information, accounted.trajectory_cmi
+    apart = (told - known)[..., -1].ravel()
+    assert abs(apart.mean()) < 4 * apart.std(ddof=1) / np.sqrt(apart.size) + 1e-5
+    each = told.std(axis=1).mean(), known.std(axis=1).mean()
+    assert each[0] < each[1]
+    cap = 0.5 * (0.2 / (12 * np.sqrt(2 * 0.2 / 800))) ** 2 * accounted.checkpoints
+    assert (told > 0).all() and (told <= cap * (1 + 1e-6)).all()
 
 
 def test_information_grows_along_the_path_and_stays_below_log_two(accounted):

@@ -12,7 +12,7 @@ from ibjax import networks
 from ibjax.interface import Hyper
 from ibjax.langevin.certified import certified_run, noisy_errors
 from ibjax.langevin.gradients import step_gradient
-from ibjax.langevin.run import INIT
+from ibjax.langevin.streams import INIT
 
 KEY = jax.random.key(5)
 X = jax.random.normal(jax.random.key(0), (24, 3))

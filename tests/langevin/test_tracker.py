@@ -13,8 +13,7 @@ from ibjax import bounds
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.langevin import Config, cross_entropy, track
 from ibjax.langevin.candidates import candidates
-from ibjax.langevin.config import hyper, static
-from ibjax.langevin.tracked import Extra, Shape, programs
+from ibjax.langevin.programs import compiled
 from ibjax.networks import CNN, MLP, build
 
 
@@ -265,18 +264,10 @@ def test_the_dispersion_is_the_variance_of_the_batch_gradient(toy):
 
 def test_the_program_and_its_memory_do_not_depend_on_the_number_of_steps():
     data, train, ghosts, test = draws(2, 4)
-    keys = jax.random.split(KEY, 2)
-    values = jax.tree.map(jnp.float32, hyper(BASE))
-    extra = Extra(jnp.float32(0), jnp.ones(()), jnp.float32(0))
-    some = (keys, values, extra, train, ghosts, test, jnp.asarray(data.x), jnp.asarray(data.y))
-    found = []
-    for steps in (10, 100_000):
-        config = static(dataclasses.replace(BASE, steps=steps))
-        shape = Shape((2, 4), (2, 4, 1), 1, data.x.shape, 2, False, False, False)
-        init, advance, _ = programs(config, shape)
-        state = jax.eval_shape(init, *some)
-        found.append(advance.lower(state, jnp.int32(0), jnp.int32(steps), *some).as_text())
-    assert found[0] == found[1]
+    compiled.cache_clear()
+    for steps in (10, 500):
+        track(KEY, dataclasses.replace(BASE, steps=steps), data, train, ghosts, test)
+    assert compiled.cache_info().misses == 1
 
 
 @pytest.mark.parametrize(

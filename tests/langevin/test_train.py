@@ -17,7 +17,7 @@ from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, hyper, run_replicas, train
 from ibjax.langevin.programs import compiled
 from ibjax.langevin.replicas import replica_keys
-from ibjax.langevin.run import EVALUATION, OBSERVATION
+from ibjax.langevin.streams import EVALUATION, OBSERVATION
 from ibjax.networks import MLP, build
 
 RNG = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def raises(params, key):
         ({"observe": lambda params, key: float(params["head"]["bias"][0])}, "observe fails"),
         ({"observe": lambda params, key: None}, "observe gives no arrays"),
         ({"observe": lambda params, key: key}, "observe gives random keys"),
-        ({"observe": 3}, "observe=3 is no function"),
+        ({"observe": 3}, "observe=3 cannot be called"),
         ({"weights": "end"}, "weights='end'"),
         ({"weights": 1}, "weights=1"),
         ({"weights": None}, "weights=None"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ibjax import bounds, cli, files
-from ibjax.reproduce import compression_mnist, compression_view, reproductions, views
+from ibjax.reproduce import compression_mnist, compression_view, reproductions, stored
 
 SMALL = compression_mnist.Options(
     dataset="digits",
@@ -57,7 +57,7 @@ def test_the_file_is_shown_again(written, capsys, tmp_path):
 
 
 def test_every_view_is_of_a_reproduction_and_refusals_name_the_option(tmp_path):
-    assert "compression-mnist" in reproductions() and "compression" in views()
+    assert "compression-mnist" in reproductions() and "compression" in stored.views()
     for change, word in (
         ({"delta": 1.5}, "delta"),
         ({"dimensions": (5, 5)}, "dimensions"),

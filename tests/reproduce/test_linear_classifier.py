@@ -4,14 +4,16 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import mutual_info_score
 
+from ibjax.langevin.streams import INIT
 from ibjax.reproduce import linear_classifier, linear_measures, linear_view
 from ibjax.reproduce.linear_classifier import Options
 
 OPTIONS = Options(train_size=(6,), supersamples=4, masks=8, epochs=60)
 
 
-def trained(n=6, options=OPTIONS, rate=0.1):
+def trained(n=6, options=OPTIONS, rate=0.1, scale=1.0):
     key, pairs, x, y = linear_classifier.synthetic(n, options)
+    x = x * np.float32(scale)
     masks = np.asarray(pairs.mask)
     found = linear_classifier.train(key, x, y, masks, options.classes, options.epochs, rate)
     return key, masks, x, y, *map(np.array, found)
@@ -22,7 +24,8 @@ def test_training_is_gradient_descent_with_the_published_start_and_stop():
     ends, sooner, width = [], [], 1 / np.sqrt(5)
     for s, u in np.ndindex(4, 8):
         one = jax.random.fold_in(jax.random.fold_in(key, s), u)
-        w = np.asarray(linear_classifier.start_weights(one, 2), float)
+        start = jax.random.fold_in(one, INIT)
+        w = np.asarray(linear_classifier.start_weights(start, 2), float)
         assert w.shape == (6, 2) and (np.abs(w) <= width).all() and np.abs(w).max() > width / 2
         points = np.concatenate([x[s], np.ones((6, 2, 1))], -1)
         a, labels = points[np.arange(6), masks[s, u]], y[s][np.arange(6), masks[s, u]]
@@ -106,9 +109,9 @@ def test_errors_are_a_jackknife_over_supersamples_and_diverged_replicas_are_left
 
 
 def test_weights_that_are_not_finite_are_counted_and_all_of_them_give_nan():
-    _, masks, _, y, predictions, diverged = trained(rate=np.nan)
-    assert diverged.all()
-    found = linear_measures.measure(predictions, y, masks, ~diverged, 2)
+    _, masks, _, y, predictions, diverged = trained(rate=1e9, scale=1e30)
+    assert diverged.mean() > 0.5 and (predictions[diverged] == -1).all()
+    found = linear_measures.measure(predictions, y, masks, np.zeros_like(diverged), 2)
     assert np.isnan([value for value, _ in found.values()]).all()
 
 

@@ -4,9 +4,24 @@ import numpy as np
 import pytest
 import xarray
 
+from ibjax.interface import Hyper
 from ibjax.reproduce import maxent_layers
 from ibjax.reproduce.maxent_measures import VARIANTS, bits_law
-from ibjax.reproduce.maxent_networks import Knobs, grown, stacked
+from ibjax.reproduce.maxent_networks import grown, knobs, stacked
+
+
+def scalars(**given):
+    return Hyper(0.1, 1.0, scalars=knobs(**given))
+
+
+def test_units_are_dropped_in_training_alone():
+    net = stacked(1, 50, 2)
+    x, params = jnp.ones((3, 4)), net.init(jax.random.key(1), jnp.ones((1, 4)))
+    own, hyper = net.batch_statistics, scalars(depth=1, dropout=0.5)
+    clean, _ = net.apply(params, x, None, hyper)
+    logits, _ = own.train(params, (), x, None, jax.random.key(2), hyper)
+    np.testing.assert_array_equal(own.evaluate(params, (), x, jax.random.key(2), hyper), clean)
+    assert (logits[0] != logits[1]).all() and (clean[0] == clean[1]).all()
 
 
 def test_depth_and_shortcuts_are_data():
@@ -18,12 +33,12 @@ def test_depth_and_shortcuts_are_data():
     first = jnp.tanh(x @ layers[0][0])
     second = jnp.tanh(first @ layers[1][0])
     for depth, skip, last in ((1, 0, first), (2, 0, second), (2, 1, second + first)):
-        logits, features = net.apply(params, x, None, Knobs(0.1, depth, skip))
+        logits, features = net.apply(params, x, None, scalars(depth=depth, skip=skip))
         np.testing.assert_allclose(features[-1], last, atol=1e-6)
         np.testing.assert_allclose(logits, last @ head[0], atol=1e-6)
     net = grown(2, 3, 2)
     params = net.init(jax.random.key(1), x)
-    _, (one, two) = net.apply(params, x, None, Knobs(0.1, 2))
+    _, (one, two) = net.apply(params, x, None, scalars(depth=2))
     np.testing.assert_array_equal(two[:, :7], x)
     np.testing.assert_array_equal(one[:, :10], two[:, :10])
     assert (one[:, 10:] == 0).all() and (two[:, 10:] != 0).all()
@@ -35,7 +50,7 @@ def test_penalties_enter_the_gradient_and_spare_the_biases():
     params = jax.tree.map(lambda a: a + 0.5, net.init(jax.random.key(0), x))
 
     def loss(params, **penalties):
-        return net.apply(params, x, None, Knobs(0.1, 1, **penalties))[0].sum()
+        return net.apply(params, x, None, scalars(depth=1, **penalties))[0].sum()
 
     plain, both = jax.grad(loss)(params), jax.grad(loss)(params, l2=0.1, l1=0.01)
     for before, after, leaf in zip(*map(jax.tree.leaves, (plain, both, params))):

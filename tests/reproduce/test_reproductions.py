@@ -25,9 +25,11 @@ def test_a_reproduction_runs_and_writes_its_files(name, tmp_path):
     assert [list(c.cells) for c in again.table.columns] == old
     if name == "depth-trade-off":
         cells = {c.header: list(c.cells) for c in outcome.table.columns}
-        factor, train, effective = (
-            np.array(cells[k], float) for k in ("eta^(L/2)", "train", "L eff.")
+        factor, least, train, effective = (
+            np.array(cells[k], float) for k in ("eta^(L/2)", "least", "train", "L eff.")
         )
+        assert (factor >= least).all() and (least > 0).all()
+        assert least[3] < least[1]
         assert factor[2] < factor[0] and factor[3] < factor[2]
         assert train[3] > train[1]
         np.testing.assert_allclose(effective, [1, 2, 1, 2])

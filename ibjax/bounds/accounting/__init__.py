@@ -4,6 +4,7 @@ from ibjax.bounds.accounting.contracted import joint_depth
 from ibjax.bounds.accounting.deviation import exceedance_probability, likely_gap
 from ibjax.bounds.accounting.epochs import bins_epoch, shuffled_epoch
 from ibjax.bounds.accounting.information import per_example_information, sample_information_total
+from ibjax.bounds.accounting.measured import hidden_share, measured_information
 from ibjax.bounds.accounting.mixtures import mixture_kl
 from ibjax.bounds.accounting.monte_carlo import (
     mean_upper_limit,
@@ -29,9 +30,11 @@ __all__ = [
     "exceedance_probability",
     "fixed_step",
     "given_survival",
+    "hidden_share",
     "joint_depth",
     "likely_gap",
     "mean_upper_limit",
+    "measured_information",
     "membership_certificate",
     "membership_gain",
     "mixture_kl",

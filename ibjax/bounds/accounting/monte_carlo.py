@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
@@ -52,7 +53,12 @@ def membership_gain(
 
 @enforced
 def mean_upper_limit(
-    values: Float[Array, " R"], cap: Scalar, delta: Scalar, *, method: str = "kl"
+    values: Float[Array, " R"],
+    cap: Scalar,
+    delta: Scalar,
+    *,
+    method: str = "kl",
+    runs: Scalar | None = None,
 ) -> Estimate:
     """Upper confidence limit of the mean of independent values in [0, cap].
 
@@ -68,13 +74,17 @@ def mean_upper_limit(
         cap: the largest value possible, known beforehand.
         delta: failure probability in (0, 1].
         method: "kl", "bernstein" or "best".
+        runs: where values come in groups that depend on each other (complementary masks), R over
+            the largest number in a group; R by default. For "kl" only: a weighted mean of
+            independent group means with weights of at most 1/runs has its Chernoff bound.
 
     Returns:
         An exact `Estimate` with bias "up" and confidence 1 - delta; not ok where a value is
         missing: a diverged run counts with the cap.
 
     Raises:
-        ValueError: values outside [0, cap], fewer than one (two for Bernstein), unknown methods.
+        ValueError: values outside [0, cap], fewer than one (two for Bernstein), unknown methods,
+            runs above R or with another method than "kl".
 
     Reference:
         Maurer, Pontil 2009, "Empirical Bernstein bounds and sample-variance penalization".
@@ -90,15 +100,16 @@ def mean_upper_limit(
     if checks.concrete(above) and bool(above):
         raise ValueError(f"values holds {float(jnp.max(x)):g}, above cap={float(cap):g}")
     delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
-    runs, share = x.shape[0], jnp.minimum(jnp.mean(x) / cap, 1.0)
+    count = x.shape[0] if runs is None else _groups(runs, x.shape[0], method)
+    share = jnp.minimum(jnp.mean(x) / cap, 1.0)
     each = delta / 2 if method == "best" else delta
     limits = []
     if method != "bernstein":
-        limits.append(cap * invert.kl(share, jnp.log(1 / each) / runs))
+        limits.append(cap * invert.kl(share, jnp.log(1 / each) / count))
     if method != "kl":
         logs = jnp.log(2 / each)
-        spread = jnp.std(x, ddof=1) * jnp.sqrt(2 * logs / runs)
-        limits.append(jnp.mean(x) + spread + 7 * cap * logs / (3 * (runs - 1)))
+        spread = jnp.std(x, ddof=1) * jnp.sqrt(2 * logs / count)
+        limits.append(jnp.mean(x) + spread + 7 * cap * logs / (3 * (count - 1)))
     value = jnp.minimum(jnp.min(jnp.stack(limits)), cap)
     value = jnp.where(jnp.any(jnp.isnan(x)) | above, jnp.nan, value)
     return Estimate(
@@ -113,9 +124,20 @@ def mean_upper_limit(
     )
 
 
+def _groups(runs: Scalar, most: int, method: str) -> JaxArray:
+    if method != "kl":
+        raise ValueError(f"runs is given with method={method!r}; only 'kl' knows of groups")
+    return checks.scalar("runs", checks.real("runs", runs, 0.0, float(most), open_low=True))
+
+
 @enforced
 def membership_certificate(
-    information: Float[Array, " R"], cap: Scalar, delta: Scalar, *, method: str = "kl"
+    information: Float[Array, " R"],
+    cap: Scalar,
+    delta: Scalar,
+    *,
+    method: str = "kl",
+    runs: Scalar | None = None,
 ) -> BoundValue:
     """Bound the gap given a supersample, from runs with independent masks and seeds.
 
@@ -131,6 +153,9 @@ def membership_certificate(
             ``sum_t k_t/4`` at the clip.
         delta: failure probability in (0, 1].
         method: "kl", "bernstein" or "best".
+        runs: where values come in groups that depend on each other (complementary masks), R over
+            the largest number in a group; R by default. For "kl" only: a weighted mean of
+            independent group means with weights of at most 1/runs has its Chernoff bound.
 
     Returns:
         A certificate with confidence 1 - delta; the note says when the a-priori bound is smaller.
@@ -141,7 +166,9 @@ def membership_certificate(
     Reference:
         New here.
     """
-    limit = mean_upper_limit(information, cap, delta, method=method)
+    if np.ndim(information) != 1 or not np.size(information):
+        raise ValueError(f"information has shape {np.shape(information)}; give one a run: (R,)")
+    limit = mean_upper_limit(information, cap, delta, method=method, runs=runs)
     info = jnp.minimum(limit.value, jnp.log(2.0))
     found = checks.result(
         invert.phi(info),

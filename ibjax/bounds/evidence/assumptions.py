@@ -41,6 +41,12 @@ _ALL = (
         "where a replica diverged",
     ),
     Assumption(
+        "independent_runs",
+        "Given the supersamples, every replica draws its own mask, batches and noise; equal and "
+        "complementary masks count as one draw.",
+        "the bound is missing where replicas share their batches, or where it is not known",
+    ),
+    Assumption(
         "hidden_batches",
         "Each replica draws its own batches, and the bound is about the mean over them.",
         "the membership of an example is counted as known where batches are shared",

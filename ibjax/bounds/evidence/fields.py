@@ -75,6 +75,7 @@ FIELDS: dict[str, Field] = {
     "shared_batches": _SETTING,
     "bounded_steps": _SETTING,
     "classes_given": _SETTING,
+    "membership_information": _INFORMATION,
 }
 
 

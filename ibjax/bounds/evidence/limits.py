@@ -8,7 +8,7 @@ import numpy as np
 from ibjax.bounds import checks, invert
 from ibjax.bounds.evidence.moment import replica_errors
 from ibjax.interface import Estimate, Moment
-from ibjax.typing import Scalar
+from ibjax.typing import Array, JaxArray, Scalar
 
 CONFIDENCE = 0.95
 """Of the limits the registered bounds take."""
@@ -59,6 +59,39 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
         blocks = math.floor((int(index.max()) + 1) / n)
         each = jnp.log(2 / delta)
         value = invert.kl(invert.kl(mean, each / k1), each / blocks)
+    return _limit(value, 1 - delta)
+
+
+def independent_runs(mask: Array) -> JaxArray:
+    """Replicas over the largest number of them whose masks are equal or complementary, a number.
+
+    Given the supersamples, masks and seeds are what is random. Complementary masks are drawn
+    together; so may equal ones be. Masks that differ otherwise are taken to be independent coins.
+
+    Args:
+        mask: (k1, k2, n).
+    """
+    signs = 1.0 - 2.0 * jnp.asarray(mask)
+    alike = jnp.abs(jnp.einsum("sun,svn->suv", signs, signs)) == signs.shape[-1]
+    return signs.shape[0] * signs.shape[1] / jnp.max(jnp.sum(alike, axis=-1))
+
+
+def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
+    """Upper confidence limit on the training error given these supersamples.
+
+    ``kl^-1(m, log(1/delta)/R)``, m the mean over replicas, R the independent runs among them: of
+    the mean over masks and seeds, about which nothing has to be assumed of the data.
+
+    Args:
+        moment: evidence of one checkpoint.
+        delta: failure probability.
+
+    Assumes:
+        Independent fair masks and independent randomness of the replicas.
+    """
+    train, _ = replica_errors(moment)
+    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    value = invert.kl(jnp.mean(train), jnp.log(1 / delta) / independent_runs(moment.mask))
     return _limit(value, 1 - delta)
 
 

@@ -109,7 +109,7 @@ def mean_over_replicas(values: Float[Array, "k1 k2"], diverged: Array) -> Estima
     Raises:
         ValueError: for shapes other than (k1, k2).
     """
-    values, left_out = jnp.asarray(values), jnp.asarray(diverged, bool)
+    values, left_out = jnp.asarray(values), checks.flags("diverged", diverged)
     if values.ndim != 2 or left_out.shape != values.shape:
         raise ValueError(
             f"values has shape {values.shape} and diverged {left_out.shape}; give one number a "

@@ -70,6 +70,12 @@ CHECKED: dict[str, Premise] = {
         ("classes_given",),
         "num_classes was not given: the labels that happen to occur do not tell how many there are",
     ),
+    "independent_runs": Premise(
+        lambda moment: jnp.asarray(moment.shared_batches) == 0,
+        ("shared_batches",),
+        "shared_batches is not 0: replicas that share their batches or noise, or may do so, are "
+        "no independent runs",
+    ),
     "every_replica": Premise(
         _covered,
         ("diverged", "bounded_steps"),

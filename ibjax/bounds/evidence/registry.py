@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 
-from ibjax.bounds.evidence import premises, rows, tabulated
+from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.kinds import weakest
 from ibjax.bounds.supersamples import replica_tables
@@ -83,10 +83,20 @@ _TRAJECTORY = (
     "every_replica",
 )
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
+_RUNS = (
+    "bounded_loss",
+    "data_independent_batches",
+    "clipped",
+    "weight_noise",
+    "every_replica",
+    "supersample",
+    "independent_runs",
+)
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
-_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "dim", "mask")
-_EXAMPLES = (*_HIDDEN, "smallest_batch")
+_HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "smallest_batch", "mask")
+_EXAMPLES = (*_HIDDEN, "dim")
+_DRAWN = ("clip", "batch_size", "batching", "smallest_batch", "mask", "diverged")
 
 _ROWS = (
     Bound(
@@ -121,6 +131,24 @@ _ROWS = (
         _TRAJECTORY,
         "pensia2018",
         "information of the path about the sample under clipping, I(S;W) bound",
+    ),
+    Bound(
+        "trajectory_cmi_certified",
+        certified_paths.trajectory,
+        (*_STEPS, *_DRAWN, "membership_information"),
+        _RUNS,
+        "haghifam2020",
+        "information of the path about the masks, upper confidence limit given the supersamples",
+        limits=("membership_information",),
+    ),
+    Bound(
+        "trajectory_pair_certified",
+        certified_paths.trajectory_pair,
+        (*_STEPS, *_DRAWN, "membership_information", "train_error"),
+        _RUNS,
+        "haghifam2020",
+        "the same with an upper limit on the training error, inverted together",
+        limits=("membership_information", "train_error"),
     ),
     Bound(
         "individual_at_error",

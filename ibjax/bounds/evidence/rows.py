@@ -11,10 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.accounting import per_example_information, sample_information_total
+from ibjax.bounds.accounting import (
+    hidden_share,
+    per_example_information,
+    sample_information_total,
+)
 from ibjax.bounds.evidence import limits
 from ibjax.bounds.evidence.moment import mean_over_replicas, survivors
-from ibjax.bounds.layers import depth
+from ibjax.bounds.layers.depth import depth
 from ibjax.bounds.weights import classic
 from ibjax.interface import BoundValue, Contraction, Estimate, Moment
 from ibjax.typing import JaxArray
@@ -32,7 +36,8 @@ def _noise(moment: Moment) -> JaxArray:
     return jnp.where(jnp.asarray(moment.step_sizes) > 0, jnp.asarray(moment.noise_stds), 1.0)
 
 
-def _account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+def account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
+    """A function of the accountant at the settings of a moment."""
     if not jnp.size(moment.step_sizes):
         return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True)
     return function(
@@ -53,27 +58,26 @@ def _account(function: Callable[..., Estimate], moment: Moment, **keywords: obje
 
 def example_information(moment: Moment) -> Estimate:
     """Bound on I(Z_i; W) along the path under clipping, mean over examples."""
-    return _account(per_example_information, moment)
+    return account(per_example_information, moment)
 
 
 def sample_information(moment: Moment) -> Estimate:
     """Bound on I(S; W) along the path under clipping."""
-    return _account(sample_information_total, moment)
+    return account(sample_information_total, moment)
 
 
 def _hidden(moment: Moment) -> JaxArray:
-    """Share of the information of an example that is left where its membership is hidden.
-
-    Of the largest step under clipping; that of smaller gradients is no larger.
-    """
-    steps, noise = jnp.asarray(moment.step_sizes), _noise(moment)
-    first = jnp.argmax(steps / noise)
-    one = moment._replace(step_sizes=steps[first][None], noise_stds=noise[first][None])
-    hidden, known = (
-        _account(per_example_information, one, smallest_batch=None, **known).value
-        for known in ({}, {"shared_batches": True})
+    """Share of the measured information of an example that hidden membership leaves."""
+    return hidden_share(
+        moment.step_sizes,
+        _noise(moment),
+        moment.clip,
+        moment.batching,
+        moment.batch_size,
+        _size(moment),
+        smallest_batch=moment.smallest_batch,
+        shared_batches=moment.shared_batches,
     )
-    return jnp.where(known > 0, hidden / jnp.where(known > 0, known, 1.0), 1.0)
 
 
 def coefficients(moment: Moment) -> Contraction:
@@ -125,14 +129,14 @@ def certified_depth(moment: Moment) -> BoundValue:
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
     total = replace(each, value=each.value * n)
-    found = depth.depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
+    found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
     return replace(found, value=jnp.minimum(found.value, examples(moment).value))
 
 
 def published_depth(moment: Moment) -> BoundValue:
     """Depth bound as printed, from I(S;W)."""
     information = sample_information(moment)
-    return depth.depth(information, coefficients(moment), _size(moment), SIGMA, variant="published")
+    return depth(information, coefficients(moment), _size(moment), SIGMA, variant="published")
 
 
 def _mean(values: object, moment: Moment) -> Estimate:

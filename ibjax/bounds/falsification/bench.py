@@ -8,7 +8,14 @@ import jax
 import numpy as np
 
 from ibjax.bounds.checks import choice, static_whole
-from ibjax.bounds.falsification import feeding, finite, paths, replicas, supersamples
+from ibjax.bounds.falsification import (
+    feeding,
+    finite,
+    given_pairs,
+    paths,
+    replicas,
+    supersamples,
+)
 from ibjax.bounds.falsification.family import Family
 from ibjax.bounds.falsification.records import Record, Verdict, random_models, search_on, verdict
 from ibjax.bounds.falsification.rows import Row, rows
@@ -21,7 +28,7 @@ TRUTHS = ("gap", "size", "absolute_gap", "test_error")
 
 def families() -> dict[str, Family]:
     """Every family of exactly solved models by name."""
-    every = (finite, supersamples, replicas, paths)
+    every = (finite, supersamples, replicas, paths, given_pairs)
     return {f.name: f for module in every for f in module.families()}
 
 

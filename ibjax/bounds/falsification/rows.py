@@ -58,11 +58,12 @@ def rows() -> dict[str, Row]:
     """Every row by name, in the order of tables."""
     from ibjax.bounds.falsification import (
         rows_account,
+        rows_certified,
         rows_layers,
         rows_paths,
         rows_supersample,
         rows_weights,
     )
 
-    every = (rows_weights, rows_layers, rows_supersample, rows_paths, rows_account)
+    every = (rows_weights, rows_layers, rows_supersample, rows_paths, rows_account, rows_certified)
     return {row.name: row for module in every for row in module.ROWS}

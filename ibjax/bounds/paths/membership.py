@@ -13,10 +13,9 @@ import numpy as np
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import over_units
 from ibjax.interface import BoundValue, Estimate
+from ibjax.mi.two_normals import surprise
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
-
-_NODES = 40
 
 
 @enforced
@@ -91,20 +90,16 @@ def step_information(
 ) -> Float[JaxArray, "*batch"]:
     """H(k, y) of `stepwise_information` by Gauss-Hermite quadrature (40 nodes, good to k = 50).
 
+    Beyond, its limit softplus(y) is returned.
+
     Args:
         energy: k.
         ratio: y.
     """
     k, y = jnp.broadcast_arrays(checks.real("energy", energy, 0.0), checks.real("ratio", ratio))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    weights = weights / weights.sum()
     positive = k > 0
-    scale = jnp.sqrt(2 * jnp.where(positive, k, 1.0))
-    total = jnp.zeros_like(k)
-    log_p, log_rest = jax.nn.log_sigmoid(y), jax.nn.log_sigmoid(-y)
-    for node, weight in zip(nodes, weights):
-        total -= weight * jnp.logaddexp(log_rest, log_p - k + scale * node)
-    return jnp.where(positive, total, 0.0)
+    value = jnp.where(positive, surprise(jnp.where(positive, k, 1.0), y), 0.0)
+    return jnp.where(jnp.isnan(k) | jnp.isnan(y), jnp.nan, value)
 
 
 @enforced

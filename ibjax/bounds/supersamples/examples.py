@@ -1,12 +1,17 @@
 """Which examples are remembered: the loss of each without it less the loss with it."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import ndtri
+from scipy.stats import t as student
 
-from ibjax.arguments import numeric
-from ibjax.bounds.supersamples import replica_tables
+from ibjax.arguments import numeric, whole
+from ibjax.bounds import checks
+from ibjax.bounds.supersamples import jackknife, replica_tables
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
@@ -68,26 +73,161 @@ def remembered(
         Feldman, Zhang 2020, "What neural networks memorize and why" (the score); Newcombe 1998
         (the interval).
     """
+    _check_level(level)
+    sides = _sides(losses, masks, valid, clip)
+    (p, m), (q, k) = _means(*sides[:3])
+    memory = q - p
+    low, high = _newcombe(q, k, p, m, (1 - level) / 2)
+    strict, _ = _newcombe(q, k, p, m, (1 - level) / 2 / p.size)
+    width = sides.width
+    found = Examples(width * memory, width * low, width * high, width * p, width * q, strict > 0)
+    return jax.tree.map(lambda a: a[0, :, 0], found) if sides.pool else found
+
+
+class ClassMemory(NamedTuple):
+    """One number a class.
+
+    Attributes:
+        memory: mean memory of its examples, see `remembered`; NaN where there are none.
+        low: lower end of its interval; NaN where no error is known.
+        high: upper end of its interval.
+        std_error: of the mean.
+        examples: how many were counted.
+    """
+
+    memory: JaxArray
+    low: JaxArray
+    high: JaxArray
+    std_error: JaxArray
+    examples: JaxArray
+
+
+@enforced
+def remembered_by_class(
+    losses: Float[Array, "k1 k2 n 2"] | Float[Array, "models N"],
+    masks: Int[Array, "k1 k2 n"] | Int[Array, "models N"],
+    labels: Int[Array, "k1 n 2"] | Int[Array, " N"],
+    num_classes: int,
+    *,
+    level: float = 0.95,
+    valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
+) -> ClassMemory:
+    """How much the examples of each class are remembered, with intervals.
+
+    ``memory_c = mean over examples of class c of E[L | not trained on] - E[L | trained on]``, the
+    generalization gap on that class
+
+    Intervals are Student's t of a jackknife over supersamples. One supersample, or a pool, has
+    examples that share their networks: there groups of networks are left out, and the interval is
+    about these examples.
+
+    Args:
+        losses: on both members of each pair, or on every example of a pool.
+        masks: the column trained on, or for a pool 1 where the example was trained on.
+        labels: the class of both members of each pair, or of every example of a pool.
+        num_classes: C.
+        level: coverage of each interval.
+        valid: (k1, k2) replicas to use, for a pool (models,); all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
+
+    Returns:
+        Arrays (C,), in units of the loss.
+
+    Raises:
+        ValueError: shapes that do not match, labels out of range, level outside (0, 1).
+
+    Reference:
+        Score of Feldman, Zhang 2020; means over classes and their intervals are new here.
+    """
+    _check_level(level)
+    classes = whole("num_classes", num_classes, 1)
+    sides = _sides(losses, masks, valid, clip)
+    label = numeric("labels", labels)
+    label = label[None, :, None] if sides.pool and label.ndim == 1 else label
+    wanted = (sides.value.shape[0], *sides.value.shape[2:])
+    if label.shape != wanted:
+        wanted = wanted[1:2] if sides.pool else wanted
+        raise ValueError(f"labels has shape {jnp.shape(labels)}; give {wanted} to fit losses")
+    legal = (label >= 0) & (label < classes) & (label == jnp.round(label))
+    if checks.concrete(label) and not bool(jnp.all(legal)):
+        raise ValueError(f"labels must lie in 0..{classes - 1}, the classes from 0")
+    place = jnp.clip(label, 0, classes - 1).astype(int).ravel()
+    memory, number, left = _left_out(*sides[:3], place, classes)
+    # A group whose absence leaves a class without examples says nothing of its error.
+    known = np.sum(np.isfinite(left), 0)
+    apart = np.where(np.isfinite(left), left, 0.0)
+    apart = np.where(np.isfinite(left), left - apart.sum(0) / np.maximum(known, 1), 0.0)
+    error = np.sqrt((known - 1) / np.maximum(known, 1) * np.sum(apart**2, 0))
+    error = sides.width * np.where(known > 1, error, np.nan)
+    within = student.ppf((1 + level) / 2, np.maximum(known - 1, 1)) * error
+    memory = sides.width * np.asarray(memory)
+    numbers = (memory, memory - within, memory + within, error, number)
+    return ClassMemory(*map(jnp.asarray, numbers))
+
+
+@partial(jax.jit, static_argnames="classes")
+def _left_out(
+    value: JaxArray, inside: JaxArray, kept: JaxArray, place: JaxArray, classes: int
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Memory of each class, its examples, and the memory with each group left out."""
+    units, replicas = value.shape[:2]
+    over = units > 1
+    group = jnp.arange(units) if over else jnp.asarray(jackknife.groups(replicas))
+
+    def means(chosen: JaxArray) -> tuple[JaxArray, JaxArray]:
+        (p, _), (q, _) = _means(value, inside, kept & chosen)
+        each = (q - p).ravel()
+        use = jnp.isfinite(each)
+        number = jax.ops.segment_sum(use.astype(int), place, classes)
+        total = jax.ops.segment_sum(jnp.where(use, each, 0.0), place, classes)
+        return total / jnp.where(number > 0, number, jnp.nan), number
+
+    def without(g: JaxArray) -> JaxArray:
+        chosen = group != g
+        return means(chosen[:, None, None, None] if over else chosen[None, :, None, None])[0]
+
+    count = units if over else jackknife.count(replicas)
+    return *means(jnp.array(True)), jax.lax.map(without, jnp.arange(count))
+
+
+class _Sides(NamedTuple):
+    """Losses (k1, k2, n, c), where the example was trained on, what to use, unit, whether a pool.
+
+    A pool is one supersample of single examples, c = 1.
+    """
+
+    value: JaxArray
+    inside: JaxArray
+    kept: JaxArray
+    width: float
+    pool: bool
+
+
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"level={level} must lie strictly between 0 and 1")
+
+
+def _sides(losses: Any, masks: Any, valid: Any, clip: Any) -> _Sides:
     loss, mask = numeric("losses", losses), numeric("masks", masks)
-    if loss.ndim == 2:
+    single = loss.ndim == 2
+    if single:
         data, width = pool(loss, mask, valid, clip)
-        inside, value = data.masks[0] == 1, data.values[0, :, :, 0]
-        kept = data.valid[0]
+        inside = data.masks[..., None] == 1
     else:
         data, width = replica_tables.prepare_losses(loss, mask, valid, clip)
         inside = data.masks[..., None] == jnp.arange(2)
-        value, kept = data.values, data.valid[..., None]
-    value = value.astype(jnp.result_type(float))
-    axis = 0 if loss.ndim == 2 else 1
-    with_it, without = inside & kept & data.legal, ~inside & kept & data.legal
-    (p, m), (q, k) = (_mean(value, side, axis) for side in (with_it, without))
-    examples = p.size
-    memory = q - p
-    low, high = _newcombe(q, k, p, m, (1 - level) / 2)
-    strict, _ = _newcombe(q, k, p, m, (1 - level) / 2 / examples)
-    return Examples(width * memory, width * low, width * high, width * p, width * q, strict > 0)
+    value = data.values.astype(jnp.result_type(float))
+    return _Sides(value, inside, data.valid[..., None] & data.legal, width, single)
+
+
+def _means(
+    value: JaxArray, inside: JaxArray, kept: JaxArray
+) -> tuple[tuple[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]:
+    """Mean loss of each example and the number of replicas with it, then without it."""
+    return _mean(value, inside & kept, 1), _mean(value, ~inside & kept, 1)
 
 
 def pool(losses: Any, membership: Any, valid: Any, clip: Any) -> tuple[replica_tables.Data, float]:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import binom
 
 from ibjax.arguments import whole
 from ibjax.bounds import checks, invert
@@ -13,6 +14,11 @@ from ibjax.bounds.supersamples import letters, plugin, polynomial, replica_table
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Int, JaxArray
+
+_MOST_MASKS = 2000
+"""Beyond it the tables are too large to be worth their while."""
+
+_WORDS = {2: "single losses", 3: "loss differences", 4: "pairs of losses"}
 
 _ALPHABETS = {"e_cmi": "pair", "ld_cmi": "difference", "single_loss": "single"}
 
@@ -148,18 +154,93 @@ def masks_needed(
         return _even(2 / (np.pi * share**2 * value**2))
     if estimate == "information":
         return _even((count - 1) / (2 * share * information))
-    low, high = 0, 1
-    while polynomial.largest_bias(high, count) > share * information:
-        low, high = high, 2 * high
-        if high > 1000:
-            raise ValueError(
-                f"value={value} to a share of {share} needs more than 2000 masks; ask for less"
-            )
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = polynomial.largest_bias(middle, count) <= share * information
-        low, high = (low, middle) if enough else (middle, high)
-    return 2 * high
+    draws = _least(share * information, count)
+    if draws is None:
+        raise ValueError(
+            f"value={value} to a share of {share} needs more than {_MOST_MASKS} masks; ask for less"
+        )
+    return 2 * draws
+
+
+def _least(bias: float, letters: int, slack: float = 0.0) -> int | None:
+    """The least draws a side with no larger bias, or at most that share more; None if too many.
+
+    The bias falls about as one over the draws, so that the next try is read off that line.
+    """
+    low, high, most = 0, None, _MOST_MASKS // 2
+    draws = 8
+    while True:
+        found = polynomial.largest_bias(draws, letters)
+        if found <= bias:
+            high = draws
+        else:
+            low = draws
+        if low >= most:
+            return None
+        if high is not None and high - low <= max(1, slack * high):
+            return high
+        guess = draws * found / bias if bias > 0 else most
+        end = most if high is None else high - 1
+        draws = int(np.clip(np.ceil(min(guess, most)), low + 1, end))
+
+
+@enforced
+def resolution(masks: int, share: float = 0.1, *, letters: int = 2, balanced: bool = True) -> float:
+    """The least information that so many masks show to a share of itself, in nats.
+
+    ``I = largest bias / share`` of the tables of `correction="polynomial"`; what pairs and
+    supersamples scatter comes on top. The inverse of `masks_needed`.
+
+    Args:
+        masks: k2, at least 2.
+        share: wanted accuracy relative to the information.
+        letters: letters of the alphabet, as in `masks_needed`.
+        balanced: whether each example trains in half of the masks; else a fair coin decides, and
+            the bias is the mean over its splits, those with an empty side left out.
+
+    Raises:
+        ValueError: masks below 2 or beyond 2,000, share not above 0, letters below 2.
+    """
+    masks, letters = whole("masks", masks, 2), whole("letters", letters, 2)
+    if masks > _MOST_MASKS:
+        raise ValueError(f"masks={masks} must be at most {_MOST_MASKS}")
+    share = float(checks.scalar("share", share, 0.0, open_low=True))
+    if balanced:
+        return polynomial.largest_bias(masks // 2, letters) / share
+    sides = np.arange(1, masks)
+    chance = binom.pmf(sides, masks, 0.5)
+    chance, least = chance / chance.sum(), np.minimum(sides, masks - sides)
+    likely = chance > 1e-4
+    bias = [polynomial.largest_bias(polynomial.draws_used(m), letters) for m in least[likely]]
+    return float(chance[likely] @ bias / chance[likely].sum()) / share
+
+
+@enforced
+def masks_advice(masks: int, *, letters: int = 2, balanced: bool = True) -> str:
+    """What so many masks resolve, and how many would resolve a third of it, in one sentence.
+
+    Args:
+        masks: k2, at least 2.
+        letters: m, letters of the alphabet: 2 for single losses, 3 for differences, 4 for pairs.
+        balanced: whether each example trains in half of the masks; else a fair coin decides, and
+            the bias is the mean over its splits, those with an empty side left out.
+    """
+    if masks > _MOST_MASKS:
+        return f"{masks} masks resolve information to well below 0.001 nats"
+    seen = resolution(masks, letters=letters, balanced=balanced)
+    if seen >= np.log(2):
+        said = f"{masks} masks resolve no information: log 2 = 0.69 nats is all there can be"
+        wanted = 0.1
+    else:
+        of = _WORDS.get(letters, f"{letters} letters")
+        bound = np.sqrt(2 * seen)
+        said = f"{masks} masks resolve {seen:.1g} nats of {of} to a tenth (a bound of {bound:.1g})"
+        wanted = float(f"{seen / 3:.0e}")
+    draws = _least(0.1 * wanted, letters, slack=0.1)
+    if draws is None:
+        return said
+    design = "" if balanced else " balanced ones"
+    return f"{said}; {wanted:g} would need about {2 * draws}{design}"
 
 
 def _even(number: Any) -> int:

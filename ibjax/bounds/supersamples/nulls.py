@@ -56,6 +56,7 @@ def null(
     valid: Array | None = None,
     draws: int = 200,
     key: Key | None = None,
+    exact: bool = True,
     **keywords: Any,
 ) -> Null:
     """Mean and spread of ``bound(values, masks, *args, **keywords)`` under masks without meaning.
@@ -73,6 +74,8 @@ def null(
         valid: replicas to use, as the bound takes it.
         draws: deals of the masks.
         key: of the deals; the same one each time by default.
+        exact: whether the mean of the information is its exact one where that is known, instead of
+            that over the deals.
         keywords: of the bound, such as ``correction="polynomial"``.
 
     Raises:
@@ -85,7 +88,7 @@ def null(
         found = table_bounds.shuffled(rule, data, flips.strangers(key, data, draws))
         law = summary(width * found[0], found[1])
         whole = jnp.issubdtype(data.values.dtype, jnp.integer)
-        if rule.correction is None and whole and not rule.pooled:
+        if exact and rule.correction is None and whole and not rule.pooled:
             # What the exact mean over all deals takes off is that mean.
             less = table_bounds.evaluate(replace(rule, correction="permutation"), data)
             plain = table_bounds.evaluate(rule, data)
@@ -95,7 +98,7 @@ def null(
     if masks.ndim != 3:
         raise ValueError(f"masks has shape {masks.shape}; give (k1, k2, n)")
     if valid is not None:
-        keywords["valid"] = jnp.asarray(valid, bool)
+        keywords["valid"] = checks.flags("valid", valid)
     use = jnp.asarray(keywords.get("valid", jnp.ones(masks.shape[:2], bool)))
     use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), masks.shape)
     data = Data(jnp.zeros((*masks.shape, 1)), masks.astype(int), use, jnp.array(True))

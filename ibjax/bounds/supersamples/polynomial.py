@@ -133,14 +133,13 @@ def split_table(first: int, second: int) -> np.ndarray:
 
     The mean over all choices of as many draws from the larger sample has the bias of `table`.
     """
-    size = _size(first, second)
+    size = draws_used(min(first, second), first == second)
     return _thin(first, size) @ table(size) @ _thin(second, size).T
 
 
-def _size(first: int, second: int) -> int:
+def draws_used(small: int, equal: bool = False) -> int:
     """Draws a side of the table behind a split; a coarse ladder beyond 30 unless they are equal."""
-    small = min(first, second)
-    if first == second or small <= _DENSE:
+    if equal or small <= _DENSE:
         return small
     ladder = np.floor(_DENSE * 1.1 ** np.arange(200)).astype(int)
     return int(ladder[ladder <= small][-1])
@@ -169,6 +168,8 @@ def lookup(splits: Iterable[tuple[int, int]], letters: int) -> Lookup:
     for row, (a, b) in enumerate(known):
         index[a, b] = row
         tables[row, : a + 1, : b + 1] = split_table(a, b)
-        allowance[row] = [largest_bias(_size(a, b), count) for count in range(letters + 1)]
+        allowance[row] = [
+            largest_bias(draws_used(min(a, b), a == b), count) for count in range(letters + 1)
+        ]
     dtype = jnp.result_type(float)
     return Lookup(jnp.asarray(index), jnp.asarray(tables, dtype), jnp.asarray(allowance, dtype))

@@ -130,7 +130,7 @@ def _masks(
         raise ValueError(
             f"masks has shape {masks.shape}; give {pairs} to fit {name}, or {pairs[1:]} shared"
         )
-    use = jnp.ones(pairs, bool) if valid is None else jnp.asarray(valid, bool)
+    use = jnp.ones(pairs, bool) if valid is None else checks.flags("valid", valid)
     if pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
         use = use[None]
     if use.shape not in (pairs, pairs[:2]):

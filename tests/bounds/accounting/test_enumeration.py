@@ -10,7 +10,13 @@ import math
 import numpy as np
 import pytest
 
-from ibjax.bounds import mixture_kl, per_example_information, sample_information_total
+from ibjax.bounds import (
+    bins_epoch,
+    hidden_share,
+    mixture_kl,
+    per_example_information,
+    sample_information_total,
+)
 from ibjax.bounds.accounting.mixtures import overflow
 from ibjax.bounds.accounting.revealed import channel
 
@@ -63,6 +69,12 @@ def permutations(n, b, epochs=1, own_size=False):
     if epochs == 1:
         return once
     return [(p * q, a + c) for (p, a), (q, c) in itertools.product(once, once)]
+
+
+def partition(n, b, epochs):
+    """Batches in the order of the examples, the same in every epoch: nothing is hidden."""
+    rows = [np.isin(np.arange(n), range(i, i + b)) * 1.0 for i in range(0, n, b)]
+    return [(1.0, rows * epochs)]
 
 
 def bins(n, m):
@@ -133,6 +145,7 @@ CASES = {
     "permutation": ("epochs", 3, 1, 0.3, permutations(3, 1), False, 0.3),
     "permutation, small": ("epochs", 4, 2, 0.03, permutations(4, 2), False, 0.8),
     "two epochs": ("epochs", 2, 1, 0.05, permutations(2, 1, 2), False, 0.6),
+    "same batches": ("fixed", 2, 1, 0.1, partition(2, 1, 2), False, 0.9),
     "own size": ("whole_epochs", 3, 2, 0.3, permutations(3, 2, own_size=True), False, 0.4),
     "replacement": ("with_replacement", 3, 2, 0.3, fresh(repeats(3, 2), 2), True, 0.4),
     "bins": ("balls_and_bins", 3, 1, 0.3, bins(3, 3), False, 0.8),
@@ -162,6 +175,61 @@ def test_information_stays_below_its_bound(x64, case):
     assert best > tight
 
 
+PRINTED = [  # gradients +-C: I(Z_1; W | Z_-1), I(S; W), and the bound where the library has it
+    (None, 2, 1, 0.3, fresh(poisson(2, 0.3), 2), True, 0.00774549, 0.01537278, None),
+    (None, 2, 1, 0.3, fresh(poisson(2, 0.3), 3), True, 0.01157370, 0.02288546, None),
+    (None, 2, 1, 0.8, fresh(poisson(2, 0.3), 3), True, 0.06414129, 0.12090548, None),
+    (None, 3, 1, 0.3, fresh(poisson(3, 0.4, 1), 2), True, 0.00594621, 0.01743997, None),
+    ("fresh", 4, 2, 0.03, fresh(subsets(4, 2), 2), True, 0.00022478, 0.00089845, 0.00022551),
+    ("fresh", 4, 2, 0.15, fresh(subsets(4, 2), 2), True, 0.00549145, 0.02157489, 0.00595358),
+    ("fresh", 4, 2, 0.3, fresh(subsets(4, 2), 2), True, 0.02051881, 0.07697094, 0.02840541),
+    ("fresh", 3, 1, 0.3, fresh(subsets(3, 1), 2), True, 0.00971135, 0.02809509, 0.01334490),
+    ("fresh", 3, 1, 0.8, fresh(subsets(3, 1), 2), True, 0.05810042, 0.14764821, 0.21333333),
+    ("balls_and_bins", 2, None, 0.3, bins(2, 3), False, 0.01478302, 0.02914139, 0.01618842),
+    ("balls_and_bins", 2, None, 0.8, bins(2, 3), False, 0.09710299, 0.17834093, 0.19406226),
+    ("epochs", 3, 1, 0.03, permutations(3, 1), False, 0.00015007, 0.00044993, 0.00017826),
+    ("epochs", 3, 1, 0.08, permutations(3, 1), False, 0.00107010, 0.00319664, 0.00168993),
+    ("epochs", 3, 1, 0.3, permutations(3, 1), False, 0.01568772, 0.04443024, 0.045),
+    ("epochs", 4, 2, 0.03, permutations(4, 2), False, 0.00022502, 0.00089933, 0.00025464),
+    ("epochs", 2, 1, 0.05, permutations(2, 1, 2), False, 0.00125154, 0.00249688, 0.00154205),
+    ("with_replacement", 3, 2, 0.3, fresh(repeats(3, 2), 2), True, 0.03569897, 0.09893504, 0.08),
+    ("whole_epochs", 3, 2, 0.3, permutations(3, 2, own_size=True), False,
+     0.04134355, 0.11105715, 0.09),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", range(len(PRINTED)))
+def test_printed_informations(x64, row):
+    name, n, b, r, batches, independent, one, whole, bound = PRINTED[row]
+    steps = len(batches) if independent else len(batches[0][1])
+    points = 21 if steps == 4 else 41
+    each, sample = informations(batches, independent, n, r, [GRADIENTS[0]] * n, points=points)
+    # The grid ends where 1e-8 of the mass is left at r = .8.
+    assert (each, sample) == (pytest.approx(one, abs=3e-8), pytest.approx(whole, abs=6e-8))
+    if name == "balls_and_bins":
+        assert float(bins_epoch(np.full(3, r), 3)) == pytest.approx(bound, abs=6e-9)
+    elif bound is not None:
+        batching = "without_replacement" if name == "fresh" else name
+        assert ours(batching, n, b, r, steps)[0] <= bound * (1 + 1e-4)
+    assert bound is None or one < bound
+
+
+@pytest.mark.parametrize("name, law", [
+    ("poisson", poisson(2, 0.5)), ("with_replacement", repeats(2, 1)), ("truncated_poisson",
+    poisson(2, 0.5, 1)), ("without_replacement", subsets(2, 1)),
+])  # fmt: skip
+def test_every_sequence_of_shared_batches_stays_below_the_bound_given_them(x64, name, law):
+    options = {"capacity": 1} if name == "truncated_poisson" else {}
+    one, whole = ours(name, 2, 1, 0.3, 2, shared_batches=True, **options)
+    worst = 0.0
+    for sequence in itertools.product(law, repeat=2):
+        batches = [[(1.0, members)] for _, members in sequence]
+        each, sample = informations(batches, True, 2, 0.3, [GRADIENTS[0]] * 2)
+        assert each <= one and sample <= whole
+        worst = max(worst, each / one)
+    assert worst > 0.4
+
+
 @pytest.mark.parametrize("r, exact, bound", [(0.3, 0.00774549, 0.00827721), (0.8, None, None)])
 def test_poisson_batches_of_any_rate(x64, r, exact, bound):
     proved = 2 * float(mixture_kl(0.3, r))
@@ -180,8 +248,53 @@ def test_truncated_batches_of_any_rate(x64):
     assert each <= 2 * (float(mixture_kl(q, r)) + full * float(channel(*np.array([q, r, np.inf]))))
 
 
+def mean_square(batches, independent, n, r, gradients, points=41):
+    """Sum over steps of E |g_t(i)|^2, mean over examples and uniform samples."""
+    laws, cell = densities(batches, independent, n, r, gradients, points)
+    steps = next(iter(laws.values())).ndim
+    y = np.linspace(-6.5, 6.5, points)
+    places = np.meshgrid(*[y] * steps, indexing="ij", sparse=True)
+    before = [sum(places[:t], np.zeros((1,) * steps)) for t in range(steps)]
+    return sum(
+        cell * float(np.sum(law * np.square(gradients[i](z[i], w))))
+        for z, law in laws.items()
+        for i in range(n)
+        for w in before
+    ) / (len(laws) * n)
+
+
+MEASURED = {
+    "poisson": ("poisson", 2, 1, 0.3, fresh(poisson(2, 0.5), 2), True),
+    "fixed": ("without_replacement", 4, 2, 0.1, fresh(subsets(4, 2), 2), True),
+    "fixed, one": ("without_replacement", 3, 1, 0.3, fresh(subsets(3, 1), 2), True),
+    "permutation": ("epochs", 3, 1, 0.3, permutations(3, 1), False),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_information_stays_below_its_measured_bound(x64, case):
+    """The clip is one, the gradients are shorter and depend on the weights."""
+    batching, n, b, r, batches, independent = MEASURED[case]
+    steps = len(batches) if independent else len(batches[0][1])
+    run = (np.ones(steps), np.ones(steps), b * r, batching, b, n)
+    share = float(hidden_share(*run))
+    shorter = [
+        lambda z, w: 0.3 * (2 * z - 1) + 0 * w,
+        lambda z, w: (2 * z - 1) / (1 + np.exp((2 * z - 1) * w)),
+        lambda z, w: 0.6 * np.cos((1 + 2 * z) * w),
+    ]
+    best = 0.0
+    for gradient in shorter:
+        each, _ = informations(batches, independent, n, r, [gradient] * n)
+        square = mean_square(batches, independent, n, r, [gradient] * n)
+        measured = share * b / n * r * r / 2 * square
+        assert each <= measured <= ours(batching, n, b, r, steps)[0]
+        best = max(best, each / measured)
+    assert best > (0.25 if batching == "epochs" else 0.6)
+
+
 REFUTED = [  # n = m, r, exact information, what Poisson or balls and bins would say
-    (2, 0.3, 0.0236673336, (0.0227494302, 0.0229918458)),
+    (2, 0.3, 0.0236673336, (0.0227494302, 0.0229918458, 0.0235436)),
     (3, 0.3, 0.0163898291, (0.0154454185,)),
 ]
 

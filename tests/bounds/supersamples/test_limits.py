@@ -1,5 +1,7 @@
 """An upper limit over supersamples, and how many masks are enough."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,26 @@ def test_masks_needed_against_the_closed_forms():
             bounds.masks_needed(**wrong)
     with pytest.raises(ValueError, match="more than 2000 masks"):
         bounds.masks_needed(1e-3)
+
+
+@pytest.mark.parametrize("letters", [2, 3])
+def test_resolution_is_the_inverse_of_masks_needed(letters):
+    for masks in (8, 20):
+        seen = bounds.resolution(masks, letters=letters)
+        assert bounds.masks_needed(np.sqrt(2 * seen) + 1e-9, letters=letters) == masks
+        assert bounds.resolution(masks, letters=letters, balanced=False) > seen
+        assert bounds.resolution(masks, 0.2, letters=letters) == pytest.approx(seen / 2)
+    with pytest.raises(ValueError, match="masks=1"):
+        bounds.resolution(1)
+    with pytest.raises(ValueError, match="at most 2000"):
+        bounds.resolution(2001)
+
+
+def test_advice_on_masks_names_what_is_seen_and_what_a_third_of_it_needs():
+    said = bounds.masks_advice(20)
+    seen, wanted, needed = (float(x) for x in re.findall(r"[\d.]+ (?=nats|would)|\d+$", said))
+    assert seen == float(f"{bounds.resolution(20):.1g}") and wanted < seen / 2
+    assert bounds.resolution(int(needed)) <= wanted < bounds.resolution(int(needed) - 10)
+    assert "no information" in bounds.masks_advice(2)
+    assert bounds.masks_advice(10, balanced=False).endswith("balanced ones")
+    assert "would need" not in bounds.masks_advice(10**12)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ibjax import bounds
 from ibjax.bounds.supersamples import examples, mistakes, subset_bound
@@ -142,3 +143,62 @@ def test_remembered_examples_and_their_intervals(x64):
     assert np.isnan(never.memory).all() and not bool(never.remembered.any())
     with pytest.raises(ValueError, match="level=2"):
         bounds.remembered(losses, masks, level=2)
+
+
+def test_memory_of_classes_is_the_mean_of_their_examples(x64):
+    rng = np.random.default_rng(0)
+    labels, masks = rng.integers(0, 3, (4, 9, 2)), rng.integers(0, 2, (4, 12, 9))
+    wrong = (np.arange(2) != masks[..., None]) & (rng.random((4, 12, 9, 2)) < 0.5)
+    losses = wrong & (labels == 1)[:, None]
+    found = bounds.remembered_by_class(losses, masks, labels, 4)
+    each = bounds.remembered(losses, masks)
+    for c in range(3):
+        np.testing.assert_allclose(found.memory[c], np.mean(each.memory[labels == c]), rtol=1e-12)
+    assert list(found.examples) == [*np.bincount(labels.ravel(), minlength=3), 0]
+    assert np.isnan(found.memory[3]) and np.isnan(found.low[3])
+    assert found.low[1] > 0.2 and found.memory[0] == found.high[0] == 0
+    # the jackknife of a ratio over supersamples, by hand
+    total = np.where(labels == 1, each.memory, 0).sum((1, 2))
+    number = (labels == 1).sum((1, 2))
+    left = (total.sum() - total) / (number.sum() - number)
+    error = np.sqrt(3 / 4 * np.sum((left - left.mean()) ** 2))
+    assert found.std_error[1] == pytest.approx(error)
+    assert found.high[1] - found.memory[1] == pytest.approx(stats.t.ppf(0.975, 3) * error)
+    # one supersample is the pool of its examples
+    pool = np.stack([1 - masks[0], masks[0]], -1).reshape(12, 18)
+    one = bounds.remembered_by_class(losses[:1], masks[:1], labels[:1], 3)
+    flat = bounds.remembered_by_class(losses[0].reshape(12, 18), pool, labels[0].ravel(), 3)
+    for a, b in zip(one, flat):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    halved = bounds.remembered_by_class(5.0 * losses, masks, labels, 3, clip=10.0)
+    np.testing.assert_allclose(halved.memory, 5 * found.memory[:3], rtol=1e-12)
+
+
+def test_intervals_of_classes_cover(x64):
+    """Networks that forget: the interval of each class holds 0 as often as it says."""
+    rng = np.random.default_rng(1)
+    covered, labels = [], rng.integers(0, 2, (8, 10, 2))
+    for _ in range(60):
+        half = rng.integers(0, 2, (8, 4, 10))
+        masks = np.stack([half, 1 - half], 2).reshape(8, 8, 10)
+        losses = (rng.random((8, 8, 10, 2)) < 0.3).astype(int)
+        found = bounds.remembered_by_class(losses, masks, labels, 2)
+        covered += list((np.asarray(found.low) <= 0) & (np.asarray(found.high) >= 0))
+    assert np.mean(covered) > 0.88  # 120 intervals of 95 %: more than three deviations below
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.zeros(5, int)}, r"labels has shape \(5,\); give \(6,\)"),
+        ({"labels": np.full(6, 2)}, r"labels must lie in 0..1"),
+        ({"labels": np.full(6, 0.5)}, r"labels must lie in 0..1"),
+        ({"num_classes": 0}, "num_classes=0"),
+        ({"level": 1.0}, "level=1.0"),
+    ],
+)
+def test_refusals_of_classes(change, message):
+    bits = np.random.default_rng(0).integers(0, 2, (8, 6))
+    given = {"labels": np.zeros(6, int), "num_classes": 2, **change}
+    with pytest.raises(ValueError, match=message):
+        bounds.remembered_by_class(1 - bits, bits, **given)

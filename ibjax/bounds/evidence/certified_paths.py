@@ -1,0 +1,104 @@
+"""Path bounds from measured information that are certificates: limits instead of means.
+
+Given the supersamples, masks are fair coins and seeds independent, so that replicas are independent
+runs of bounded information, and their mean has an upper confidence limit without any premise about
+the data. What is certified is the mean over masks and seeds given these supersamples.
+"""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+
+from ibjax.bounds import checks, invert
+from ibjax.bounds.accounting import membership_certificate, per_example_information
+from ibjax.bounds.evidence import limits
+from ibjax.bounds.evidence.rows import account
+from ibjax.bounds.kinds import gap_at
+from ibjax.interface import BoundValue, Estimate, Moment
+from ibjax.typing import JaxArray
+
+HELPFUL = 80
+"""Independent runs from about which on a limit can beat the bound known beforehand."""
+
+_ROUNDED = 1e-5
+"""More than the sums of a run err by in float32, relatively."""
+
+
+def _largest(moment: Moment) -> Estimate:
+    """The most a run can tell about a slot, mean over slots: J is at most a quarter of k.
+
+    Of every sequence of batches that can have been drawn, in the linear form: the sums of a run
+    stay below no other.
+    """
+    return account(per_example_information, moment._replace(dim=None), shared_batches=True)
+
+
+def _values(moment: Moment, cap: JaxArray) -> JaxArray:
+    """Information of the runs in [0, cap], (R,): a diverged one counts with the cap."""
+    each = jnp.asarray(moment.membership_information)
+    gone = jnp.asarray(moment.diverged, bool)
+    each = jnp.where(gone & jnp.isnan(each), cap, each * (1 + _ROUNDED))
+    possible = (each >= 0) & (each <= cap * (1 + 3 * _ROUNDED))
+    return jnp.where(possible, jnp.minimum(each, cap), jnp.nan).reshape(-1)
+
+
+def _certificate(moment: Moment, delta: float) -> BoundValue:
+    cap = _largest(moment).value
+    usable = jnp.isfinite(cap) & (cap > 0)
+    # Nothing moved, nothing told: the limit of what is 0 for certain is 0.
+    most = jnp.where(usable, cap, 1.0)
+    values = jnp.where(cap == 0, 0.0, _values(moment, most))
+    runs = limits.independent_runs(moment.mask)
+    found = membership_certificate(values, most, delta, runs=runs)
+    value = jnp.where(cap == 0, 0.0, found.value)
+    held = found.holds & (usable | (cap == 0))
+    return replace(found, value=jnp.where(held, value, jnp.nan), holds=held)
+
+
+def _said(value: BoundValue, moment: Moment, beforehand: JaxArray) -> BoundValue:
+    """The value with what it certifies, and whether the bound known beforehand is smaller."""
+    note = "of the mean over masks and seeds given these supersamples"
+    if checks.concrete(value.value, beforehand, *moment) and bool(value.value > beforehand):
+        runs = float(limits.independent_runs(moment.mask))
+        few = f"about {HELPFUL} are needed" if runs < HELPFUL else "what they tell is too much"
+        note += (
+            f"; {runs:g} independent runs do not help, {few}: beforehand the gap was known to be "
+            f"at most {float(beforehand):.3g}"
+        )
+    return replace(value, note=note)
+
+
+def _beforehand(moment: Moment) -> JaxArray:
+    return invert.envelope(account(per_example_information, moment._replace(dim=None)).value)
+
+
+def trajectory(moment: Moment) -> BoundValue:
+    """``phi^-1(I_up)``, I_up the upper confidence limit of the mean path information."""
+    found = _certificate(moment, 1 - limits.CONFIDENCE)
+    return _said(found, moment, _beforehand(moment))
+
+
+def trajectory_pair(moment: Moment) -> BoundValue:
+    """Pair inversion at such limits on information and training error, half of delta each."""
+    delta = (1 - limits.CONFIDENCE) / 2
+    info, rate = _certificate(moment, delta), limits.given_train_error(moment, delta)
+    error = checks.rate("train_error", rate)
+    told = jnp.minimum(info.information, jnp.log(2.0))
+
+    def gap(at: JaxArray) -> JaxArray:
+        return invert.pair(at, told) - at
+
+    value, at = gap_at(gap, error)
+    found = checks.result(
+        value,
+        name="trajectory_pair",
+        kind=info.kind,
+        inputs=(error,),
+        limit=1 - at,
+        assumptions=info.assumptions,
+        information=info.information,
+        holds=info.holds,
+        confidence=info.confidence,
+    )
+    value = jnp.where(found.holds, found.value, jnp.nan)
+    return _said(replace(found, value=value), moment, _beforehand(moment))

@@ -1,0 +1,139 @@
+"""One step of a run, whatever is trained and accounted for: batch, noise, gradient, update."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from ibjax.interface import Hyper, Network
+from ibjax.langevin import batches
+from ibjax.langevin.accounts import Account, Examples, Step
+from ibjax.langevin.config import Config, schedules
+from ibjax.langevin.gradients import StepGradient, normalised_gradient, step_gradient
+from ibjax.langevin.rules import Rule
+from ibjax.langevin.streams import BATCH, LAYER, NOISE
+from ibjax.langevin.transform import schedule_value
+from ibjax.typing import JaxArray as Array
+from ibjax.typing import Key
+
+
+class State(NamedTuple):
+    """What the next step needs.
+
+    Attributes:
+        weights: all parameters, flat, (d,).
+        optimizer: the state of the update rule.
+        order: order of the examples in force, (n,).
+        kept: the state of every account.
+        statistics: running batch statistics, if the network keeps them.
+        stopped: whether training has ended early; None where it cannot.
+    """
+
+    weights: Array
+    optimizer: Any
+    order: Array
+    kept: tuple[Any, ...]
+    statistics: Any = None
+    stopped: Array | None = None
+
+
+class Loop(NamedTuple):
+    """The training of one replica.
+
+    Attributes:
+        start: ``(weights, rule) -> State`` before the first step.
+        advance: ``(state, start, stop, key, hyper, rule, examples) -> State`` after these steps.
+        read: ``State -> what its accounts say``, by name.
+    """
+
+    start: Callable[[Array, Rule], State]
+    advance: Callable[..., State]
+    read: Callable[[State], dict[str, Any]]
+
+
+def loop(
+    config: Config, network: Network, unravel: Any, n: int, accounts: tuple[Account, ...]
+) -> Loop:
+    """The one training loop, with every shape settled.
+
+    Noise is drawn once a step, and handed to the update rule and to every account.
+
+    Args:
+        config: static description of the run.
+        network: the network, as `prepared.network_of` gives it.
+        unravel: from flat weights to its parameters.
+        n: number of training examples.
+        accounts: what is kept along the path.
+    """
+    batching, b = batches.scheme(config, n)
+    normalised = network.batch_statistics
+    each = any(account.each for account in accounts)
+
+    def start(weights: Array, rule: Rule) -> State:
+        return State(
+            weights,
+            rule.init(weights),
+            jnp.arange(n),
+            tuple(account.init() for account in accounts),
+            None if normalised is None else normalised.init(),
+            None if config.stop_error is None else jnp.array(False),
+        )
+
+    def step(t, state: State, key: Key, hyper: Hyper, rule: Rule, examples: Examples) -> State:
+        batch_key = jax.random.fold_in(key, BATCH)
+        order = batches.order(batch_key, t, state.order, n, b, batching)
+        member, w = batches.draw(batch_key, t, order, b, batching)
+        layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
+        params = unravel(state.weights)
+
+        def gradient(x: Any, y: Array) -> StepGradient:
+            if normalised is not None:
+                inputs = (x, y, w, b, layer_key, hyper, config.loss)
+                return normalised_gradient(normalised, params, state.statistics, *inputs)
+            arguments = (x, y, w, b, layer_key, hyper, config.clip is not None)
+            return step_gradient(network, params, *arguments, each, config.loss)
+
+        got = gradient(*examples.batch(member))
+        flat, _ = ravel_pytree(got.gradient)
+        flat = flat if rule.root is None else flat * rule.root
+        noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
+        noise = jax.random.normal(noise_key, flat.shape, flat.dtype) if rule.noisy else None
+        given = flat, state.optimizer, state.weights, noise_key, noise
+        change, drift, optimizer = rule.update(*given)
+        if network.trainable is not None:
+            used, _ = ravel_pytree(network.trainable(params, hyper))
+            change, noise = change * used, None if noise is None else noise * used
+        eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
+        taken = Step(
+            params, hyper, rule, got, flat, drift, noise, eta, beta if rule.noisy else jnp.inf,
+            member, w, examples, gradient,
+        )  # fmt: skip
+        return State(
+            state.weights + change,
+            optimizer,
+            order,
+            tuple(a.update(kept, taken) for a, kept in zip(accounts, state.kept)),
+            got.statistics,
+            state.stopped if config.stop_error is None else got.error <= config.stop_error,
+        )
+
+    def advance(state, start, stop, key, hyper, rule, examples) -> State:
+        def body(t, s: State) -> State:
+            return step(t, s, key, hyper, rule, examples)
+
+        if config.stop_error is None:
+            return jax.lax.fori_loop(start, stop, body, state)
+        _, state = jax.lax.while_loop(
+            lambda pair: (pair[0] < stop) & ~pair[1].stopped,
+            lambda pair: (pair[0] + 1, body(*pair)),
+            (start, state),
+        )
+        return state
+
+    def read(state: State) -> dict[str, Any]:
+        said = [account.finish(kept) for account, kept in zip(accounts, state.kept)]
+        return {name: value for part in said for name, value in part.items()}
+
+    return Loop(start, advance, read)

@@ -1,0 +1,147 @@
+"""Limits on measured path information: what they certify, and when they do not help."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ibjax import bounds
+from ibjax.bounds import invert
+from ibjax.bounds.evidence import certified_paths, limits
+from ibjax.interface import BATCHINGS, Evidence
+
+N, T = 20, 50
+RNG = np.random.default_rng(0)
+STEP, STD, CLIP, B = 0.1, 0.02, 1.0, 20
+CAP = T * (STEP * CLIP / (STD * B)) ** 2 / 2
+NAMES = ("trajectory_cmi_certified", "trajectory_pair_certified")
+
+
+def evidence(k1=2, k2=200, share=0.1, *, mask=None, **changes):
+    missing = {name: np.nan for name in Evidence._fields}
+    mask = RNG.integers(0, 2, (k1, k2, N)) if mask is None else mask
+    shape = (*mask.shape[:2], 1)
+    given = {
+        "mask": mask,
+        "diverged": np.zeros(shape[:2], bool),
+        "checkpoints": np.array([T]),
+        "step_sizes": np.full(T, STEP),
+        "noise_stds": np.full(T, STD),
+        "clip": CLIP,
+        "dim": 1e3,
+        "batch_size": B,
+        "batching": BATCHINGS.index("full"),
+        "smallest_batch": B,
+        "shared_batches": 0.0,
+        "exchangeable": 1.0,
+        "bounded_steps": 1.0,
+        "train_error": np.full(shape, 0.1),
+        "test_error": np.full(shape, 0.2),
+        "membership_information": np.full(shape, share * CAP),
+    }
+    numbers = {k: np.asarray(v) for k, v in (missing | given | changes).items()}
+    return Evidence(**numbers)
+
+
+def values(given):
+    return bounds.evaluate(given, names=NAMES).values()
+
+
+def test_closed_forms_and_what_is_certified():
+    found, pair = values(evidence())
+    with jax.enable_x64(True):
+        at = CAP * np.asarray(invert.kl(0.1 * (1 + 1e-5), np.log(20) / 400))
+        expected = np.asarray(invert.phi(at))
+        rate = np.asarray(invert.kl(0.1, np.log(40) / 400))
+        half = CAP * np.asarray(invert.kl(0.1 * (1 + 1e-5), np.log(40) / 400))
+        levels = np.linspace(0, rate, 2001)
+        gaps = np.asarray(jax.vmap(lambda e: invert.pair(e, half) - e)(jnp.asarray(levels)))
+    np.testing.assert_allclose(found.value, expected, rtol=1e-6)
+    np.testing.assert_allclose(pair.value, gaps.max(), rtol=1e-5)
+    for value in (found, pair):
+        assert value.kind == "certificate" and "given these supersamples" in value.note
+        np.testing.assert_allclose(value.confidence, 0.95, rtol=1e-9)
+
+
+def test_too_few_masks_are_said_to_be_too_few():
+    few, _ = values(evidence(1, 10))
+    many, _ = values(evidence(1, 300))
+    assert "10 independent runs do not help, about 80 are needed" in few.note
+    assert "independent runs" not in many.note
+    with jax.enable_x64(True):
+        beforehand = float(invert.envelope(CAP))
+    assert float(many.value) < beforehand < float(few.value)
+
+
+def test_complementary_and_equal_masks_count_once():
+    half = RNG.integers(0, 2, (2, 30, N))
+    paired = np.stack([half, 1 - half], 2).reshape(2, 60, N)
+    assert float(limits.independent_runs(half)) == 60
+    assert float(limits.independent_runs(paired)) == 60
+    assert float(limits.independent_runs(np.concatenate([half, half * 0], 1))) == 4
+    for apart, together in zip(values(evidence(mask=half)), values(evidence(mask=paired))):
+        assert float(apart.value) == pytest.approx(float(together.value), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"shared_batches": 1.0}, "share their batches"),
+        ({"shared_batches": np.nan}, "share their batches"),
+        ({"clip": np.inf}, "clip is infinite"),
+        ({"exchangeable": 0.0}, "exchangeable"),
+        ({"membership_information": np.full((2, 200, 1), np.nan)}, "membership_information"),
+        ({"membership_information": np.full((2, 200, 1), 1.01 * CAP)}, ""),
+    ],
+)
+def test_what_voids_the_certificate_leaves_it_missing(change, named):
+    for found in values(evidence(**change)):
+        assert np.isnan(found.value) and not found.holds and named in found.note
+
+
+def test_a_diverged_run_counts_with_all_it_could_have_told():
+    given = evidence()
+    gone = given.diverged.copy()
+    gone[0, :20] = True
+    lost = np.where(gone[..., None], np.nan, given.membership_information)
+    full = np.where(gone[..., None], CAP, given.membership_information)
+    marked = given._replace(diverged=gone, membership_information=lost)
+    counted = given._replace(membership_information=full)
+    for found, expected in zip(values(marked), values(counted)):
+        assert float(found.value) == pytest.approx(float(expected.value), rel=1e-4)
+
+
+def test_the_limit_covers_the_mean_as_often_as_it_says():
+    """Binary informations are the worst case: coverage at their mean, over many repetitions."""
+    share, runs = 0.15, 40
+    counts = RNG.binomial(runs, share, 4000)
+    with jax.enable_x64(True):
+        found = jax.vmap(lambda x: bounds.mean_upper_limit(x, CAP, 0.05).value)
+        values = np.zeros((runs + 1, runs))
+        for hits in range(runs + 1):
+            values[hits, :hits] = CAP
+        limit = np.asarray(found(jnp.asarray(values)))
+    assert (limit[counts] < share * CAP).mean() < 0.05
+
+
+def test_enumeration_of_all_masks_and_paths():
+    """What the engine sums up is the information to its rounding, and bounds the gap inverted."""
+    names = ["membership_information", *NAMES]
+    found = bounds.falsify(names, models=200, search=0)
+    for verdict in found.values():
+        assert not verdict.broken and verdict.models > 0 and verdict.theorem
+    assert found["membership_information"].ratio > 0.99
+    assert all(found[name].kind == "certificate" for name in NAMES)
+
+
+def test_no_step_tells_nothing():
+    still = evidence(step_sizes=np.zeros(T), membership_information=np.zeros((2, 200, 1)))
+    assert next(iter(values(still))).value == 0.0
+    assert certified_paths.HELPFUL == 80
+
+
+def test_groups_are_for_the_kl_limit_only():
+    with pytest.raises(ValueError, match="runs is given with method='best'"):
+        bounds.mean_upper_limit(np.full(4, 0.1), 1.0, 0.05, method="best", runs=2)
+    with pytest.raises(ValueError, match="runs"):
+        bounds.mean_upper_limit(np.full(4, 0.1), 1.0, 0.05, runs=5)

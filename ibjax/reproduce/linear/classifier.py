@@ -38,8 +38,8 @@ import numpy as np
 
 from ibjax import data, environment, langevin, results
 from ibjax.interface import Dataset, Hyper, Network, Supersample
-from ibjax.reproduce.linear_measures import MEASURED, measure
-from ibjax.reproduce.linear_view import figure, table
+from ibjax.reproduce.linear.measures import MEASURED, measure
+from ibjax.reproduce.linear.view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key

@@ -18,7 +18,7 @@ from ibjax import bounds, langevin, results, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, quickened, save
-from ibjax.reproduce.teacher_view import figure, table
+from ibjax.reproduce.teacher.view import figure, table
 from ibjax.typing import Key
 
 if TYPE_CHECKING:

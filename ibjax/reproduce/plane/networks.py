@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 from ibjax import bottleneck
-from ibjax.reproduce.narrowing import EDGES, NAMES, Course, train
 from ibjax.reproduce.outcome import Log, Outcome, quickened, save
-from ibjax.reproduce.plane_verdicts import ACTIVATIONS, verdicts
-from ibjax.reproduce.plane_view import figure, tables
+from ibjax.reproduce.plane.narrowing import EDGES, NAMES, Course, train
+from ibjax.reproduce.plane.verdicts import ACTIVATIONS, verdicts
+from ibjax.reproduce.plane.view import figure, tables
 
 if TYPE_CHECKING:
     import xarray

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.reproduce.fcmi_rows import BOUNDS, PUBLISHED, Beside, Published, Row, centre, lost
+from ibjax.reproduce.fcmi.rows import BOUNDS, PUBLISHED, Beside, Published, Row, centre, lost
 from ibjax.reproduce.outcome import bound_text
 
 if TYPE_CHECKING:
-    from ibjax.reproduce.fcmi_mnist import Options
+    from ibjax.reproduce.fcmi.mnist import Options
 
 
 PUBLISHED_GRID = {"supersamples": 5, "masks": 30, "epochs": 200}

@@ -15,7 +15,7 @@ import numpy as np
 
 from ibjax import bounds, data, langevin, results
 from ibjax.interface import Dataset
-from ibjax.reproduce.langevin_settings import MNIST_MLP, Setting
+from ibjax.reproduce.langevin.settings import MNIST_MLP, Setting
 from ibjax.reproduce.outcome import Log, Outcome, given, save
 
 RUNS, SLOTS, STEPS = 2, 64, 101

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.reproduce.linear_measures import EACH, MEASURED, POOLED
+from ibjax.reproduce.linear.measures import EACH, MEASURED, POOLED
 from ibjax.reproduce.outcome import bound_text
 
 if TYPE_CHECKING:
     import xarray
 
-    from ibjax.reproduce.linear_classifier import Options
+    from ibjax.reproduce.linear.classifier import Options
 
 ORDERS = (
     ("ld-CMI", "e-CMI"),

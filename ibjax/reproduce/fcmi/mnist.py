@@ -26,10 +26,10 @@ import numpy as np
 
 from ibjax import bounds, data, results
 from ibjax.interface import Dataset, Supersample
-from ibjax.reproduce import fcmi_file
-from ibjax.reproduce.fcmi_rows import BATCH, PUBLISHED, row
-from ibjax.reproduce.fcmi_rows import BOUNDS as BOUNDS
-from ibjax.reproduce.fcmi_view import figure, table
+from ibjax.reproduce.fcmi import file as fcmi_file
+from ibjax.reproduce.fcmi.rows import BATCH, PUBLISHED, row
+from ibjax.reproduce.fcmi.rows import BOUNDS as BOUNDS
+from ibjax.reproduce.fcmi.view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 from ibjax.reproduce.replica_cells import cell
 

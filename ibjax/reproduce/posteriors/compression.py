@@ -16,8 +16,8 @@ import numpy as np
 from ibjax import data, files, networks, posteriors
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.networks import MLP
-from ibjax.reproduce.compression_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.posteriors.compression_view import figure, table
 from ibjax.typing import Key
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from ibjax import data, maxent
 from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config
-from ibjax.reproduce.maxent_networks import Trained, grown, knobs, stacked, train
+from ibjax.reproduce.maxent.networks import Trained, grown, knobs, stacked, train
 
 VARIANTS: dict[str, dict[str, float]] = {
     "plain": {},

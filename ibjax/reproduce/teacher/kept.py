@@ -18,8 +18,8 @@ import numpy as np
 from ibjax import bounds, files, langevin, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.information_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.teacher.kept_view import figure, table
 from ibjax.typing import Key
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ibjax.reproduce.maxent_measures import VARIANTS, Measured, Study, by_probes, exactly
+from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
 from ibjax.reproduce.outcome import Log, Outcome, quickened, save
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.reproduce.certified_points import BOUNDS, Point
+from ibjax.reproduce.certified.points import BOUNDS, Point
 from ibjax.reproduce.outcome import bound_text
 
 _COLOURS = {

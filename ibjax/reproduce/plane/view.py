@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.reproduce.narrowing import NAMES
-from ibjax.reproduce.plane_verdicts import ACTIVATIONS, Verdict
+from ibjax.reproduce.plane.narrowing import NAMES
+from ibjax.reproduce.plane.verdicts import ACTIVATIONS, Verdict
 
 if TYPE_CHECKING:
     import xarray

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import bounds, data, files, infinite, langevin
-from ibjax.reproduce.finite_width_view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.width.finite_view import figure, table
 from ibjax.typing import Key
 
 if TYPE_CHECKING:

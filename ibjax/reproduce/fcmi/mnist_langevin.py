@@ -25,10 +25,10 @@ import numpy as np
 
 from ibjax import bounds, data, results
 from ibjax.interface import Dataset, Supersample
-from ibjax.reproduce import fcmi_file
-from ibjax.reproduce.fcmi_mnist import SEED, mnist
-from ibjax.reproduce.fcmi_rows import Row, lost, row
-from ibjax.reproduce.fcmi_view import (
+from ibjax.reproduce.fcmi import file as fcmi_file
+from ibjax.reproduce.fcmi.mnist import SEED, mnist
+from ibjax.reproduce.fcmi.rows import Row, lost, row
+from ibjax.reproduce.fcmi.view import (
     COLOURS,
     along_training,
     caveat,

@@ -20,7 +20,7 @@ import numpy as np
 
 from ibjax import data, mi, results
 from ibjax.interface import Estimate
-from ibjax.reproduce.mi_published import PUBLISHED, SAMPLES
+from ibjax.reproduce.mi.published import PUBLISHED, SAMPLES
 from ibjax.reproduce.outcome import Log, Outcome, save
 
 NETWORKS = ("mine", "infonce", "nwj", "dv")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ibjax import environment
-from ibjax.reproduce.fcmi_rows import BOUNDS, Beside, Row
+from ibjax.reproduce.fcmi.rows import BOUNDS, Beside, Row
 
 if TYPE_CHECKING:
     import xarray

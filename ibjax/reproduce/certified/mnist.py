@@ -27,8 +27,8 @@ that suit it best.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ibjax.reproduce.certified_points import Point, Setting, point
-from ibjax.reproduce.certified_view import figure, tables
+from ibjax.reproduce.certified.points import Point, Setting, point
+from ibjax.reproduce.certified.view import figure, tables
 from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
 
 

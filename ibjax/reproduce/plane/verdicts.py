@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ibjax.reproduce.narrowing import NAMES
+from ibjax.reproduce.plane.narrowing import NAMES
 
 if TYPE_CHECKING:
     import xarray

@@ -27,7 +27,7 @@ import numpy as np
 from ibjax import bounds, infinite, langevin, mi, results
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.interface import Dataset, Estimate, Network, Supersample
-from ibjax.reproduce.infinite_view import figure, tables
+from ibjax.reproduce.infinite.view import figure, tables
 from ibjax.reproduce.outcome import Log, Outcome, save
 from ibjax.typing import JaxArray
 

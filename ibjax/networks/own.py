@@ -248,8 +248,8 @@ def _uncalled(owner: str, example: Array, error: Exception) -> str:
 def digest(network: Any, x: AnyArray, num_classes: int) -> str:
     """Hash of what a network computes: its programs with their constants, its layers' facts.
 
-    Two processes give the same hash for the same code, whatever JAX is set to; another initialiser, constant or layer
-    gives another one.
+    Two processes give the same hash for the same code, whatever JAX is set to; another
+    initialiser, constant or layer gives another one.
 
     Args:
         network: a description, or a `Network`.

@@ -120,12 +120,12 @@ def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
     found = sources(config, shape)
     with jax.default_matmul_precision(PRECISIONS[config.products]):
-        programs = tuple(s.compile() for s in (found.init, found.advance, found.evaluate))
+        init, advance, evaluate = (s.compile() for s in (found.init, found.advance, found.evaluate))
     # Beside what the training reads lies the raw pool, where the network prepared it.
     raw = 0 if found.prepare is None else 4 * math.prod(shape.x)
-    needed = max(memory(program) for program in programs) + raw
+    needed = max(memory(program) for program in (init, advance, evaluate)) + raw
     prepare = None if found.prepare is None else found.prepare.function
-    return Programs(prepare, *programs, found.shardings, needed)
+    return Programs(prepare, init, advance, evaluate, found.shardings, needed)
 
 
 def sources(config: Config, shape: Shape) -> Sources:

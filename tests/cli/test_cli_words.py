@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from ibjax import cli
-from ibjax.cli import exporting
+import ibjax
+from ibjax import bounds, cli, reproduce
+from ibjax.cli import choose, exporting
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,25 @@ def test_why_takes_saved_replicas_apart(tmp_path, capsys):
     assert float(part["root"]) + float(part["inversion"]) == pytest.approx(float(part["="]))
     assert float(part["nat/step"]) * 6 == pytest.approx(float(part["nat/example"]))
     assert rows["ld_cmi"]["nat/step"] == ""
+
+
+@pytest.mark.parametrize("what", ["bounds", "estimators"])
+def test_what_is_recommended_exists(what, tmp_path, capsys):
+    table = tmp_path / "choose.md"
+    assert cli.main(["choose", what, "--table", str(table)]) == 0
+    named = {name for row in choose.TABLES[what][1] for cell in row for name in _quoted(cell)}
+    known = set(bounds.registry()) | set(bounds.__all__)
+    for name in named:
+        package, _, rest = name.rpartition(".")
+        if name.startswith("ibjax reproduce"):
+            assert name.split()[-1] in reproduce.reproductions()
+        elif package:
+            assert rest in getattr(ibjax, package).__all__, name
+        else:
+            assert name in known, name
+    first = choose.TABLES[what][1][0][0]
+    assert first in table.read_text() and first.split()[0] in capsys.readouterr().out
+
+
+def _quoted(text):
+    return text.split("`")[1::2]

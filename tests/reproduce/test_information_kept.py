@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ibjax import cli, files, teacher
-from ibjax.reproduce import information_kept
+from ibjax.reproduce.teacher import kept as information_kept
 
 SMALL = information_kept.Options(
     # Both regimes at one size, which compile one program.

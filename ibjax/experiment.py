@@ -192,11 +192,11 @@ def settings(experiment: Experiment, network: str | None = None) -> dict[str, An
         experiment: the sweep.
         network: what stands for a network that is no text; its own words by default.
     """
-    named = experiment.dataset
+    named, told_apart = experiment.dataset, classes(experiment)
     if isinstance(named, Dataset):
         experiment = replace(experiment, dataset=str(named.name))
     own = experiment.network
-    found = asdict(replace(experiment, network=None)) | {"classes": classes(experiment)}
+    found = asdict(replace(experiment, network=None)) | {"classes": told_apart}
     if own is not None:
         found["network"] = network or (own if isinstance(own, str) else described(own))
         found |= {axis.setting: None for axis in AXES if axis.own} | {"activation": None}

@@ -463,3 +463,12 @@ def test_everything_in_one_call_to_pandas(swept):
     _, dataset, _ = swept
     table = dataset["gap"].to_dataframe()
     assert isinstance(table, pandas.DataFrame) and len(table) == 16
+
+
+def test_a_data_set_of_ones_own_is_recorded_with_its_own_classes():
+    pool = Dataset(np.zeros((8, 2), np.float32), np.arange(8) % 3, 3, "digits")
+    recorded = experiment.settings(Experiment(dataset=pool))
+    assert recorded["dataset"] == "digits" and recorded["classes"] is None
+    assert experiment.settings(Experiment())["classes"] == experiment.EVEN_AND_ODD
+    grouped = Experiment(dataset=pool, classes=((0, 2), 1))
+    assert experiment.settings(grouped)["classes"] == ((0, 2), 1)

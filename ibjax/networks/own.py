@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.networks.adapters import LEFT_BEHIND, MoreThanParameters, adapted, from_linen, from_nnx
+from ibjax.randomness import pinned
 from ibjax.signatures import enforced
 from ibjax.typing import Array as AnyArray
 from ibjax.typing import JaxArray as Array
@@ -243,11 +244,12 @@ def _uncalled(owner: str, example: Array, error: Exception) -> str:
 
 
 @enforced
+@pinned()
 def digest(network: Any, x: AnyArray, num_classes: int) -> str:
     """Hash of what a network computes: its programs with their constants, its layers' facts.
 
-    Two processes give the same hash for the same code; another initialiser, constant or layer
-    gives another one.
+    Two processes give the same hash for the same code, whatever JAX is set to; another
+    initialiser, constant or layer gives another one.
 
     Args:
         network: a description, or a `Network`.

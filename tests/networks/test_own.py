@@ -187,3 +187,16 @@ def test_networks_are_found_by_name(tmp_path, monkeypatch):
             networks.located(name, 2)
     with pytest.raises(ValueError, match="is not an MLP"):
         from_module(networks.located("mine:broken", 2), X)
+
+
+def test_a_digest_is_of_what_is_computed_alone():
+    def of(module):
+        return networks.digest(from_module(module, X), X, 2)
+
+    one = of(Dropped())
+    with jax.enable_x64(True):
+        assert of(Dropped()) == one
+    with jax.default_matmul_precision("highest"):
+        assert of(Dropped()) == one
+    assert of(Dropped(rate=0.4)) != one and of(Normalised()) != one
+    assert networks.digest(networks.MLP(2), X, 2) != networks.digest(networks.MLP(3), X, 2)

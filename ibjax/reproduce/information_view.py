@@ -79,7 +79,7 @@ def _row(dataset: "xarray.Dataset", places: Any, name: str, digits: int) -> list
 def _interval(dataset: "xarray.Dataset", regime: str, alpha: float) -> tuple[float, float]:
     from scipy.stats import t
 
-    quantile = t.ppf(0.975, dataset.sizes["teacher"] - 1)
+    quantile = float(t.ppf(0.975, dataset.sizes["teacher"] - 1))
     return _at(dataset, regime, alpha, "gap"), quantile * _at(
         dataset, regime, alpha, "gap_std_error"
     )

@@ -145,7 +145,7 @@ class Demanding(nn.Module):
         (Dropped, "give an instance"),
         (7, "is not an MLP"),
     ],
-    ids=str,
+    ids=["stubborn", "demanding", "nnx", "class", "number"],
 )
 def test_what_cannot_work_is_said_in_one_sentence(module, named):
     with pytest.raises(ValueError, match=named) as refused:

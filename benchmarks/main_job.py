@@ -1,6 +1,6 @@
 """Where the time of `ibjax run` goes, part by part, before and after, cold and warm, in one run.
 
-    python benchmarks/main_job.py [--before REVISION] [--options ...] [--out benchmarks/main_job.json]
+    python benchmarks/main_job.py [--before REVISION] [--options ...] [--out FILE]
 
 The main job runs in a process of its own, from this checkout and from a work tree of the revision
 before it, in turns: first with an empty cache of compiled programs (cold), then with the one it
@@ -8,7 +8,8 @@ left (warm). Every part is given in wall seconds and in CPU seconds, which hardl
 the machine does; the ratios are of CPU seconds. Parts: imports; data; compilation of the engine's
 programs; training (which holds the account); evaluation; gap, bounds, nulls and floor; files; the
 table and the picture. What runs within a part of another name counts there, so that the parts add
-up to the whole. `xla` counts the programs handed to XLA in all, those found in the cache among them.
+up to the whole. `xla` counts the programs handed to XLA in all, those found in the cache among
+them.
 """
 
 import argparse

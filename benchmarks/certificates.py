@@ -15,8 +15,9 @@ whole_batch   every step as one channel of the whole batch, and I(S;W): the publ
 trajectory    what the path tells of the masks, given the pairs: an estimate
 ld_cmi        the recommended estimate from the replicas, and its null
 
-`rows` go over n at one budget ``T eta beta C^2/4`` a data set; `best` has for each bound, of 12 settings, the
-one with the least training error plus bound and the one with the least bound over gap.
+`rows` go over n at one budget ``T eta beta C^2/4`` a data set; `best` has for each bound, of 12
+settings, the one with the least training error plus bound and the one with the least bound over
+gap.
 
 Writes certificates.json beside this file. MNIST is left out where it is not found.
 """

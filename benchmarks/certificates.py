@@ -32,9 +32,9 @@ from typing import Any
 from ibjax import data, environment
 from ibjax.cli.terminal import prepare_devices
 from ibjax.interface import Dataset
-from ibjax.reproduce import certified_mnist as study
-from ibjax.reproduce import certified_view as view
-from ibjax.reproduce.certified_points import BOUNDS, Point, Setting, point
+from ibjax.reproduce.certified import mnist as study
+from ibjax.reproduce.certified import view as view
+from ibjax.reproduce.certified.points import BOUNDS, Point, Setting, point
 
 DIGITS = study.Options(dataset="digits", sizes=(80, 140), budget=100.0, compared=())
 

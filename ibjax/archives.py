@@ -24,6 +24,9 @@ _SHARE = 4
 _DENSE, _BOMB = 2**28, 250
 """A file that unfolds to more than so many bytes and grows more than so many times is refused."""
 
+_WORD = 4 * 64
+"""Most bytes of one word, such as the name of a way to draw batches."""
+
 _HEADER = 10_000
 """Longest header of an array that is read."""
 
@@ -146,7 +149,8 @@ def _header(stream: BinaryIO) -> _Header:
     shape, fortran, dtype = read(stream, max_header_size=_HEADER)
     if dtype.hasobject:
         raise ValueError("it holds Python objects; save numbers only")
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+    word = dtype.kind == "U" and shape == () and 0 < dtype.itemsize <= _WORD
+    if not word and (dtype.kind not in "biuf" or dtype.itemsize > 8):
         raise ValueError(f"its type {dtype} is not read; save real numbers of up to 64 bits")
     if len(shape) > 32 or any(isinstance(n, bool) or n < 0 for n in shape):
         raise ValueError(f"its shape {shape} is none")
@@ -168,6 +172,8 @@ def _numbers(stream: BinaryIO, header: _Header) -> np.ndarray:
             raise ValueError(f"it ends after {filled} of {header.bytes} bytes")
         room[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
         filled += len(piece)
+    if header.dtype.kind == "U":
+        flat.item()  # bytes that are no text fail here, where the name of the array is known
     shaped = flat.reshape(header.shape, order="F" if header.fortran else "C")
     native = header.dtype.newbyteorder("=")
     if native.itemsize == 2 and native.kind == "f":

@@ -154,12 +154,34 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     return number
 
 
+def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
+    """Refuse a name that is not one of the options.
+
+    Raises:
+        ValueError: listing them.
+    """
+    if not any(value is option or value == option for option in options):
+        raise ValueError(f"{name}={short(value)} is unknown; choose one of {options}")
+
+
 def _fits(array: np.ndarray) -> bool:
     """Whether whole numbers keep their value as JAX arrays."""
     if array.dtype.kind not in "iu" or array.size == 0:
         return True
     limits = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
     return bool(array.min() >= limits.min and array.max() <= limits.max)
+
+
+def check_spread(name: str, value: float) -> None:
+    """Refuse a standard deviation of noise that is negative, or too large for single precision.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not 0 <= value <= float(np.finfo(np.float32).max):
+        raise ValueError(
+            f"{name}={value} is a standard deviation; give noise >= 0 that single precision holds"
+        )
 
 
 def refuse_complex(name: str, dtype: Any) -> None:

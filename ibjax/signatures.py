@@ -109,8 +109,8 @@ def _union_fault(name: str, members: tuple[Any, ...], value: Any) -> str | None:
     if any(_fault("", member, value) is None for member in members):
         return None
     faults = [_fault(name, member, value) for member in members if member is not type(None)]
-    if len(set(faults)) == 1:
-        return f"{faults[0]} or None" if optional else faults[0]
+    if len({_named(member) for member in members if member is not type(None)}) == 1:
+        return f"{faults[-1]} or None" if optional else faults[-1]
     shown = dict.fromkeys(_named(member) for member in members)
     return f"{_shown(name, value)} is none of {', '.join(shown)}; give one of them"
 
@@ -219,7 +219,7 @@ def _whole_fault(name: str, value: Any) -> str | None:
         operator.index(value)
     except TypeError:
         number = float(np.asarray(value))
-        return wanted if np.isfinite(number) and number != np.floor(number) else None
+        return None if np.isfinite(number) and number == np.floor(number) else wanted
     return None
 
 

@@ -175,3 +175,13 @@ def test_archives_of_any_arrays_end_in_one_line(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "a.npz"
     np.savez(path, **arrays)
     assert main(["bounds", str(path)]) in (0, 2)
+
+
+def test_one_word_is_read_and_text_in_an_array_is_not(tmp_path):
+    path = tmp_path / "words.npz"
+    np.savez(path, batching="poisson", x=np.ones(2))
+    assert archives.archive(path)["batching"].item() == "poisson"
+    for words in (np.array(["a", "b"]), np.array("a" * 65)):
+        np.savez(path, words=words)
+        with pytest.raises(ValueError, match=r"its type <U\d+ is not read"):
+            archives.archive(path)

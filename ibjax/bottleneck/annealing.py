@@ -67,6 +67,7 @@ def anneal(
     p, dtype = tables.normalised(joint, positive=form == "dual")
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, 1, max_iterations, least=1)
+    tables.check_tolerance(tolerance)
     tables.check_betas(betas, "betas")
     betas = betas if isinstance(betas, jax.Array) else np.asarray(betas, float)
     if betas.ndim != 1:

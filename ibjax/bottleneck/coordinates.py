@@ -1,9 +1,8 @@
 """The information plane of activations: every layer, checkpoint and replica in one call."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,72 +10,15 @@ import numpy as np
 
 from ibjax.arguments import codes, concrete, host, is_classes, numeric, precision, whole
 from ibjax.bottleneck.cells import Cells, cut, informations
-from ibjax.bottleneck.kernel_entropies import renyi
+from ibjax.bottleneck.kernel_entropies import MEASURES, kernel_measures
 from ibjax.bottleneck.pairwise import sandwich
 from ibjax.bottleneck.propagation import propagate
+from ibjax.bottleneck.record import IN_WORDS, METHODS, Method, Plane
 from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Int, JaxArray, Key, Scalar
 
-Method: TypeAlias = Cells | Literal["kde", "propagation", "renyi"]
-METHODS = (*get_args(Cells), "kde", "propagation", "renyi")
-
 SMALL = 32
 """Layers up to this width are widened to the widest of them and measured together."""
-
-_MEASURES = {
-    "adaptive": "entropy of cells that follow the layer's range; I(X;T) is infinite or log n",
-    "mass": "entropy of cells of equal mass in each unit; I(X;T) is infinite or log n",
-    "edges": "entropy of cells between fixed edges, blind to what leaves them",
-    "width": "entropy of cells of fixed width; I(X;T) is infinite or log n",
-    "kde": "bounds on I(X;T + noise) for noise that is added for the measurement only",
-    "propagation": "I(X;T) of the noisy layer, whose noise is part of the network",
-    "renyi": "matrix-based Renyi entropy of order 1.01, a diagnostic of geometry: no information",
-}
-
-
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=[
-        "i_tx",
-        "i_ty",
-        "resolution",
-        "i_tx_lower",
-        "i_ty_lower",
-        "i_ty_upper",
-        "std_error",
-    ],
-    meta_fields=["names", "method", "measures", "bias"],
-)
-@dataclass(frozen=True)
-class Plane:
-    """Coordinates of every layer in the information plane, nats; leading axis: layers.
-
-    Attributes:
-        i_tx: I(X;T) of what `measures` says; the upper bound for "kde".
-        i_ty: I(T;Y) likewise; for "kde" the difference of two upper bounds, as is usual.
-        resolution: width of a cell or kernel, or standard deviation of the noise: no value means
-            anything without it.
-        i_tx_lower: lower bound on I(X;T), "kde" only, else NaN.
-        i_ty_lower: lower bound on I(T;Y), "kde" only, else NaN.
-        i_ty_upper: upper bound on I(T;Y), "kde" only, else NaN.
-        std_error: of i_tx for the inputs given, from the draws of noise; 0 where it is exact.
-        names: names of the layers.
-        method: how it was measured.
-        measures: what the numbers measure, in words.
-        bias: direction in which i_tx errs for the inputs given and the channel stated.
-    """
-
-    i_tx: JaxArray
-    i_ty: JaxArray
-    resolution: JaxArray
-    i_tx_lower: JaxArray
-    i_ty_lower: JaxArray
-    i_ty_upper: JaxArray
-    std_error: JaxArray
-    names: tuple[str, ...]
-    method: Method
-    measures: str
-    bias: BiasDirection
 
 
 @enforced
@@ -93,6 +35,7 @@ def plane(
     conditional: Mapping[str, Array] | None = None,
     draws: int = 4,
     num_classes: int | None = None,
+    inputs: Array | None = None,
 ) -> Plane:
     r"""Coordinates I(X;T) and I(T;Y) of every layer, checkpoint and replica.
 
@@ -109,8 +52,10 @@ def plane(
             published with 30 on (-1, 1) for tanh, which is wrong for unbounded layers; "width"
             cuts at multiples of `width`, as published with 0.07; "kde" bounds the information
             through added noise of standard deviation `std`; "propagation" measures a network whose
-            layers have that noise, from their noiseless outputs; "renyi" takes matrix-based Renyi
-            entropies of a Gaussian kernel of one width a layer, geometry and no information.
+            layers have that noise, from their noiseless outputs. Of geometry, and no information:
+            "renyi" takes matrix-based Renyi entropies of a Gaussian kernel of one width a layer,
+            "total_correlation" that of a layer's units, "hsic" and "cka" the dependence of kernels
+            of the layer with those of `inputs` and labels.
         bins: cells or edges.
         edges: first and last edge.
         width: of a cell.
@@ -121,6 +66,7 @@ def plane(
             noisy ones.
         draws: of the noise for each row, at least 2, "propagation" only.
         num_classes: labels must then lie below it; needed for traced labels only.
+        inputs: (n, dx), for "hsic" and "cka".
 
     Returns:
         A `Plane`, fields (layers, ...), measured in float64 where everything is known now.
@@ -139,6 +85,9 @@ def plane(
         raise ValueError(f"method={method!r} is unknown; choose one of {METHODS}")
     names, layers = _layers(activations, labels)
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
+    n = layers[0].shape[-2]
+    shares = jnp.bincount(jnp.asarray(y), length=classes) / n
+    entropy = -jnp.sum(jax.scipy.special.xlogy(shares, shares))
     bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")
@@ -147,18 +96,19 @@ def plane(
             raise ValueError(f"{name}={value} must be one positive number")
     if method == "propagation":
         found = _propagation(names, layers, y, classes, std, key, conditional, draws)
-    elif method == "renyi":
-        found = renyi(layers, y)
+    elif method in MEASURES:
+        found = kernel_measures(method, layers, y, _inputs(inputs, method, len(y)))
     else:
         found = _measure(layers, y, method, bins, edges, width, std)
     fields = {k: jnp.stack([f[k] for f in found]) for k in found[0]}
     missing = jnp.full_like(fields["i_tx"], jnp.nan)
-    complete = {k: fields.get(k, missing) for k in ("i_tx_lower", "i_ty_lower", "i_ty_upper")}
+    optional = ("i_tx_lower", "i_ty_lower", "i_ty_upper", "cap", "permuted")
+    complete = {k: fields.get(k, missing) for k in optional}
     error = fields.get("std_error", jnp.zeros_like(missing))
     bias: BiasDirection = "none"
     if method == "kde":
         bias = "up"
-    elif conditional or method == "renyi":
+    elif conditional or method in MEASURES:
         bias = "unknown"
     return Plane(
         fields["i_tx"],
@@ -168,9 +118,22 @@ def plane(
         std_error=error,
         names=names,
         method=method,
-        measures=_MEASURES[method],
+        measures=IN_WORDS[method],
         bias=bias,
+        log_n=jnp.log(jnp.asarray(n, missing.dtype)),
+        label_entropy=entropy.astype(missing.dtype),
     )
+
+
+def _inputs(inputs: Any, method: str, n: int) -> Array | None:
+    if method not in ("hsic", "cka"):
+        return None
+    if inputs is None:
+        raise ValueError(f"method={method!r} compares layers with inputs; give inputs=, (n, d)")
+    x = _layer("inputs", inputs, None)
+    if x.ndim != 2 or x.shape[0] != n or n < 4:
+        raise ValueError(f"inputs has shape {x.shape}; give ({n}, d), and 4 inputs at least")
+    return x
 
 
 def _layers(activations: Any, labels: Any) -> tuple[tuple[str, ...], list[Array]]:

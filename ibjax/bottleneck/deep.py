@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import is_classes, numeric
+from ibjax.arguments import is_classes, numeric, whole
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.latent import informations, latent_networks
 from ibjax.signatures import enforced
@@ -194,7 +194,7 @@ def label_law(
     """
     if not 0 < smoothing <= 1:
         raise ValueError(f"smoothing={smoothing} must lie in (0, 1]: zeros make the dual infinite")
-    rows = jnp.eye(num_classes)
+    rows = jnp.eye(whole("num_classes", num_classes, 2))
     if confusion is not None:
         rows = tables.floating(confusion, "confusion")
         if rows.shape != (num_classes, num_classes):

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibjax.bottleneck.coordinates import Plane
+from ibjax.bottleneck.kernel_entropies import MEASURES
+from ibjax.bottleneck.record import Plane
 from ibjax.signatures import enforced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+SATURATED = 0.01
+"""Share of log n within which a layer counts as telling every input from the others."""
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#555555")
 
@@ -16,6 +20,10 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 @enforced
 def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
     """Each layer's way through the plane, nats: the mean over replicas, a ring where it ends.
+
+    Dashed lines mark what neither axis can pass, log n and H(Y). Where every layer lies on the
+    first at all times the picture says so: every input is told from the others, and the place
+    on the axis says nothing of the network.
 
     The last axis of the fields is taken for checkpoints, those before it for replicas. What the
     horizontal axis measures is its label; for "kde" a line runs to the lower bound.
@@ -44,10 +52,41 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
         "kde": f"bound on I(X; T + noise) [nats], noise std {size}",
         "propagation": f"I(X;T) [nats], noise std {size}",
     }
-    ax.set_xlabel(label.get(plane.method, f"entropy of cells [nats], cells {size}"))
-    ax.set_ylabel("I(T;Y) of the same [nats]")
-    ax.legend(frameon=False, fontsize=8)
+    kernel = {
+        "renyi": ("matrix-based S(T) [nats]", "matrix-based S(T)+S(Y)-S(T,Y) [nats]"),
+        "total_correlation": ("matrix-based TC of units [nats]", "S(T)+S(Y)-S(T,Y) [nats]"),
+        "hsic": ("HSIC(X,T)", "HSIC(T,Y)"),
+        "cka": ("CKA(X,T)", "CKA(T,Y)"),
+    }
+    across, up = kernel.get(plane.method, ("", "I(T;Y) of the same [nats]"))
+    if across:
+        across += f", kernel width {size}"
+    ax.set_xlabel(across or label.get(plane.method, f"entropy of cells [nats], cells {size}"))
+    ax.set_ylabel(up)
+    _ceilings(plane, ax)
+    ax.legend(frameon=False, fontsize=9)
     return ax
+
+
+def _ceilings(plane: Plane, ax: "Axes") -> None:
+    """Lines at log n and H(Y) with axes that reach from 0 to them."""
+    most, entropy = float(np.asarray(plane.log_n)), float(np.asarray(plane.label_entropy))
+    if plane.method in MEASURES or not np.isfinite(most) or not np.isfinite(entropy):
+        return  # measures of kernels are on a scale of their own
+    across, up = np.asarray(plane.i_tx, float), np.asarray(plane.i_ty, float)
+    ax.set_xlim(min(0.0, np.nanmin(across)), 1.06 * max(most, np.nanmax(across)))
+    ax.set_ylim(min(0.0, np.nanmin(up)), 1.15 * max(entropy, np.nanmax(up), 1e-3))
+    grey = {"color": "0.5", "linewidth": 0.8, "linestyle": "--", "zorder": 0}
+    ax.axvline(most, **grey)
+    ax.axhline(entropy, **grey)
+    words = {"color": "0.35", "fontsize": 9}
+    ax.annotate(
+        "log n ", (most, 0.02), xycoords=ax.get_xaxis_transform(), ha="right", va="bottom", **words
+    )
+    ax.annotate(" H(Y)", (0.0, entropy), xycoords=ax.get_yaxis_transform(), va="bottom", **words)
+    if np.nanmin(across) >= (1 - SATURATED) * most:
+        text = "saturated: every input is told from the others"
+        ax.annotate(text, (0.5, 0.5), xycoords="axes fraction", ha="center", **words)
 
 
 def _course(values) -> np.ndarray:

@@ -31,6 +31,7 @@ def solve(
     p, dtype = tables.normalised(joint, positive=form == "dual")
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
+    tables.check_tolerance(tolerance)
     tables.check_betas(beta)
     if tables.concrete(alpha) and not np.asarray(alpha) > 0:
         raise ValueError(f"alpha={alpha} must be positive; for 0 call deterministic_ib")

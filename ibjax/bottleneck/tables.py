@@ -67,3 +67,9 @@ def check_counts(cardinality: Any, restarts: Any, max_iterations: Any, least: in
     whole("restarts", restarts, least)
     if concrete(max_iterations):
         whole("max_iterations", max_iterations)
+
+
+def check_tolerance(tolerance: Any) -> None:
+    """Refuse a tolerance that no change of a law can meet: NaN, or below zero."""
+    if concrete(tolerance) and not np.all(np.asarray(tolerance) >= 0):
+        raise ValueError(f"tolerance={tolerance} must be a number not below zero")

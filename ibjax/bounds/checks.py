@@ -5,9 +5,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from ibjax import arguments
+from ibjax.arguments import choice as choice
+from ibjax.arguments import concrete as concrete
 from ibjax.arguments import numeric
 from ibjax.bounds.kinds import Given, fitted, together
 from ibjax.bounds.kinds import weakest as weakest
@@ -18,9 +19,20 @@ from ibjax.typing import BoundKind, JaxArray
 static_whole = arguments.whole
 
 
-def concrete(*arrays: Any) -> bool:
-    """Whether every array holds numbers now, so that its values can be checked."""
-    return not any(isinstance(array, Tracer) for array in arrays)
+def flags(name: str, value: Any) -> JaxArray:
+    """Booleans, from themselves or from 0 and 1.
+
+    Raises:
+        ValueError: any other value that is known now, NaN among them, which counts as true.
+    """
+    array = numeric(name, value)
+    if array.dtype != bool and concrete(array):
+        held = np.asarray(array)
+        if (wrong := ~np.isin(held, (0, 1))).any():
+            raise ValueError(
+                f"{name} holds {held[wrong].flat[0]:g}; give True and False, or 1 and 0"
+            )
+    return array.astype(bool)
 
 
 def real(
@@ -39,8 +51,6 @@ def real(
         ValueError: if a concrete entry lies outside the range.
     """
     array = numeric(name, value)
-    if jnp.issubdtype(array.dtype, jnp.complexfloating):
-        raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         array = array.astype(jnp.result_type(float))
     if low is None and high is None:
@@ -69,8 +79,10 @@ def whole(name: str, value: Any, low: int = 1) -> Any:
     if not concrete(value):
         return real(name, value, low)
     array = arguments.host(name, value)
-    number = float(array) if array.ndim == 0 else np.nan
-    if np.isnan(number) and np.ndim(value) == 0:
+    if array.ndim:
+        raise ValueError(f"{name} has shape {array.shape}; give one whole number of at least {low}")
+    number = float(array)
+    if np.isnan(number):
         return jnp.nan
     if number < low or number != int(number):
         raise ValueError(f"{name}={value!r} must be a whole number of at least {low}")
@@ -87,12 +99,6 @@ def scalar(name: str, value: Any, low: float | None = None, *, open_low: bool = 
     if array.ndim:
         raise ValueError(f"{name} has shape {array.shape}; give one number")
     return array
-
-
-def choice(name: str, value: Any, options: tuple[Any, ...]) -> None:
-    """Refuse a name that is not one of the options."""
-    if value not in options:
-        raise ValueError(f"{name}={value!r} is unknown; choose one of {options}")
 
 
 # Divergences of one trained posterior: a certificate given the sample, one draw of their mean.

@@ -7,8 +7,21 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import reading
+from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import PICTURES, console, print_whole, write_rows
+
+HEADS = (
+    "quantity",
+    "kind",
+    "value",
+    "std_error",
+    "information (nat)",
+    "null",
+    "null_spread",
+    "confidence",
+    "note",
+)
+"""Columns of ``--out``."""
 
 _MOST_EXAMPLES = 1000
 """More are for a file."""
@@ -24,9 +37,14 @@ class Bounds:
     `membership` and `losses`, both (models, examples): which model was trained on which example,
     and optionally `labels` (examples,)."""
 
+    clip: tuple[float, ...] = ()
+    """Clip real losses to [0, HIGH] or [LOW, HIGH], one number or two, and scale them to [0, 1]:
+    the numbers are then about the clipped losses, as a share of that range."""
     examples: int = 0
     """Print so many of the examples that are remembered most, with 95 % intervals, and each class
     where `labels` are given."""
+    out: Path | None = None
+    """Where to write errors, gap and every bound: .csv (numbers in full precision), .md or .tex."""
     table: Path | None = None
     """Where to write how much every example is remembered: .csv, .md or .tex."""
     picture: Path | None = None
@@ -41,21 +59,53 @@ class Bounds:
 def execute(command: Bounds) -> None:
     """Print the measured errors and gap, and one row a bound beside its null."""
     _check(command)
-    arrays = reading.archive(command.file)
-    if "membership" in arrays:
-        _pool(command, arrays)
-    else:
-        _supersamples(command, arrays)
+    arrays = _scaled(reading.archive(command.file), command.clip)
+    rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
+    exporting.write_table(command.out, HEADS, rows)
 
 
-def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
+def _scaled(arrays: dict[str, Any], clip: tuple[float, ...]) -> dict[str, Any]:
+    """The arrays with losses clipped and scaled to [0, 1]; NaN stays."""
+    import numpy as np
+
+    if not clip:
+        return arrays
+    low, high = clip if len(clip) > 1 else (0.0, *clip)
+    if "losses" not in arrays:
+        raise ValueError("--clip is for losses, and the archive has none")
+    scaled = (np.clip(np.asarray(arrays["losses"], float), low, high) - low) / (high - low)
+    return arrays | {"losses": scaled}
+
+
+def _rows(errors, values, nulls) -> list[tuple[Any, ...]]:
+    """What ``--out`` holds: bounds that do not apply too, with the reason and no number."""
+    none = math.nan
+    rows: list[tuple[Any, ...]] = [
+        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
+        for name, e in errors
+    ]
+    for name, b in values.items():
+        null = nulls.get(name)
+        law = (float(null.mean), float(null.spread)) if null else (math.nan, math.nan)
+        number = (float(b.value), float(b.std_error), float(b.information))
+        if not bool(b.holds):
+            number, law = (math.nan,) * 3, (math.nan,) * 2
+        rows.append((name, b.kind, *number, *law, float(b.confidence), b.note))
+    return rows
+
+
+def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     import jax
     import numpy as np
 
     from ibjax import bounds
+    from ibjax.bounds.evidence import arrays as saved
     from ibjax.bounds.evidence import tabulated
     from ibjax.bounds.supersamples import mistakes, replica_tables
 
+    for name in sorted(set(arrays) - set(saved.NAMES)):
+        if close := mistakes.close_name(name, (*saved.NAMES, "membership")):
+            raise ValueError(f"{name!r} is not a known array{close}")
     evidence = bounds.from_arrays(arrays)
     now = bounds.at(evidence)
     train, test = bounds.replica_errors(now)
@@ -69,27 +119,30 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> None:
         values, nulls = bounds.evaluate(now), bounds.row_nulls(now)
         losses = tabulated.losses(now)
         data, _ = replica_tables.prepare_losses(losses, now.mask, None)
+        gone = np.asarray(evidence.diverged, bool)
+        limit = None
+        if np.shape(now.mask)[1] > 1:
+            limit = bounds.cmi_limit(losses, now.mask, of="ld_cmi", valid=~gone)
         remarks = [
             *mistakes.backwards(train, test, masks="mask"),
             *replica_tables.remarks(data),
         ]
     k1, k2, n = evidence.mask.shape
     title = f"{command.file.name}: n = {n}, {k1} supersamples x {k2} masks"
-    _print(title, errors, values, nulls, k1 if k1 > 1 else k2, k2)
+    _print(title, errors, values, nulls, k1 if k1 > 1 else k2, k2, command.clip)
     out = console()
     units = f"{k1} supersamples" if k1 > 1 else f"{k2} masks (one supersample)"
     out.print(f"± is a 95 % interval over {units}.")
-    if k1 == 1:
-        out.print("One supersample: no upper limit on the information exists.")
-    gone = np.asarray(evidence.diverged, bool)
+    out.print(_limit(limit, k1), soft_wrap=True)
     if gone.any():
         out.print(f"Diverged replicas, wrong everywhere: {int(gone.sum())}.")
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
+    return _rows(errors, values, nulls)
 
 
-def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
+def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     import jax
     import numpy as np
 
@@ -104,7 +157,11 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
         raise ValueError("losses are missing; give (models, examples) beside membership")
     valid = None
     if "diverged" in arrays:
-        valid = ~np.asarray(arrays["diverged"], bool)
+        gone = np.asarray(arrays["diverged"])
+        if not np.isin(gone, (0, 1)).all():
+            raise ValueError("diverged must hold 0 and 1 only: whether each model diverged")
+        valid = ~gone.astype(bool)
+    labels = _labels(arrays)
     with jax.enable_x64(True):
         found = bounds.from_membership(arrays["membership"], arrays["losses"], valid=valid)
     models, size = arrays["membership"].shape
@@ -114,14 +171,46 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> None:
         ("gap", found.gap),
     ]
     title = f"{command.file.name}: {models} models, pool of {size} examples"
-    _print(title, errors, found.bounds, found.nulls, models, models)
+    _print(title, errors, found.bounds, found.nulls, models, models, command.clip)
     console().print(f"± is a 95 % interval over {models} models (one supersample).")
+    console().print(_limit(None, 1))
     _say(found.remarks)
-    bits, labels = arrays["membership"], arrays.get("labels")
+    bits = arrays["membership"]
     _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
+    return _rows(errors, found.bounds, found.nulls)
 
 
-def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
+def _labels(arrays: dict[str, Any]) -> Any:
+    """Whole numbers, one an example of the pool; None where there are none."""
+    import numpy as np
+
+    if "labels" not in arrays:
+        return None
+    labels, wanted = np.asarray(arrays["labels"]), np.shape(arrays["losses"])[-1:]
+    if labels.shape != wanted:
+        raise ValueError(f"labels has shape {labels.shape}; it must be {wanted} to fit the losses")
+    if not np.all(labels == np.round(labels)):
+        raise ValueError("labels must hold whole numbers, the class of each example")
+    return labels
+
+
+def _limit(limit: Any, supersamples: int) -> str:
+    """What is known from above, in a sentence."""
+    if supersamples < 2:
+        return "One supersample: no upper limit on the information exists."
+    if limit is None or not bool(limit.holds):
+        return (
+            "No upper limit on the information: it needs masks of their own in every supersample, "
+            "each example trained on in half of them."
+        )
+    return (
+        f"Upper limit of the information in loss differences, with 95 % probability over "
+        f"{supersamples} independent supersamples of the pool: {float(limit.information):.3f} nats "
+        f"(gap {float(limit.value):.3f}); it is weak with few of them."
+    )
+
+
+def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -> None:
     """The table of errors and bounds, then which rows do not apply."""
     from rich import box
     from rich.table import Table
@@ -131,7 +220,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
 
     quantile = t_quantile(units)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("0-1 loss", "kind"):
+    for column in (_unit(clip), "kind"):
         table.add_column(column)
     for column in ("value", "nats", "null"):
         table.add_column(column, justify="right")
@@ -170,6 +259,14 @@ def _print(title: str, errors, values, nulls, units: int, masks: int) -> None:
         out.print("Not applicable with these arrays:")
     for reason, names in missing.items():
         out.print(f"  {', '.join(names)}: {reason}", soft_wrap=True)
+
+
+def _unit(clip: tuple[float, ...]) -> str:
+    """What the numbers are about."""
+    if not clip:
+        return "loss in [0, 1]"
+    low, high = clip if len(clip) > 1 else (0.0, *clip)
+    return f"loss in [{low:g}, {high:g}], share"
 
 
 def _say(remarks) -> None:
@@ -214,6 +311,15 @@ def _check(command: Bounds) -> None:
     if not 0 <= command.examples <= _MOST_EXAMPLES:
         raise ValueError(
             f"--examples {command.examples} must be a count of examples, 0 to {_MOST_EXAMPLES}"
+        )
+    exporting.check_table(command.out, command.file, option="--out")
+    for place in (command.table, command.picture):
+        if place is not None and command.out is not None:
+            files.check_apart(place, command.out, "--out")
+    ends = command.clip if len(command.clip) > 1 else (0.0, *command.clip)
+    if command.clip and not (len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf):
+        raise ValueError(
+            f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and HIGH"
         )
     for name, endings in (("table", (".csv", ".md", ".tex")), ("picture", PICTURES)):
         if (place := getattr(command, name)) is not None:

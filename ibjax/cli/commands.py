@@ -12,6 +12,7 @@ from ibjax.cli import (
     account,
     bounds,
     certify,
+    choose,
     falsify,
     limits,
     listing,
@@ -20,6 +21,7 @@ from ibjax.cli import (
     reproduce,
     run,
     show,
+    why,
 )
 from ibjax.environment import expanded
 from ibjax.randomness import check_seed, pinned
@@ -35,6 +37,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command(run.Run, run.execute),
     "show": Command(show.Show, show.execute),
+    "why": Command(why.Why, why.execute),
+    "choose": Command(choose.Choose, choose.execute),
     "list": Command(listing.List, listing.execute),
     "bounds": Command(bounds.Bounds, bounds.execute),
     "falsify": Command(falsify.Falsify, falsify.execute),
@@ -70,7 +74,9 @@ def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
     if words[:1] == ["reproduce"]:
         options = _options(reproduce.parsers(), words[1:], "ibjax reproduce")
         return reproduce.execute, _settled(options)
-    options = _options({name: c.options for name, c in COMMANDS.items()}, words, "ibjax")
+    kinds = {name: c.options for name, c in COMMANDS.items()}
+    default = run.defaults(words) if words[:1] == ["run"] else None
+    options = _options(kinds, words, "ibjax", default)
     return {c.options: c.execute for c in COMMANDS.values()}[type(options)], _settled(options)
 
 
@@ -80,16 +86,27 @@ def _settled(options: Any) -> Any:
     for field in fields(options):
         value: Any = getattr(options, field.name)
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
-            if "\0" in str(value):
-                raise ValueError(f"{field.name}={str(value)!r} is no path")
-            changed[field.name] = type(value)(expanded(value))
+            changed[field.name] = _path(field.name, value)
         if field.name == "seed":
-            check_seed(getattr(options, field.name))
+            seeds: Any = value if isinstance(value, tuple) else (value,)
+            for seed in seeds:
+                check_seed(seed)
+        if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
+            changed[field.name] = tuple(_path(field.name, v) for v in value)
     return replace(options, **changed)
 
 
-def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
-    """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
+def _path(name: str, value: Any) -> Any:
+    if "\0" in str(value):
+        raise ValueError(f"{name}={str(value)!r} is no path")
+    return type(value)(expanded(value))
+
+
+def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any = None) -> Any:
+    """The options of the chosen command; a mistake among them is a `ValueError` of one line.
+
+    `default` is what they are where words do not say otherwise.
+    """
     import tyro
 
     if words and not words[0].startswith("-"):
@@ -105,17 +122,36 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     )
     try:
         with contextlib.redirect_stderr(said):
+            if default is not None:
+                return tyro.cli(type(default), default=default, args=words[1:], prog=help_of)
             return tyro.extras.subcommand_cli_from_dict(
                 choices, args=words, prog=prog, description=about
             )
     except SystemExit as stopped:
         if stopped.code in (0, None):
             raise
-        raise ValueError(f"{_message(said.getvalue())}; see {help_of} --help") from None
+        text = _message(said.getvalue()) + _left_over(words, said.getvalue())
+        raise ValueError(f"{text}; see {help_of} --help") from None
+
+
+def _left_over(words: list[str], said: str) -> str:
+    """Which option a value too many follows, where one was not understood."""
+    if "Unrecognized" not in said:
+        return ""
+    option = ""
+    for i, word in enumerate(words):
+        if word.startswith("--"):
+            option = word.split("=", 1)[0]
+        elif option and (not words[i - 1].startswith("--") or "=" in words[i - 1]):
+            if word not in said.split():
+                continue
+            return f" ({word!r} is one value too many for {option})"
+    return ""
 
 
 def _message(framed: str) -> str:
     """The text between the title and the next rule of a framed report, on one line."""
-    lines = [line.strip("╭╮╰╯─│+-| ") for line in framed.splitlines()]
+    lines = [line.strip("╭╮╰╯─│+| ") for line in framed.splitlines()]
+    lines = ["" if set(line) <= {"-"} else line for line in lines]
     texts = itertools.dropwhile(lambda line: not line, lines[1:])
     return " ".join(itertools.takewhile(bool, texts)) or "unknown option"

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Limits:
     """Weights of the hidden units in the output: 1, or 1 and -1 (quadratic regime)."""
     out: Path = Path("ibjax-results/limits.nc")
     """Results file (netCDF); the picture lies beside it."""
+    table: Path | None = None
+    """Where to write the table as well: .csv, .md or .tex."""
     cache: bool = True
     """Keep compiled programs on disk between runs."""
 
@@ -58,8 +61,10 @@ def execute(command: Limits) -> None:
     from ibjax import files
 
     _check(command)
-    for place in (command.out, command.out.with_suffix(".png")):
+    places = (command.out, command.out.with_suffix(".png"))
+    for place in places:
         files.check_place(place)
+    exporting.check_table(command.table, *places)
     if command.regime == "quadratic":
         from ibjax.cli import limits_quadratic
 
@@ -69,6 +74,7 @@ def execute(command: Limits) -> None:
     dataset = solve(command)
     out = console()
     print_whole(out, table(dataset))
+    exporting.write_table(command.table, *exporting.numbers(dataset, "alpha"))
     files.write(dataset, command.out)
     picture = files.save_figure(figure(dataset), command.out.with_suffix(".png"))
     out.print(f"results: {command.out}", soft_wrap=True)
@@ -128,7 +134,7 @@ def solve(command: Limits) -> "xarray.Dataset":
     for name in ("weak_recovery", "information_theoretic", "algorithmic"):
         about = {"units": "samples per dimension", "kind": "exact"}
         variables[f"threshold_{name}"] = ((), float(getattr(marks, name)), about)
-    shown = {k: str(v) for k, v in asdict(command).items() if k not in ("out", "cache")}
+    shown = {k: str(v) for k, v in asdict(command).items() if k not in ("out", "table", "cache")}
     constants = {"rho": float(rho), "eps": float(eps), "bias": float(bias)}
     exact = "of the equivalent linear model as d grows at fixed n/d; no certificate at finite size"
     return xarray.Dataset(
@@ -222,6 +228,18 @@ def draw_information(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return _draw(dataset, ax, lines, "information per sample (nats)")
 
 
+def log_axis(ax: Any) -> None:
+    """Make the x axis logarithmic, with plain labels that keep apart however long it is."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    short = high / low < 10**2.5
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _draw(dataset, ax, lines, label):
     from matplotlib.figure import Figure
 
@@ -233,7 +251,7 @@ def _draw(dataset, ax, lines, label):
         place = float(dataset[f"threshold_{name}"])
         if dataset["curve_alpha"][0] < place < dataset["curve_alpha"][-1]:
             ax.axvline(place, color="0.6", linewidth=0.8, linestyle=":")
-    ax.set_xscale("log")
+    log_axis(ax)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("samples per input dimension, n/d")
     ax.set_ylabel(label)

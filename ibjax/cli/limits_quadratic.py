@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def execute(command: "Limits") -> None:
     dataset = solve(command)
     out = console()
     print_whole(out, table(dataset))
+    exporting.write_table(command.table, *exporting.numbers(dataset, "alpha"))
     files.write(dataset, command.out)
     picture = command.out.with_suffix(".png")
     files.save_figure(figure(dataset), picture)
@@ -71,7 +73,7 @@ def solve(command: "Limits") -> "xarray.Dataset":
         values = np.asarray(getattr(found, name))
         variables[name] = ("alpha", values[: len(rows)], about)
         variables[f"curve_{name}"] = ("curve_alpha", values[len(rows) :], about)
-    shown = {k: str(v) for k, v in asdict(command).items() if k not in ("out", "cache")}
+    shown = {k: str(v) for k, v in asdict(command).items() if k not in ("out", "table", "cache")}
     return xarray.Dataset(
         variables,
         {"alpha": rows, "curve_alpha": curve},
@@ -135,6 +137,8 @@ def figure(dataset: "xarray.Dataset") -> Any:
     """Error and information along the curve."""
     from matplotlib.figure import Figure
 
+    from ibjax.cli.limits import log_axis
+
     made = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = made.subplots(1, 2)
     alpha, noise = dataset["curve_alpha"], float(dataset.attrs["noise"])
@@ -151,7 +155,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     right.plot(alpha, dataset["curve_mi_per_sample"], "--", color="#009E73", label="a sample")
     right.set_ylabel("information of network and data (nats)")
     for ax in (left, right):
-        ax.set_xscale("log")
+        log_axis(ax)
         ax.set_ylim(bottom=0)
         ax.set_xlabel("samples per squared dimension, n/d$^2$ (conjectured)")
         ax.legend(frameon=False)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import reading
+from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import console, print_whole
 
 
@@ -24,6 +24,12 @@ class Mi:
     independence, data processing, additivity. No truth is needed."""
     seed: int = 0
     """Seed of the estimators that draw random numbers."""
+    table: Path | None = None
+    """Where to write the table as well: .csv (numbers in full precision), .md or .tex."""
+
+
+HEADS = ("estimator", "value", "std_error", "bias", "ok", "remark")
+CHECK_HEADS = ("test", "should be", "value", "std_error", "passed")
 
 
 def execute(command: Mi) -> None:
@@ -34,12 +40,18 @@ def execute(command: Mi) -> None:
     from ibjax import mi
     from ibjax.mi.registry import variable
 
+    exporting.check_table(command.table, command.x, command.y)
     x, y = _variable(command.x), _variable(command.y)
     if command.check is not None:
         with jax.enable_x64(True):
             key = jax.random.key(command.seed)
             tested = mi.self_consistency(key, command.check, x, y)
         print_whole(console(), _verdicts(command.check, tested))
+        rows = [
+            (words, target, float(part.value), float(part.std_error), bool(part.ok))
+            for words, target, part in _tests(tested)
+        ]
+        exporting.write_table(command.table, CHECK_HEADS, rows)
         return
     with jax.enable_x64(True):
         found = mi.all_applicable(x, y, key=jax.random.key(command.seed))
@@ -53,6 +65,12 @@ def execute(command: Mi) -> None:
     print_whole(out, table)
     notes = (variable(name, v).note for name, v in (("X", x), ("Y", y)))
     out.print("; ".join(notes), soft_wrap=True)
+    rows = [
+        (name, float(e.value), float(e.std_error), e.bias, ok, "" if ok else e.reason)
+        for name, e in found.items()
+        for ok in [bool(e.ok)]
+    ]
+    exporting.write_table(command.table, HEADS, rows)
 
 
 def _verdicts(name: str, tested: Any) -> Any:
@@ -68,16 +86,20 @@ def _verdicts(name: str, tested: Any) -> Any:
     )
     for column in ("test", "should be", "found (nats)", "standard error", "verdict"):
         made.add_column(column)
-    rows = (
+    for words, target, part in _tests(tested):
+        found = f"{float(part.value):+.4f}", f"{float(part.std_error):.4f}"
+        made.add_row(words, target, *found, "passed" if bool(part.ok) else "FAILED")
+    return made
+
+
+def _tests(tested: Any) -> tuple[tuple[str, str, Any], ...]:
+    """Each test: its words, what it should come to, and what came."""
+    return (
         ("independence: Y permuted", "0", tested.independence),
         ("data processing: X made worse", "<= 0", tested.processing),
         ("padding: X with a coordinate of noise", "0", tested.padding),
         ("additivity: two copies less their sum", "0", tested.additivity),
     )
-    for words, target, part in rows:
-        found = f"{float(part.value):+.4f}", f"{float(part.std_error):.4f}"
-        made.add_row(words, target, *found, "passed" if bool(part.ok) else "FAILED")
-    return made
 
 
 def _variable(path: Path) -> Any:

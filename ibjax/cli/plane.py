@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ibjax.cli import reading
+from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import console, print_whole
+
+HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
+"""Columns of ``--table``, informations in nats."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,12 @@ class PlaneOptions:
     file: Annotated[Path, tyro.conf.Positional]
     """A .npz with one array a layer, (n, d), (checkpoints, n, d) or (replicas, checkpoints, n, d),
     and the labels, (n,)."""
-    method: Literal["adaptive", "mass", "edges", "width", "kde", "renyi"] = "adaptive"
+    method: Literal[
+        "adaptive", "mass", "edges", "width", "kde", "renyi", "total_correlation", "hsic", "cka"
+    ] = "adaptive"
     """Cells over each layer's range, of equal mass, between fixed edges on (-1, 1) or of fixed
-    width; bounds through added noise; or matrix-based Renyi entropies, a diagnostic."""
+    width; bounds through added noise; or, as diagnostics, matrix-based Renyi entropies or total
+    correlation of the units, HSIC or CKA with inputs and labels."""
     bins: int = 30
     """Cells, or edges."""
     width: float = 0.07
@@ -28,8 +34,21 @@ class PlaneOptions:
     """Standard deviation of the added noise, for --method kde."""
     labels: str = "labels"
     """Name of the labels in the file."""
+    inputs: str = "inputs"
+    """Name of the inputs in the file, (n, d), for --method hsic and cka; else left out."""
     out: Path | None = None
     """Picture; beside the file by default."""
+    table: Path | None = None
+    """Where to write the coordinates as well: .csv, .md or .tex, a row a layer, replica and
+    checkpoint."""
+
+
+_KERNEL = {
+    "renyi": ("S(T)", "S(T)+S(Y)-S(T,Y)"),
+    "total_correlation": ("TC of units", "S(T)+S(Y)-S(T,Y)"),
+    "hsic": ("HSIC(X,T)", "HSIC(T,Y)"),
+    "cka": ("CKA(X,T)", "CKA(T,Y)"),
+}
 
 
 def execute(command: PlaneOptions) -> None:
@@ -41,6 +60,9 @@ def execute(command: PlaneOptions) -> None:
 
     from ibjax import bottleneck, files
 
+    picture = command.out or command.file.with_suffix(".png")
+    files.check_apart(picture, command.file, "--out")
+    exporting.check_table(command.table, command.file, picture)
     arrays = reading.archive(command.file)
     if command.labels not in arrays:
         raise ValueError(
@@ -48,6 +70,12 @@ def execute(command: PlaneOptions) -> None:
             "labels with --labels"
         )
     labels = arrays.pop(command.labels)
+    inputs = arrays.pop(command.inputs, None)
+    if command.method in ("hsic", "cka") and inputs is None:
+        raise ValueError(
+            f"{command.file}: --method {command.method} needs the inputs, (n, d); name their array "
+            "with --inputs"
+        )
     layers = {name: _layer(command.file, name, a) for name, a in arrays.items()}
     found = bottleneck.plane(
         layers,
@@ -56,15 +84,25 @@ def execute(command: PlaneOptions) -> None:
         bins=command.bins,
         width=command.width,
         std=command.std,
+        inputs=inputs,
     )
     n = len(labels)
+    unit = "" if command.method in ("hsic", "cka") else "nats, "
     table = Table(
-        title=f"nats, n = {n}, log n = {math.log(n):.3f}: {found.measures}", title_justify="left"
+        title=f"{unit}n = {n}, log n = {math.log(n):.3f}, H(Y) = {float(found.label_entropy):.3f}: "
+        f"{found.measures}",
+        title_justify="left",
     )
-    resolution = {"kde": "noise std", "renyi": "kernel width"}.get(command.method, "cell width")
-    for column in ("layer", "checkpoint", "I(X;T)", "lower bound", "I(T;Y)", resolution):
+    heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]
+    heads, columns = [*heads, "I(T;Y)"], [*columns, found.i_ty]
+    if command.method in _KERNEL:
+        heads, columns = [*_KERNEL[command.method], "its cap", "permuted"], [found.i_tx, found.i_ty]
+        columns += [found.cap, found.permuted]
+    resolution = "noise std" if command.method == "kde" else "cell width"
+    heads.append("kernel width" if command.method in _KERNEL else resolution)
+    columns.append(found.resolution)
+    for column in ("layer", "checkpoint", *heads):
         table.add_column(column, justify="right")
-    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
     for i, name in enumerate(found.names):
         values = [np.atleast_1d(np.asarray(v[i])) for v in columns]
         means = [v.reshape(-1, v.shape[-1]).mean(axis=0) for v in values]
@@ -73,11 +111,26 @@ def execute(command: PlaneOptions) -> None:
             table.add_row(name, str(checkpoint), *cells)
     out = console()
     print_whole(out, table)
-    picture = command.out or command.file.with_suffix(".png")
-    files.check_apart(picture, command.file, "--out")
     files.check_place(picture, "--out")
     files.save_figure(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)
+    exporting.write_table(command.table, HEADS, _rows(found))
+
+
+def _rows(found: Any) -> list[tuple[Any, ...]]:
+    """Every coordinate in full precision: a line a layer, replica and checkpoint."""
+    import numpy as np
+
+    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
+    rows = []
+    for i, name in enumerate(found.names):
+        shape = np.shape(found.i_tx[i])
+        values = [np.broadcast_to(np.asarray(v[i], float), shape) for v in columns]
+        for at in np.ndindex(shape):
+            *replica, checkpoint = at or (0,)
+            where = (replica[0] if replica else 0, checkpoint)
+            rows.append((name, *where, *(float(v[at]) for v in values)))
+    return rows
 
 
 def _layer(path: Path, name: str, array: Any) -> Any:

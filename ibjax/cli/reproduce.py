@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ibjax.cli import cluster
+from ibjax.cli import cluster, exporting
 from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 
@@ -16,6 +16,8 @@ class Reproduce:
     """Folder for its results file and picture."""
     quick: bool = False
     """A smaller grid, to see it work."""
+    table: Path | None = None
+    """Where to write the printed table as well: .csv, .md or .tex."""
     cache: bool = True
     """Keep compiled programs on disk between runs."""
 
@@ -44,6 +46,7 @@ def execute(command: Reproduce) -> None:
         check(own)
     cluster.refuse("ibjax reproduce")
     files.check_writable(command.out)
+    exporting.check_table(command.table)
     prepare_devices(command.cache)
     out = console()
     arguments: list[Any] = [command.out, command.quick, lambda line: out.print(line)]
@@ -51,5 +54,8 @@ def execute(command: Reproduce) -> None:
         arguments.append(own)
     outcome = row.run(*arguments)
     print_whole(out, outcome.table)
+    if command.table is not None and command.table in outcome.files:
+        raise ValueError(f"--table {command.table} is written by the reproduction; choose another")
+    exporting.write_table(command.table, *exporting.printed(outcome.table))
     for path in outcome.files:
         out.print(f"written: {path}", soft_wrap=True)

@@ -4,16 +4,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from ibjax.arguments import concrete as concrete
 from ibjax.arguments import numeric
 from ibjax.interface import Contraction
 from ibjax.typing import CoefficientKind, Divergence, JaxArray, Scope
-
-
-def concrete(*arrays: Any) -> bool:
-    """Whether every array holds numbers now, so that its values can be checked."""
-    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def real(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> JaxArray:

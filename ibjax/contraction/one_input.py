@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import whole
 from ibjax.contraction import checks, discrete
 from ibjax.interface import Contraction
 from ibjax.signatures import enforced
@@ -42,6 +43,7 @@ def kl_for_input(
         the data processing inequality studied by Erkip and Cover", for the coefficient; the
         iteration is derived here.
     """
+    steps = whole("steps", steps)
     p, rows = checks.law("input_law", input_law, 1), checks.law("channel", channel, 2)
     if p.shape[0] != rows.shape[0]:
         raise ValueError(f"input_law has {p.shape[0]} entries for {rows.shape[0]} rows; fit them")

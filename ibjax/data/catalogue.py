@@ -2,26 +2,22 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
 from ibjax import arguments
-from ibjax.data import embedded, originals, preparing, splits, synthetic, tfds
+from ibjax.data import originals, preparing, splits, tfds
+from ibjax.data.sources import sources
 from ibjax.interface import Dataset
-from ibjax.randomness import pinned, seed_key
 from ibjax.signatures import enforced
-
-_SYNTHETIC_SIZE = 4000
-_SYNTHETIC_DIM = 10
-_SYNTHETIC_SEPARATION = 2.0
 
 
 def names() -> tuple[str, ...]:
     """What `load` accepts, for people; the last entry stands for the rest of TFDS."""
-    return ("digits", "two_gaussians", *originals.names(), "any TFDS name")
+    return (*sources(), *originals.names(), "any TFDS name")
 
 
 @enforced
@@ -38,9 +34,10 @@ def load(
     Args:
         name: ``"digits"`` (8 x 8 grey images embedded in scikit-learn: no network, no files),
             ``"two_gaussians"`` (`two_gaussians` with 4000 examples a split, dim 10, separation
-            2 and a fixed key), or any TFDS classification data set of images of one size or of
-            numeric columns, prepared in ArrayRecord format: ``"mnist"``, ``"iris"``,
-            ``"name/config:version"``. No TensorFlow is involved.
+            2 and a fixed key), a `Source` that an installed package adds, or any TFDS
+            classification data set of images of one size or of numeric columns, prepared in
+            ArrayRecord format: ``"mnist"``, ``"iris"``, ``"name/config:version"``. No TensorFlow
+            is involved.
         split: ``"train"``, ``"test"``, or TFDS's language: ``"train[:1000]"``,
             ``"train[:80%]"``, ``"train+test"``. ``"digits"`` has ``"all"`` besides.
         classes: keep the examples of these labels only and relabel them 0, 1, ... in the
@@ -62,26 +59,17 @@ def load(
         ImportError: a TFDS data set where tensorflow-datasets is not installed.
         ConnectionError: the download failed.
     """
-    truth: dict[str, float] = {}
-    if name == "digits":
-        x, y = _cut(name, split, embedded.digits())
-        num_classes = 10
-    elif name == "two_gaussians":
-        with pinned():
-            drawn = [
-                synthetic.two_gaussians(
-                    seed_key(seed), _SYNTHETIC_SIZE, _SYNTHETIC_DIM, _SYNTHETIC_SEPARATION
-                )
-                for seed in (0, 1)
-            ]
-        parts = {s: (np.asarray(d.x), np.asarray(d.y)) for s, d in zip(("train", "test"), drawn)}
-        x, y = _cut(name, split, parts)
-        num_classes, truth = 2, drawn[0].truth
-    else:
+    row = sources().get(name)
+    if row is None:
         x, y, num_classes = tfds.read(name, _folder(name, data_dir, download), split)
+        truth: dict[str, float] = {}
+    else:
+        stored = row.read()
+        x, y = _cut(name, split, stored.splits)
+        num_classes, truth = stored.num_classes, dict(stored.truth)
     y = arguments.labels(f"the labels of {name!r}", y, num_classes)
     if classes is not None:
-        x, y, kept = _select(name, x, y, num_classes, classes)
+        x, y, kept = selected(name, x, y, num_classes, classes)
         # a truth about all classes says nothing of some of them
         truth = truth if kept == num_classes else {}
         num_classes = kept
@@ -124,7 +112,7 @@ def _check_known(name: str, root: Path) -> None:
 
 
 def _cut(
-    name: str, split: str, parts: dict[str, tuple[np.ndarray, np.ndarray]]
+    name: str, split: str, parts: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
     pieces = splits.parse(split, {part: len(y) for part, (_, y) in parts.items()}, name=name)
     x = np.concatenate([parts[p.split][0][p.start : p.stop] for p in pieces])
@@ -132,13 +120,18 @@ def _cut(
     return x, y
 
 
-def _select(
+def selected(
     name: str,
     x: np.ndarray,
     y: np.ndarray,
     num_classes: int,
     classes: Sequence[int | Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
+    """Examples of the labels chosen, relabelled 0, 1, ..., and the number of classes.
+
+    Raises:
+        ValueError: for labels of `name` that there are not, or twice the same.
+    """
     groups = [_group(name, num_classes, entry) for entry in classes]
     wanted = [label for group in groups for label in group]
     if not groups or len(set(wanted)) != len(wanted):

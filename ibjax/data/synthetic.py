@@ -6,9 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ibjax.arguments import whole
+from ibjax.arguments import concrete, whole
 from ibjax.interface import Dataset
 from ibjax.signatures import enforced
 from ibjax.typing import Key, Scalar
@@ -40,7 +39,7 @@ def two_gaussians(key: Key, n: int, dim: int, separation: Scalar) -> Dataset:
         ValueError: a size below 1, a negative or infinite separation.
     """
     _check_sizes(n=n, dim=dim)
-    if not isinstance(separation, Tracer):
+    if concrete(separation):
         separation = _concrete("separation", separation)
         if separation < 0:
             raise ValueError(f"separation={separation} must be at least 0")
@@ -73,7 +72,7 @@ def correlated_gaussians(key: Key, n: int, dim: int, correlation: Scalar) -> Dat
         ValueError: a size below 1, a correlation outside (-1, 1).
     """
     _check_sizes(n=n, dim=dim)
-    if not isinstance(correlation, Tracer):
+    if concrete(correlation):
         correlation = _concrete("correlation", correlation)
         if not -1 < correlation < 1:
             raise ValueError(
@@ -113,7 +112,7 @@ def label_noise(key: Key, dataset: Dataset, rate: Scalar) -> Dataset:
         raise ValueError(
             f"dataset {dataset.name!r} has num_classes={classes}: label noise needs 2 or more"
         )
-    if not isinstance(rate, Tracer):
+    if concrete(rate):
         rate = _concrete("rate", rate)
         if not 0 <= rate <= 1:
             raise ValueError(f"rate={rate} is a probability: use a number from 0 to 1")
@@ -142,7 +141,7 @@ def _noisy_truth(dataset: Dataset, rate: Scalar) -> dict[str, float]:
         error = 1 - (1 - b) * (1 - rate) - b * rate / others
         if classes == 2:
             truth["bayes_error"] = _number(xp.minimum(error, 1 - error))
-        elif not isinstance(rate, Tracer) and rate <= others / classes:
+        elif concrete(rate) and rate <= others / classes:
             truth["bayes_error"] = _number(error)
     return truth
 
@@ -186,11 +185,11 @@ def _erfc(xp: Any, x: Scalar) -> Any:
 
 def _namespace(*values: Any) -> Any:
     """NumPy's float64 for concrete numbers whatever JAX's precision, jax.numpy under tracing."""
-    return jnp if any(isinstance(v, Tracer) for v in values) else np
+    return np if concrete(*values) else jnp
 
 
 def _number(value: Any) -> Any:
-    return value if isinstance(value, Tracer) else float(value)
+    return float(value) if concrete(value) else value
 
 
 def _concrete(name: str, value: Any) -> float:

@@ -107,9 +107,14 @@ def _sizes(folder: str, stamp: int) -> dict[str, int]:
     del stamp  # part of the cache key: a data set prepared anew is read anew
     info = _builder(folder).info
     try:
-        return {split: part.num_examples for split, part in info.splits.items()}
+        found = {split: part.num_examples for split, part in info.splits.items()}
+        counts = [n for part in info.splits.values() for n in part.shard_lengths or ()]
     except Exception as error:
         raise _undescribed(folder, error) from error
+    odd = [n for n in (*counts, *found.values()) if not 0 <= n < 2**62]
+    if odd:
+        raise _undescribed(folder, ValueError(f"a shard or split of {odd[0]} records"))
+    return found
 
 
 @functools.lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import concrete as concrete
-from ibjax.arguments import floating, host
+from ibjax.arguments import floating, host, short
 from ibjax.typing import JaxArray
 
 
@@ -31,7 +31,9 @@ def inputs(x: Any, name: str) -> JaxArray:
 def non_negative(value: Any, name: str) -> None:
     """Refuse a concrete negative or NaN entry."""
     if concrete(value) and not np.all(host(name, value) >= 0):
-        raise ValueError(f"{name} = {value} must be non-negative; pass a standard deviation >= 0")
+        raise ValueError(
+            f"{name} = {short(value)} must be non-negative; pass a standard deviation >= 0"
+        )
 
 
 def signs(value: Any, name: str) -> JaxArray:
@@ -67,5 +69,5 @@ def time_grid(times: Any) -> JaxArray:
     if grid.ndim != 1:
         raise ValueError(f"times has shape {grid.shape}; give one number or a vector")
     if concrete(grid) and not np.all(np.asarray(grid) >= 0):
-        raise ValueError(f"times = {times} must be non-negative (infinity is allowed)")
+        raise ValueError(f"times = {short(times)} must be non-negative (infinity is allowed)")
     return grid

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import whole
 from ibjax.infinite import checks
 from ibjax.signatures import enforced
 from ibjax.typing import Float, JaxArray, Numbers
@@ -26,6 +27,13 @@ def error_probability(mean: Numbers, variance: Numbers, sign: Numbers) -> Float[
 
     Reference: elementary.
     """
+    shapes = np.shape(mean), np.shape(variance), np.shape(sign)
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"mean, variance and sign have shapes {shapes}; give one of each"
+        ) from None
     checks.non_negative(variance, "variance")
     margin = checks.signs(sign, "sign") * jnp.asarray(mean)
     return _below(-margin, jnp.sqrt(jnp.asarray(variance)))
@@ -75,7 +83,7 @@ def pair_errors(
     correlation = correlation / (deviation[..., 0] * deviation[..., 1])
     h, k = limit[..., 0], limit[..., 1]
     single = jax.scipy.special.ndtr(limit)
-    points, weights = np.polynomial.legendre.leggauss(nodes)
+    points, weights = np.polynomial.legendre.leggauss(whole("nodes", nodes, 2))
     end = jnp.arcsin(jnp.clip(correlation, -1.0, 1.0))[..., None]
     turn = end * jnp.asarray((points + 1) / 2, centre.dtype)
     square = (h * h + k * k)[..., None] - 2 * (h * k)[..., None] * jnp.sin(turn)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.infinite import posterior_scale as scale
 from ibjax.infinite.posterior_scale import COARSE, Problem, ready
 from ibjax.infinite.scale_law import cover
@@ -141,6 +142,7 @@ def finite_width_regression(
         linear networks. Li and Sompolinsky 2021 and Pacelli et al. 2023 for kernel
         renormalisation; in the one-scalar form, derived here.
     """
+    nodes = whole("nodes", nodes, 3)
     problem, widths = ready(train, y, noise, widths, test_train, test)
     found = _posteriors(problem, widths, exact, nodes)
     evidence, divergence = found["log_evidence"], found.pop("divergence")
@@ -231,6 +233,7 @@ def finite_width_error(
     Reference:
         New here.
     """
+    nodes = whole("nodes", nodes, 3)
     problem, widths = ready(train, y, noise, widths, test_train, test)
     if test_train is None:
         raise ValueError("test_train=None leaves no input to err on; give test_train and test")

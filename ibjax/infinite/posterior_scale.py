@@ -113,13 +113,14 @@ def ready(
     test: Any,
     *,
     positive: bool = False,
+    name: str = "train",
 ) -> tuple[Problem, JaxArray]:
     """Check the arguments of the public functions and diagonalise the kernel.
 
     Returns:
         The problem, with targets 0 where y is None, and the widths (..., L).
     """
-    kernel = checks.square(_matrix(train), "train")
+    kernel = checks.square(_matrix(train), name)
     dtype, n = kernel.dtype, kernel.shape[0]
     variance = checks.inexact(noise, "noise").astype(dtype)
     if variance.ndim:

@@ -53,9 +53,14 @@ def input_information(
     centres = checks.inexact(mean, "mean")
     centres = centres[:, None] if centres.ndim == 1 else centres
     spread = checks.inexact(variance, "variance")
+    if centres.ndim != 2:
+        raise ValueError(f"mean has shape {centres.shape}; give (n,) or (n, k)")
     n, k = centres.shape
     if n < 2 or spread.shape != (n,):
-        raise ValueError(f"give at least two inputs: mean (n, k), variance (n,); got {mean!r:.40}")
+        raise ValueError(
+            f"mean has shape {centres.shape} and variance {spread.shape}; give (n, k) and (n,) for "
+            "at least two inputs"
+        )
     checks.non_negative(spread, "variance")
     if k == 1:
         points, weights = np.polynomial.hermite_e.hermegauss(nodes)
@@ -147,6 +152,8 @@ def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxA
     rate = numeric("information", information)
     rate = rate.astype(jnp.result_type(rate, float)) if rate.dtype.kind in "iu" else rate
     rho = jnp.atleast_1d(checks.inexact(correlations, "correlations"))
+    if rho.ndim != 1 or not rho.size:
+        raise ValueError(f"correlations has shape {rho.shape}; give one or more numbers: (r,)")
     checks.non_negative(rate, "information")
     if checks.concrete(rho) and not np.all((np.asarray(rho) >= 0) & (np.asarray(rho) < 1)):
         raise ValueError(f"correlations = {correlations} must lie in [0, 1)")

@@ -60,7 +60,8 @@ def finite_width_information(
     Reference:
         New here; a chain rule on the scale mixture of Zavatone-Veth and Pehlevan 2021.
     """
-    problem, widths = ready(kernel, None, noise, widths, None, None, positive=True)
+    problem, widths = ready(kernel, None, noise, widths, None, None, positive=True, name="kernel")
+    nodes = whole("nodes", nodes, 3)
 
     lower, gap = _expected(problem, widths, nodes)
     upper = jnp.broadcast_to(scale.information(problem, jnp.ones(1, lower.dtype))[0], lower.shape)
@@ -120,7 +121,8 @@ def scale_information(
     Reference:
         New here.
     """
-    problem, widths = ready(kernel, None, noise, widths, None, None, positive=True)
+    problem, widths = ready(kernel, None, noise, widths, None, None, positive=True, name="kernel")
+    nodes = whole("nodes", nodes, 3)
     draws = whole("draws", draws, 2)
     if widths.ndim != 1:
         raise ValueError(f"widths has shape {widths.shape}; give one network, (L,), and map")

@@ -61,7 +61,7 @@ class Step(NamedTuple):
 
     @property
     def scale(self) -> Array:
-        """Eta / s, finite also where eta is 0; 0 without noise, of which nothing follows."""
+        """Ratio eta / s, finite also where eta is 0; 0 without noise, of which nothing follows."""
         return jnp.zeros(()) if self.noise is None else jnp.sqrt(self.eta * self.beta / 2)
 
 

@@ -87,6 +87,42 @@ def check_distinct(name: str, rows: np.ndarray, owner: str) -> None:
         )
 
 
+def share(name: str, value: Any) -> float:
+    """One number in [0, 1].
+
+    Raises:
+        ValueError: for anything else.
+    """
+    array = arguments.host(name, value)
+    if array.ndim or array.dtype.kind not in "iuf" or not 0 <= float(array) <= 1:
+        raise ValueError(f"{name}={value!r} must be one number in [0, 1]")
+    return float(array)
+
+
+def named_scalars(value: Any, network: Any) -> tuple[tuple[str, float], ...]:
+    """Further scalars in the order of their names, so that equal ones are equal.
+
+    Raises:
+        ValueError: for anything but numbers by name, and for a network that asks for none.
+    """
+    try:
+        given = dict(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"scalars={value!r} must be numbers by name: a dict") from None
+    if given and not isinstance(network, Network):
+        raise ValueError(
+            f"scalars={sorted(map(str, given))} with a network that cannot ask for them; they are "
+            "for a ready Network, whose functions find them in hyper.scalars"
+        )
+    out = []
+    for name in sorted(given, key=str):
+        array = arguments.host(f"scalars[{name!r}]", given[name])
+        if not isinstance(name, str) or array.ndim or array.dtype.kind not in "iuf":
+            raise ValueError(f"scalars[{name!r}]={given[name]!r} must be one number under a name")
+        out.append((name, float(array)))
+    return tuple(out)
+
+
 def reason(error: Exception) -> str:
     """Kind and first line of an error, for the one line of another."""
     lines = str(error).strip().splitlines() or [""]

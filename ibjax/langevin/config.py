@@ -11,6 +11,7 @@ import optax
 
 from ibjax import arguments
 from ibjax.interface import Hyper, Network
+from ibjax.langevin import checks
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
@@ -71,7 +72,11 @@ class Config:
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
         replicas_per_chunk: how many replicas run at once; None lets the memory decide.
-        memory: bytes that one chunk may take when it is None above.
+        memory: bytes that one chunk may take on a device when it is None above; None for 2 GiB on
+            a processor and most of what an accelerator has free, by its own count.
+        products: what an accelerator may round the float32 factors of matrix products to: float32
+            for nothing, or tensorfloat32 (10 bits; several times faster where there is hardware
+            for it). A processor rounds nothing.
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
@@ -95,7 +100,8 @@ class Config:
     noise_draws: int = 32
     shared_randomness: bool = False
     replicas_per_chunk: int | None = None
-    memory: int = 2 * 1024**3
+    memory: int | None = None
+    products: Literal["float32", "tensorfloat32"] = "float32"
     mapping: Literal["auto", "vmap", "map"] = "auto"
     account: bool = False
 
@@ -103,7 +109,7 @@ class Config:
         for name in ("steps", "noise_draws"):
             self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("checkpoints", _checkpoints(self.checkpoints, self.steps))
-        for name in ("batch_size", "replicas_per_chunk"):
+        for name in ("batch_size", "replicas_per_chunk", "memory"):
             if getattr(self, name) is not None:
                 self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("network", _settled(self.network))
@@ -120,6 +126,8 @@ class Config:
             )
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
+        if self.products not in ("float32", "tensorfloat32"):
+            raise ValueError(f"products={self.products!r} is unknown; use float32 or tensorfloat32")
         ways = get_args(Batching)
         if self.batching is not None and self.batching not in ways:
             raise ValueError(
@@ -133,13 +141,13 @@ class Config:
             if not callable(getattr(self, name)):
                 self._set(name, _scalar(name, getattr(self, name)))
         if self.stop_error is not None:
-            self._set("stop_error", _share("stop_error", self.stop_error))
+            self._set("stop_error", checks.share("stop_error", self.stop_error))
             if self.account:
                 raise ValueError(
                     f"stop_error={self.stop_error:g} with account=True: where training stops looks "
                     "at the data, which is no part of the account; set account=False"
                 )
-        self._set("scalars", _named_scalars(self.scalars, self.network))
+        self._set("scalars", checks.named_scalars(self.scalars, self.network))
         if self.learning_rate == math.inf:
             raise ValueError("learning_rate=inf must be finite")
         if not callable(self.loss):
@@ -216,7 +224,7 @@ def static(config: Config) -> Config:
         inverse_temperature=_keep_schedule(config.inverse_temperature),
         clip=None if config.clip is None else 1.0,
         scalars=dict.fromkeys(dict(config.scalars), 1.0),
-        memory=0,
+        memory=None,
         replicas_per_chunk=None,
     )
 
@@ -234,33 +242,6 @@ def _checkpoints(value: Any, steps: int) -> int | tuple[int, ...]:
             f"checkpoints={stops} must increase, from 0 or later to the end at steps={steps}"
         )
     return stops
-
-
-def _share(name: str, value: Any) -> float:
-    array = arguments.host(name, value)
-    if array.ndim or array.dtype.kind not in "iuf" or not 0 <= float(array) <= 1:
-        raise ValueError(f"{name}={value!r} must be one number in [0, 1]")
-    return float(array)
-
-
-def _named_scalars(value: Any, network: Any) -> tuple[tuple[str, float], ...]:
-    """Further scalars in the order of their names, so that equal ones are equal."""
-    try:
-        given = dict(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"scalars={value!r} must be numbers by name: a dict") from None
-    if given and not isinstance(network, Network):
-        raise ValueError(
-            f"scalars={sorted(map(str, given))} with a network that cannot ask for them; they are "
-            "for a ready Network, whose functions find them in hyper.scalars"
-        )
-    out = []
-    for name in sorted(given, key=str):
-        array = arguments.host(f"scalars[{name!r}]", given[name])
-        if not isinstance(name, str) or array.ndim or array.dtype.kind not in "iuf":
-            raise ValueError(f"scalars[{name!r}]={given[name]!r} must be one number under a name")
-        out.append((name, float(array)))
-    return tuple(out)
 
 
 def schedules(config: Config, values: Hyper) -> tuple[Any, Any]:

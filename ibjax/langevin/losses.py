@@ -21,7 +21,15 @@ _PROBES = 5
 
 @enforced
 def cross_entropy(logits: Array, y: Array) -> Array:
-    """Softmax cross-entropy of each example in nats, (batch,)."""
+    """Softmax cross-entropy of each example in nats, (batch,).
+
+    Raises:
+        ValueError: where there is not one label a row of logits.
+    """
+    if jnp.shape(y) != jnp.shape(logits)[:-1]:
+        raise ValueError(
+            f"logits has shape {jnp.shape(logits)} and y {jnp.shape(y)}; give (batch, K), (batch,)"
+        )
     return optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
 

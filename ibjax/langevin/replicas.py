@@ -127,13 +127,13 @@ def _train(key, config, dataset, supersample, observe, weights, first_mask, prog
         (np.repeat(index, k2, axis=0), mask.reshape(k1 * k2, n)),
         jax.tree.map(jnp.float32, hyper(config)),
     )
-    options = dict(look=look, weights=weights, progress=progress)
-    got = engine.train(config, replicas, x, y, num_classes, stops, **options)
+    given = (config, replicas, x, y, num_classes, stops)
+    got = engine.train(*given, look=look, weights=weights, progress=progress)
     got = jax.tree.map(lambda a: a.reshape(k1, k2, *a.shape[1:]), got)
     flat = got.checkpoints if got.last is None else got.last
-    given = (index, mask, y[index])
+    data = (index, mask, y[index])
     return Trained(
-        evidence(config, network, num_classes, got.measured, sizes, given, x[:1]),
+        evidence(config, network, num_classes, got.measured, sizes, data, x[:1]),
         None if flat is None else unravelled(flat, params),
         got.observed,
     )

@@ -13,7 +13,6 @@ from ibjax.langevin.checks import reason
 from ibjax.langevin.config import Config, schedules
 from ibjax.langevin.transform import noise_std, schedule_value, sgld
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
 
 
 class Rule(NamedTuple):
@@ -30,7 +29,7 @@ class Rule(NamedTuple):
     """
 
     init: Callable[[Array], Any]
-    update: Callable[[Array, Any, Array, Key, Array | None], tuple[Array, Array, Any]]
+    update: Callable[..., tuple[Any, Array, Any]]
     noisy: bool = False
     root: Array | None = None
     momentum: Array | None = None

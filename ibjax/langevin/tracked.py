@@ -32,9 +32,9 @@ class Extra(NamedTuple):
     """
 
     hyper: Hyper
-    momentum: Array
-    root: Array
-    prior_std: Array
+    momentum: Any
+    root: Any
+    prior_std: Any
 
 
 class Measured(NamedTuple):

@@ -5,17 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ibjax.arguments import floating, host, numeric
+from ibjax.arguments import concrete, floating, host, numeric
 from ibjax.typing import Array
 
 _CELLS = 2**28
-
-
-def is_concrete(*arrays: Any) -> bool:
-    """Whether every array holds numbers now (values can be checked), not tracers."""
-    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> Array:
@@ -24,7 +18,7 @@ def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> A
     With `shift`, columns whose values lie on one side of zero lose an offset before a cast to fewer
     bits could cost them their digits: for functions in which no offset of a column means anything.
     """
-    array = floating(name, _shifted(name, value) if shift and is_concrete(value) else value)
+    array = floating(name, _shifted(name, value) if shift and concrete(value) else value)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has shape {array.shape}; give one row an example: (n, d), "
@@ -34,7 +28,7 @@ def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> A
         raise ValueError(
             f"{name} has shape {array.shape}; give at least {minimum} rows and 1 column"
         )
-    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
+    if concrete(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"{name} has NaN or infinite entries; drop those rows first")
     return array
 
@@ -50,39 +44,43 @@ def _shifted(name: str, value: Any) -> Any:
     return array - np.clip(0.0, low, high)
 
 
-def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int]:
+def classes(
+    labels: Any, rows: int, num_classes: int | None, name: str = "labels"
+) -> tuple[Array, int]:
     """Integer labels of the right length and the number of classes.
 
     Raises:
         ValueError: if the labels are no integers in 0..num_classes-1, or if the number of
             classes must be read off traced labels.
     """
-    known = is_concrete(labels)
-    array = host("labels", labels) if known else numeric("labels", labels)
+    known = concrete(labels)
+    array = host(name, labels) if known else numeric(name, labels)
     if array.shape != (rows,):
-        raise ValueError(f"labels has shape {array.shape}; give one label a row: ({rows},)")
+        raise ValueError(f"{name} has shape {array.shape}; give one label a row: ({rows},)")
+    if not rows:
+        raise ValueError(f"{name} is empty; give at least one label")
     if not jnp.issubdtype(array.dtype, jnp.integer):
-        if not is_concrete(array) or not np.array_equal(np.asarray(array) % 1, np.zeros(rows)):
-            raise ValueError(f"labels has dtype {array.dtype}; give integers 0..num_classes-1")
+        if not concrete(array) or not np.array_equal(np.asarray(array) % 1, np.zeros(rows)):
+            raise ValueError(f"{name} has dtype {array.dtype}; give integers 0..num_classes-1")
         array = array.astype(int)
     if num_classes is None:
-        if not is_concrete(array):
+        if not concrete(array):
             raise ValueError("num_classes=None cannot be read off traced labels; pass it")
         num_classes = max(2, int(np.asarray(array).max()) + 1)
     if known and array.size and 0 <= array.min() and int(array.max()) < num_classes:
         # labels that are names, not places, would make tables of as many columns
         if rows * num_classes > _CELLS:
             raise ValueError(
-                f"labels name {num_classes} classes for {rows} examples; number those that occur: "
+                f"{name} name {num_classes} classes for {rows} examples; number those that occur: "
                 "np.unique(labels, return_inverse=True)[1]"
             )
     if num_classes < 2:
         raise ValueError(f"num_classes={num_classes} leaves nothing to tell apart; give 2 or more")
-    if is_concrete(array):
+    if concrete(array):
         low, high = int(np.asarray(array).min()), int(np.asarray(array).max())
         if low < 0 or high >= num_classes:
             raise ValueError(
-                f"labels run from {low} to {high}; relabel them to 0..{num_classes - 1} "
+                f"{name} run from {low} to {high}; relabel them to 0..{num_classes - 1} "
                 "or raise num_classes"
             )
     return jnp.asarray(array, jnp.int32) if known else array, num_classes
@@ -90,7 +88,7 @@ def classes(labels: Any, rows: int, num_classes: int | None) -> tuple[Array, int
 
 def nonnegative(name: str, value: Any) -> None:
     """Refuse a concrete number below zero."""
-    if is_concrete(value) and not (np.asarray(value) >= 0).all():
+    if concrete(value) and not (np.asarray(value) >= 0).all():
         raise ValueError(f"{name}={value} is a penalty; give {name} >= 0")
 
 
@@ -104,7 +102,7 @@ def law(name: str, value: Any, rows: int | None = None, minimum: int = 1) -> Arr
         )
     if table.shape[1] < 2:
         raise ValueError(f"{name} has shape {table.shape}; give one column a class, 2 or more")
-    if is_concrete(table):
+    if concrete(table):
         host = np.asarray(table)
         if (host < 0).any() or not host.sum() > 0:
             raise ValueError(

@@ -205,7 +205,7 @@ def solve(
         checks.nonnegative(name, value)
     if method not in ("auto", *_LIMITS):
         raise ValueError(f"method={method!r} is unknown; give 'auto' or one of {tuple(_LIMITS)}")
-    smooth = checks.is_concrete(l1) and float(np.max(np.asarray(l1))) == 0
+    smooth = checks.concrete(l1) and float(np.max(np.asarray(l1))) == 0
     if method == "lbfgs" and not smooth:
         raise ValueError(f"method='lbfgs' needs l1=0, got l1={l1}; use method='proximal'")
     if method == "auto":
@@ -264,7 +264,7 @@ def drop_features(
     features = checks.matrix("features", features)
     joint = target_law(target, features, num_classes)
     rows, units = features.shape
-    if checks.is_concrete(rate) and not 0 <= float(rate) < 1:
+    if checks.concrete(rate) and not 0 <= float(rate) < 1:
         raise ValueError(f"rate={rate} is a probability; give 0 <= rate < 1")
     rate = jnp.asarray(rate, features.dtype)
     if key is None:

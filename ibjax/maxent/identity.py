@@ -49,7 +49,7 @@ def target_law(target: Any, features: Array, num_classes: int | None) -> Float[A
     rows = features.shape[0]
     if jnp.ndim(target) == 2:
         return checks.law("target", target, rows).astype(features.dtype)
-    labels, num_classes = checks.classes(target, rows, num_classes)
+    labels, num_classes = checks.classes(target, rows, num_classes, "target")
     return jax.nn.one_hot(labels, num_classes, dtype=features.dtype) / rows
 
 

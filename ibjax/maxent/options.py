@@ -37,6 +37,9 @@ def settle(
     labels, num_classes = checks.classes(labels, rows, num_classes)
     if strong not in ("features", "table"):
         raise ValueError(f"strong={strong!r} is unknown; give 'features' or 'table'")
+    kinds = ("auto", "binary", "gaussian", "pairwise")
+    if correlation not in kinds:
+        raise ValueError(f"correlation={correlation!r} is unknown; choose one of {kinds}")
     if l2 is None:
         l2 = 0.0 if strong == "table" else 1 / rows
     checks.nonnegative("l2", l2)

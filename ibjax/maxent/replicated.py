@@ -1,6 +1,7 @@
 """The conditions of every layer of many trained replicas at once, and their mean."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, overload
 
@@ -170,14 +171,8 @@ def _mean(part: Any) -> Any:
     several = count > 1
     error = jnp.sqrt(spread / jnp.where(several, count * (count - 1), 1))
     ok = several & (part.ok | ~used).all(axis=0)
-    return Estimate(
-        jnp.where(count > 0, value, jnp.nan),
-        jnp.where(several, error, jnp.nan),
-        ok,
-        part.bias,
-        part.name,
-        part.reason,
-    )
+    value, error = jnp.where(count > 0, value, jnp.nan), jnp.where(several, error, jnp.nan)
+    return replace(part, value=value, std_error=error, ok=ok)
 
 
 def _with_training(stacked: Conditions, head: Any, train: Any, num_classes: int) -> Conditions:
@@ -247,12 +242,9 @@ def _stack(found: list[Conditions]) -> Conditions:
     def join(*parts: Any) -> Any:
         if not isinstance(parts[-1], Estimate):
             return jnp.stack(parts, axis=-1)
-        last = parts[-1]
-        value, error, ok = (
-            jnp.stack([getattr(part, name) for part in parts], axis=-1)
-            for name in ("value", "std_error", "ok")
-        )
-        return Estimate(value, error, ok, last.bias, last.name, last.reason)
+        names = ("value", "std_error", "ok")
+        every = {name: jnp.stack([getattr(p, name) for p in parts], axis=-1) for name in names}
+        return replace(parts[-1], **every)
 
     return Conditions(*(join(*parts) for parts in zip(*found)))
 
@@ -267,11 +259,10 @@ def _on_training(
 
     gap = jax.vmap(one)(features, labels, *head)
     fitted = stacked.duality_gap_train
-    return Estimate(
-        jnp.asarray(fitted.value).at[:, -1].set(gap),
-        jnp.asarray(fitted.std_error).at[:, -1].set(0),
-        jnp.asarray(fitted.ok).at[:, -1].set(jnp.isfinite(gap)),
-        "none",
-        fitted.name,
-        "a probe below did not converge, or the weights are not finite",
+    return replace(
+        fitted,
+        value=jnp.asarray(fitted.value).at[:, -1].set(gap),
+        std_error=jnp.asarray(fitted.std_error).at[:, -1].set(0),
+        ok=jnp.asarray(fitted.ok).at[:, -1].set(jnp.isfinite(gap)),
+        reason="a probe below did not converge, or the weights are not finite",
     )

@@ -82,6 +82,8 @@ def self_consistency(
         raise ValueError(f"x has shape {a.shape} and y {b.shape}; give (n,) or (n, d) of one n")
     if len(a) < 16:
         raise ValueError(f"x holds {len(a)} samples; give at least 16, halves are compared")
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance={tolerance} must be a number of nats not below zero")
     call = _caller(estimator, random)
     keys = iter(jax.random.split(key, 12))
     half = len(a) // 2

@@ -65,7 +65,7 @@ def hsic(
     Reference:
         Gretton et al. 2005; Song et al. 2012, "Feature selection via dependence maximization".
     """
-    return _criterion(*_kernels(x, y, kernel, widths, unbiased), unbiased)
+    return criterion(*_kernels(x, y, kernel, widths, unbiased), unbiased)
 
 
 @enforced
@@ -104,8 +104,8 @@ def cka(
             "use unbiased=True or at least five samples a unit"
         )
     k, m = _kernels(x, y, kernel, widths, unbiased)
-    own = _criterion(k, k, unbiased) * _criterion(m, m, unbiased)
-    return _criterion(k, m, unbiased) / jnp.sqrt(own)
+    own = criterion(k, k, unbiased) * criterion(m, m, unbiased)
+    return criterion(k, m, unbiased) / jnp.sqrt(own)
 
 
 @enforced
@@ -140,11 +140,11 @@ def hsic_test(
     """
     permutations = whole("permutations", permutations, 2)
     k, m = _kernels(x, y, kernel, widths, True)
-    value = _criterion(k, m, True)
+    value = criterion(k, m, True)
 
     def shuffled(one):
         place = jax.random.permutation(one, m.shape[0])
-        return _criterion(k, m[place][:, place], True)
+        return criterion(k, m[place][:, place], True)
 
     null = jax.lax.map(shuffled, jax.random.split(key, permutations))
     p_value = (1 + jnp.sum(null >= value)) / (1 + permutations)
@@ -167,7 +167,8 @@ def _kernels(x: Any, y: Any, kernel: str, widths: Any, unbiased: bool):
 
 
 @partial(jax.jit, static_argnums=2)
-def _criterion(k: Array, m: Array, unbiased: bool) -> JaxArray:
+def criterion(k: Array, m: Array, unbiased: bool) -> JaxArray:
+    """HSIC of two kernel matrices, (n, n)."""
     n = k.shape[0]
     if not unbiased:
         centred = k - jnp.mean(k, axis=0) - jnp.mean(k, axis=1)[:, None] + jnp.mean(k)

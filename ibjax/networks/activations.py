@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import whole
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
 
@@ -41,7 +42,9 @@ def activation(name: str) -> Activation:
         ValueError: for an unknown name.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r} is unknown; choose one of {sorted(ACTIVATIONS)}")
+        raise ValueError(
+            f"activation name={name!r} is unknown; choose one of {sorted(ACTIVATIONS)}"
+        )
     return ACTIVATIONS[name]
 
 
@@ -53,4 +56,4 @@ def diameter(name: str, width: int) -> float:
     activation is unbounded.
     """
     act = activation(name)
-    return (act.high - act.low) * math.sqrt(width)
+    return (act.high - act.low) * math.sqrt(whole("width", width))

@@ -156,6 +156,7 @@ def learn_posterior(
     return LearntPosterior(mean, std, rate, upper, divergence, gap, risk, m)
 
 
+@enforced
 @jax.jit
 def draw(key: Key, mean: Any, std: Any) -> Any:
     """One network of a Gaussian posterior: mean + std e, e standard normal.

@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ibjax.arguments import floating
+from ibjax.arguments import choice as choice
+from ibjax.arguments import concrete, floating, short
 
 
 def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -> jax.Array:
@@ -25,14 +25,14 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
     Raises:
         ValueError: if a concrete value is not finite or lies outside the range.
     """
-    if not isinstance(value, Tracer):
+    if concrete(value):
         host = np.asarray(value)
         if host.dtype.kind not in "fiub":
             raise ValueError(f"{name} must be real numbers, got dtype {host.dtype}.")
         bad = (host <= low) if strict else (host < low)
         if not np.all(np.isfinite(host)) or np.any(bad):
             sign = ">" if strict else ">="
-            raise ValueError(f"{name} must be finite and {sign} {low:g}, got {value}.")
+            raise ValueError(f"{name} must be finite and {sign} {low:g}, got {short(value)}.")
     return floating(name, value)
 
 
@@ -43,19 +43,9 @@ def signs(name: str, value: Any) -> jax.Array:
         ValueError: for other concrete labels, such as the classes 0 and 1.
     """
     array = real(name, value)
-    if not isinstance(value, Tracer) and not np.all(np.abs(np.asarray(array)) == 1):
+    if concrete(value) and not np.all(np.abs(np.asarray(array)) == 1):
         found = np.unique(np.asarray(array))[:4]
         raise ValueError(
             f"{name} must be -1 or 1, got {found}; give 2 * {name} - 1 for the classes 0 and 1."
         )
     return jnp.where(jnp.abs(array) == 1, array, jnp.nan)
-
-
-def choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a name that is not in the list.
-
-    Raises:
-        ValueError: naming what is allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}.")

@@ -5,6 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.arguments import whole
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
@@ -37,8 +38,9 @@ def nngp_kernel(x: Array, activation: KernelActivation, *, depth: int = 1) -> Fl
     """
     choice("activation", activation, ("identity", "relu", "erf", "scaled_erf", "sign"))
     x = real("x", x, low=-np.inf)
-    if x.ndim != 2 or depth < 1:
-        raise ValueError(f"x must be (n, d) and depth >= 1, got {x.shape} and {depth}.")
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"x has shape {x.shape}; give inputs in rows: (n, d)")
+    depth = whole("depth", depth)
     kernel = x @ x.T / x.shape[1]
     for _ in range(depth):
         kernel = _layer(kernel, activation)

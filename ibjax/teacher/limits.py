@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from ibjax.arguments import concrete
 from ibjax.signatures import enforced
 from ibjax.teacher.channels import (
     READOUTS,
@@ -150,12 +150,12 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
     )
     if any(x.ndim for x in teacher):
         raise ValueError("rho, eps and noise must be scalars: map over them with jax.vmap.")
-    concrete = not any(isinstance(x, Tracer) for x in teacher)
-    if callable(readout) and concrete and float(teacher.noise) <= 0:
+    known = concrete(*teacher)
+    if callable(readout) and known and float(teacher.noise) <= 0:
         raise ValueError(f"a smooth readout needs noise > 0, got {noise}.")
     if nodes is None:
         nodes = (61, 141, 121)
-        if callable(readout) and concrete:
+        if callable(readout) and known:
             ratio = float((teacher.rho**2 + teacher.eps) / teacher.noise)
             nodes = (
                 61,

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from ibjax.arguments import concrete
 from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
 from ibjax.teacher.free_convolution import ROW_READOUTS, RowReadout
@@ -188,7 +188,7 @@ def quadratic_threshold(
     """
     from scipy.optimize import brentq
 
-    if any(isinstance(x, Tracer) for x in (width_ratio, noise, largest)):
+    if not concrete(width_ratio, noise, largest):
         raise ValueError("quadratic_threshold searches on the host; call it outside jit and vmap")
     low, high = 1e-3, float(largest)
     if not high > low:

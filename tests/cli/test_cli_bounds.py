@@ -1,12 +1,14 @@
 """Bounds on saved arrays, and files that are not what they say."""
 
+import csv
 import io
 import zipfile
 
+import jax
 import numpy as np
 import pytest
 
-from ibjax import cli
+from ibjax import bounds, cli
 
 
 def save(path, **changes):
@@ -18,10 +20,17 @@ def save(path, **changes):
 
 
 def test_a_table_of_what_applies(tmp_path, capsys):
-    assert cli.main(["bounds", save(tmp_path / "saved.npz")]) == 0
+    out = tmp_path / "bounds.csv"
+    assert cli.main(["bounds", save(tmp_path / "saved.npz"), "--out", str(out)]) == 0
+    with out.open() as stream:
+        rows = {row["quantity"]: row for row in csv.DictReader(stream)}
+    assert float(rows["gap"]["value"]) < 1 and rows["gap"]["kind"] == "measured"
+    assert float(rows["ld_cmi"]["value"]) > 0 and float(rows["ld_cmi"]["null"]) > 0
+    assert rows["individual"]["value"] == "" and "exchangeable" in rows["individual"]["note"]
     out = capsys.readouterr().out
     for word in ("saved.npz: n = 10, 3 supersamples x 8 masks", "gap", "ld_cmi", "estimate"):
         assert word in out, word
+    assert "No upper limit on the information: it needs masks" in out
     missing = out[out.index("Not applicable with these arrays:") :]
     assert "individual" in missing and "exchangeable is not 1" in missing
 
@@ -74,6 +83,57 @@ def test_a_matrix_of_models_and_examples(tmp_path, capsys):
     np.savez(path, membership=membership, loses=losses)
     assert cli.main(["bounds", str(path)]) == 2
     assert "did you mean 'losses'?" in capsys.readouterr().err
+
+
+def test_real_losses_are_clipped_and_what_is_known_from_above_is_said(tmp_path, capsys):
+    rng = np.random.default_rng(4)
+    half = rng.integers(0, 2, (3, 4, 10))
+    mask = np.stack([half, 1 - half], 2).reshape(3, 8, 10)
+    losses = rng.gamma(1.0, 2.0, (3, 8, 10, 2))
+    diverged = np.zeros((3, 8))
+    losses[0, 1], diverged[0, 1] = np.nan, 1
+    path = save(tmp_path / "real.npz", mask=mask, losses=losses, diverged=diverged)
+    assert cli.main(["bounds", path]) == 2
+    assert "--clip" in capsys.readouterr().err
+    assert cli.main(["bounds", path, "--clip", "0.5", "4"]) == 0
+    out = capsys.readouterr().out
+    scaled = (np.clip(losses, 0.5, 4) - 0.5) / 3.5
+    with jax.enable_x64(True):
+        valid = diverged == 0
+        limit = bounds.cmi_limit(np.nan_to_num(scaled), mask, of="ld_cmi", valid=valid)
+    assert f"{float(limit.information):.3f} nats (gap {float(limit.value):.3f})" in out
+    assert "loss in [0.5, 4]" in " ".join(out.split()) and "Diverged replicas" in out
+    for wrong in (["nan"], ["4", "1"], ["0"], ["1", "2", "3"], ["-1"]):
+        assert cli.main(["bounds", path, "--clip", *wrong]) == 2
+        assert capsys.readouterr().err.startswith("ibjax: error: --clip")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"diverged": np.full(24, 2)}, "diverged must hold 0 and 1"),
+        ({"diverged": np.full(24, np.nan)}, "diverged must hold 0 and 1"),
+        ({"labels": np.full(10, 0.5)}, "labels must hold whole numbers"),
+        ({"labels": np.full(10, np.nan)}, "labels must hold whole numbers"),
+        ({"labels": np.zeros((24, 10))}, "labels has shape (24, 10); it must be (10,)"),
+        ({"members": np.ones(2)}, "did you mean 'membership'?"),
+    ],
+)
+def test_arrays_of_a_pool_that_cannot_be(tmp_path, capsys, changes, said):
+    membership = np.random.default_rng(3).integers(0, 2, (24, 10))
+    given = {"membership": membership, "losses": 1 - membership, **changes}
+    if "members" in given:
+        del given["membership"]
+    np.savez(tmp_path / "pool.npz", **given)
+    assert cli.main(["bounds", str(tmp_path / "pool.npz")]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err and captured.out == ""
+
+
+def test_a_mask_of_models_and_examples_is_a_membership(tmp_path, capsys):
+    bits = np.random.default_rng(3).integers(0, 2, (24, 10))
+    assert cli.main(["bounds", save(tmp_path / "a.npz", mask=bits, losses=1 - bits)]) == 2
+    assert "call the mask `membership`" in capsys.readouterr().err
 
 
 def test_a_name_close_to_a_known_one(tmp_path, capsys):

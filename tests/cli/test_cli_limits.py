@@ -10,7 +10,11 @@ from ibjax import cli
 def test_limits_writes_both_branches_with_their_kinds(tmp_path, capsys):
     out = tmp_path / "limits.nc"
     words = "limits --readout identity --noise 0.1 --alpha 1 2 --points 5 --dimension 100 --out"
-    assert cli.main([*words.split(), str(out)]) == 0
+    table = tmp_path / "limits.csv"
+    assert cli.main([*words.split(), str(out), "--table", str(table)]) == 0
+    heads, first, _ = (line.split(",") for line in table.read_text().splitlines())
+    assert heads[0] == "alpha" and first[0] == "1.0"
+    assert float(first[heads.index("mi_per_sample (nat)")]) == pytest.approx(0.6608449098)
     said = capsys.readouterr().out
     assert "0.6608" in said and "0.2891" in said and "exact" in said and "diagn." in said
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

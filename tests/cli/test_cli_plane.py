@@ -15,7 +15,11 @@ def saved(tmp_path):
 
 def test_plane_prints_layers_and_draws_the_picture(saved, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    assert cli.main(["plane", str(saved), "--bins", "5"]) == 0
+    table = saved.with_suffix(".csv")
+    assert cli.main(["plane", str(saved), "--bins", "5", "--table", str(table)]) == 0
+    rows = table.read_text().splitlines()
+    assert rows[0] == "layer,replica,checkpoint,i_tx,i_tx_lower,i_ty,resolution"
+    assert len(rows) == 1 + 2 * 2 * 3 and rows[-1].startswith("second,1,2,")
     said = capsys.readouterr().out
     assert "log n = 3.689" in said and "entropy of cells" in said
     assert sum(line.count("second") for line in said.splitlines()) == 3
@@ -37,3 +41,17 @@ def test_a_vector_is_no_layer(tmp_path, capsys):
     np.savez(path, labels=np.zeros(4, int), layer=np.zeros(4))
     assert cli.main(["plane", str(path)]) == 2
     assert "'layer' has shape (4,)" in capsys.readouterr().err
+
+
+def test_kernel_measures_print_cap_and_null(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    rng = np.random.default_rng(0)
+    path = tmp_path / "activations.npz"
+    x = rng.normal(size=(20, 3))
+    np.savez(path, labels=np.arange(20) % 2, first=x[:, :2], start=x)
+    for method, head in (("cka", "CKA(X,T)"), ("total_correlation", "TC of units")):
+        assert cli.main(["plane", str(path), "--method", method, "--inputs", "start"]) == 0
+        said = capsys.readouterr().out
+        assert head in said and "its cap" in said and "permuted" in said and "diagnostic" in said
+    assert cli.main(["plane", str(path), "--method", "hsic"]) == 2
+    assert "--inputs" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from ibjax import bounds, data, infinite, maxent, mi, teacher
+from ibjax import bounds, data, infinite, langevin, maxent, mi, networks, teacher
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(0)
@@ -43,38 +43,29 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.code_length, dict(letters=LABELS, alphabet=2)),
     (bounds.integer_bits, dict(number=3)),
     (data.embedded_gaussian, dict(key=KEY, n=3, ambient=9, pairs=2)),
+    (infinite.error_probability, dict(mean=X[:, 0], variance=np.ones(30), sign=np.ones(30))),
+    (infinite.flow_time, dict(learning_rate=0.1, steps=10.0, entries=1.0)),
+    (infinite.flow_steps, dict(time=1.0, learning_rate=0.1, entries=1.0)),
+    (infinite.input_information, dict(mean=X, variance=np.ones(30))),
+    (infinite.ntk_regression, dict(train=KERNEL, y=X[:, 0], test_train=KERNEL[:2], ridge=0.1)),
+    (infinite.quadrature, dict(function=np.tanh)),
+    (maxent.binarise, dict(features=X)),
+    (maxent.joint_table, dict(labels=LABELS, num_classes=2)),
+    (maxent.probe, dict(key=KEY, features=X, labels=LABELS, num_classes=2, width=8)),
+    (teacher.activation_constants, dict(activation="tanh")),
+    (teacher.sample_linear_teacher, dict(key=KEY, readout="sign", n=10, d=5)),
+    (langevin.noise_std, dict(learning_rate=0.1, inverse_temperature=10.0)),
+    (langevin.cross_entropy, dict(logits=X, y=LABELS)),
+    (networks.diameter, dict(name="tanh", width=3)),
     (data.bit_images, dict(key=KEY, n=3, flip=0.1)),
 ]
 
 
-def wrong(value):
-    """What may stand in the place of an argument by mistake."""
-    yield "text"
-    if isinstance(value, np.ndarray):
-        yield value.astype(object)
-        yield value[:-1]
-        yield value[None]
-        yield value[:0]
-        if value.dtype.kind == "f":
-            yield np.full_like(value, np.nan)
-    elif isinstance(value, (list, tuple, dict)):
-        yield [None]
-    elif not isinstance(value, str):
-        yield np.ones(7)
-        if isinstance(value, int):
-            yield 2.5
+LOOSE = {bounds.code_length: ("letters",)}
 
 
 @pytest.mark.parametrize(
     ("function", "arguments"), CALLS, ids=[f"{f.__module__[6:]}.{f.__name__}" for f, _ in CALLS]
 )
-def test_a_bad_argument_is_one_clear_error(function, arguments):
-    for name, value in arguments.items():
-        if name == "key":
-            continue
-        for bad in wrong(value):
-            try:
-                function(**{**arguments, name: bad})
-            except ValueError as error:
-                said = str(error).strip()
-                assert said and "\n" not in said and len(said) < 400, (name, bad, said)
+def test_a_bad_argument_is_one_clear_error(function, arguments, answers):
+    answers(function, arguments, LOOSE.get(function, ()))

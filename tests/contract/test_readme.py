@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+from ibjax.cli import commands
 
 README = Path(__file__).parents[2] / "README.md"
 SMALLER = {
@@ -29,3 +32,11 @@ def test_python_blocks_run(tmp_path, monkeypatch, capsys):
             block = block.replace(large, small)
         exec(compile(block, "README.md", "exec"), names)
     assert "gap" in capsys.readouterr().out and Path("saved.npz").exists()
+
+
+COMMANDS = re.findall(r"^    ibjax (.*?)(?:  +#.*)?$", README.read_text(), re.M)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_are_understood(words):
+    commands.parse(words.split())

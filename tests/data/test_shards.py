@@ -86,7 +86,9 @@ def test_a_missing_shard_is_named(prepared, file):
 
 
 @pytest.mark.parametrize("file", [INFO], indirect=True)
-@pytest.mark.parametrize("promised", [[SIZE - 1], [SIZE + 1], [SIZE, SIZE], [0]])
+@pytest.mark.parametrize(
+    "promised", [[SIZE - 1], [SIZE + 1], [SIZE, SIZE], [0], [-1], [-1, SIZE + 1], [2**62, 2**62]]
+)
 def test_counts_that_disagree_neither_drop_nor_cut_records(prepared, file, promised):
     root, *_ = prepared
     info = json.loads(file.read_text())

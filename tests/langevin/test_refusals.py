@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from ibjax import data
+from ibjax.data import embedded
 from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, run_replicas, track
 from ibjax.langevin.programs import compiled
@@ -98,7 +99,7 @@ def test_other_numbers_of_the_pool_are_refused():
 
 def test_the_labels_of_a_loaded_data_set_go_through_the_same_check(monkeypatch):
     odd = {"train": (X, Y + 0.5)}
-    monkeypatch.setattr(data.catalogue.embedded, "digits", lambda: odd)
+    monkeypatch.setattr(embedded, "digits", lambda: odd)
     with pytest.raises(ValueError, match="the labels of 'digits' holds"):
         data.load("digits")
 

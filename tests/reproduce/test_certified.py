@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ibjax import bounds
-from ibjax.reproduce import certified_mnist as study
-from ibjax.reproduce import certified_view as view
-from ibjax.reproduce.certified_points import BOUNDS, Point, Setting
+from ibjax.reproduce.certified import mnist as study
+from ibjax.reproduce.certified import view as view
+from ibjax.reproduce.certified.points import BOUNDS, Point, Setting
 
 SETTING = Setting("digits", 500, 100, 50, 0.2, 1000.0, 10, 16)
 
@@ -103,7 +103,7 @@ def test_tables_of_as_many_supersamples_as_fit(monkeypatch, entries):
     """Exactly the bound on those; every other bound reads all of them."""
     from ibjax import data, langevin
     from ibjax.networks import MLP
-    from ibjax.reproduce import certified_points
+    from ibjax.reproduce.certified import points as certified_points
 
     monkeypatch.setattr(certified_points, "_ENTRIES", entries)
     pool = data.load("digits", classes=(4, 9))

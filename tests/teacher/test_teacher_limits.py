@@ -224,11 +224,11 @@ def test_precisions(dtype):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"readout": "step"}, "readout must be one of"),
+    ({"readout": "step"}, "readout='step' is unknown"),
     ({"alpha": 0.0}, "alpha must be finite and > 0"),
     ({"alpha": [1.0, np.nan]}, "alpha must be finite"),
     ({"noise": -1.0}, "noise must be finite and >= 0"),
-    ({"prior": "laplace"}, "prior must be one of"),
+    ({"prior": "laplace"}, "prior=.* is unknown"),
     ({"activation": "swosh"}, "activation must be a function or one of"),
     ({"activation": "tanh", "rho": 1.0}, "not both"),
     ({"rho": [1.0, 2.0]}, "jax.vmap"),

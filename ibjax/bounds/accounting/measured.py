@@ -16,6 +16,7 @@ from ibjax.bounds.accounting.monte_carlo import mean_upper_limit
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.accounting.subsets import pair_moment
 from ibjax.interface import BATCHINGS, Estimate
+from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _CLOSE = 3.0
@@ -24,6 +25,7 @@ _CLOSE = 3.0
 _CAPPED = ("full", "without_replacement", "poisson", "epochs", "fixed")
 
 
+@enforced
 def hidden_share(
     step_sizes: Float[Array, " T"],
     noise_stds: Float[Array, " T"],
@@ -56,13 +58,22 @@ def hidden_share(
     however small rho. Neither has `shuffled_epoch`, where the posterior of the example's place
     depends on the past that later norms depend on too.
 
-    Args: as `per_example_information`.
+    Args:
+        step_sizes: eta_t, (T,); a step of size 0 costs nothing.
+        noise_stds: s_t, (T,); a step that moves the weights without noise costs inf.
+        clip: C, a bound on every example's gradient norm; inf gives inf.
+        batching: a name, or its position in `interface.BATCHINGS` (also traced); NaN for unknown.
+        batch_size: b, the constant normaliser.
+        n: number of training examples.
+        smallest_batch: fewest examples that a step was averaged over, where not b (or, in
+            whole epochs, the remainder).
+        shared_batches: whether all replicas saw the same batches; NaN counts as yes.
 
     Returns:
         A number in [0, 1]; NaN where it needs an input that is missing.
 
     Raises:
-        ValueError: as `per_example_information`.
+        ValueError: an unknown batching, shapes that do not match, numbers out of range.
 
     Reference:
         New here.
@@ -96,6 +107,7 @@ def _subsets(q: JaxArray, r: JaxArray) -> JaxArray:
     return jnp.where(usable, up(q * moments / (rr * rr), 32), jnp.where(r > 1, 1.0, up(q, 8)))
 
 
+@enforced
 def measured_information(
     values: Float[Array, " R"],
     step_sizes: Float[Array, " T"],
@@ -132,7 +144,7 @@ def measured_information(
         n: number of training examples.
         delta: failure probability in (0, 1].
         shared_batches: whether all replicas saw the same batches.
-        method: as `mean_upper_limit`.
+        method: "kl", "bernstein" or "best".
 
     Returns:
         An exact `Estimate` with bias "up" and confidence 1 - delta.

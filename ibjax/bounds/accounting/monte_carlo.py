@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
@@ -151,8 +152,10 @@ def membership_certificate(
         cap: its largest possible value: the a-priori revealed information of an example,
             ``sum_t k_t/4`` at the clip.
         delta: failure probability in (0, 1].
-        method: as `mean_upper_limit`.
-        runs: as `mean_upper_limit`.
+        method: "kl", "bernstein" or "best".
+        runs: where values come in groups that depend on each other (complementary masks), R over
+            the largest number in a group; R by default. For "kl" only: a weighted mean of
+            independent group means with weights of at most 1/runs has its Chernoff bound.
 
     Returns:
         A certificate with confidence 1 - delta; the note says when the a-priori bound is smaller.
@@ -163,6 +166,8 @@ def membership_certificate(
     Reference:
         New here.
     """
+    if np.ndim(information) != 1 or not np.size(information):
+        raise ValueError(f"information has shape {np.shape(information)}; give one a run: (R,)")
     limit = mean_upper_limit(information, cap, delta, method=method, runs=runs)
     info = jnp.minimum(limit.value, jnp.log(2.0))
     found = checks.result(

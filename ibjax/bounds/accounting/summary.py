@@ -74,6 +74,7 @@ def account(
     loss_range: Scalar = 1.0,
     shared_batches: bool | Scalar = False,
     level: Scalar = 0.05,
+    smallest_batch: int | Scalar | None = None,
 ) -> Account:
     """Bound information, gap and test error of a noisy-SGD run from its settings alone.
 
@@ -105,6 +106,7 @@ def account(
         loss_range: largest loss, the smallest being 0.
         shared_batches: whether the replicas over which the gap is averaged saw the same batches.
         level: probability with which `likely_gap` may fail.
+        smallest_batch: fewest examples that a step was averaged over, where not b.
 
     Raises:
         ValueError: an unknown batching, a training error that is no rate or only a lower bound,
@@ -118,9 +120,11 @@ def account(
     if delta is not None:
         privacy.check_batching(name or "", delta)
     run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
-    each = per_example_information(*run, shared_batches=shared_batches)
-    total = sample_information_total(*run, shared_batches=shared_batches)
+    batches = {"smallest_batch": smallest_batch, "shared_batches": shared_batches}
+    each = per_example_information(*run, **batches)
+    total = sample_information_total(*run, **batches)
     n = checks.whole("n", n)
+    classes = checks.whole("num_classes", num_classes, 2)
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
@@ -149,7 +153,7 @@ def account(
         absolute_gap=bound(jnp.sqrt((sample + math.log(2)) / (2 * n)), "absolute_gap", sample),
         likely_gap=replace(likely, confidence=jnp.asarray(1 - level)),
         **_with_error(train_error, info, scale, bound),
-        depth=None if layers is None else _depth(layers, info, gap, num_classes, n, bound),
+        depth=None if layers is None else _depth(layers, info, gap, classes, n, bound),
         rule_of_thumb=jnp.sum(alone**2) / (2 * n**2),
         eps=None if delta is None else privacy.epsilon(shift, float(batch_size / n), delta),
     )
@@ -185,7 +189,7 @@ def _with_error(train_error, info, scale, bound) -> dict[str, Any]:
     return {k: replace(v, kind=kind, confidence=confidence) for k, v in found.items()}
 
 
-def _depth(layers, info, gap, num_classes, n, bound) -> BoundValue:
+def _depth(layers, info, gap, classes, n, bound) -> BoundValue:
     if isinstance(layers, Network) or (layers and isinstance(layers[0], LayerFacts)):
         layers = contraction.network(layers)
     if not all(isinstance(c, Contraction) and c.divergence in ("kl", "tv") for c in layers):
@@ -194,7 +198,6 @@ def _depth(layers, info, gap, num_classes, n, bound) -> BoundValue:
             "tv, which is larger)"
         )
     eta = jnp.minimum(up(product(list(layers), certified=True), 16), 1.0)
-    classes = checks.whole("num_classes", num_classes)
     joint = joint_depth(info, eta, default_label_deviation(classes, n))
     return bound(
         jnp.minimum(joint, gap),

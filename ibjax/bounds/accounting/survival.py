@@ -47,6 +47,8 @@ def survival_split(joint: Float[Array, "Z W"], ok: Float[Array, " W"]) -> Surviv
     kept = checks.real("ok", ok, 0.0, 1.0)
     if table.ndim != 2 or kept.shape != table.shape[1:]:
         raise ValueError(f"joint has shape {table.shape} and ok {kept.shape}; give (Z, W) and (W,)")
+    if 0 in table.shape:
+        raise ValueError(f"joint has shape {table.shape}; give at least one of Z and of W")
     law = table / jnp.sum(table)
     examples = jnp.sum(law, 1, keepdims=True)
 
@@ -55,7 +57,8 @@ def survival_split(joint: Float[Array, "Z W"], ok: Float[Array, " W"]) -> Surviv
         given = law * weight / jnp.where(mass > 0, mass, 1.0)
         product = examples * jnp.sum(given, 0, keepdims=True)
         ratio = jnp.where(given > 0, given, 1.0) / jnp.where(given > 0, product, 1.0)
-        return mass, jnp.sum(given * jnp.log(ratio))
+        information = jnp.sum(given * jnp.log(ratio))
+        return mass, jnp.where(jnp.isnan(mass), jnp.nan, information)
 
     (probability, inside), (_, outside) = part(kept), part(1 - kept)
     return SurvivalSplit(probability, inside, outside)
@@ -85,7 +88,8 @@ def given_survival(
     info = checks.real("information", information, 0.0)
     chance = checks.real("survival", survival, 0.0, 1.0)
     positive = chance > 0
-    return jnp.where(positive, info / jnp.where(positive, chance, 1.0), jnp.inf)
+    given = jnp.where(positive, info / jnp.where(positive, chance, 1.0), jnp.inf)
+    return jnp.where(jnp.isnan(chance) | jnp.isnan(info), jnp.nan, given)
 
 
 @enforced
@@ -124,7 +128,7 @@ def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) ->
 
     ends = (jnp.zeros_like(k), jnp.ones_like(k))
     low, _ = jax.lax.fori_loop(0, jnp.finfo(k.dtype).nmant + 8, halve, ends)
-    value = jnp.where(k > 0, low, 0.0)
+    value = jnp.where(jnp.isnan(k) | jnp.isnan(r), jnp.nan, jnp.where(k > 0, low, 0.0))
     return Estimate(
         value,
         jnp.zeros_like(value),

@@ -160,6 +160,12 @@ def _outcomes(
     classes = float(_array(arrays, "num_classes", ()))
     given = not np.isnan(classes)
     if "losses" in arrays:
+        if np.shape(arrays["losses"]) == pairs[:-1]:
+            raise ValueError(
+                f"losses has shape {pairs[:-1]} like the mask, one number an example: call the "
+                "mask `membership` where it says which model was trained on which example; of "
+                f"pairs give both members, {pairs}"
+            )
         for name in ("predictions", "labels"):
             if name in arrays:
                 raise ValueError(
@@ -171,8 +177,8 @@ def _outcomes(
             odd = losses[~((losses >= 0) & (losses <= 1))].flat[0]
             raise ValueError(
                 f"losses holds {odd}; give losses in [0, 1]: whether each prediction was wrong, or "
-                "real ones clipped and scaled to that range, and mark replicas without one in "
-                "diverged"
+                "real ones clipped and scaled to that range (`ibjax bounds --clip`), and mark "
+                "replicas without one in diverged"
             )
         whole = np.isin(losses, (0, 1)).all()
         held = losses.astype(np.int32) if whole else losses

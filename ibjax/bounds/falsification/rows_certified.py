@@ -1,6 +1,7 @@
 """Rows of measured path information: its mean, and the registered bounds that take its limit."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +15,9 @@ RUNS = 400
 
 
 def _moment(n, step_sizes, noise_stds, clip, membership_mean, train_error) -> Moment:
-    missing = dict.fromkeys(Moment._fields, math.nan)
+    missing: dict[str, Any] = dict.fromkeys(Moment._fields, math.nan)
     each = jnp.ones((RUNS, 1))
-    given = {
+    given: dict[str, Any] = {
         "mask": np.zeros((RUNS, 1, n), int),
         "diverged": np.zeros((RUNS, 1), bool),
         "step_sizes": step_sizes,

@@ -47,8 +47,11 @@ def depth_examples(
     """
     labels = checks.information(label_information, name="label_information")
     inputs = checks.information(input_information, name="input_information")
-    if labels.value.ndim < 1 or inputs.value.ndim < 1:
-        raise ValueError("label_information and input_information need an example axis: (n,)")
+    if labels.value.ndim < 1 or inputs.value.shape[-1:] != labels.value.shape[-1:]:
+        raise ValueError(
+            f"label_information has shape {labels.value.shape} and input_information "
+            f"{inputs.value.shape}; give one number an example on the last axis of both"
+        )
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     eta = jnp.expand_dims(product(etas, certified=True), -1)
     kept = labels.value + times(eta, inputs.value)

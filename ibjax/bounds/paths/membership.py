@@ -98,7 +98,8 @@ def step_information(
     """
     k, y = jnp.broadcast_arrays(checks.real("energy", energy, 0.0), checks.real("ratio", ratio))
     positive = k > 0
-    return jnp.where(positive, surprise(jnp.where(positive, k, 1.0), y), 0.0)
+    value = jnp.where(positive, surprise(jnp.where(positive, k, 1.0), y), 0.0)
+    return jnp.where(jnp.isnan(k) | jnp.isnan(y), jnp.nan, value)
 
 
 @enforced

@@ -108,7 +108,7 @@ def flip_stability(
         raise ValueError(f"pairs has shape {pairs.shape}; give (k1, k2, f) = ({k1}, {k2}, f)")
     if flipped.shape != (*pairs.shape, n, 2):
         raise ValueError(f"flipped has shape {flipped.shape}; give {(*pairs.shape, n, 2)}")
-    use = jnp.ones((k1, k2), bool) if valid is None else jnp.asarray(valid, bool)
+    use = jnp.ones((k1, k2), bool) if valid is None else checks.flags("valid", valid)
     if use.shape not in ((k1, k2), pairs.shape):
         raise ValueError(f"valid has shape {use.shape}; give {(k1, k2)} or {pairs.shape}")
     use = jnp.broadcast_to(use if use.ndim == 3 else use[..., None], pairs.shape)

@@ -90,8 +90,11 @@ def depth_tv(
     """
     labels = checks.quantity("label_variation", label_variation, 0.0, 1.0)
     inputs = checks.quantity("input_variation", input_variation, 0.0, 1.0)
-    if labels.value.ndim < 1 or inputs.value.ndim < 1:
-        raise ValueError("label_variation and input_variation need an example axis: (n,)")
+    if labels.value.ndim < 1 or inputs.value.shape[-1:] != labels.value.shape[-1:]:
+        raise ValueError(
+            f"label_variation has shape {labels.value.shape} and input_variation "
+            f"{inputs.value.shape}; give one number an example on the last axis of both"
+        )
     span = checks.real("loss_range", loss_range, 0.0, open_low=True)
     eta = jnp.expand_dims(product(etas, certified=True, divergence="tv"), -1)
     return checks.result(

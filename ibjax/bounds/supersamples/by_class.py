@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from ibjax.arguments import numeric
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.supersamples import plugin, replica_tables
+from ibjax.bounds.supersamples import letters, plugin, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Int, JaxArray
+from ibjax.typing import Array, Float, Int, JaxArray
 
 
 class Classes(NamedTuple):
@@ -31,13 +31,14 @@ class Classes(NamedTuple):
 
 @enforced
 def per_class(
-    losses: Int[Array, "k1 k2 n 2"],
+    losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     labels: Int[Array, "k1 n 2"],
     masks: Int[Array, "k1 k2 n"],
     num_classes: int,
     *,
     correction: str | None = None,
     valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
 ) -> Classes:
     """Bound the gap on each class by the loss differences of the pairs that hold it.
 
@@ -49,13 +50,15 @@ def per_class(
     `supersample`: up near zero, down near log 2 where the masks are not balanced.
 
     Args:
-        losses: 0-1 losses.
+        losses: 0-1 losses, or real ones in [0, 1], which count in fractions, see `letters`.
         labels: classes of both members.
         masks: the column trained on.
         num_classes: C.
-        correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
-            "polynomial" or "conservative" (missing unless masks are balanced).
+        correction: of the sampling bias: None, "miller_madow", "jackknife" or "permutation"; None
+            for real losses.
         valid: (k1, k2) replicas to use; all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         Gaps and bounds. ``p_c`` is the share of the class among the examples given.
@@ -68,7 +71,13 @@ def per_class(
         information-theoretic analysis", TMLR; this form re-derived for supersamples.
     """
     classes = checks.static_whole("num_classes", num_classes, 2)
-    data = replica_tables.prepare("losses", losses, masks, valid, 2)
+    data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
+    checks.choice("correction", correction, plugin.CORRECTIONS)
+    if correction is not None and not jnp.issubdtype(data.values.dtype, jnp.integer):
+        raise ValueError(
+            f"correction={correction!r} needs whole counts, but losses are real numbers; leave it "
+            "out, or give integers for 0-1 losses"
+        )
     labels = numeric("labels", labels)
     wanted = (data.values.shape[0], *data.values.shape[2:])
     if labels.shape != wanted:
@@ -77,16 +86,16 @@ def per_class(
         raise ValueError(f"labels must lie in 0..{classes - 1}")
     gap, value, info, error, share = _classes(data, labels, classes, correction)
     bound = checks.result(
-        value,
+        width * value,
         name="per_class",
         kind="estimate",
-        limit=1.0,
+        limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
-        std_error=error,
+        std_error=width * error,
         note=f"{replica_tables.note(correction)}; class shares are those of the examples",
     )
-    return Classes(gap, bound, share)
+    return Classes(width * gap, bound, share)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -100,8 +109,7 @@ def _classes(data: replica_tables.Data, labels: JaxArray, classes: int, correcti
             jnp.sum(use) * member.shape[1] * member.shape[2]
         )
         lost = data.values * member[:, None]
-        codes = lost[..., 1] - lost[..., 0] + 1
-        tables = replica_tables.cell_tables(codes, data, 3)
+        tables = letters.counts("difference", 3, data._replace(values=lost))[:, 0]
         info = plugin.mutual_information(tables, correction, data.masks.shape[1])
         each = root.sub_gaussian(jnp.maximum(info, 0.0))
         roots, infos = (replica_tables.pair_mean(data, x) for x in (each, info))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.supersamples import replica_tables
+from ibjax.bounds.supersamples import letters, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
@@ -18,12 +18,13 @@ _DIVERGENCES = ("kl", "chi2", "hellinger", "tv", "js")
 
 @enforced
 def f_information(
-    losses: Int[Array, "k1 k2 n 2"],
+    losses: Float[Array, "k1 k2 n 2"] | Int[Array, "k1 k2 n 2"],
     masks: Int[Array, "k1 k2 n"],
     *,
     form: str = "chi2",
     pooled: bool = False,
     valid: Array | None = None,
+    clip: float | tuple[float, float] | None = None,
 ) -> BoundValue:
     """Bound the gap by a divergence between joint and product law of (difference, mask bit).
 
@@ -47,11 +48,13 @@ def f_information(
     but positive product mass count.
 
     Args:
-        losses: 0-1 losses.
+        losses: 0-1 losses, or real ones in [0, 1], which count in fractions, see `letters`.
         masks: the column trained on, 0 or 1.
         form: one of the names above.
         pooled: one table for all pairs, supersamples and replicas.
         valid: (k1, k2) replicas to use; all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         The mean of the bounds of all tables; `information` is the mean divergence. Never below
@@ -66,16 +69,16 @@ def f_information(
         "chi2", "hellinger", "tv" and "js" derived here.
     """
     checks.choice("form", form, _FORMS)
-    data = replica_tables.prepare("losses", losses, masks, valid, 2)
+    data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
     value, info, error = _evaluate(data, form, bool(pooled))
     return checks.result(
-        value,
+        width * value,
         name=f"f_information_{form}",
         kind="estimate",
-        limit=1.0,
+        limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
-        std_error=error,
+        std_error=width * error,
         note="plug-in divergence, biased up near zero; unbalanced masks make it low where large, "
         "and tv fall below the measured gap",
     )
@@ -132,8 +135,7 @@ def _bound(table: JaxArray, form: str) -> tuple[JaxArray, JaxArray]:
 
 @partial(jax.jit, static_argnames=("form", "pooled"))
 def _evaluate(data: replica_tables.Data, form: str, pooled: bool):
-    codes = data.values[..., 1] - data.values[..., 0] + 1
-    tables = replica_tables.cell_tables(codes, data, 3)
+    tables = letters.counts("difference", 3, data)[:, 0]
     use = jnp.any(data.valid, (1, 2)) & data.legal if pooled else replica_tables.usable(data)
     if not pooled:
         value, info = _bound(tables, form)

@@ -102,6 +102,7 @@ class ClassMemory(NamedTuple):
     examples: JaxArray
 
 
+@enforced
 def remembered_by_class(
     losses: Float[Array, "k1 k2 n 2"] | Float[Array, "models N"],
     masks: Int[Array, "k1 k2 n"] | Int[Array, "models N"],
@@ -122,13 +123,14 @@ def remembered_by_class(
     about these examples.
 
     Args:
-        losses: as in `remembered`.
-        masks: as in `remembered`.
+        losses: on both members of each pair, or on every example of a pool.
+        masks: the column trained on, or for a pool 1 where the example was trained on.
         labels: the class of both members of each pair, or of every example of a pool.
         num_classes: C.
         level: coverage of each interval.
-        valid: as in `remembered`.
-        clip: as in `bounds.e_cmi`.
+        valid: (k1, k2) replicas to use, for a pool (models,); all by default.
+        clip: c or (a, c): losses are clipped to [0, c] or [a, c]. The bound, in units of the loss,
+            is then one on the gap of the clipped losses.
 
     Returns:
         Arrays (C,), in units of the loss.

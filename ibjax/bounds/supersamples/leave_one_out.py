@@ -48,7 +48,7 @@ def leave_one_out(
     losses = numeric("losses", losses)
     if losses.ndim != 3 or losses.shape[1] != losses.shape[2] or losses.shape[1] < 2:
         raise ValueError(f"losses has shape {losses.shape}; give (k1, n + 1, n + 1) with n >= 1")
-    ran = jnp.ones(losses.shape[:2], bool) if valid is None else jnp.asarray(valid, bool)
+    ran = jnp.ones(losses.shape[:2], bool) if valid is None else checks.flags("valid", valid)
     if ran.shape != losses.shape[:2]:
         raise ValueError(f"valid has shape {ran.shape}; give one flag a training: (k1, n + 1)")
     use, size = jnp.all(ran, 1), losses.shape[1]

@@ -184,6 +184,7 @@ def _least(bias: float, letters: int, slack: float = 0.0) -> int | None:
         draws = int(np.clip(np.ceil(min(guess, most)), low + 1, end))
 
 
+@enforced
 def resolution(masks: int, share: float = 0.1, *, letters: int = 2, balanced: bool = True) -> float:
     """The least information that so many masks show to a share of itself, in nats.
 
@@ -214,13 +215,15 @@ def resolution(masks: int, share: float = 0.1, *, letters: int = 2, balanced: bo
     return float(chance[likely] @ bias / chance[likely].sum()) / share
 
 
+@enforced
 def masks_advice(masks: int, *, letters: int = 2, balanced: bool = True) -> str:
     """What so many masks resolve, and how many would resolve a third of it, in one sentence.
 
     Args:
         masks: k2, at least 2.
-        letters: as in `masks_needed`.
-        balanced: as in `resolution`.
+        letters: m, letters of the alphabet: 2 for single losses, 3 for differences, 4 for pairs.
+        balanced: whether each example trains in half of the masks; else a fair coin decides, and
+            the bias is the mean over its splits, those with an empty side left out.
     """
     if masks > _MOST_MASKS:
         return f"{masks} masks resolve information to well below 0.001 nats"

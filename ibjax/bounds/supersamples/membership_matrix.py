@@ -104,6 +104,7 @@ def from_membership(
         2020; Carlini et al. 2022).
     """
     checks.choice("form", form, FORMS)
+    checks.choice("correction", correction, table_bounds.CORRECTIONS)
     data, width = examples.pool(losses, membership, valid, clip)
     bits, kept = np.asarray(data.masks[0]), np.asarray(data.valid[0])
     used = np.asarray(jnp.any(data.valid[0], 1))

@@ -67,7 +67,7 @@ def integers(name: str, values: Any, size: int, valid: Any = None) -> JaxArray:
         host = np.asarray(array)
         good = (host >= 0) & (host < size) & (host == np.round(host))
         if valid is not None:
-            use = np.asarray(valid, bool)
+            use = np.asarray(checks.flags("valid", valid))
             good |= ~use.reshape(use.shape + (1,) * (host.ndim - use.ndim))
         if not good.all():
             raise ValueError(
@@ -228,6 +228,7 @@ def cluster_interval(
     Raises:
         ValueError: fewer than two finite entries (use `mask_interval`), level outside (0, 1).
     """
+    draws = checks.static_whole("draws", draws)
     values = checks.real("values", values)
     finite = jnp.isfinite(values)
     units = jnp.sum(finite)

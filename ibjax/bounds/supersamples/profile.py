@@ -54,7 +54,7 @@ def information_profile(
     codes = [_checked(layer) for layer in layers]
     found = [_layer(layer, masks, valid, correction) for layer in codes]
     value, info, error = (jnp.stack(parts) for parts in zip(*found))
-    use = jnp.ones(codes[0].shape[:2], bool) if valid is None else jnp.asarray(valid, bool)
+    use = jnp.ones(codes[0].shape[:2], bool) if valid is None else checks.flags("valid", valid)
     return checks.result(
         value,
         name="information_profile",

@@ -89,6 +89,6 @@ def deviation_probability(
     rarity = n * eps**2 / (2 * sigma**2) - math.log(2)
     safe = jnp.where(rarity > 0, rarity, 1.0)
     value = jnp.where(rarity > 0, jnp.minimum((info.value + math.log(2)) / safe, 1.0), 1.0)
-    value = jnp.where(jnp.isnan(info.value), jnp.nan, value)
+    value = jnp.where(jnp.isnan(info.value) | jnp.isnan(rarity), jnp.nan, value)
     error = jnp.where(rarity > 0, info.error / safe, 0.0)
     return bare_or_estimate(value, error, "deviation_probability", is_bare(information), (info,))

@@ -111,7 +111,12 @@ def from_counts(counts: Int[Array, "k m"], *, level: float = 0.95) -> Counted:
         deviation of the empirical distribution".
     """
     table = np.asarray(counts, float)
-    if table.ndim != 2 or not (table >= 0).all() or not (table.sum(1) > 0).all():
+    if (
+        table.ndim != 2
+        or 0 in table.shape
+        or not (table >= 0).all()
+        or not (table.sum(1) > 0).all()
+    ):
         raise ValueError("counts must be a table (k, m) with every input seen; add samples")
     if not 0 < level < 1:
         raise ValueError(f"level={level} must lie strictly between 0 and 1")

@@ -153,3 +153,69 @@ def test_clipped_losses_and_their_unit(x64):
     ]:
         with pytest.raises(ValueError, match=message):
             bounds.ld_cmi(masks=masks, **keywords)
+
+
+def test_every_table_of_losses_takes_real_ones_as_coins_in_fractions(x64):
+    """Halves count as both letters: the tables are those of every way the coins can fall."""
+    rng = np.random.default_rng(5)
+    losses = rng.integers(0, 3, (3, 6, 4, 2)) / 2
+    half = rng.integers(0, 2, (3, 3, 4))
+    masks = np.stack([half, 1 - half], 2).reshape(3, 6, 4)
+    tosses = np.array([[[a, b] for b in (0, 1)] for a in (0, 1)]).reshape(4, 1, 2)
+    coins = np.where(losses[:, :, None] == 0.5, tosses, losses[:, :, None])
+    coins, each = coins.reshape(3, 24, 4, 2).astype(int), masks.repeat(4, 1)
+    labels = rng.integers(0, 2, (3, 4, 2))
+    for form in ("chi2", "mutual_tv"):
+        for pooled in (False, True):
+            found = bounds.f_information(losses, masks, form=form, pooled=pooled)
+            whole = bounds.f_information(coins, each, form=form, pooled=pooled)
+            np.testing.assert_allclose(found.value, whole.value, rtol=1e-12)
+            np.testing.assert_allclose(found.std_error, whole.std_error, rtol=1e-9)
+    found, whole = (bounds.per_class(e, labels, m, 2) for e, m in ((losses, masks), (coins, each)))
+    np.testing.assert_allclose(found.bound.value, whole.bound.value, rtol=1e-12)
+    np.testing.assert_allclose(found.gap, whole.gap, rtol=1e-12)
+    doubled = bounds.per_class(3 * losses, labels, masks, 2, clip=(0, 3))
+    np.testing.assert_allclose(doubled.bound.value, 3 * found.bound.value, rtol=1e-12)
+    np.testing.assert_allclose(doubled.gap, 3 * found.gap, rtol=1e-12)
+    with pytest.raises(ValueError, match="whole counts"):
+        bounds.per_class(losses, labels, masks, 2, correction="jackknife")
+    for bound in (bounds.f_information, bounds.ld_cmi):
+        with pytest.raises(ValueError, match=r"clip=\(low, high\)"):
+            bound(3 * losses, masks)
+
+
+@pytest.mark.parametrize("flag", [2, np.nan, -1, 0.5])
+def test_flags_are_booleans_or_ones_and_zeros(flag):
+    losses, masks = np.zeros((2, 4, 3, 2), int), np.arange(24).reshape(2, 4, 3) % 2
+    valid = np.ones((2, 4))
+    valid[0, 1] = flag
+    for call in (bounds.ld_cmi, bounds.f_information, bounds.remembered, bounds.cmi_limit):
+        with pytest.raises(ValueError, match="valid holds"):
+            call(losses, masks, valid=valid)
+    with pytest.raises(ValueError, match="diverged holds"):
+        bounds.mean_over_replicas(np.zeros((2, 4)), valid)
+
+
+def test_with_the_masks_of_strangers_no_recommended_row_is_far_from_zero(x64):
+    """Replicas that remember much, each with the mask of another: nothing is known of them."""
+    rows = {
+        name: row
+        for name, row in bounds.registry().items()
+        if getattr(row.measure, "keywords", {}).get("correction") == "polynomial"
+    }
+    assert {"e_cmi", "ld_cmi", "single_loss", "ld_cmi_pair", "f_cmi"} <= set(rows)
+    far = own = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        half = rng.integers(0, 2, (6, 10, 15))
+        masks = np.stack([half, 1 - half], 2).reshape(6, 20, 15)
+        rate = np.where(np.arange(2) == masks[..., None], 0.02, 0.4)
+        wrong = (rng.random((6, 20, 15, 2)) < rate).astype(int)
+        labels = np.zeros((6, 15, 2), int)
+        for mask in (masks, np.roll(masks, 2, 1)):
+            arrays = {"mask": mask, "predictions": wrong, "labels": labels, "num_classes": 2}
+            found = bounds.evaluate(bounds.from_arrays(arrays), names=list(rows))
+            beyond = [bool(b.value > 1.96 * b.std_error) for b in found.values()]
+            own += sum(beyond) if mask is masks else 0
+            far += sum(beyond) if mask is not masks else 0
+    assert own == 8 * len(rows) and far <= 3

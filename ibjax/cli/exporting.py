@@ -1,0 +1,63 @@
+"""What a command prints, written as well: a table for documents, numbers for programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ibjax import files
+from ibjax.cli.terminal import console, write_rows
+
+TABLES = (".csv", ".md", ".tex")
+"""What a table can be written as."""
+
+
+def check_table(place: Path | None, *taken: Path, option: str = "--table") -> None:
+    """Refuse a place for a table before any work is done.
+
+    Args:
+        place: where the table shall go; None for nowhere.
+        taken: files that are read or written besides.
+        option: what asked for it.
+
+    Raises:
+        ValueError: for an ending of no table, or a file that is taken.
+        OSError: if there is no such folder, or it cannot be written.
+    """
+    if place is None:
+        return
+    if place.suffix not in TABLES:
+        raise ValueError(f"{option} {place} must end in {', '.join(TABLES)}")
+    for other in taken:
+        files.check_apart(place, other, option)
+    files.check_place(place, option)
+
+
+def write_table(place: Path | None, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write the rows of a table where one was asked for, and say so.
+
+    Numbers are in full precision in .csv and to six digits elsewhere; a missing one is empty.
+    """
+    if place is None:
+        return
+    write_rows(place, heads, [[_cell(c) for c in row] for row in rows], floatfmt=".6g")
+    console().print(f"table: {place}", soft_wrap=True)
+
+
+def printed(table: Any) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a table made for the terminal, as they are printed."""
+    heads = [str(column.header).replace("\n", " ").strip() for column in table.columns]
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
+    return heads, [list(row) for row in zip(*columns)]
+
+
+def numbers(dataset: Any, dim: str) -> tuple[list[str], list[list[Any]]]:
+    """Heads and rows of every variable along one axis of a data set, units in the heads."""
+    names = [name for name in dataset.data_vars if dataset[name].dims == (dim,)]
+    units = {name: dataset[name].attrs.get("units", "1") for name in names}
+    heads = [dim, *(n if u == "1" else f"{n} ({u})" for n, u in units.items())]
+    columns = [dataset[dim].values.tolist(), *(dataset[n].values.tolist() for n in names)]
+    return heads, [list(row) for row in zip(*columns)]
+
+
+def _cell(value: Any) -> Any:
+    return "" if isinstance(value, float) and value != value else value

@@ -15,7 +15,7 @@ whole_batch   every step as one channel of the whole batch, and I(S;W): the publ
 trajectory    what the path tells of the masks, given the pairs: an estimate
 ld_cmi        the recommended estimate from the replicas, and its null
 
-`rows` go over n at one budget ``T eta beta C^2/4``; `best` has for each bound, of 18 settings, the
+`rows` go over n at one budget ``T eta beta C^2/4`` a data set; `best` has for each bound, of 12 settings, the
 one with the least training error plus bound and the one with the least bound over gap.
 
 Writes certificates.json beside this file. MNIST is left out where it is not found.
@@ -31,11 +31,11 @@ from typing import Any
 from ibjax import data, environment
 from ibjax.cli.terminal import prepare_devices
 from ibjax.interface import Dataset
-from ibjax.reproduce import certified_mnist as study
-from ibjax.reproduce import certified_view as view
-from ibjax.reproduce.certified_points import BOUNDS, Point, Setting, point
+from ibjax.reproduce.certified import mnist as study
+from ibjax.reproduce.certified import view as view
+from ibjax.reproduce.certified.points import BOUNDS, Point, Setting, point
 
-DIGITS = study.Options(dataset="digits", sizes=(80, 140), compared=())
+DIGITS = study.Options(dataset="digits", sizes=(80, 140), budget=100.0, compared=())
 
 
 def main() -> None:

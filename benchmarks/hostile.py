@@ -8,11 +8,11 @@ Every trial ends in one of these ways:
     silent     other numbers, or none, and nothing said
     traceback  a Python traceback, or the line that asks to report a fault of ibjax
     crash      the process ended by a signal that nobody sent
-    hang       more than 60 seconds
+    hang       more than 60 seconds of CPU time
 
 and whatever is not fine is listed by its input. "before" holds what was counted before the faults
-were closed, where it was counted. Kills and environments start processes, one at a time; the rest
-runs in this one. What would train is stopped where training begins.
+were closed, where it was counted. Kills and environments run in copies of this process, one at a
+time; the rest in it. Command lines that would train are stopped where training begins.
 """
 
 import argparse
@@ -27,16 +27,18 @@ from pathlib import Path
 
 import jax
 from hostile_files import archives, data_sets, disks, flips
-from hostile_words import command_lines, environments, kills
+from hostile_processes import environments, kills
+from hostile_words import command_lines
 
 PARTS = {
+    # first what copies this process, which must not have computed by then
     "kills of a sweep": kills,
+    "environments": environments,
     "flipped bits in cells and results": flips,
     "full disk": disks,
     "damaged archives": archives,
     "command lines": command_lines,
     "damaged data sets": data_sets,
-    "environments": environments,
 }
 WAYS = ("fine", "silent", "traceback", "crash", "hang")
 BEFORE = {
@@ -56,7 +58,7 @@ def cpu_seconds() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[], help="parts whose names hold one of these")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="parts that are not run stay as the file has them")
     args = parser.parse_args()
     chosen = {
         name: part
@@ -77,11 +79,13 @@ def main() -> None:
     for one in odd:
         print(one)
     if args.out:
+        stored = json.loads(args.out.read_text()) if args.out.exists() else {}
+        kept = [one for one in stored.get("not_fine", []) if one["part"] not in counts]
         result = {
             "what": "how trials under hostile conditions end",
             "date": time.strftime("%Y-%m-%d"),
-            "counts": counts,
-            "not_fine": odd,
+            "counts": stored.get("counts", {}) | counts,
+            "not_fine": kept + odd,
             "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
             "versions": {"python": platform.python_version(), "jax": jax.__version__},
         }

@@ -172,6 +172,18 @@ def _fits(array: np.ndarray) -> bool:
     return bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
+def check_spread(name: str, value: float) -> None:
+    """Refuse a standard deviation of noise that is negative, or too large for single precision.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not 0 <= value <= float(np.finfo(np.float32).max):
+        raise ValueError(
+            f"{name}={value} is a standard deviation; give noise >= 0 that single precision holds"
+        )
+
+
 def refuse_complex(name: str, dtype: Any) -> None:
     """Refuse complex numbers.
 

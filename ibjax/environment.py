@@ -33,6 +33,30 @@ def device_memory() -> int:
     return min(limits, default=available_memory())
 
 
+PROCESSOR_CHUNK = 2 * 1024**3
+"""Bytes of a chunk of replicas on a processor, which gains nothing by more."""
+
+FREE_SHARE = 0.85
+"""Of an accelerator's free memory, what a chunk may take: the rest is for what XLA's account of a
+program leaves out, and for the gaps of the allocator."""
+
+
+def chunk_memory() -> int:
+    """Bytes that a chunk of replicas may take on each device of this process.
+
+    On a processor 2 GiB; on accelerators a fixed share of what is free on the fullest one by its
+    own count (`memory_stats`); 2 GiB where the backend keeps none.
+    """
+    free = []
+    for device in jax.local_devices():
+        if device.platform == "cpu":
+            continue
+        with contextlib.suppress(Exception):  # not every backend keeps these figures
+            figures = device.memory_stats() or {}
+            free.append(int(figures["bytes_limit"]) - int(figures.get("bytes_in_use", 0)))
+    return int(FREE_SHARE * min(free)) if free else PROCESSOR_CHUNK
+
+
 def amount(size: float) -> str:
     """A number of bytes for people."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):

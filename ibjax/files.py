@@ -29,24 +29,51 @@ _SEAL = len(_MARK) + 64 + 1
 _PART = re.compile(r"\..+\.ibjax-[0-9a-f]{16}\.part")
 
 
-def write(dataset: "xarray.Dataset", path: Path) -> None:
-    """Write a data set as netCDF with its checksum, whole or not at all.
+def write(dataset: "xarray.Dataset | xarray.DataTree", path: Path) -> None:
+    """Write a data set, or a tree of them, as netCDF with its checksum, whole or not at all.
 
     The folder is made if need be; a file that is there is replaced.
 
     Raises:
         OSError: if the place cannot be written; what was there is as it was.
     """
-    compress = {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
-    made: Any = dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=compress)
+    import xarray
+
+    if isinstance(dataset, xarray.DataTree):
+        groups = {node.path: node.to_dataset(inherit=False) for node in dataset.subtree}
+        bare = {path: group.drop_encoding() for path, group in groups.items()}
+        encoding = {path: _compressed(group) for path, group in bare.items()}
+        made: Any = xarray.DataTree.from_dict(bare).to_netcdf(engine="h5netcdf", encoding=encoding)
+    else:
+        encoding = _compressed(dataset)
+        made = dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
     content = bytes(made)
     path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     put(path, content + _seal(content))
 
 
+def _compressed(dataset: "xarray.Dataset") -> dict[Any, Any]:
+    return {k: {"zlib": True, "complevel": 3} for k, v in dataset.items() if v.size > 1000}
+
+
 def read(path: Path) -> "xarray.Dataset":
-    """A data set that `write` wrote, all of it in memory.
+    """A data set that `write` wrote, all of it in memory; the root of a tree.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        OSError: if it cannot be read.
+        ValueError: if it is no netCDF file, is damaged, or carries no checksum.
+    """
+    return read_groups(path)["/"]
+
+
+def read_groups(path: Path, *, foreign: bool = False) -> "dict[str, xarray.Dataset]":
+    """The groups of a tree that `write` wrote by their paths, all in memory.
+
+    Args:
+        path: the file.
+        foreign: take a whole file of another program too, which carries no checksum.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -62,20 +89,33 @@ def read(path: Path) -> "xarray.Dataset":
     content, seal = stored[:-_SEAL], stored[-_SEAL:]
     if not stored.startswith(b"\x89HDF\r\n\x1a\n"):
         raise ValueError(f"{path}: not a whole netCDF file; run again")
-    if not seal.startswith(_MARK):
+    if foreign and _end(stored) == len(stored):
+        content = stored
+    elif not seal.startswith(_MARK):
         raise ValueError(
             f"{path}: not a whole netCDF file of ibjax, it carries no checksum: cut short, changed "
             "by another program or written by an older version; run again"
         )
-    if seal != _seal(content):
+    elif seal != _seal(content):
         raise ValueError(
             f"{path}: damaged, not a whole netCDF file (its checksum does not fit); run again"
         )
     try:
-        with xarray.open_dataset(io.BytesIO(content), engine="h5netcdf") as opened:
-            return opened.load().drop_encoding()
+        opened = xarray.open_groups(io.BytesIO(content), engine="h5netcdf")
+        try:
+            return {name: group.load().drop_encoding() for name, group in opened.items()}
+        finally:
+            for group in opened.values():
+                group.close()
     except Exception as error:  # what another version of HDF5 wrote fails in many ways
         raise ValueError(f"{path}: cannot be read as netCDF ({error}); run again") from error
+
+
+def _end(stored: bytes) -> int:
+    """Where an HDF5 file says that it ends; ours go on with their checksum."""
+    version = stored[8] if len(stored) > 64 else 255
+    at = {0: 40, 1: 44, 2: 28, 3: 28}.get(version, len(stored))
+    return int.from_bytes(stored[at : at + 8], "little")
 
 
 def put(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:

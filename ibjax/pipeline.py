@@ -4,93 +4,34 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
-from ibjax import bounds, capacity, data, langevin, maxent, networks
+from ibjax import arguments, bounds, capacity, data, langevin, maxent, networks
 from ibjax.bounds import Null
+from ibjax.experiment import Experiment as Experiment
+from ibjax.experiment import at, classes, own_data, points
+from ibjax.experiment import batch_size as batch_size
+from ibjax.experiment import check as check
+from ibjax.experiment import training as settled
 from ibjax.interface import BoundValue, Dataset, Estimate, Evidence, Supersample
 from ibjax.langevin import config as configuration
 from ibjax.langevin import hosts
-from ibjax.langevin.config import Batching
 from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
 from ibjax.langevin.streams import EVALUATION
-from ibjax.networks import MLP
-from ibjax.randomness import check_seed, pinned, seed_key
+from ibjax.randomness import pinned, seed_key
 from ibjax.typing import JaxArray, Key
 
 _HELD_OUT = 1000
 """Most examples a replica's last layer is measured on."""
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """A depth sweep of noisy-SGD replicas on one data set."""
-
-    dataset: str = "digits"
-    """Data set: "digits" (embedded), or any TFDS name."""
-    classes: tuple[int | tuple[int, ...], ...] = ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9))
-    """Labels to tell apart, or groups of labels, each of which becomes one class."""
-    depths: tuple[int, ...] = (1, 2, 3)
-    """Numbers of hidden layers."""
-    width: int = 32
-    """Units per hidden layer."""
-    train_size: int = 200
-    """Training examples n of each replica (the pool must hold 2n)."""
-    supersamples: int = 10
-    """Supersamples: independent sets of n pairs."""
-    masks: int = 20
-    """Masks, hence replicas, per supersample; in complementary pairs where their number is even,
-    so that how hard an example is cancels in the measured gap."""
-    steps: int = 200
-    """Updates."""
-    batch_size: int | None = None
-    """Examples per update; a quarter of the training examples by default."""
-    batching: Batching | None = None
-    """How batches are drawn: by default all examples, or a fresh subset each update."""
-    learning_rate: float = 0.1
-    """Step size eta."""
-    inverse_temperature: float = 160.0
-    """Inverse temperature beta of the mean loss: each update adds N(0, 2 eta / beta)."""
-    layer_noise: float = 0.1
-    """Standard deviation of the noise after each hidden activation."""
-    clip: float = 1.0
-    """Largest norm of a per-example gradient; what the certificates rest on."""
-    activation: str = "tanh"
-    """Activation; bounded ones give noisy layers a contraction coefficient below 1."""
-    checkpoints: int = 4
-    """Evaluations along training, evenly spaced; tables show the last."""
-    data_dir: str | None = None
-    """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
-    download: bool = False
-    """Fetch and prepare the data set if it is not there."""
-    maxent: bool = False
-    """Add the maximum-entropy conditions of the last layer to the table."""
-    seed: int = 0
-    """Root of all randomness."""
-
-    def __post_init__(self) -> None:
-        # Lists, as JSON has them, become tuples.
-        if isinstance(self.depths, list):
-            object.__setattr__(self, "depths", tuple(self.depths))
-        if isinstance(self.classes, (list, tuple)):
-            groups = (tuple(g) if isinstance(g, list) else g for g in self.classes)
-            object.__setattr__(self, "classes", tuple(groups))
-
-
-def batch_size(experiment: Experiment) -> int:
-    """Examples per update: what was chosen, or a quarter of the training examples."""
-    if experiment.batch_size is None:
-        return max(1, round(experiment.train_size / 4))
-    return experiment.batch_size
-
-
 class Cell(NamedTuple):
-    """What one depth gives: evidence, and gap, bounds and their nulls at each checkpoint.
+    """What one cell gives: evidence, and gap, bounds and their nulls at each checkpoint.
 
     `floor` is the least root of the layers' coefficient that the training predictions allow.
     `conditions` and `collapse` are those of the last layer after training, arrays (supersamples,
@@ -106,116 +47,174 @@ class Cell(NamedTuple):
     collapse: maxent.Collapse | None = None
 
 
-def check(experiment: Experiment) -> None:
-    """Refuse what cannot run before anything is loaded or trained.
-
-    Raises:
-        ValueError: naming the option, its value and what to give instead.
-    """
-    at_least = {
-        "width": 1,
-        "train_size": 2,
-        "supersamples": 1,
-        "masks": 2,
-        "steps": 1,
-        "checkpoints": 1,
-    }
-    for name, least in at_least.items():
-        if getattr(experiment, name) < least:
-            raise ValueError(f"{name}={getattr(experiment, name)} must be at least {least}")
-    if not experiment.depths or min(experiment.depths) < 1:
-        raise ValueError(f"depths={experiment.depths} must list numbers of hidden layers >= 1")
-    if len(set(experiment.depths)) < len(experiment.depths):
-        raise ValueError(f"depths={experiment.depths} lists a depth twice; give each once")
-    if len(set(experiment.classes)) < max(len(experiment.classes), 2):
-        raise ValueError(
-            f"classes={experiment.classes} must be two or more different labels, or groups of them"
-        )
-    if experiment.batch_size is not None and experiment.batch_size < 1:
-        raise ValueError(f"batch_size={experiment.batch_size} must be at least 1")
-    if experiment.batch_size is not None and experiment.batch_size > experiment.train_size:
-        raise ValueError(
-            f"batch_size={experiment.batch_size} exceeds train_size={experiment.train_size}"
-        )
-    check_seed(experiment.seed)
-    capacity.check_steps(experiment.steps)
-    capacity.check_depth(max(experiment.depths))
-    for depth in experiment.depths:
-        training(experiment, depth)
-
-
-def training(experiment: Experiment, depth: int) -> langevin.Config:
-    """The training configuration of one depth."""
-    network = MLP(depth, experiment.width, experiment.activation, experiment.layer_noise)
-    return langevin.Config(
-        network=network,
-        steps=experiment.steps,
-        batch_size=batch_size(experiment),
-        batching=experiment.batching,
-        learning_rate=experiment.learning_rate,
-        inverse_temperature=experiment.inverse_temperature,
-        clip=experiment.clip,
-        checkpoints=min(experiment.checkpoints, experiment.steps),
-        account=True,
-    )
-
-
-def _check_room(experiment: Experiment, pool: Dataset) -> None:
-    """Refuse what memory cannot hold before any of it is asked for."""
-    k1, k2, n = experiment.supersamples, experiment.masks, experiment.train_size
-    times = min(experiment.checkpoints, experiment.steps)
-    capacity.check_replicas(k1, k2, min(n, len(pool.y)), times)
-    inputs = math.prod(pool.x.shape[1:])
-    for depth in experiment.depths:
-        capacity.check_network(inputs, experiment.width, depth, pool.num_classes)
+def training(experiment: Experiment, depth: int, padded_to: int | None = None) -> langevin.Config:
+    """The training configuration of one depth of the built-in network."""
+    return settled(at(experiment, {"depth": depth}), padded_to=padded_to)
 
 
 @pinned()
+def load_pool(experiment: Experiment) -> Dataset:
+    """The pool of examples, the same for every cell.
+
+    Raises:
+        ValueError: if the experiment cannot run, the data cannot be used, or memory cannot hold
+            what the largest cell needs.
+    """
+    check(experiment)
+    pool = _pool(experiment)
+    inputs = math.prod(pool.x.shape[1:])
+    for point in points(experiment):
+        cell: Any = at(experiment, point)
+        times = min(cell.checkpoints, cell.steps)
+        size = min(cell.train_size, len(pool.y))
+        capacity.check_replicas(cell.supersamples, cell.masks, size, times)
+        if cell.network is None:
+            capacity.check_network(inputs, cell.width, cell.depths[0], pool.num_classes)
+        if 2 * cell.train_size > len(pool.y):
+            _refuse_size(cell.train_size, pool)
+    return pool
+
+
+def _pool(experiment: Experiment) -> Dataset:
+    chosen = classes(experiment)
+    if not own_data(experiment):
+        return data.load(
+            str(experiment.dataset),
+            classes=chosen,
+            data_dir=experiment.data_dir,
+            download=experiment.download,
+        )
+    given: Any = experiment.dataset
+    pool = data.from_file(given) if isinstance(given, str) else given
+    return pool if chosen is None else data.relabelled(pool, chosen)
+
+
+def _refuse_size(size: int, pool: Dataset) -> None:
+    raise ValueError(
+        f"train_size={size} needs {2 * size} examples and {pool.name!r} has {len(pool.y)}; at "
+        f"most {len(pool.y) // 2} can be trained on"
+    )
+
+
+@pinned()
+def draw(experiment: Experiment, pool: Dataset) -> Supersample:
+    """The supersamples of one cell; the same for cells of equal size and seed."""
+    cell: Any = experiment
+    return data.supersample(
+        jax.random.fold_in(seed_key(cell.seed), 0),
+        len(pool.y),
+        cell.train_size,
+        cell.supersamples,
+        cell.masks,
+        balanced=cell.masks % 2 == 0,
+    )
+
+
 def load(experiment: Experiment) -> tuple[Dataset, Supersample]:
     """The pool of examples and the supersamples drawn from it; the same for every depth."""
-    check(experiment)
-    pool = data.load(
-        experiment.dataset,
-        classes=experiment.classes,
-        data_dir=experiment.data_dir,
-        download=experiment.download,
-    )
-    _check_room(experiment, pool)
-    key = jax.random.fold_in(seed_key(experiment.seed), 0)
-    return pool, data.supersample(
-        key,
-        len(pool.y),
-        experiment.train_size,
-        experiment.supersamples,
-        experiment.masks,
-        balanced=experiment.masks % 2 == 0,
-    )
+    for name in ("train_size", "seed"):
+        if isinstance(getattr(experiment, name), tuple):
+            raise ValueError(
+                f"{name}={getattr(experiment, name)}: each value has supersamples of its own; "
+                "give one, or load_pool and draw"
+            )
+    pool = load_pool(experiment)
+    return pool, draw(experiment, pool)
+
+
+def load_network(experiment: Experiment, pool: Dataset) -> Any:
+    """A network of one's own as the engine takes it; None for the built-in one.
+
+    Raises:
+        ValueError: for what is no network, or cannot be trained, naming what to give instead.
+    """
+    given = experiment.network
+    if given is None:
+        return None
+    found = networks.located(given, pool.num_classes) if isinstance(given, str) else given
+    if isinstance(found, networks.MLP | networks.CNN):
+        return found
+    if isinstance(found, networks.NormalisedCNN):
+        return networks.build(found, pool.num_classes, pool.x.shape[1:])
+    x = arguments.inputs("dataset.x", pool.x[:2])
+    return networks.from_module(found, x)
 
 
 @pinned()
 def run_cell(
     experiment: Experiment,
-    depth: int,
+    depth: int | None,
     pool: Dataset,
     supersample: Supersample,
     progress: Progress | None = None,
+    network: Any = None,
+    padded_to: int | None = None,
 ) -> Cell:
-    """Train and bound one depth."""
-    key = jax.random.fold_in(seed_key(experiment.seed), 1)
-    config = training(experiment, depth)
+    """Train and bound one cell.
+
+    Args:
+        experiment: of one value each, but for the depths.
+        depth: hidden layers of the built-in network; None with another one.
+        pool: the examples.
+        supersample: pairs and masks.
+        progress: told how far training is.
+        network: what `load_network` gave.
+        padded_to: see `experiment.training`.
+    """
+    key = jax.random.fold_in(seed_key(cast(int, experiment.seed)), 1)
+    if depth is None:
+        config = settled(experiment, network)
+    else:
+        config = training(experiment, depth, padded_to)
     trained = langevin.train(
         key, config, pool, supersample, weights=experiment.maxent, progress=progress
     )
-    evidence = trained.evidence
-    times = range(len(evidence.checkpoints))
-    gaps = [bounds.gap(evidence, t) for t in times]
-    values = [bounds.evaluate(evidence, t) for t in times]
     last = None, None
     if experiment.maxent and hosts.first():
         last = last_layer(trained.weights, key, config, pool, supersample)
-    nulls = [bounds.row_nulls(evidence, t) for t in times]
-    floor = [bounds.measured_floor(evidence, t) for t in times]
-    return Cell(evidence, gaps, values, nulls, floor, *last)
+    return bounded(trained.evidence)._replace(conditions=last[0], collapse=last[1])
+
+
+@pinned()
+def run_cells(
+    experiments: Sequence[Experiment],
+    pool: Dataset,
+    supersamples: Sequence[Supersample],
+    progress: Progress | None = None,
+    network: Any = None,
+    padded_to: int | None = None,
+) -> list[Cell]:
+    """Train and bound several cells whose replicas share one program.
+
+    Args:
+        experiments: of one value each, see `langevin.train_many`; without maxent.
+        pool: the examples.
+        supersamples: pairs and masks, one each.
+        progress: told how far training is.
+        network: what `load_network` gave.
+        padded_to: see `experiment.training`.
+    """
+    runs = [
+        langevin.Settings(
+            jax.random.fold_in(seed_key(cast(int, one.seed)), 1),
+            settled(one, network, padded_to),
+            drawn,
+        )
+        for one, drawn in zip(experiments, supersamples)
+    ]
+    return [bounded(found) for found in langevin.train_many(runs, pool, progress=progress)]
+
+
+def bounded(evidence: Evidence) -> Cell:
+    """Gap, bounds and nulls of evidence at each of its checkpoints."""
+    times = range(len(np.atleast_1d(evidence.checkpoints)))
+    return Cell(
+        evidence,
+        [bounds.gap(evidence, t) for t in times],
+        [bounds.evaluate(evidence, t) for t in times],
+        [bounds.row_nulls(evidence, t) for t in times],
+        [bounds.measured_floor(evidence, t) for t in times],
+    )
 
 
 def last_layer(
@@ -297,5 +296,6 @@ def last_features(
 
         return over(one, weights, keys, shown)
 
-    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), weights)
+    # a count of -1 is no number where a network of one layer holds an empty stack of others
+    flat = jax.tree.map(lambda a: a.reshape(len(shown), *a.shape[2:]), weights)
     return program(flat, keys, shown, np.asarray(pool.x, np.float32))

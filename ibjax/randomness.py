@@ -19,11 +19,12 @@ SEEDS = 2**32
 
 @contextmanager
 def pinned() -> Iterator[None]:
-    """Every setting of JAX that decides numbers at its default, whatever the environment says.
+    """Every setting of JAX that decides numbers at one value, whatever the environment says.
 
     Sixty-four bits, the generator, its partitioning, the precision of products and the strictness
     of NumPy's rules are variables of the environment (JAX_ENABLE_X64 and the like): the same seed
-    would draw other masks under another shell. NaN is data here and must not raise.
+    would draw other masks under another shell. NaN is data here and must not raise. Products are
+    those of float32, which JAX by default rounds to fewer bits on accelerators.
 
     Raises:
         ValueError: if JAX_RANDOM_SEED_OFFSET is set: it has no scope, and shifts every seed.
@@ -35,7 +36,7 @@ def pinned() -> Iterator[None]:
             jax.enable_x64(False),
             jax.default_prng_impl(IMPLEMENTATION),
             jax.threefry_partitionable(True),
-            jax.default_matmul_precision(None),
+            jax.default_matmul_precision("highest"),
             jax.numpy_dtype_promotion("standard"),
             jax.numpy_rank_promotion("allow"),
             jax.legacy_prng_key("allow"),

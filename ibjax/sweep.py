@@ -1,43 +1,55 @@
-"""A depth sweep, one cell at a time, resumable: finished cells are kept and never redone."""
+"""A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import jax
 
-from ibjax import bounds, files, pipeline, results
+from ibjax import bounds, files, pipeline, results, toml
 from ibjax.environment import expanded
+from ibjax.experiment import Experiment, Point, axes, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
-from ibjax.pipeline import Experiment
+from ibjax.langevin.config import static
+from ibjax.plan import Plan, borrow, finished, plan
 
 if TYPE_CHECKING:
     import xarray
 
-Report = Callable[[int, int, int], None]
-"""Called with (depth, replica-steps done at this depth, replica-steps of a depth)."""
+Report = Callable[[Point, int, int], None]
+"""Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
 
 
 def run(
     experiment: Experiment,
-    path: Path,
+    path: str | os.PathLike = "ibjax-results/results.nc",
     *,
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
+    mapped: bool | None = None,
 ) -> "xarray.Dataset":
-    """Run every depth of an experiment and write the results file.
+    """Run every cell of a sweep and write the results file, with its settings beside it.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
-    the hash of its configuration, data and versions. Started again, the sweep skips the cells
-    whose file is whole and whose hash agrees, and runs the others. Where `jax.distributed` has been
-    initialised every process calls this; the first one alone reads and writes files.
+    the hash of its configuration, data, network and versions. Started again, the sweep skips the
+    cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
+    cells. Cells that differ in learning rate, temperature, clip, layer noise or seed alone share
+    one compiled program; on accelerators they are trained at once, mapped like replicas, and those
+    of several depths with them. Where `jax.distributed` has been initialised every process calls
+    this; the first one alone reads and writes files.
+
+    A file of another sweep in the same place, if this one does not hold all its cells, is kept
+    under a name with a number.
 
     Args:
         experiment: what to run.
-        path: the results file.
+        path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
         log: told what was found on disk and, before the first training, what the masks can show.
+        mapped: train the cells that share a program at once and store them together, or one after
+            the other; by default at once on accelerators.
 
     Returns:
         The combined data set, as written; an empty one in every process but the first.
@@ -50,78 +62,152 @@ def run(
 
     path = expanded(path)
     pipeline.check(experiment)
-    store = path.with_suffix(".cells")
-    _all_writable(store, path)
-    total = experiment.supersamples * experiment.masks * experiment.steps
-    pool, pairs = pipeline.load(experiment)
-    data, cells, advised = results.pool_digest(pool), [], False
-    for depth in experiment.depths:
-        place = store / f"{results.fingerprint(experiment, depth, data)}.nc"
-        cell = _finished(place, experiment, depth, pairs, log) if hosts.first() else None
-        if not hosts.agreed(cell is not None):
-            if not advised:
-                log(_advice(experiment.masks))
-                advised = True
-
-            def report(done: int, whole: int, depth: int = depth) -> None:
-                if progress is not None:
-                    progress(depth, done, whole)
-
-            computed = pipeline.run_cell(experiment, depth, pool, pairs, progress=report)
-            cell = results.to_dataset(computed, experiment, depth, data)
-            if hosts.first():
-                files.write(cell, place)
-        if progress is not None:
-            progress(depth, total, total)
-        cells.append(cell)
+    _all_writable(path)
+    todo = plan(experiment, path)
+    pairs = _drawn(todo)
+    at_once = jax.default_backend() != "cpu" if mapped is None else mapped
+    found, told = {}, once(log)
+    for group in _groups(todo, pairs, at_once):
+        found |= _cells(todo, group, progress, log, told)
+    cells = [found[_key(point)] for point in todo.points]
     if not hosts.first():
         return xarray.Dataset()
-    together = results.combine(cells)
-    files.write(together, path)
+    together = results.combine(cells, axes(experiment))
+    _keep_aside(path, together, log)
+    results.write(together, path)
+    files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
 
 
-def _advice(masks: int) -> str:
-    """What the supersample bounds can see with so many masks."""
-    return bounds.masks_advice(masks, letters=3, balanced=masks % 2 == 0)
+def once(log: Callable[[str], None]) -> Callable[[str], None]:
+    """A log that says one thing, the first time it is told."""
+    said: list[str] = []
+
+    def tell(message: str) -> None:
+        if not said:
+            said.append(message)
+            log(message)
+
+    return tell
 
 
-def _finished(
-    place: Path, experiment: Experiment, depth: int, pairs: Supersample, log: Callable[[str], None]
-) -> "xarray.Dataset | None":
-    """The stored cell, or None if it must be computed."""
-    if not place.exists():
-        return None
+Cells = list[tuple[Point, Supersample]]
+
+
+def _key(point: Point) -> tuple[Any, ...]:
+    return tuple(point.items())
+
+
+def _drawn(todo: Plan) -> Cells:
+    """Every cell with its supersamples; cells of one size and seed share them."""
+    pairs: dict[Any, Supersample] = {}
+    cells = []
+    for point in todo.points:
+        one: Any = todo.cell(point)
+        drawn = (one.train_size, one.seed)
+        if drawn not in pairs:
+            pairs[drawn] = pipeline.draw(one, todo.pool)
+        cells.append((point, pairs[drawn]))
+    return cells
+
+
+def _groups(todo: Plan, cells: Cells, at_once: bool) -> list[Cells]:
+    """The cells that are trained together: those that share a program, or each alone."""
+    if not at_once or todo.experiment.maxent:
+        return [[cell] for cell in cells]
+    groups: dict[Any, Cells] = {}
+    for point, pairs in cells:
+        config = training(todo.cell(point), todo.network, todo.padded_to)
+        groups.setdefault((static(config), config.stops, pairs.mask.shape), []).append(
+            (point, pairs)
+        )
+    return list(groups.values())
+
+
+def _cells(
+    todo: Plan,
+    group: Cells,
+    progress: Report | None,
+    log: Callable[[str], None],
+    before: Callable[[str], None],
+) -> "dict[Any, xarray.Dataset]":
+    """The cells of a group, taken from disk or computed and stored.
+
+    `before` is told what masks can show.
+    """
+    found: dict[Any, Any] = {}
+    missing = []
+    for point, pairs in group:
+        cell = None
+        if hosts.first():
+            borrow(*todo.places(point))
+            cell = finished(todo.place(point), point, pairs, log)
+        found[_key(point)] = cell
+        if not hosts.agreed(cell is not None):
+            missing.append((point, pairs))
+    some: Any = todo.experiment
+    if missing:
+        before(bounds.masks_advice(some.masks, letters=3, balanced=some.masks % 2 == 0))
+        for (point, _), computed in zip(missing, _computed(todo, missing, progress)):
+            depth, one = point.get("depth"), todo.cell(point)
+            cell = results.to_dataset(computed, one, depth, todo.data, todo.recorded)
+            if hosts.first():
+                files.write(cell, todo.place(point))
+            found[_key(point)] = cell
+    for point, _ in group:
+        one: Any = todo.cell(point)
+        total = one.supersamples * one.masks * one.steps
+        if progress is not None:
+            progress(point, total, total)
+    return found
+
+
+def _computed(todo: Plan, cells: Cells, progress: Report | None) -> list[pipeline.Cell]:
+    """One cell alone, or several as the replicas of one program."""
+
+    def report(done: int, whole: int) -> None:
+        for point, _ in cells if progress is not None else ():
+            each = whole // len(cells)
+            progress(point, min(done // len(cells), each - (len(cells) > 1)), each)  # pyright: ignore
+
+    how: Any = {"progress": report, "network": todo.network, "padded_to": todo.padded_to}
+    if len(cells) > 1:
+        ones = [todo.cell(point) for point, _ in cells]
+        return pipeline.run_cells(ones, todo.pool, [pairs for _, pairs in cells], **how)
+    ((point, pairs),) = cells
+    return [pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)]
+
+
+def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
+    """Rename the files of another sweep in the same place, unless the new one holds its cells."""
+    if not path.exists():
+        return
     try:
-        cell = results.read(place)
-    except (ValueError, OSError) as error:
-        log(f"depth {depth}: stored cell is unusable and will be redone ({error})")
-        return None
-    drawn = ((cell["index"], pairs.index), (cell["mask"], pairs.mask))
-    same = cell.attrs["cells"] == place.stem and cell["depth"].values.tolist() == [depth]
-    if not same or not all(np.array_equal(a, b) for a, b in drawn):
-        log(f"depth {depth}: stored cell is of another configuration and will be redone")
-        return None
-    log(f"depth {depth}: finished before, taken from {place}")
-    return _deepened(cell, max(experiment.depths))
+        old = files.read(path).attrs
+        inside = set(str(old["cells"]).split()) <= set(new.attrs["cells"].split())
+    except (KeyError, ValueError, OSError):
+        inside = False  # whatever it is, it is not ours to lose
+    if inside:
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    os.replace(path, aside)
+    for suffix in (".png", ".pdf", ".svg", ".toml"):
+        beside = path.with_suffix(suffix)
+        if beside.is_file():
+            os.replace(beside, aside.with_suffix(suffix))
+    log(f"{path}: held other settings, kept as {aside}")
 
 
-def _deepened(cell: "xarray.Dataset", layers: int) -> "xarray.Dataset":
-    """The cell with its layer axis as long as this sweep needs."""
-    present = cell.sizes["layer"]
-    if present > layers:
-        return cell.isel(layer=slice(layers))
-    return cell.pad(layer=(0, layers - present)) if present < layers else cell
-
-
-def _all_writable(store: Path, path: Path) -> None:
+def _all_writable(path: Path) -> None:
     """Find out on the first process whether results can be stored; tell the others."""
     problem = None
     if hosts.first():
         try:
-            files.check_writable(store)
-            for place in (path, path.with_suffix(".png")):
-                files.check_place(place)
+            files.check_writable(path.with_suffix(".cells"))
+            for suffix in (path.suffix, ".png", ".toml"):
+                files.check_place(path.with_suffix(suffix))
         except (OSError, ValueError) as error:
             problem = error
     if hosts.agreed(problem is not None):

@@ -45,7 +45,7 @@ def sample(
         dict(key=jax.random.PRNGKey(0), widths=np.array([3, 4])),
         dict(data=[[1.0], [2.0]], later=object()),
     ],
-    ids=str,
+    ids=lambda given: "-".join(given),
 )
 def test_what_is_right_passes(given):
     assert np.isfinite(sample(**{"x": np.ones((2, 2)), **given}))

@@ -15,6 +15,7 @@ import pytest
 from ibjax import files, pipeline, report, results, sweep
 from ibjax.cli import main
 from ibjax.pipeline import Experiment
+from ibjax.results import cells as result_cells
 
 SMALL = Experiment(
     depths=(1, 2), width=4, train_size=10, supersamples=2, masks=3, steps=6, checkpoints=2
@@ -43,7 +44,7 @@ def test_a_file_gives_back_what_was_written(finished):
 def test_every_certificate_lies_above_the_measured_gap(finished):
     _, dataset = finished
     sure = dataset.sel(bound_name=dataset["bound_kind"] == "certificate")
-    assert sure.sizes["bound_name"] == 4 and bool(sure["bound_holds"].all())
+    assert sure.sizes["bound_name"] == 6 and bool(sure["bound_holds"].all())
     assert bool((sure["bound_value"] > dataset["gap"] - 3 * dataset["gap_std_error"]).all())
     assert bool((sure["bound_value"].diff("checkpoint") > 0).all())
 
@@ -143,8 +144,8 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
         "from ibjax.pipeline import Experiment\n"
         f"e = Experiment(**{dataclasses.asdict(SMALL)!r})\n"
         "e = dataclasses.replace(e, depths=(1, 2), steps=6)\n"
-        "def stop(depth, done, total):\n"
-        "    if depth == 2: print('second', flush=True); __import__('time').sleep(60)\n"
+        "def stop(point, done, total):\n"
+        "    if point['depth'] == 2: print('second', flush=True); __import__('time').sleep(60)\n"
         f"sweep.run(e, Path({str(path)!r}), progress=stop)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -305,15 +306,15 @@ def test_other_data_under_the_same_name_are_another_run(one_cell, tmp_path, monk
 def test_versions_and_devices_stay_with_the_cells_they_describe(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
     trained, path = counted(monkeypatch, cell), tmp_path / "r.nc"
-    here = results.environment()
+    here = result_cells.environment()
     versions = json.loads(here["versions"])
     gpus = here | {
         "device": "gpu: large x 8",
         "versions": json.dumps(versions | {"numpy": "2.0.0"}),
     }
-    monkeypatch.setattr(results, "environment", lambda: gpus)
+    monkeypatch.setattr(result_cells, "environment", lambda: gpus)
     sweep.run(experiment, path)
-    monkeypatch.setattr(results, "environment", lambda: here)
+    monkeypatch.setattr(result_cells, "environment", lambda: here)
     assert sweep.run(experiment, path).attrs["device"] == "gpu: large x 8"
     monkeypatch.setattr(results, "to_dataset", _at_depth(results.to_dataset))
     both = sweep.run(dataclasses.replace(experiment, depths=(1, 2)), path)
@@ -328,11 +329,10 @@ def test_versions_and_devices_stay_with_the_cells_they_describe(one_cell, tmp_pa
 
 
 def _at_depth(to_dataset):
-    """The same cell stands in for every depth; its layers are those of the first."""
+    """The same cell stands in for every depth."""
 
-    def stored(cell, experiment, depth, data=""):
-        at_one = to_dataset(cell, dataclasses.replace(experiment, depths=(1, depth)), depth, data)
-        return at_one.assign_coords(depth=[depth])
+    def stored(cell, experiment, depth, *rest):
+        return to_dataset(cell, experiment, depth, *rest)
 
     return stored
 
@@ -355,7 +355,8 @@ def test_no_flipped_bit_of_a_cell_or_a_results_file_passes(one_cell, tmp_path, m
     log = []
     assert sweep.run(experiment, path, log=log.append).identical(dataset)
     assert trained == [1, 1] and "will be redone" in log[0]
-    assert results.read(path).identical(dataset) and results.read(place).identical(dataset)
+    assert results.read(path).identical(dataset)
+    np.testing.assert_array_equal(results.read(place)["gap"], dataset["gap"].isel(depth=0))
 
 
 def test_a_cell_with_other_masks_is_redone(one_cell, tmp_path, monkeypatch):
@@ -368,46 +369,92 @@ def test_a_cell_with_other_masks_is_redone(one_cell, tmp_path, monkeypatch):
     assert trained == [1, 1] and "another configuration" in log[0]
 
 
-VARIANTS = {
-    "a variable is missing": lambda d: d.drop_vars("bound_value"),
-    "a coordinate is missing": lambda d: d.drop_vars("bound_kind"),
-    "the index is missing": lambda d: d.drop_vars("depth"),
-    "an attribute is missing": lambda d: d.drop_attrs(deep=False).assign_attrs(ibjax_format=2),
+REFUSED = {
     "no attributes": lambda d: d.drop_attrs(deep=False),
+    "only the layout": lambda d: d.drop_attrs(deep=False).assign_attrs(ibjax_format=3),
     "another layout": lambda d: d.assign_attrs(ibjax_format=99),
     "the configuration is no JSON": lambda d: d.assign_attrs(config="{"),
     "the configuration is a list": lambda d: d.assign_attrs(config="[1]"),
-    "the configuration is short": lambda d: d.assign_attrs(config='{"dataset": "digits"}'),
     "the configuration holds text for a number": lambda d: d.assign_attrs(
         config=d.attrs["config"].replace('"layer_noise": 0.1', '"layer_noise": "x"')
     ),
     "the configuration is a number": lambda d: d.assign_attrs(config=7),
-    "a scalar axis": lambda d: d.isel(depth=0),
-    "a scalar checkpoint": lambda d: d.isel(checkpoint=0),
     "an empty axis": lambda d: d.isel(depth=slice(0)),
-    "no bounds": lambda d: d.isel(bound_name=slice(0)),
-    "axes in another order": lambda d: d.transpose(),
     "text for numbers": lambda d: d.assign(gap=d["gap"].astype(str)),
+    "no variable": lambda d: d.drop_vars(list(d.data_vars)),
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_no_variant_of_a_file_ends_in_a_traceback(finished, tmp_path, variant, capsys):
+@pytest.mark.parametrize("variant", REFUSED)
+def test_what_is_no_results_file_ends_in_one_line(finished, tmp_path, variant, capsys):
     _, dataset = finished
     path = tmp_path / "variant.nc"
-    files.write(VARIANTS[variant](dataset), path)
+    files.write(REFUSED[variant](dataset), path)
     assert main(["show", str(path)]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1
     assert said.err.startswith("ibjax: error: ") and "variant.nc" in said.err
 
 
-def test_a_file_that_another_program_wrote_is_refused(finished, tmp_path):
+THINNED = {
+    "one depth": lambda d: d.isel(depth=0),
+    "one depth kept as an axis": lambda d: d.isel(depth=[1]),
+    "one checkpoint": lambda d: d.isel(checkpoint=0),
+    "no values of bounds": lambda d: d.drop_vars("bound_value"),
+    "no kinds": lambda d: d.drop_vars("bound_kind"),
+    "no index": lambda d: d.drop_vars("depth"),
+    "no gap": lambda d: d.drop_vars(["gap", "gap_std_error"]),
+    "no errors": lambda d: d.drop_vars(["train_error", "test_error"]),
+    "no layers, nulls or standard errors": lambda d: d.drop_vars(
+        ["layer_log1m", "bound_null", "bound_std_error", "bound_vacuous", "diverged"]
+    ),
+    "no bounds": lambda d: d.isel(bound_name=slice(0)),
+    "one bound": lambda d: d.sel(bound_name="individual"),
+    "only the gap": lambda d: d[["gap"]],
+    "one supersample": lambda d: d.isel(supersample=0),
+    "means over replicas": lambda d: d.drop_vars("bound_note").mean(
+        ("supersample", "mask_id"), keep_attrs=True
+    ),
+    "axes in another order": lambda d: d.transpose(),
+    "a short configuration": lambda d: d.assign_attrs(config='{"dataset": "digits"}'),
+}
+
+
+@pytest.mark.parametrize("variant", THINNED)
+def test_a_thinned_file_gives_a_table_of_what_is_left(finished, tmp_path, variant, capsys):
     _, dataset = finished
-    path = tmp_path / "r.nc"
-    dataset.to_netcdf(path, engine="h5netcdf")
+    path = tmp_path / "thinned.nc"
+    thinned = THINNED[variant](dataset)
+    results.write(thinned, path)
+    assert results.read(path).identical(thinned)
+    thinned.to_netcdf(path, engine="h5netcdf")  # as a user writes it, without a checksum
+    drawn = variant in ("one depth", "no kinds", "only the gap", "means over replicas")
+    for form in ("terminal" if drawn else "markdown", "latex", "csv"):
+        assert main(["show", str(path), "--format", form]) == 0, form
+    assert path.with_suffix(".png").exists() == drawn
+    said = capsys.readouterr().out
+    label, name = ("gap", "gap") if "gap" in thinned else ("train error", "train_error")
+    assert label in said
+    last = report.summarise(thinned).row(label).values[-1]
+    known = dataset[name].isel(checkpoint=0 if variant == "one checkpoint" else -1)
+    at = 0 if variant in ("one depth",) else -1
+    expected = known.isel(depth=at)
+    if name == "train_error" and variant != "one supersample":
+        expected = expected.mean()
+    if variant != "one supersample":
+        assert last == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_a_cell_of_another_program_is_redone(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    trained, path, log = counted(monkeypatch, cell), tmp_path / "r.nc", []
+    sweep.run(experiment, path)
+    (place,) = path.with_suffix(".cells").iterdir()
+    files.read(place).to_netcdf(place, engine="h5netcdf")
     with pytest.raises(ValueError, match="no checksum"):
-        results.read(path)
+        files.read(place)
+    sweep.run(experiment, path, log=log.append)
+    assert trained == [1, 1] and "will be redone" in log[0]
 
 
 def test_places_that_cannot_hold_results_are_refused_before_training(

@@ -74,7 +74,9 @@ def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
     if words[:1] == ["reproduce"]:
         options = _options(reproduce.parsers(), words[1:], "ibjax reproduce")
         return reproduce.execute, _settled(options)
-    options = _options({name: c.options for name, c in COMMANDS.items()}, words, "ibjax")
+    kinds = {name: c.options for name, c in COMMANDS.items()}
+    default = run.defaults(words) if words[:1] == ["run"] else None
+    options = _options(kinds, words, "ibjax", default)
     return {c.options: c.execute for c in COMMANDS.values()}[type(options)], _settled(options)
 
 
@@ -84,16 +86,27 @@ def _settled(options: Any) -> Any:
     for field in fields(options):
         value: Any = getattr(options, field.name)
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
-            if "\0" in str(value):
-                raise ValueError(f"{field.name}={str(value)!r} is no path")
-            changed[field.name] = type(value)(expanded(value))
+            changed[field.name] = _path(field.name, value)
         if field.name == "seed":
-            check_seed(getattr(options, field.name))
+            seeds: Any = value if isinstance(value, tuple) else (value,)
+            for seed in seeds:
+                check_seed(seed)
+        if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
+            changed[field.name] = tuple(_path(field.name, v) for v in value)
     return replace(options, **changed)
 
 
-def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
-    """The options of the chosen command; a mistake among them is a `ValueError` of one line."""
+def _path(name: str, value: Any) -> Any:
+    if "\0" in str(value):
+        raise ValueError(f"{name}={str(value)!r} is no path")
+    return type(value)(expanded(value))
+
+
+def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any = None) -> Any:
+    """The options of the chosen command; a mistake among them is a `ValueError` of one line.
+
+    `default` is what they are where words do not say otherwise.
+    """
     import tyro
 
     if words and not words[0].startswith("-"):
@@ -109,6 +122,8 @@ def _options(choices: dict[str, Any], words: list[str], prog: str) -> Any:
     )
     try:
         with contextlib.redirect_stderr(said):
+            if default is not None:
+                return tyro.cli(type(default), default=default, args=words[1:], prog=help_of)
             return tyro.extras.subcommand_cli_from_dict(
                 choices, args=words, prog=prog, description=about
             )

@@ -1,20 +1,27 @@
-"""`ibjax show`: the table and the picture of a results file."""
+"""`ibjax show`: the table and the picture of results files."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from ibjax.cli.terminal import PICTURES, chosen, console, present, print_whole
 
+if TYPE_CHECKING:
+    import xarray
+
 
 @dataclass(frozen=True)
 class Show:
-    """Print the table and redraw the picture of a results file."""
+    """Print the table and redraw the picture of a results file, or compare several."""
 
-    file: Annotated[Path, tyro.conf.Positional]
-    """Results file written by `ibjax run`, or by `ibjax reproduce fcmi-mnist` and its siblings."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Results files written by `ibjax run`, `results.from_evidence`, or `ibjax reproduce
+    fcmi-mnist` and its siblings; several of the first two kinds are compared."""
+    axis: str | None = None
+    """What the columns are and what runs to the right in the picture: depth, train_size,
+    learning_rate, ..., run for files compared, or checkpoint for steps along training."""
     checkpoint: int = -1
     """Which evaluation along training, from 0; the last by default."""
     format: Literal["terminal", "markdown", "latex", "csv", "bibtex"] = "terminal"
@@ -31,31 +38,53 @@ class Show:
 
 
 def execute(command: Show) -> None:
-    """Read a results file and show it."""
-    from ibjax import files, report, results
+    """Read results files and show them."""
+    from ibjax import files, report
 
+    if not command.files:
+        raise ValueError("show needs a results file; see ibjax show --help")
     if command.picture is not None and command.picture.suffix not in PICTURES:
         raise ValueError(f"picture={command.picture} must end in {', '.join(PICTURES)}")
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
-            files.check_apart(place, command.file, f"--{name}")
-    if command.file.is_file() and _reproduction(command):
+            for file in command.files:
+                files.check_apart(place, file, f"--{name}")
+    if len(command.files) == 1 and command.files[0].is_file() and _reproduction(command):
         return
-    dataset = results.read(command.file)
-    count = dataset.sizes["checkpoint"]
+    dataset = _read(command.files)
+    count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
+    report.check_axis(dataset, command.axis)
     names = chosen(dataset, command.bounds, command.all_bounds)
+    at = command.checkpoint
     if command.table is not None:
-        report.write_table(dataset, command.table, command.checkpoint, names)
+        report.write_table(dataset, command.table, at, names, command.axis)
     if command.format == "terminal":
-        present(dataset, command.file, command.checkpoint, command.picture, names)
+        path = command.files[0]
+        if len(command.files) > 1:
+            path = path.with_name("-".join(f.stem for f in command.files[:3]) + path.suffix)
+        present(dataset, path, at, command.picture, names, command.axis, command.files)
     elif command.format == "bibtex":
         print(report.bibliography(dataset), end="")
     elif command.format == "csv":
-        print(report.csv(dataset, command.checkpoint), end="")
+        print(report.csv(dataset, at), end="")
     else:
-        print(getattr(report, command.format)(dataset, command.checkpoint, names), end="")
+        print(getattr(report, command.format)(dataset, at, names, command.axis), end="")
+
+
+def _read(paths: tuple[Path, ...]) -> "xarray.Dataset":
+    """One file, or several side by side along the axis ``run``."""
+    from ibjax import results
+
+    if len(paths) == 1:
+        return results.read(paths[0])
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise ValueError(f"files lists {paths[0]} twice; give each once")
+    return results.compared(dict(zip(names, map(results.read, paths))))
 
 
 def _reproduction(command: Show) -> bool:
@@ -67,16 +96,17 @@ def _reproduction(command: Show) -> bool:
     from ibjax import files
     from ibjax.reproduce import stored
 
-    view = stored.view(files.read(command.file))
+    (file,) = command.files
+    view = stored.view(files.read_groups(file, foreign=True)["/"])
     if view is None:
         return False
     for field in fields(command):
-        known = field.name in ("file", "picture")
+        known = field.name in ("files", "picture")
         if not known and getattr(command, field.name) != field.default:
             option = field.name.replace("_", "-")
             raise ValueError(f"--{option} is for files of `ibjax run`; this is of a reproduction")
-    place = command.picture or command.file.with_suffix(".png")
-    files.check_apart(place, command.file, "--picture")
+    place = command.picture or file.with_suffix(".png")
+    files.check_apart(place, file, "--picture")
     out = console()
     print_whole(out, view.table)
     files.check_place(place, "--picture")

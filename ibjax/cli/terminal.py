@@ -112,7 +112,7 @@ def chosen(dataset: "xarray.Dataset", names: tuple[str, ...], every: bool) -> li
     """
     from ibjax import report
 
-    stored = dataset["bound_name"].values.tolist()
+    stored = report.stored(dataset)
     if names and every:
         raise ValueError("--bounds and --all-bounds are both given; keep one of them")
     unknown = [name for name in names if name not in stored]
@@ -127,8 +127,21 @@ def present(
     checkpoint: int = -1,
     picture: Path | None = None,
     names: list[str] | None = None,
+    axis: str | None = None,
+    sources: Sequence[Path] = (),
+    quiet: bool = False,
 ) -> None:
     """Print the table of a results file and redraw its picture, whole or not at all.
+
+    Args:
+        dataset: what the file holds.
+        path: the file; the picture lies beside it.
+        checkpoint: which evaluation along training.
+        picture: where to draw instead.
+        names: which bounds.
+        axis: the columns, and what runs to the right.
+        sources: the files that were read; the file itself by default.
+        quiet: print no table.
 
     Raises:
         OSError: if the picture cannot be stored; the table is printed by then.
@@ -138,14 +151,20 @@ def present(
 
     out = console()
     place = picture or path.with_suffix(".png")
-    files.check_apart(place, path, "--picture")
-    print_whole(out, report.table(dataset, checkpoint, names))
+    for source in sources or (path,):
+        files.check_apart(place, source, "--picture")
+    if not quiet:
+        print_whole(out, report.table(dataset, checkpoint, names, axis))
     if not place.parent.is_dir():
         raise OSError(
             f"{place.parent}: no such folder for the picture; make it or choose another with "
             "--picture"
         )
     files.check_place(place, "--picture")
-    files.save_figure(report.figure(dataset, checkpoint, names), place)
-    out.print(f"results: {path}", soft_wrap=True)
+    for source in sources or (path,):
+        out.print(f"results: {source}", soft_wrap=True)
+    if report.panels(dataset, axis) > report.MOST_PANELS:
+        out.print("picture: none, the sweep has too many axes for one; choose one with --axis")
+        return
+    files.save_figure(report.figure(dataset, checkpoint, names, axis), place)
     out.print(f"picture: {place}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`ibjax why`: each bound of a results file taken apart into what it pays for."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def execute(command: Why) -> None:
 
 def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
     """The evidence by its place in the file, and the bounds to show."""
-    from ibjax import bounds, results
+    from ibjax import bounds, report, results
+    from ibjax.plan import named
 
     if command.file.suffix == ".npz":
         if command.depth:
@@ -72,13 +74,16 @@ def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
         names = list(command.bounds) or None
         return {command.file.name: bounds.from_arrays(reading.archive(command.file))}, names
     dataset = results.read(command.file)
-    count = dataset.sizes["checkpoint"]
+    count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
         raise ValueError(
             f"--checkpoint {command.checkpoint}: the file has {count}, 0 to {count - 1}"
         )
-    depths = command.depth or tuple(dataset["depth"].values.tolist())
-    pieces = {f"depth {depth}": results.evidence(dataset, depth) for depth in depths}
+    grid = results.axes(dataset)
+    if command.depth:
+        grid["depth"] = list(command.depth)  # one that is not there is refused by `evidence`
+    points = [dict(zip(grid, place)) for place in itertools.product(*grid.values())]
+    pieces = {named(point): results.evidence(dataset, **point) for point in points}
     every = command.all_bounds and not command.bounds
     return pieces, None if every else chosen(dataset, command.bounds, command.all_bounds)
 

@@ -69,7 +69,7 @@ def load(
         num_classes, truth = stored.num_classes, dict(stored.truth)
     y = arguments.labels(f"the labels of {name!r}", y, num_classes)
     if classes is not None:
-        x, y, kept = _select(name, x, y, num_classes, classes)
+        x, y, kept = selected(name, x, y, num_classes, classes)
         # a truth about all classes says nothing of some of them
         truth = truth if kept == num_classes else {}
         num_classes = kept
@@ -120,13 +120,18 @@ def _cut(
     return x, y
 
 
-def _select(
+def selected(
     name: str,
     x: np.ndarray,
     y: np.ndarray,
     num_classes: int,
     classes: Sequence[int | Sequence[int]],
 ) -> tuple[np.ndarray, np.ndarray, int]:
+    """Examples of the labels chosen, relabelled 0, 1, ..., and the number of classes.
+
+    Raises:
+        ValueError: for labels of `name` that there are not, or twice the same.
+    """
     groups = [_group(name, num_classes, entry) for entry in classes]
     wanted = [label for group in groups for label in group]
     if not groups or len(set(wanted)) != len(wanted):

@@ -5,12 +5,14 @@ from ibjax.langevin.gradients import step_gradient
 from ibjax.langevin.losses import cross_entropy
 from ibjax.langevin.observed import Trained
 from ibjax.langevin.replicas import run_replicas, train
+from ibjax.langevin.swept import Settings, train_many
 from ibjax.langevin.tracker import Track, track
 from ibjax.langevin.transform import noise_std, sgld
 from ibjax.langevin.weights import load_weights, save_weights
 
 __all__ = [
     "Config",
+    "Settings",
     "Track",
     "Trained",
     "cross_entropy",
@@ -23,4 +25,5 @@ __all__ = [
     "step_gradient",
     "track",
     "train",
+    "train_many",
 ]

@@ -12,6 +12,8 @@ as added to the weights. Every example of a batch is a slot, so one run gives n 
 for batches chosen independently of the data, whose indices are conditioned on.
 """
 
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,10 +29,10 @@ from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
 FEW_NODES, SMALL = 8, 0.1
-"""Nodes that are enough (1e-9) while every k is below SMALL, as it is in most steps."""
+"""Nodes that are enough (1e-9) while every k is below SMALL, as it is in most clipped steps."""
 
-FEW_MARGIN, MARGIN = 1e-7, 2e-5
-"""More than the two quadratures err by in float32, up to where J is its limit for large k."""
+SMALL_MARGIN, MARGIN = 1e-7, 2e-5
+"""More than a quadrature errs by in float32: for k below SMALL, and up to where J is its limit."""
 
 
 ACCOUNTED = (
@@ -78,7 +80,9 @@ def pairs(network: Network, unravel: Any, n: int, b: int) -> accounts.Account:
         ghost: Any = step.others(*examples.ghosts(step.member)).examples
         used: Any = step.got.examples
         square, along = differences(network, step.params, used, ghost, unravel(step.noise))
-        return update(account, step.member, square, along, step.scale / b)
+        scale = step.scale / b
+        most = largest(scale, 2 * step.hyper.clip)  # two clipped gradients differ by no more
+        return update(account, step.member, square, along, scale, most)
 
     return accounts.Account(partial(start, n), step, read, each=True)
 
@@ -95,6 +99,7 @@ def update(
     difference_sq: Float[Array, " b"],
     difference_noise: Float[Array, " b"],
     scale: Array,
+    most: Array | float = math.inf,
 ) -> Account:
     """The account after one step.
 
@@ -104,15 +109,15 @@ def update(
         difference_sq: |D|^2 of each.
         difference_noise: <D, xi> of each.
         scale: eta / (s b), so that k = scale^2 |D|^2 / 2.
+        most: what no k exceeds; from settings alone, see `increment`.
     """
     chex.assert_equal_shape([slots, difference_sq, difference_noise])
     before = account[:-1]
     y = account.llr[slots]
     k = 0.5 * scale**2 * difference_sq
     p = jax.nn.sigmoid(y)
-    few = partial(told, nodes=FEW_NODES, margin=FEW_MARGIN)
-    many = partial(told, nodes=NODES, margin=MARGIN)
-    gain, membership = jax.lax.cond(jnp.max(k) < SMALL, few, many, k, y)
+    margin = jnp.where(k < SMALL, SMALL_MARGIN, MARGIN)
+    gain, membership = _by_quadrature(partial(told, margin=margin), k, y, most)
     terms = jnp.stack([-k - scale * difference_noise, gain, k * p**2, membership])
     sums = jnp.stack([total[slots] for total in before])
     new, lost = accounts.compensated(sums, account.lost[:, slots], terms)
@@ -122,7 +127,14 @@ def update(
     return Account(llr, gain, test_prior, membership, account.lost.at[:, slots].set(lost))
 
 
-def increment(k: Float[Array, " b"], y: Float[Array, " b"]) -> Float[Array, " b"]:
+def largest(scale: Array, difference: Any) -> Array:
+    """The largest k of a step whose drifts differ by at most so much."""
+    return 0.5 * (scale * difference) ** 2
+
+
+def increment(
+    k: Float[Array, " b"], y: Float[Array, " b"], most: Array | float = math.inf
+) -> Float[Array, " b"]:
     r"""Expected information of one step given the past, in nats: H(k, Y) of `surprise`.
 
     The chain rule makes the sum of these an unbiased estimate of the path's information, with a
@@ -131,9 +143,15 @@ def increment(k: Float[Array, " b"], y: Float[Array, " b"]) -> Float[Array, " b"
     Args:
         k: divergences between the candidates' steps, >= 0.
         y: log-likelihood ratios before the step.
+        most: what no k exceeds, the same for all replicas. It decides on the nodes, and not k: a
+            choice by k would differ between batched replicas, which then pay for both.
     """
-    few, many = partial(surprise, nodes=FEW_NODES), partial(surprise, nodes=NODES)
-    return jax.lax.cond(jnp.max(k) < SMALL, few, many, k, y)
+    return _by_quadrature(surprise, k, y, most)
+
+
+def _by_quadrature(function: Callable[..., Any], k: Array, y: Array, most: Array | float) -> Any:
+    few, many = (partial(function, nodes=nodes) for nodes in (FEW_NODES, NODES))
+    return jax.lax.cond(most < SMALL, few, many, k, y)
 
 
 def read(account: Account) -> dict[str, Float[Array, ""]]:

@@ -72,7 +72,11 @@ class Config:
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
         replicas_per_chunk: how many replicas run at once; None lets the memory decide.
-        memory: bytes that one chunk may take when it is None above.
+        memory: bytes that one chunk may take on a device when it is None above; None for 2 GiB on
+            a processor and most of what an accelerator has free, by its own count.
+        products: what an accelerator may round the float32 factors of matrix products to: float32
+            for nothing, or tensorfloat32 (10 bits; several times faster where there is hardware
+            for it). A processor rounds nothing.
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
@@ -96,7 +100,8 @@ class Config:
     noise_draws: int = 32
     shared_randomness: bool = False
     replicas_per_chunk: int | None = None
-    memory: int = 2 * 1024**3
+    memory: int | None = None
+    products: Literal["float32", "tensorfloat32"] = "float32"
     mapping: Literal["auto", "vmap", "map"] = "auto"
     account: bool = False
 
@@ -104,7 +109,7 @@ class Config:
         for name in ("steps", "noise_draws"):
             self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("checkpoints", _checkpoints(self.checkpoints, self.steps))
-        for name in ("batch_size", "replicas_per_chunk"):
+        for name in ("batch_size", "replicas_per_chunk", "memory"):
             if getattr(self, name) is not None:
                 self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("network", _settled(self.network))
@@ -121,6 +126,8 @@ class Config:
             )
         if self.mapping not in ("auto", "vmap", "map"):
             raise ValueError(f"mapping={self.mapping!r} is unknown; choose auto, vmap or map")
+        if self.products not in ("float32", "tensorfloat32"):
+            raise ValueError(f"products={self.products!r} is unknown; use float32 or tensorfloat32")
         ways = get_args(Batching)
         if self.batching is not None and self.batching not in ways:
             raise ValueError(
@@ -217,7 +224,7 @@ def static(config: Config) -> Config:
         inverse_temperature=_keep_schedule(config.inverse_temperature),
         clip=None if config.clip is None else 1.0,
         scalars=dict.fromkeys(dict(config.scalars), 1.0),
-        memory=0,
+        memory=None,
         replicas_per_chunk=None,
     )
 

@@ -66,7 +66,7 @@ def step_gradient(
     y: Array,
     weights: Array | None,
     b: int,
-    key: Key,
+    key: Key | None,
     hyper: Hyper,
     clipping: bool,
     each: bool = False,
@@ -81,7 +81,7 @@ def step_gradient(
         y: labels (batch,).
         weights: how often each example counts, (batch,), or None for once each.
         b: the normaliser of the sum.
-        key: draws the layer noise.
+        key: draws the layer noise; None for none.
         hyper: `hyper.clip` bounds each example's gradient norm if `clipping`.
         clipping: whether to clip; a gradient whose norm is not finite then counts as zero, so
             that no example moves a step by more than the clip.
@@ -215,7 +215,9 @@ def _products(inputs, deltas, others, other_deltas) -> Array:
 
 
 def _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss) -> StepGradient:
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
+    keys = None
+    if key is not None:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(x.shape[0]))
 
     def one(xi, yi, ki):
         def own(p):

@@ -12,6 +12,7 @@ mixture of two Gaussians, with log-ratios of their densities in place of the abo
 truth E exp(Y) = 1 in either case, which the tests demand of every accumulator.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -85,7 +86,9 @@ def add(ledger: Ledger, terms: Sums) -> Ledger:
     return Ledger(jax.tree.map(new, *arguments), jax.tree.map(rest, *arguments))
 
 
-def ratio_terms(y: Array, square: Array, along: Array, a: Any) -> tuple[Array, Array, Array, Array]:
+def ratio_terms(
+    y: Array, square: Array, along: Array, a: Any, most: Any = math.inf
+) -> tuple[Array, Array, Array, Array]:
     """What one step adds to llr, gain, test_prior and erf_prior.
 
     Args:
@@ -93,6 +96,7 @@ def ratio_terms(y: Array, square: Array, along: Array, a: Any) -> tuple[Array, A
         square: inner products <D_jk, D_jl>, (J, K - 1, K - 1).
         along: <D_jk, xi>, (J, K - 1).
         a: eta / s.
+        most: what the divergence of no step exceeds; from settings alone, see `increment`.
     """
     energy = 0.5 * a**2 * jnp.maximum(jnp.diagonal(square, axis1=1, axis2=2), 0.0)
     ratio = -energy - a * along
@@ -103,7 +107,7 @@ def ratio_terms(y: Array, square: Array, along: Array, a: Any) -> tuple[Array, A
         nothing = jnp.full(y.shape[:1], jnp.nan)
         return ratio, nothing, prior, nothing
     k, y = energy[:, 0], y[:, 0]
-    return ratio, increment(k, y), prior, k * (0.5 + 0.5 * jax.lax.erf(y)) ** 2
+    return ratio, increment(k, y, most), prior, k * (0.5 + 0.5 * jax.lax.erf(y)) ** 2
 
 
 def hidden_terms(gram: Array, along: Array, member: Array, a: Any, b: float, rate: float) -> Array:

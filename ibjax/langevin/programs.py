@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,10 +10,14 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from ibjax.environment import chunk_memory
 from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.run import Run
+
+PRECISIONS = {"float32": "highest", "tensorfloat32": "tensorfloat32"}
+"""What JAX calls the precision of products, by `Config.products`."""
 
 
 class Kind(Protocol):
@@ -76,22 +80,56 @@ def fitting(
         The programs, what `look` gave (None without it), and the replicas of one chunk.
     """
     devices = jax.local_device_count()
+    room = chunk_memory() if config.memory is None else config.memory
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
     while True:
         shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
         programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
-        fits = needed <= config.memory or chunk == devices
+        fits = needed <= room or chunk == devices
         if config.replicas_per_chunk is not None or fits:
             return programs, other, chunk
-        smaller = int(chunk * config.memory / needed) // devices * devices
+        smaller = int(chunk * room / needed) // devices * devices
         chunk = max(min(smaller, chunk - devices), devices)
+
+
+class Source(NamedTuple):
+    """A program before it is compiled: jitted, and the shapes of its arguments."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+
+    def compile(self) -> Any:
+        """The program for the devices at hand."""
+        return self.function.lower(*self.arguments).compile()
+
+
+class Sources(NamedTuple):
+    """The programs of a chunk before they are compiled, see `Programs`."""
+
+    prepare: Source | None
+    init: Source
+    advance: Source
+    evaluate: Source
+    shardings: tuple[NamedSharding, NamedSharding]
 
 
 @lru_cache(maxsize=64)
 def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
+    found = sources(config, shape)
+    with jax.default_matmul_precision(PRECISIONS[config.products]):
+        init, advance, evaluate = (s.compile() for s in (found.init, found.advance, found.evaluate))
+    # Beside what the training reads lies the raw pool, where the network prepared it.
+    raw = 0 if found.prepare is None else 4 * math.prod(shape.x)
+    needed = max(memory(program) for program in (init, advance, evaluate)) + raw
+    prepare = None if found.prepare is None else found.prepare.function
+    return Programs(prepare, init, advance, evaluate, found.shardings, needed)
+
+
+def sources(config: Config, shape: Shape) -> Sources:
+    """The programs of a chunk as functions, to compile here or to lower for another platform."""
     network = network_of(
         config.network,
         shape.num_classes,
@@ -127,9 +165,6 @@ def compiled(config: Config, shape: Shape) -> Programs:
     split, whole = NamedSharding(mesh, P("replica")), NamedSharding(mesh, P())
     data = (True, False, True, False, False)
 
-    def place(function: Callable[..., Any], *shared: bool) -> Any:
-        return placed(function, shared, split)
-
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
     values, rows = shape.kind.values(config), shape.kind.rows(shape.chunk)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), shape.chunk))
@@ -137,16 +172,13 @@ def compiled(config: Config, shape: Shape) -> Programs:
     labels = jax.ShapeDtypeStruct(shape.x[:1], jnp.int32)
     rest = (keys, values, rows)
     seen = pool if prepare is None else jax.eval_shape(prepare, pool)
-    training = (*rest, seen, labels)
-    program = place(advance, True, False, False, *data).lower(state, scalar, scalar, *training)
-    program = program.compile()
-    return Programs(
-        None if prepare is None else jax.jit(prepare, out_shardings=whole),
-        place(init, True, False).lower(keys, values).compile(),
-        program,
-        place(evaluate, True, False, *data).lower(state, scalar, *rest, pool, labels).compile(),
+    steps, place = (state, scalar, scalar), partial(placed, sharding=split)
+    return Sources(
+        None if prepare is None else Source(jax.jit(prepare, out_shardings=whole), (pool,)),
+        Source(place(init, (True, False)), (keys, values)),
+        Source(place(advance, (True, False, False, *data)), (*steps, *rest, seen, labels)),
+        Source(place(evaluate, (True, False, *data)), (state, scalar, *rest, pool, labels)),
         (whole, split),
-        memory(program) + (0 if prepare is None else 4 * math.prod(shape.x)),  # and the raw pool
     )
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from ibjax.interface import Network
 from ibjax.langevin import accounts, batches, ledger
+from ibjax.langevin.accountant import largest
 from ibjax.langevin.candidates import Flat, Outer, candidates
 from ibjax.langevin.config import Config
 from ibjax.typing import JaxArray as Array
@@ -106,11 +107,22 @@ def _spent(
         incoherent = alpha**2 * own - 2 * alpha * gamma * cross
         incoherent = share**2 * (incoherent + gamma**2 * jnp.sum(gradient**2))
         null = share**2 * own
-    ratio, gain, prior, erf = ledger.ratio_terms(y, square, along, a)
+    ratio, gain, prior, erf = ledger.ratio_terms(y, square, along, a, _most(config, step, b))
     half, incoherent = a**2 / 2, jnp.maximum(incoherent, 0.0)
     costs = half * incoherent, half * null, half * jnp.sum(drift**2)
     terms = ledger.Sums(ratio, hidden, gain, prior, erf, *costs, *(jnp.zeros(()),) * 3)
     return terms, buffers, jnp.mean(gram[:, 0, 0]), jnp.mean(incoherent)
+
+
+def _most(config: Config, step: accounts.Step, b: int) -> Array:
+    """What no divergence between two candidates of a step exceeds, by the clip alone."""
+    often = b if config.drawn == "with_replacement" else 1
+    apart = 2 * step.hyper.clip * often / b
+    if step.rule.momentum is not None:
+        apart = apart / (1 - step.rule.momentum)
+    if step.rule.root is not None:
+        apart = apart * jnp.max(step.rule.root)
+    return largest(step.scale, apart)
 
 
 def _moments(norms_sq: Any, gradient: Any, b: int, size: Any) -> tuple[Any, Any]:

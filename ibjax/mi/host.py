@@ -90,9 +90,19 @@ def class_counts(x: np.ndarray, codes: np.ndarray, k: int, blur: float):
     first[joint.place] = wanted
     radius, _, tied = (part[joint.place] for part in _nearest(joint, first, blur))
     if tied.any():
-        whole = joint.points[joint.place[tied]]
-        wanted[tied] = within(joint, whole, radius[tied] + blur, strict=False) - 1
+        wanted[tied] = _in_class(joint, x, codes, tied, radius + blur) - 1
     return wanted, size, within(places(x), x, radius + blur, strict=False) - 1, radius
+
+
+def _in_class(joint: Places, x: np.ndarray, codes: np.ndarray, of: np.ndarray, radius: np.ndarray):
+    """Samples of its own class up to a radius of each one chosen, itself among them."""
+    if x.shape[1] > 1 or codes.max() >= 1000:
+        return within(joint, joint.points[joint.place[of]], radius[of], strict=False)
+    found = np.empty(len(x), int)
+    for code in np.unique(codes[of]):  # sorting a class beats a tree
+        chosen = of & (codes == code)
+        found[chosen] = within(places(x[codes == code]), x[chosen], radius[chosen], strict=False)
+    return found[of]
 
 
 def atom_counts(x: np.ndarray, y: np.ndarray, k: int, blur: float):

@@ -38,7 +38,7 @@ def surprise(
 
 
 def told(
-    k: Float[Array, "*batch"], y: Float[Array, "*batch"], nodes: int, margin: float
+    k: Float[Array, "*batch"], y: Float[Array, "*batch"], nodes: int, margin: float | Array
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """H(k, y), and an upper bound on what the draw tells an observer of the odds alone.
 

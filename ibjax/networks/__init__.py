@@ -7,8 +7,10 @@ from ibjax.networks import cnn, mlp, normalised
 from ibjax.networks.activations import activation, diameter
 from ibjax.networks.adapters import adapted, from_linen, from_nnx
 from ibjax.networks.cnn import CNN, patches
+from ibjax.networks.located import located
 from ibjax.networks.mlp import MLP
 from ibjax.networks.normalised import NormalisedCNN
+from ibjax.networks.own import digest, from_module
 from ibjax.signatures import enforced
 
 __all__ = [
@@ -20,8 +22,11 @@ __all__ = [
     "build",
     "cnn",
     "diameter",
+    "digest",
     "from_linen",
+    "from_module",
     "from_nnx",
+    "located",
     "mlp",
     "normalised",
     "patches",

@@ -1,6 +1,6 @@
 """A user's own flax module, linen or nnx, as a `Network` of the engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +14,21 @@ from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
-_LEFT_BEHIND = ("intermediates", "perturbations")
+LEFT_BEHIND = ("intermediates", "perturbations")
 """Collections a linen module writes for others to look at, which no later call reads."""
 
 
+class MoreThanParameters(ValueError):
+    """A module draws random numbers of its own, or keeps state besides its parameters."""
+
+
 @enforced
-def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
+def from_linen(
+    module: nn.Module,
+    layers: Sequence[LayerFacts] = (),
+    *,
+    arguments: Mapping[str, Any] | None = None,
+) -> Network:
     """A `Network` from a flax.linen module.
 
     The module maps a batch to logits, or to ``(logits, features)``. What it draws itself would
@@ -36,6 +45,7 @@ def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
             submodule called once, such as ``"Dense_0"`` or ``"block/Dense_1"``; ``width`` the
             numbers an example has at its output. The whole network must pass through each layer
             with noise or dropout: a skip connection round one is refused before training.
+        arguments: what its call is given besides the batch, such as ``{"train": False}``.
 
     Returns:
         A network whose features are the disturbed outputs of the layers stated, or the module's
@@ -47,7 +57,7 @@ def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
             parameters or draws random numbers itself.
     """
     facts = check_facts(layers)
-    owner = type(module).__name__
+    owner, more = type(module).__name__, dict(arguments or {})
 
     def called(variables: Any, x: Array, key: Key | None, function: Callable[..., Any]):
         calls, running = Calls(owner, facts, key, x.shape[0]), set()
@@ -66,15 +76,15 @@ def from_linen(module: nn.Module, layers: Sequence[LayerFacts] = ()) -> Network:
 
         try:
             with nn.intercept_methods(intercept):
-                out = function(variables, x)
+                out = function(variables, x, **more)
         except flax.errors.InvalidRngError as error:
-            raise ValueError(_draws(owner, str(error).splitlines()[0])) from None
+            raise MoreThanParameters(_draws(owner, str(error).splitlines()[0])) from None
         calls.finish()
         return out, calls
 
     def init(key: Key, x: Array) -> Any:
         (_, variables), _ = called(key, x, None, module.init_with_output)
-        others = [name for name in variables if name not in ("params", *_LEFT_BEHIND)]
+        others = [name for name in variables if name not in ("params", *LEFT_BEHIND)]
         _only_parameters(owner, others)
         return variables.get("params", {})
 
@@ -134,7 +144,7 @@ def from_nnx(make: Callable[..., Any], layers: Sequence[LayerFacts] = ()) -> Net
             if path not in kept or kept[path][1] is not variable.get_value():
                 kinds.add(variable.type.__name__)
         if kinds & {"RngCount", "RngKey"}:
-            raise ValueError(_draws(owner, "its random stream moves on when it is called"))
+            raise MoreThanParameters(_draws(owner, "its random stream moves on when it is called"))
         _only_parameters(owner, sorted(kinds))
         return out, calls
 
@@ -211,14 +221,16 @@ def _with_features(out: Any, calls: Calls) -> tuple[Any, tuple[Any, ...]]:
 
 def _draws(owner: str, why: str) -> str:
     return (
-        f"{owner} draws random numbers of its own ({why}), which no theorem sees: make it "
-        "deterministic and state the dropout in layers=(LayerFacts(..., dropout=),), which adds it"
+        f"{owner} draws random numbers of its own ({why}), which no theorem sees: make "
+        "it deterministic and state the dropout in layers=(LayerFacts(..., dropout=),), which adds "
+        "it; or train it as it is by networks.from_module, without the trajectory bounds"
     )
 
 
 def _only_parameters(owner: str, others: Sequence[str]) -> None:
     if others:
-        raise ValueError(
+        raise MoreThanParameters(
             f"{owner} keeps {', '.join(others)} besides its parameters; batch statistics and "
-            "other running state void the trajectory bounds: use GroupNorm, LayerNorm or none"
+            "other running state void the trajectory bounds: use GroupNorm, LayerNorm or none, or "
+            "train it as it is by networks.from_module, without those bounds"
         )

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import check_spread
 from ibjax.interface import LayerFacts
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -21,10 +22,9 @@ def check_facts(layers: Sequence[LayerFacts]) -> tuple[LayerFacts, ...]:
     for f in facts:
         if not isinstance(f, LayerFacts):
             raise ValueError(f"layers holds {f!r}; give LayerFacts(name, width, diameter, noise=)")
-        if not (f.noise >= 0 and 0 <= f.dropout < 1 and f.diameter > 0 and f.width >= 1):
-            raise ValueError(
-                f"layers holds {f}; give width >= 1, diameter > 0, noise >= 0, 0 <= dropout < 1"
-            )
+        check_spread(f"layers {f.name!r}: noise", f.noise)
+        if not (0 <= f.dropout < 1 and f.diameter > 0 and f.width >= 1):
+            raise ValueError(f"layers holds {f}; give width >= 1, diameter > 0, 0 <= dropout < 1")
     names = [f.name for f in facts]
     if len(set(names)) < len(names):
         raise ValueError(f"layers names a submodule twice: {names}; state all facts of it at once")

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
 from ibjax.signatures import enforced
@@ -44,8 +45,7 @@ class CNN:
             raise ValueError(f"channels={self.channels} must be positive, one a convolution")
         if self.kernel < 1 or self.stride < 1:
             raise ValueError(f"kernel={self.kernel} and stride={self.stride} must be at least 1")
-        if not self.noise >= 0:
-            raise ValueError(f"noise={self.noise} is a standard deviation; give noise >= 0")
+        check_spread("noise", self.noise)
         activation(self.activation)
 
 

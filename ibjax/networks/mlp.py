@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
 from ibjax.typing import JaxArray as Array
@@ -44,8 +45,7 @@ class MLP:
             raise ValueError(f"depth={self.depth} has no hidden layer; give depth >= 1")
         if self.width < 1:
             raise ValueError(f"width={self.width} must be at least 1")
-        if not self.noise >= 0:
-            raise ValueError(f"noise={self.noise} is a standard deviation; give noise >= 0")
+        check_spread("noise", self.noise)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} is a probability; give 0 <= dropout < 1")
         if self.padded_to is not None and self.padded_to < self.depth:

@@ -67,7 +67,10 @@ def numbers(a: Array, low: Low) -> Array:
 
 def rounded_product(a: Array, b: Array, low: Low) -> Array:
     """Matrix product of factors that are rounded already; for use within derivatives."""
-    return a @ b if low is None else jnp.matmul(a, b, preferred_element_type=jnp.float32)
+    if low is None:
+        return a @ b
+    # rounded factors have no further bits for a higher precision to keep
+    return jnp.matmul(a, b, precision="default", preferred_element_type=jnp.float32)
 
 
 def turned(a: Array) -> Array:

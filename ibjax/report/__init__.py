@@ -1,5 +1,6 @@
 """Tables and pictures of results files."""
 
+from ibjax.report.axes import check_axis
 from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
 from ibjax.report.looseness import Reasons, why
@@ -13,20 +14,34 @@ from ibjax.report.memory import (
     remembered_classes,
     remembered_examples,
 )
-from ibjax.report.picture import bounds_against_depth, errors_against_depth, figure
-from ibjax.report.summary import Row, Summary, headlines, summarise
+from ibjax.report.moments import stored
+from ibjax.report.picture import (
+    MOST_PANELS,
+    bounds_against,
+    bounds_against_depth,
+    errors_against,
+    errors_against_depth,
+    figure,
+    panels,
+)
+from ibjax.report.summary import Row, Summary, checkpoints, headlines, summaries, summarise
 from ibjax.report.table import table
 
 __all__ = [
     "HEADS",
+    "MOST_PANELS",
     "Reasons",
     "Row",
     "Summary",
     "bibliography",
+    "bounds_against",
     "bounds_against_depth",
+    "check_axis",
+    "checkpoints",
     "classes_table",
     "csv",
     "entries",
+    "errors_against",
     "errors_against_depth",
     "examples",
     "examples_table",
@@ -37,8 +52,11 @@ __all__ = [
     "markdown",
     "memory",
     "memory_figure",
+    "panels",
     "remembered_classes",
     "remembered_examples",
+    "stored",
+    "summaries",
     "summarise",
     "table",
     "why",

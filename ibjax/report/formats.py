@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ibjax import files
+from ibjax import files, results
 from ibjax.environment import expanded
-from ibjax.report.summary import headlines, summarise
-from ibjax.report.table import cell, kind, null
+from ibjax.report import axes
+from ibjax.report.summary import headlines, summaries
+from ibjax.report.table import cell, heads, kind, null
 
 if TYPE_CHECKING:
     import pandas
@@ -20,79 +21,87 @@ TABLES = (".md", ".tex", ".csv", ".parquet")
 
 
 def markdown(
-    dataset: "xarray.Dataset", checkpoint: int = -1, names: Sequence[str] | None = None
+    dataset: "xarray.Dataset",
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
+    axis: str | None = None,
 ) -> str:
-    """The table in Markdown: a row a quantity with its kind, a column a depth.
+    """The table in Markdown: a row a quantity with its kind, a column a point of the axis.
 
     Args:
         dataset: a results file.
         checkpoint: which evaluation along training.
         names: which bounds; those of `report.headlines` by default.
+        axis: the columns; see `report.summarise`.
     """
-    return _tabulated(dataset, checkpoint, names, "github")
+    return _tabulated(dataset, checkpoint, names, axis, "github")
 
 
 def latex(
-    dataset: "xarray.Dataset", checkpoint: int = -1, names: Sequence[str] | None = None
+    dataset: "xarray.Dataset",
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
+    axis: str | None = None,
 ) -> str:
-    """The table as a LaTeX `tabular` with booktabs rules.
+    """The table as a LaTeX `tabular` with booktabs rules; arguments as `markdown`."""
+    return _tabulated(dataset, checkpoint, names, axis, "latex_booktabs").replace("±", r"$\pm$")
+
+
+def csv(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> str:
+    """Every number at full precision: a line a cell and quantity, as in `frame`.
 
     Args:
         dataset: a results file.
-        checkpoint: which evaluation along training.
-        names: which bounds; those of `report.headlines` by default.
-    """
-    return _tabulated(dataset, checkpoint, names, "latex_booktabs").replace("±", r"$\pm$")
-
-
-def csv(dataset: "xarray.Dataset", checkpoint: int = -1) -> str:
-    """Every number at full precision: a line a depth and quantity, as in `frame`.
-
-    Args:
-        dataset: a results file.
-        checkpoint: which evaluation along training.
+        checkpoint: which evaluation along training; None for all.
     """
     return frame(dataset, checkpoint).to_csv(index=False)
 
 
-def frame(dataset: "xarray.Dataset", checkpoint: int = -1) -> "pandas.DataFrame":
-    """Every number at full precision, a row a depth and quantity.
+def frame(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> "pandas.DataFrame":
+    """Every number at full precision, a row a cell and quantity.
 
-    Columns: depth, step, name, kind, value, half_width_95, vacuous, confidence (of a certificate),
-    null and null_spread (mean and standard deviation of the reading where masks mean nothing). A
-    missing value is NaN.
+    Columns: the axes of the sweep, step, name, kind, value, half_width_95, vacuous, confidence
+    (of a certificate), null and null_spread (mean and standard deviation of the reading where
+    masks mean nothing). A missing value is NaN.
 
     Args:
         dataset: a results file.
-        checkpoint: which evaluation along training.
+        checkpoint: which evaluation along training; None for all.
     """
     import pandas
 
-    summary = summarise(dataset, checkpoint)
-    lines = [
-        {
-            "depth": depth,
-            "step": summary.step,
-            "name": row.name,
-            "kind": row.kind,
-            "value": row.values[i],
-            "half_width_95": row.errors[i],
-            "vacuous": bool(row.vacuous[i]),
-            "confidence": row.confidence if row.kind == "certificate" else math.nan,
-            "null": math.nan if row.null is None else row.null[i],
-            "null_spread": math.nan if row.null_spread is None else row.null_spread[i],
-        }
-        for i, depth in enumerate(summary.depths)
-        for row in (*summary.rows, *summary.conditions)
-    ]
+    axis = "checkpoint" if checkpoint is None and "checkpoint" in dataset.dims else None
+    found = summaries(dataset, -1 if checkpoint is None else checkpoint, axis=axis)
+    order = list(results.axes(dataset))
+    lines = []
+    for summary in found:
+        for i, point in enumerate(summary.points):
+            along = {} if summary.axis in (None, "checkpoint") else {summary.axis: point}
+            place = {**summary.fixed, **along}
+            lines += [
+                {
+                    **{name: place[name] for name in order},
+                    "step": summary.steps[i],
+                    "name": row.name,
+                    "kind": row.kind,
+                    "value": row.values[i],
+                    "half_width_95": row.errors[i],
+                    "vacuous": bool(row.vacuous[i]),
+                    "confidence": row.confidence if row.kind == "certificate" else math.nan,
+                    "null": math.nan if row.null is None else row.null[i],
+                    "null_spread": math.nan if row.null_spread is None else row.null_spread[i],
+                }
+                for row in (*summary.rows, *summary.conditions)
+            ]
     return pandas.DataFrame(lines)
 
 
 def write_table(
     dataset: "xarray.Dataset",
-    path: Path,
+    path: str | Path,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
+    axis: str | None = None,
 ) -> None:
     """Write the table to a file, whole or not at all, in the format of its ending.
 
@@ -101,6 +110,7 @@ def write_table(
         path: .md, .tex, .csv or .parquet; an existing file is replaced.
         checkpoint: which evaluation along training.
         names: which bounds in .md and .tex, as in `markdown`; the others hold every one.
+        axis: the columns in .md and .tex.
 
     Raises:
         ValueError: another ending.
@@ -117,7 +127,7 @@ def write_table(
     else:
         text = csv(dataset, checkpoint) if path.suffix == ".csv" else ""
         if not text:
-            text = (markdown if path.suffix == ".md" else latex)(dataset, checkpoint, names)
+            text = (markdown if path.suffix == ".md" else latex)(dataset, checkpoint, names, axis)
         content = text.encode()
     files.put(path, content)
 
@@ -132,17 +142,28 @@ def _parquet(table: "pandas.DataFrame") -> bytes:
 
 
 def _tabulated(
-    dataset: "xarray.Dataset", checkpoint: int, names: Sequence[str] | None, style: str
+    dataset: "xarray.Dataset",
+    checkpoint: int,
+    names: Sequence[str] | None,
+    axis: str | None,
+    style: str,
 ) -> str:
     from tabulate import tabulate
 
-    summary = summarise(dataset, checkpoint, headlines(dataset) if names is None else names)
-    depths = range(len(summary.depths))
+    found = summaries(dataset, checkpoint, headlines(dataset) if names is None else names, axis)
+    others = [k for k, v in results.axes(dataset).items() if len(v) > 1 and k != found[0].axis]
     rows = []
-    for row in (*summary.rows, *summary.conditions):
-        rows.append([row.name, kind(row), *(cell(row, i) for i in depths)])
-        if row.has_null:
-            rows.append([f"{row.name} without memory", "null", *(null(row, i) for i in depths)])
-    aligned = ("left", "left", *("right" for _ in depths))
-    head = ["0-1 loss", "kind", *(f"depth {d}" for d in summary.depths)]
+    for summary in found:
+        place = [axes.number(summary.fixed[name]) for name in others if name in summary.fixed]
+        points = range(len(summary.points))
+        for row in (*summary.rows, *summary.conditions):
+            rows.append([*place, row.name, kind(row), *(cell(row, i) for i in points)])
+            if row.has_null:
+                nulls = (null(row, i) for i in points)
+                rows.append([*place, f"{row.name} without memory", "null", *nulls])
+    width = max(map(len, rows), default=len(others) + 2)
+    rows = [[*row, *[""] * (width - len(row))] for row in rows]
+    columns = max((heads(summary) for summary in found), key=len)
+    head = [*(name.replace("_", " ") for name in others), "0-1 loss", "kind", *columns]
+    aligned = (*("right" for _ in others), "left", "left", *("right" for _ in columns))
     return tabulate(rows, head, style, colalign=aligned, disable_numparse=True) + "\n"

@@ -36,13 +36,16 @@ class Memory(NamedTuple):
     index: np.ndarray
 
 
-def memory(dataset: "xarray.Dataset", depth: int | None = None, checkpoint: int = -1) -> Memory:
-    """What the replicas of a results file remember, example by example and class by class.
+def memory(
+    dataset: "xarray.Dataset", depth: int | None = None, checkpoint: int = -1, **point: Any
+) -> Memory:
+    """What the replicas of one cell of a results file remember, by example and by class.
 
     Args:
         dataset: a results file of `ibjax run`.
         depth: hidden layers of the replicas; the first depth of the file by default.
         checkpoint: which evaluation along training.
+        **point: coordinates on the other axes, such as ``train_size=60``; the first by default.
 
     Raises:
         ValueError: if the file has no such depth or checkpoint.
@@ -52,7 +55,9 @@ def memory(dataset: "xarray.Dataset", depth: int | None = None, checkpoint: int 
     from ibjax import bounds, results
     from ibjax.bounds.evidence import tabulated
 
-    found = results.evidence(dataset, int(dataset["depth"].values[0]) if depth is None else depth)
+    chosen = point if depth is None else point | {"depth": depth}
+    first = {name: values[0] for name, values in results.axes(dataset).items()}
+    found = results.evidence(dataset, **(first | chosen))
     now = bounds.at(found, checkpoint)
     valid = ~np.asarray(now.diverged, bool)
     with jax.enable_x64(True):

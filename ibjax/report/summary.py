@@ -1,4 +1,4 @@
-"""The numbers of one checkpoint of a results file, ready for a table or a picture."""
+"""The numbers of a results file along one of its axes, ready for a table or a picture."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ibjax import results
+from ibjax.report import axes
+from ibjax.report.moments import LOSS_RANGE as LOSS_RANGE
+from ibjax.report.moments import moment, stored, usable
+from ibjax.report.moments import t_quantile as t_quantile
+
 if TYPE_CHECKING:
     import xarray
-
-LOSS_RANGE = 1.0
-"""Range of the 0-1 loss: a bound at or above it is vacuous."""
 
 HEADLINES = (
     "individual",
@@ -24,26 +27,16 @@ HEADLINES = (
 )
 """The bounds that tell the story: shown by default."""
 
-_CONDITIONS = {
-    "maxent_moment_residual": "moment residual",
-    "maxent_duality_gap": "duality gap, nats",
-    "maxent_linear_gap": "linear gap, nats",
-    "maxent_total_correlation": "TC(T|Y), nats",
-    "maxent_nc1": "NC1 tr(S_W S_B+)/K",
-    "maxent_vci": "collapse index VCI",
-    "maxent_angles": "NC2 angles off simplex",
-    "maxent_duality": "NC3 head off means",
-    "maxent_nearest_mean": "NC4 not nearest mean",
-}
+_KINDS = ("certificate", "estimate", "diagnostic", "unknown")
 
 
 class Row(NamedTuple):
-    """One quantity over the depths.
+    """One quantity along the axis.
 
     Attributes:
         name: what it is.
-        kind: measured, certificate, estimate or diagnostic.
-        values: one a depth; NaN where it does not apply.
+        kind: measured, certificate, estimate or diagnostic; unknown where the file has lost it.
+        values: one a point; NaN where it does not apply.
         errors: half-width of the 95 % interval; NaN where none is known.
         vacuous: where the bound says nothing.
         null: what the row reads where masks mean nothing, NaN for rows without one.
@@ -62,19 +55,21 @@ class Row(NamedTuple):
 
     @property
     def has_null(self) -> bool:
-        """Whether any depth has a null."""
+        """Whether any point has a null."""
         return self.null is not None and bool(np.isfinite(self.null).any())
 
 
 class Summary(NamedTuple):
-    """Errors, gap and bounds against depth at one checkpoint.
+    """Errors, gap and bounds along one axis, the others at one place.
 
     Attributes:
-        depths: numbers of hidden layers.
-        step: updates done.
+        axis: name of the axis, None where the file has none.
+        points: its coordinates.
+        fixed: coordinates on the other axes.
+        steps: updates done, one a point.
         rows: the quantities.
-        diverged: replicas that diverged, one count a depth; they err everywhere.
-        replicas: replicas a depth.
+        diverged: replicas that diverged, one count a point; they err everywhere.
+        replicas: replicas a point.
         masks: replicas a supersample.
         supersamples: independent units of the intervals.
         contracted: 1 - eta^(L/2), the share of the bound that the layers take away; kept as a
@@ -84,8 +79,10 @@ class Summary(NamedTuple):
             has them and the checkpoint is the last.
     """
 
-    depths: list[int]
-    step: int
+    axis: str | None
+    points: list[Any]
+    fixed: dict[str, Any]
+    steps: list[int]
     rows: list[Row]
     diverged: np.ndarray
     replicas: int
@@ -95,116 +92,143 @@ class Summary(NamedTuple):
     floor: np.ndarray
     conditions: list[Row]
 
+    @property
+    def depths(self) -> list[int]:
+        """Numbers of hidden layers, where the axis is the depth."""
+        if self.axis != "depth":
+            raise ValueError(f"the axis is {self.axis}, not depth; see points")
+        return self.points
+
+    @property
+    def step(self) -> int:
+        """Updates done at the last point."""
+        return self.steps[-1]
+
     def row(self, name: str) -> Row:
         """The row called `name`."""
         return next(r for r in self.rows if r.name == name)
 
 
-def t_quantile(units: int) -> float:
-    """97.5 % quantile of Student's t for the mean of `units` independent units."""
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
-
-
 def summarise(
-    dataset: "xarray.Dataset", checkpoint: int = -1, names: Sequence[str] | None = None
+    dataset: "xarray.Dataset",
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
+    axis: str | None = None,
 ) -> Summary:
     """The rows of a table: training and test error, gap, then the bounds.
 
     Intervals are Student t over supersamples, the independent units (over masks where there is
-    one supersample).
+    one supersample). What a file has lost is left out.
 
     Args:
         dataset: a results file, see `results.read`.
-        checkpoint: which evaluation along training.
+        checkpoint: which evaluation along training, of those each cell has.
         names: which bounds, in the order of the file; all by default.
+        axis: along which axis, ``checkpoint`` for steps along training; by default the first with
+            several values.
 
     Raises:
-        ValueError: for a bound that is not in the file.
+        ValueError: for a bound or an axis that is not in the file, and where another axis has
+            several values: choose one by ``dataset.sel``, or see `summaries`.
     """
-    now = dataset.isel(checkpoint=checkpoint)
-    units = now.sizes["supersample"]
-    quantile = t_quantile(units if units > 1 else now.sizes["mask_id"])
-    never = np.zeros(now.sizes["depth"], bool)
+    found = summaries(dataset, checkpoint, names, axis)
+    if len(found) > 1:
+        raise ValueError(
+            f"the file has {len(found)} places beside the axis {found[0].axis} "
+            f"({', '.join(found[0].fixed)}); choose one by dataset.sel, or use report.summaries"
+        )
+    return found[0]
 
-    def measured(name: str, label: str) -> Row:
-        values = now[name].values
-        mean, error = _cluster_mean(values)
-        return Row(label, "measured", mean, quantile * error, never)
 
-    rows = [measured("train_error", "train error"), measured("test_error", "test error")]
-    gap, gap_error = now["gap"].values, now["gap_std_error"].values
-    rows.append(Row("gap", "measured", gap, quantile * gap_error, never))
-    for name in _chosen(now["bound_name"].values.tolist(), names):
-        one = now.sel(bound_name=name)
+def summaries(
+    dataset: "xarray.Dataset",
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
+    axis: str | None = None,
+) -> list[Summary]:
+    """A `Summary` along the axis for every place on the other axes; arguments as `summarise`."""
+    along = axes.check_axis(dataset, axis)
+    shown = _chosen(stored(dataset), names)
+    return [
+        _along(axes.chosen(dataset, place), along, place, checkpoint, shown)
+        for place in axes.panels(dataset, along)
+    ]
+
+
+def _along(
+    part: "xarray.Dataset", axis: str | None, fixed: dict[str, Any], checkpoint: int, names: list
+) -> Summary:
+    if axis == "checkpoint":
+        cells = [(part, i) for i in range(len(usable(part)))]
+    elif axis is None:
+        cells = [(part, checkpoint)]
+    else:
+        cells = [(part.isel({axis: i}), checkpoint) for i in range(part.sizes[axis])]
+    moments = [moment(cell, at, names) for cell, at in cells]
+    if axis == "checkpoint":
+        points = [m.step for m in moments]
+    else:
+        points = [None] if axis is None else results.axes(part)[axis]
+    size = {d: int(part.sizes.get(d, 0)) for d in ("supersample", "mask_id")}
+    return Summary(
+        axis,
+        points,
+        fixed,
+        [m.step for m in moments],
+        _transposed([m.rows for m in moments]),
+        np.array([m.diverged for m in moments]),
+        size["supersample"] * size["mask_id"],
+        size["mask_id"],
+        size["supersample"],
+        np.array([m.contracted for m in moments]),
+        np.array([m.floor for m in moments]),
+        _transposed([m.conditions for m in moments]),
+    )
+
+
+def checkpoints(dataset: "xarray.Dataset") -> int:
+    """How many evaluations along training the cells of a file have; the most of any."""
+    if "checkpoint" not in dataset.dims:
+        return 1
+    places = axes.panels(dataset, None)
+    return max(len(usable(axes.chosen(dataset, place))) for place in places)
+
+
+def _transposed(moments: list[dict[str, dict[str, Any]]]) -> list[Row]:
+    rows = []
+    for name in dict.fromkeys(name for rows_of in moments for name in rows_of):
+        cells = [rows_of.get(name, {}) for rows_of in moments]
+
+        def each(part: str, missing: Any = math.nan, cells=cells) -> np.ndarray:
+            return np.array([cell.get(part, missing) for cell in cells], float)
+
+        kinds = [str(cell["kind"]) for cell in cells if cell.get("kind")]
+        kinds.sort(key=lambda kind: _KINDS.index(kind) if kind in _KINDS else 0)
+        confidence = each("confidence", 1.0)
+        sure = float(np.nanmin(confidence)) if np.isfinite(confidence).any() else 1.0
         rows.append(
             Row(
                 name,
-                str(one["bound_kind"].values),
-                one["bound_value"].values,
-                quantile * one["bound_std_error"].values,
-                one["bound_vacuous"].values.astype(bool),
-                one["bound_null"].values,
-                one["bound_null_spread"].values,
-                float(np.nanmin(one["bound_confidence"].values)),
+                kinds[-1],
+                each("value"),
+                each("error"),
+                np.nan_to_num(each("vacuous", 0.0)).astype(bool),
+                each("null"),
+                each("null_spread"),
+                sure,
             )
         )
-    # log eta = log(1 - e^log1m) keeps what lies far below the rounding of 1
-    log_eta = np.log1p(-np.exp(dataset["layer_log1m"].values))
-    return Summary(
-        depths=dataset["depth"].values.tolist(),
-        step=int(now["checkpoints"].values),
-        rows=rows,
-        diverged=dataset["diverged"].values.reshape(len(never), -1).sum(axis=1),
-        replicas=now.sizes["supersample"] * now.sizes["mask_id"],
-        masks=now.sizes["mask_id"],
-        supersamples=units,
-        contracted=-np.expm1(0.5 * np.nansum(log_eta, axis=1)),
-        floor=now["layer_floor"].values,
-        conditions=[
-            Row(label, str(now[name].attrs["kind"]), mean, quantile * error, never)
-            for name, label in _CONDITIONS.items()
-            if name in now and checkpoint in (-1, dataset.sizes["checkpoint"] - 1)
-            for mean, error in [_cluster_mean(now[name].values)]
-        ],
-    )
+    return rows
 
 
 def _chosen(stored: list[str], names: Sequence[str] | None) -> list[str]:
     unknown = [name for name in names or () if name not in stored]
     if unknown:
-        raise ValueError(f"bounds holds {unknown[0]!r}; the file has {', '.join(stored)}")
+        raise ValueError(f"bounds holds {unknown[0]!r}; the file has {', '.join(stored) or 'none'}")
     return [name for name in stored if names is None or name in names]
 
 
 def headlines(dataset: "xarray.Dataset") -> list[str]:
     """The bounds of the file that a table shows unless asked for more; all if it has none."""
-    stored = dataset["bound_name"].values.tolist()
-    return [name for name in stored if name in HEADLINES] or stored
-
-
-def label(entry: Any) -> str:
-    """A class of the configuration as text: one label, or the labels of a group."""
-    return ",".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
-
-
-def _cluster_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error over supersamples of (depth, supersample, mask) values."""
-    import warnings
-
-    axis = 2 if values.shape[1] > 1 else 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        units = np.nanmean(values, axis=axis)
-        mean = np.nanmean(units, axis=1)
-        count = np.sum(np.isfinite(units), axis=1)
-        error = np.nanstd(units, axis=1, ddof=1) / np.sqrt(count)
-    return mean, error
-
-
-def configuration(dataset: "xarray.Dataset") -> dict[str, Any]:
-    """The configuration a results file carries."""
-    import json
-
-    return json.loads(dataset.attrs["config"])
+    there = stored(dataset)
+    return [name for name in there if name in HEADLINES] or there

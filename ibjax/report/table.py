@@ -1,12 +1,13 @@
-"""The table of a depth sweep for a terminal."""
+"""The table of a sweep for a terminal."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.report.summary import Row, Summary, configuration, headlines, label, summarise
+from ibjax.report import axes
+from ibjax.report.summary import Row, Summary, headlines, summaries
 
 if TYPE_CHECKING:
     import xarray
@@ -16,58 +17,78 @@ _STYLE = {"measured": "bold", "certificate": "green", "estimate": "", "diagnosti
 
 
 def table(
-    dataset: "xarray.Dataset", checkpoint: int = -1, names: Sequence[str] | None = None
+    dataset: "xarray.Dataset",
+    checkpoint: int = -1,
+    names: Sequence[str] | None = None,
+    axis: str | None = None,
 ) -> "RenderableType":
-    """Errors, gap and the bounds with their kinds, a column a depth.
+    """Errors, gap and the bounds with their kinds, a column a point of the axis.
 
-    A bound at or above the range of the loss is followed by "vacuous"; one whose premises fail,
-    or whose inputs are missing, is "-". Below a bound from masks stands its null, what it reads
-    where there is nothing to remember.
+    Every place on the other axes has a table of its own. A bound at or above the range of the loss
+    is followed by "vacuous"; one whose premises fail, or whose inputs are missing, is "-". Below
+    a bound from masks stands its null, what it reads where there is nothing to remember.
 
     Args:
         dataset: a results file.
         checkpoint: which evaluation along training.
         names: which bounds; those of `report.headlines` by default.
+        axis: the columns; see `report.summarise`.
     """
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    summary = summarise(dataset, checkpoint, headlines(dataset) if names is None else names)
-    config = configuration(dataset)
-    classes = " versus ".join(label(c) for c in config["classes"])
-    title = f"{config['dataset']}, {classes}: n = {config['train_size']}, {summary.step} steps"
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        show_edge=False,
-    )
+    shown = headlines(dataset) if names is None else names
+    found = summaries(dataset, checkpoint, shown, axis)
+    parts: list[Any] = []
+    for summary in found:
+        step = summary.steps[-1] if len(set(summary.steps)) == 1 else None
+        title = axes.heading(dataset, summary.axis, step)
+        place = axes.fixed(summary.fixed, dataset)
+        # Of its own, since a title is broken at the width of its table.
+        parts += [Text(f"{title}; {place}" if place else title, style="bold"), _columns(summary)]
+        parts += [*_particular(summary), *([""] if len(found) > 1 else [])]
+    return Group(*parts, *_notes(found[-1], found))
+
+
+def _columns(summary: Summary) -> "RenderableType":
+    from rich import box
+    from rich.table import Table
+
+    places = range(len(summary.points))
+    out = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     out.add_column("0-1 loss", no_wrap=True)
     out.add_column("kind", no_wrap=True)
-    for depth in summary.depths:
-        out.add_column(f"depth {depth}", justify="right", no_wrap=len(summary.depths) <= 4)
+    for head in heads(summary):
+        out.add_column(head, justify="right", no_wrap=len(places) <= 4)
     for row in summary.rows:
-        cells = [cell(row, i) for i in range(len(summary.depths))]
-        out.add_row(row.name, kind(row), *cells, style=_STYLE[row.kind])
+        out.add_row(row.name, kind(row), *(cell(row, i) for i in places), style=_style(row))
         if row.has_null:
-            nulls = [null(row, i) for i in range(len(summary.depths))]
+            nulls = [null(row, i) for i in places]
             out.add_row("  without memory", "null", *nulls, style="dim")
         if row.name == "gap":
             out.add_section()
     out.add_section()
-    out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
+    if np.isfinite(summary.contracted).any():
+        out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
     if np.isfinite(summary.floor).any():
         least = ["-" if math.isnan(f) else f"{f:.3f}" for f in summary.floor]
         out.add_row("  least possible", "estimate", *least)
     if summary.conditions:
         out.add_section()
     for row in summary.conditions:
-        cells = [cell(row, i) for i in range(len(summary.depths))]
-        out.add_row(row.name, row.kind, *cells, style=_STYLE[row.kind])
-    # Of its own, since a title is broken at the width of its table.
-    return Group(Text(title, style="bold"), out, *_notes(summary))
+        out.add_row(row.name, row.kind, *(cell(row, i) for i in places), style=_style(row))
+    return out
+
+
+def heads(summary: Summary) -> list[str]:
+    """What stands above the columns: the coordinate, or "value" where there is no axis."""
+    if summary.axis is None:
+        return ["value"]
+    return [axes.value(summary.axis, point) for point in summary.points]
+
+
+def _style(row: Row) -> str:
+    return _STYLE.get(row.kind, "dim")
 
 
 def kind(row: Row) -> str:
@@ -101,40 +122,61 @@ def _above(row: Row) -> np.ndarray:
 
 
 def _factor(contracted: float) -> str:
+    if math.isnan(contracted):
+        return "-"
     if contracted >= 5e-5:
         return f"{1 - contracted:.4f}"
     return f"1 - {contracted:.0e}" if contracted > 0 else "1"
 
 
-def _notes(summary: Summary) -> list[str]:
-    units = (
-        f"{summary.supersamples} supersamples" if summary.supersamples > 1 else "masks (one sample)"
-    )
-    notes = [
-        f"{summary.replicas} replicas a depth; ± is a 95 % interval over {units}.",
-        "certificate: an upper bound under its checked premises",
-        "estimate:    a bound evaluated at measured quantities",
-        "diagnostic:  shown for comparison; no bound is claimed",
-    ]
-    if summary.conditions:
-        notes += [
-            "Last lines: the softmax on the last layer T, on held-out examples.",
-            "Moment residual: rms correlation of T with its errors (noise: 1/sqrt(examples)).",
-            "Duality gap: its loss less the loss it expects; positive is overconfident.",
-        ]
+def _particular(summary: Summary) -> list[str]:
+    """Remarks on the numbers of one table."""
+    notes = []
+    points = heads(summary) if summary.axis else ["the run"]
     unseen = [
-        f"{row.name} at depth {', '.join(str(d) for d, a in zip(summary.depths, above) if not a)}"
+        f"{row.name} at {_listed([p for p, a in zip(points, above) if not a])}"
         for row in summary.rows
         if row.has_null and not (above := _above(row)).all()
     ]
     if unseen:
         notes.append(f"No memory seen with {summary.masks} masks: {'; '.join(unseen)}.")
-    if np.isfinite(summary.floor).any():
-        notes.append("least possible: what the layers must let through at this training error.")
     if summary.diverged.sum():
         counts = ", ".join(
-            f"depth {d}: {int(c)} (P(ok) = {1 - c / summary.replicas:.3f})"
-            for d, c in zip(summary.depths, summary.diverged)
+            f"{p}: {int(c)} (P(ok) = {1 - c / max(summary.replicas, 1):.3f})"
+            for p, c in zip(points, summary.diverged)
         )
         notes.append(f"Diverged replicas, counted as wrong everywhere: {counts}.")
+    return notes
+
+
+def _listed(points: list[str]) -> str:
+    """Several heads of columns with their word once: ``depth 1, 2``."""
+    words = {point.rpartition(" ")[0] for point in points}
+    if len(words) > 1 or not words or "" in words:
+        return ", ".join(points)
+    return f"{words.pop()} {', '.join(point.rpartition(' ')[2] for point in points)}"
+
+
+def _notes(summary: Summary, found: list[Summary]) -> list[str]:
+    units = (
+        f"{summary.supersamples} supersamples" if summary.supersamples > 1 else "masks (one sample)"
+    )
+    each = {"depth": "a depth", None: "in all"}.get(summary.axis, "a column")
+    kinds = {
+        "certificate": "certificate: an upper bound under its checked premises",
+        "estimate": "estimate:    a bound evaluated at measured quantities",
+        "diagnostic": "diagnostic:  shown for comparison; no bound is claimed",
+    }
+    shown = {row.kind for s in found for row in s.rows}
+    notes = [text for name, text in kinds.items() if name in shown]
+    if summary.replicas:
+        notes.insert(0, f"{summary.replicas} replicas {each}; ± is a 95 % interval over {units}.")
+    if any(s.conditions for s in found):
+        notes += [
+            "Last lines: the softmax on the last layer T, on held-out examples.",
+            "Moment residual: rms correlation of T with its errors (noise: 1/sqrt(examples)).",
+            "Duality gap: its loss less the loss it expects; positive is overconfident.",
+        ]
+    if any(np.isfinite(s.floor).any() for s in found):
+        notes.append("least possible: what the layers must let through at this training error.")
     return notes

@@ -7,28 +7,25 @@ __all__ = ["Outcome", "Reproduction", "reproductions"]
 
 def reproductions() -> dict[str, Reproduction]:
     """Every reproduction by name."""
-    from ibjax.reproduce import (
-        binary_gaussian,
-        certified_mnist,
-        compression_mnist,
-        depth_trade_off,
-        extensive_width,
-        fcmi_mnist,
-        fcmi_mnist_langevin,
-        finite_width,
-        ib_curve,
-        infinite_bounds,
-        infinite_ensembles,
-        information_kept,
-        information_plane,
-        linear_classifier,
-        maxent_layers,
-        mi_benchmark,
-        sign_learner,
-        teacher_student,
-    )
-    from ibjax.reproduce import langevin_mnist_mlp as langevin
-    from ibjax.reproduce import langevin_settings as settings
+    from ibjax.reproduce.certified import mnist as certified_mnist
+    from ibjax.reproduce.depth import binary_gaussian, sign_learner
+    from ibjax.reproduce.depth import trade_off as depth_trade_off
+    from ibjax.reproduce.fcmi import mnist as fcmi_mnist
+    from ibjax.reproduce.fcmi import mnist_langevin as fcmi_mnist_langevin
+    from ibjax.reproduce.infinite import bounds as infinite_bounds
+    from ibjax.reproduce.infinite import ensembles as infinite_ensembles
+    from ibjax.reproduce.langevin import curves as langevin
+    from ibjax.reproduce.langevin import settings as settings
+    from ibjax.reproduce.linear import classifier as linear_classifier
+    from ibjax.reproduce.maxent import layers as maxent_layers
+    from ibjax.reproduce.mi import benchmark as mi_benchmark
+    from ibjax.reproduce.plane import ib_curve
+    from ibjax.reproduce.plane import networks as information_plane
+    from ibjax.reproduce.posteriors import compression as compression_mnist
+    from ibjax.reproduce.teacher import kept as information_kept
+    from ibjax.reproduce.teacher import student as teacher_student
+    from ibjax.reproduce.width import extensive as extensive_width
+    from ibjax.reproduce.width import finite as finite_width
 
     rows = (
         Reproduction(

@@ -17,15 +17,13 @@ class View(NamedTuple):
 
 def views() -> "dict[str, Callable[[xarray.Dataset], View]]":
     """How the files of reproductions are shown, by what they say they hold."""
-    from ibjax.reproduce import (
-        compression_view,
-        extensive_width,
-        fcmi_mnist,
-        fcmi_mnist_langevin,
-        finite_width_view,
-        information_view,
-        teacher_view,
-    )
+    from ibjax.reproduce.fcmi import mnist as fcmi_mnist
+    from ibjax.reproduce.fcmi import mnist_langevin as fcmi_mnist_langevin
+    from ibjax.reproduce.posteriors import compression_view
+    from ibjax.reproduce.teacher import kept_view as information_view
+    from ibjax.reproduce.teacher import view as teacher_view
+    from ibjax.reproduce.width import extensive as extensive_width
+    from ibjax.reproduce.width import finite_view as finite_width_view
 
     return {
         "fcmi-mnist": lambda found: View(*fcmi_mnist.view(found)),
@@ -44,7 +42,7 @@ def view(found: "xarray.Dataset") -> View | None:
     Raises:
         ValueError: if the data set lacks what its reproduction stores.
     """
-    from ibjax.reproduce import fcmi_file
+    from ibjax.reproduce.fcmi import file as fcmi_file
 
     name = fcmi_file.name_of(found) or str(found.attrs.get("what"))
     shown = views().get(name)

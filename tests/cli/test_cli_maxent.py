@@ -9,7 +9,7 @@ import pandas
 import pytest
 import xarray
 
-from ibjax import cli, langevin, pipeline, results
+from ibjax import cli, data, langevin, networks, pipeline, results
 
 SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
 SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8".split()
@@ -108,3 +108,15 @@ def test_the_measured_replicas_are_those_of_the_engine(finished):
         within = sum((p - p.mean(axis=0)).T @ (p - p.mean(axis=0)) for p in parts) / len(y)
         nc1 = 2 * (step @ within @ step) / (step @ step) ** 2
         assert float(found.maxent_nc1[0, s, u]) == pytest.approx(nc1, rel=1e-4)
+
+
+def test_a_network_of_one_hidden_layer_has_a_last_layer():
+    experiment = pipeline.Experiment(classes=(3, 8), width=4, depths=(1,), layer_noise=0.0)
+    pool, config = data.load("digits", classes=(3, 8)), pipeline.training(experiment, 1)
+    network = networks.build(config.network, 2, pool.x.shape[1:])
+    one = network.init(jax.random.key(0), pool.x[:1])
+    weights = jax.tree.map(lambda a: np.broadcast_to(a, (2, 3, *a.shape)), one)
+    shown = np.arange(60).reshape(6, 10)
+    got = pipeline.last_features(weights, jax.random.key(1), config, pool, shown)
+    want = network.apply(one, pool.x[shown[4]], None, langevin.hyper(config))[1][-1]
+    np.testing.assert_allclose(got[4], want, rtol=1e-5)

@@ -20,7 +20,8 @@ from jaxtyping import AbstractArray
 import ibjax
 from ibjax.typing import Array, Numbers
 
-ABOVE = ("cli", "reproduce", "report", "interface")  # commands, data sets of xarray, records
+# commands, data sets of xarray, records
+ABOVE = ("cli", "reproduce", "report", "results", "interface")
 FACES = [
     *(m.name for m in pkgutil.walk_packages(ibjax.__path__, "ibjax.") if m.ispkg),
     "ibjax.bounds.invert",
@@ -37,13 +38,14 @@ ANYTHING = {  # pytrees, functions with facts of their own, descriptions: judged
     "infinite.linearised_flow": {"params"},
     "infinite.mlp": {"phi"},
     "infinite.stream": {"out"},
-    "langevin.make_run": {"x"},
+    "langevin.save_weights": {"weights"},
     "langevin.step_gradient": {"params"},
     "langevin.track": {"preconditioner"},
     "mi.all_applicable": {"key"},
     "networks.adapted": {"module"},
-    "langevin.save_weights": {"weights"},
     "networks.build": {"config"},
+    "networks.digest": {"network"},
+    "networks.from_module": {"module"},
     "posteriors.draw": {"mean", "std"},
 }
 

@@ -10,7 +10,7 @@ from ibjax import bounds
 from ibjax.interface import BatchStatistics, Dataset, Hyper, Supersample
 from ibjax.langevin import Config, accountant, cross_entropy, run_replicas, step_gradient
 from ibjax.langevin.gradients import differences
-from ibjax.mi.two_normals import surprise, told
+from ibjax.mi.two_normals import NODES, surprise, told
 from ibjax.networks import MLP, build
 
 
@@ -53,8 +53,9 @@ def test_what_a_step_tells_without_the_mask_is_rounded_upwards(dtype):
     with jax.enable_x64(True):
         exact = np.asarray(bounds.membership_gain(k, y))
     for nodes, margin, use in (
-        (accountant.FEW_NODES, accountant.FEW_MARGIN, k < accountant.SMALL),
-        (40, accountant.MARGIN, k > 0),
+        (accountant.FEW_NODES, accountant.SMALL_MARGIN, k < accountant.SMALL),
+        (NODES, accountant.SMALL_MARGIN, k < accountant.SMALL),
+        (NODES, accountant.MARGIN, k > 0),
     ):
         got = told(jnp.asarray(k, dtype), jnp.asarray(y, dtype), nodes, margin)[1]
         got = np.asarray(got, float)

@@ -207,7 +207,7 @@ def raises(params, key):
         ({"observe": lambda params, key: float(params["head"]["bias"][0])}, "observe fails"),
         ({"observe": lambda params, key: None}, "observe gives no arrays"),
         ({"observe": lambda params, key: key}, "observe gives random keys"),
-        ({"observe": 3}, "observe=3 is no function"),
+        ({"observe": 3}, "observe=3 cannot be called"),
         ({"weights": "end"}, "weights='end'"),
         ({"weights": 1}, "weights=1"),
         ({"weights": None}, "weights=None"),

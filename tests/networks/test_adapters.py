@@ -193,6 +193,7 @@ def test_what_the_module_is_not_is_refused_at_its_first_trace(network, named):
     "facts",
     [
         (LayerFacts("first", 5, 8.0, noise=-1.0),),
+        (LayerFacts("first", 5, 8.0, noise=float("inf")),),
         (LayerFacts("first", 5, 0.0),),
         (LayerFacts("first", 5, 8.0, dropout=1.0),),
         (LayerFacts("first", 5, 8.0), LayerFacts("first", 5, 8.0)),

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ibjax.reproduce import binary_gaussian, reproductions
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.depth import binary_gaussian
 
 
 def test_the_simulated_network_agrees_with_the_integrals():

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from ibjax import bounds
-from ibjax.reproduce import certified_mnist as study
-from ibjax.reproduce import certified_view as view
-from ibjax.reproduce.certified_points import BOUNDS, Point, Setting
+from ibjax.reproduce.certified import mnist as study
+from ibjax.reproduce.certified import view as view
+from ibjax.reproduce.certified.points import BOUNDS, Point, Setting
 
 SETTING = Setting("digits", 500, 100, 50, 0.2, 1000.0, 10, 16)
 
@@ -40,7 +41,7 @@ def test_replicas_grow_with_n_where_the_gap_is_hard_to_see():
     masks = [study.at_size(study.Options(), n).masks for n in (250, 1000, 2500, 5000)]
     assert masks == [16, 16, 40, 80]
     grid = study.compared_at(study.Options(), 500)
-    assert len(grid) == 18 == len({(s.learning_rate, s.budget) for s in grid})
+    assert len(grid) == 12 == len({(s.learning_rate, s.budget) for s in grid})
     assert {s.masks for s in study.compared_at(study.Options(), 5000)} == {2}
 
 
@@ -95,3 +96,31 @@ def test_a_small_run_and_its_continuation(tmp_path):
     tables = [t.renderables for t in (outcome.table, again.table)]
     for old, new in zip(*tables):
         assert [list(c.cells) for c in old.columns] == [list(c.cells) for c in new.columns]
+
+
+@pytest.mark.parametrize("entries", [10**6, 2 * 4 * 20 * 2])
+def test_tables_of_as_many_supersamples_as_fit(monkeypatch, entries):
+    """Exactly the bound on those; every other bound reads all of them."""
+    from ibjax import data, langevin
+    from ibjax.networks import MLP
+    from ibjax.reproduce.certified import points as certified_points
+
+    monkeypatch.setattr(certified_points, "_ENTRIES", entries)
+    pool = data.load("digits", classes=(4, 9))
+    pairs = data.supersample(jax.random.key(0), len(pool.y), 20, 3, 4, balanced=True)
+    config = langevin.Config(
+        network=MLP(1, 4, "tanh", 0.0), steps=3, batch_size=10, learning_rate=0.2,
+        inverse_temperature=50.0, account=True,
+    )  # fmt: skip
+    evidence = langevin.run_replicas(jax.random.key(1), config, pool, pairs)
+    found, null = certified_points.evaluated(evidence)
+    whole = bounds.evaluate(evidence, names=["individual", "trajectory_cmi"])
+    for name, value in whole.items():
+        assert float(found[name].value) == pytest.approx(float(value.value), rel=1e-9)
+    kept = 3 if entries > 1000 else 2
+    now = bounds.at(evidence)
+    losses = (now.predictions != now.labels[:, None])[:kept].astype(int)
+    with jax.enable_x64(True):
+        direct = bounds.ld_cmi(losses, np.asarray(now.mask)[:kept], correction="polynomial")
+    assert float(found["ld_cmi"].value) == pytest.approx(float(direct.value), rel=1e-9)
+    assert 0 < null and float(found["revealed"].value) > float(found["individual"].value)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from ibjax import bounds, cli, files
-from ibjax.reproduce import compression_mnist, compression_view, reproductions, stored
+from ibjax.reproduce import reproductions, stored
+from ibjax.reproduce.posteriors import compression as compression_mnist
+from ibjax.reproduce.posteriors import compression_view
 
 SMALL = compression_mnist.Options(
     dataset="digits",

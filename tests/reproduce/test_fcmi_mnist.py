@@ -8,8 +8,10 @@ from matplotlib.collections import FillBetweenPolyCollection
 from ibjax import bounds, cli, files
 from ibjax.interface import Dataset
 from ibjax.networks import NormalisedCNN, normalised
-from ibjax.reproduce import fcmi_file, fcmi_mnist, fcmi_rows
-from ibjax.reproduce.fcmi_rows import Beside, Row
+from ibjax.reproduce.fcmi import file as fcmi_file
+from ibjax.reproduce.fcmi import mnist as fcmi_mnist
+from ibjax.reproduce.fcmi import rows as fcmi_rows
+from ibjax.reproduce.fcmi.rows import Beside, Row
 from ibjax.reproduce.outcome import quickened
 from ibjax.reproduce.stored import view as stored_view
 

@@ -5,7 +5,7 @@ from ibjax import cli
 from ibjax.interface import Dataset
 from ibjax.langevin.replicas import step_arrays
 from ibjax.networks import NormalisedCNN, normalised
-from ibjax.reproduce import fcmi_mnist_langevin as langevin
+from ibjax.reproduce.fcmi import mnist_langevin as langevin
 
 
 @pytest.fixture

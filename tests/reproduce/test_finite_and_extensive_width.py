@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray
 
-from ibjax.reproduce import extensive_width, finite_width
+from ibjax.reproduce.width import extensive as extensive_width
+from ibjax.reproduce.width import finite as finite_width
 
 
 def test_theory_and_replicas_agree(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ibjax import infinite
-from ibjax.reproduce import infinite_bounds, reproductions
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.infinite import bounds as infinite_bounds
 
 SMALL = infinite_bounds.Setting(
     n=3, supersamples=2, widths=(3, 256), masks=200, steps=100, checkpoints=1, step=0.02

@@ -2,7 +2,8 @@ import jax
 import numpy as np
 
 from ibjax import infinite
-from ibjax.reproduce import infinite_ensembles, reproductions
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.infinite import ensembles as infinite_ensembles
 
 
 def test_the_draws_are_those_of_the_known_numbers(x64):

@@ -4,8 +4,11 @@ import pytest
 import xarray as xr
 
 from ibjax import bottleneck
-from ibjax.reproduce import ib_curve, information_plane, narrowing, plane_view, reproductions
-from ibjax.reproduce.plane_verdicts import ACTIVATIONS, verdicts
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.plane import ib_curve, narrowing
+from ibjax.reproduce.plane import networks as information_plane
+from ibjax.reproduce.plane import view as plane_view
+from ibjax.reproduce.plane.verdicts import ACTIVATIONS, verdicts
 
 
 def course(fall, softmax=1.0, relu=0.0):

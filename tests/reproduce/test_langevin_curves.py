@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ibjax.reproduce import langevin_mnist_mlp as curves
-from ibjax.reproduce import langevin_settings as settings
 from ibjax.reproduce import reproductions
+from ibjax.reproduce.langevin import curves as curves
+from ibjax.reproduce.langevin import settings as settings
 
 
 def test_published_initial_values_are_met(tfds_dir, tmp_path):

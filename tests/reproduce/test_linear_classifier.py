@@ -5,8 +5,10 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mutual_info_score
 
 from ibjax.langevin.streams import INIT
-from ibjax.reproduce import linear_classifier, linear_measures, linear_view
-from ibjax.reproduce.linear_classifier import Options
+from ibjax.reproduce.linear import classifier as linear_classifier
+from ibjax.reproduce.linear import measures as linear_measures
+from ibjax.reproduce.linear import view as linear_view
+from ibjax.reproduce.linear.classifier import Options
 
 OPTIONS = Options(train_size=(6,), supersamples=4, masks=8, epochs=60)
 

@@ -5,9 +5,9 @@ import pytest
 import xarray
 
 from ibjax.interface import Hyper
-from ibjax.reproduce import maxent_layers
-from ibjax.reproduce.maxent_measures import VARIANTS, bits_law
-from ibjax.reproduce.maxent_networks import grown, knobs, stacked
+from ibjax.reproduce.maxent import layers as maxent_layers
+from ibjax.reproduce.maxent.measures import VARIANTS, bits_law
+from ibjax.reproduce.maxent.networks import grown, knobs, stacked
 
 
 def scalars(**given):

@@ -3,8 +3,9 @@ import pytest
 import xarray as xr
 
 from ibjax import data
-from ibjax.reproduce import mi_benchmark, reproductions
-from ibjax.reproduce.mi_published import PUBLISHED
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.mi import benchmark as mi_benchmark
+from ibjax.reproduce.mi.published import PUBLISHED
 
 
 def test_every_law_has_a_published_row():

@@ -2,7 +2,9 @@
 
 import pytest
 
-from ibjax.reproduce import information_plane, maxent_layers, outcome
+from ibjax.reproduce import outcome
+from ibjax.reproduce.maxent import layers as maxent_layers
+from ibjax.reproduce.plane import networks as information_plane
 
 
 class Asked(Exception):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ibjax.reproduce import reproductions, sign_learner
+from ibjax.reproduce import reproductions
+from ibjax.reproduce.depth import sign_learner
 from ibjax.reproduce.outcome import bound_text
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import xarray
 from scipy.stats import t
 
-from ibjax.reproduce import teacher_student, teacher_view
+from ibjax.reproduce.teacher import student as teacher_student
+from ibjax.reproduce.teacher import view as teacher_view
 
 TINY = teacher_student.Options(
     alpha=(2.0,),

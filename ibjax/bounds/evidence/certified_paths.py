@@ -55,17 +55,30 @@ def _certificate(moment: Moment, delta: float) -> BoundValue:
     return replace(found, value=jnp.where(held, value, jnp.nan), holds=held)
 
 
-def _said(value: BoundValue, moment: Moment, beforehand: JaxArray) -> BoundValue:
-    """The value with what it certifies, and whether the bound known beforehand is smaller."""
-    note = "of the mean over masks and seeds given these supersamples"
-    if checks.concrete(value.value, beforehand, *moment) and bool(value.value > beforehand):
-        runs = float(limits.independent_runs(moment.mask))
-        few = f"about {HELPFUL} are needed" if runs < HELPFUL else "what they tell is too much"
-        note += (
-            f"; {runs:g} independent runs do not help, {few}: beforehand the gap was known to be "
-            f"at most {float(beforehand):.3g}"
-        )
-    return replace(value, note=note)
+def _said(value: BoundValue, moment: Moment) -> BoundValue:
+    """The value with what it certifies and, where it is known now, `remark`."""
+    told = replace(value, note="of the mean over masks and seeds given these supersamples")
+    if not checks.concrete(value.value, *moment):
+        return told
+    more = remark(told, facts(moment))
+    return replace(told, note="; ".join(filter(None, (told.note, more))))
+
+
+def facts(moment: Moment) -> tuple[JaxArray, JaxArray]:
+    """What `remark` reads: the bound known beforehand, and the independent runs."""
+    return _beforehand(moment), limits.independent_runs(moment.mask)
+
+
+def remark(value: BoundValue, known: tuple[JaxArray, JaxArray]) -> str:
+    """That what was known beforehand is smaller than the value, where it is."""
+    beforehand, runs = (float(x) for x in known)
+    if not float(value.value) > beforehand:
+        return ""
+    few = f"about {HELPFUL} are needed" if runs < HELPFUL else "what they tell is too much"
+    return (
+        f"{runs:g} independent runs do not help, {few}: beforehand the gap was known to be at "
+        f"most {beforehand:.3g}"
+    )
 
 
 def _beforehand(moment: Moment) -> JaxArray:
@@ -75,7 +88,7 @@ def _beforehand(moment: Moment) -> JaxArray:
 def trajectory(moment: Moment) -> BoundValue:
     """``phi^-1(I_up)``, I_up the upper confidence limit of the mean path information."""
     found = _certificate(moment, 1 - limits.CONFIDENCE)
-    return _said(found, moment, _beforehand(moment))
+    return _said(found, moment)
 
 
 def trajectory_pair(moment: Moment) -> BoundValue:
@@ -101,4 +114,4 @@ def trajectory_pair(moment: Moment) -> BoundValue:
         confidence=info.confidence,
     )
     value = jnp.where(found.holds, found.value, jnp.nan)
-    return _said(replace(found, value=value), moment, _beforehand(moment))
+    return _said(replace(found, value=value), moment)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from ibjax.bounds.checks import concrete
-from ibjax.bounds.evidence import premises, tabulated
-from ibjax.bounds.evidence.moment import at, in_float64
+from ibjax.bounds.evidence import premises, tabulated, together
+from ibjax.bounds.evidence.moment import at, in_float64, on_host
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
@@ -39,9 +39,9 @@ def evaluate(
             raise ValueError(f"names holds {name!r}; choose among {list(rows)}")
     now = at(evidence, checkpoint)
     chosen = [row for row in rows.values() if names is None or row.name in names]
-    found = {row.name: row.function(now) for row in chosen}
     if not concrete(*now):
-        return found
+        return {row.name: row.function(now) for row in chosen}
+    found = on_host(together.values(now, tuple(row.name for row in chosen)))
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
 
 
@@ -61,11 +61,14 @@ def row_nulls(
         A `Null` for each row that is estimated from tables of replicas.
     """
     now = at(evidence, checkpoint)
-    return {
-        row.name: row.measure.null(now)
+    chosen = {
+        row.name: row.measure
         for row in registry().values()
         if isinstance(row.measure, tabulated.Tabulated) and (names is None or row.name in names)
     }
+    if not concrete(*now):
+        return {name: measure.null(now) for name, measure in chosen.items()}
+    return together.nulls(now, tuple(chosen))
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:

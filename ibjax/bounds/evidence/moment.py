@@ -34,14 +34,15 @@ def in_float64(
             return function(*args, **keywords)
         args, keywords = jax.tree.map(_wide, (args, keywords))
         with jax.enable_x64(True):
-            return _on_host(function(*args, **keywords))
+            return on_host(function(*args, **keywords))
 
     return analysed
 
 
-def _on_host(result: Any) -> Any:
+def on_host(result: Any) -> Any:
+    """Every array of a result as NumPy's."""
     if isinstance(result, dict):  # in its own order, which a pytree would not keep
-        return {name: _on_host(value) for name, value in result.items()}
+        return {name: on_host(value) for name, value in result.items()}
     return jax.tree.map(np.asarray, result)
 
 

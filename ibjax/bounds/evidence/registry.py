@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -32,7 +33,7 @@ class Bound:
     """
 
     name: str
-    measure: Callable[[Moment], BoundValue]
+    measure: Callable[..., BoundValue]
     inputs: tuple[str, ...]
     assumptions: tuple[str, ...]
     reference: str
@@ -50,12 +51,16 @@ class Bound:
         measured = any(FIELDS[name].measured for name in set(self.inputs) - set(self.limits))
         return weakest("estimate" if measured else "certificate", self.lowered)
 
-    def function(self, moment: Moment) -> BoundValue:
+    def function(self, moment: Moment, **given: Any) -> BoundValue:
         """The value under the row's name, its premises checked; NaN where one fails.
 
         The kind is the weakest of what the computation found and what the inputs allow.
+
+        Args:
+            moment: the evidence of one checkpoint.
+            given: what else the measure takes.
         """
-        value = self.measure(moment)
+        value = self.measure(moment, **given)
         known = jnp.isfinite(jnp.asarray(value.value))
         ok = value.holds & known & premises.hold(moment, self.assumptions)
         return replace(

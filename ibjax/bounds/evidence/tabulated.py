@@ -16,8 +16,9 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.bounds.evidence.moment import survivors
-from ibjax.bounds.supersamples import nulls
+from ibjax.bounds.supersamples import letters, nulls, polynomial, table_bounds
 from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
+from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.interface import BoundValue, Moment
 from ibjax.typing import JaxArray
 
@@ -38,30 +39,63 @@ class Tabulated(NamedTuple):
     values: Callable[[Moment], tuple[Any, ...] | None]
     keywords: dict[str, Any] = RECOMMENDED
 
-    def __call__(self, moment: Moment) -> BoundValue:
+    def __call__(self, moment: Moment, tables: Any = None) -> BoundValue:
         """The bound; missing where k2 = 1 or no replica is left.
 
         One mask a supersample shows nothing of what another would have given.
+
+        Args:
+            moment: the evidence.
+            tables: those of `split_tables`, where masks are traced.
         """
         given = self._given(moment)
         if given is None:
             return _missing()
-        values, *rest = given
-        found = self.function(values, jnp.asarray(moment.mask), *rest, **self.keywords)
+        if tables is None:
+            values, *rest = given
+            found = self.function(values, jnp.asarray(moment.mask), *rest, **self.keywords)
+        else:
+            rule, data, width = self._plan(given, moment.mask)
+            found = table_bounds.evaluate(rule, data._replace(tables=tables), width)
         alive = survivors(moment) > 0
         value = jnp.where(alive, found.value, jnp.nan)
         return replace(found, value=value, holds=found.holds & alive)
 
-    def null(self, moment: Moment) -> nulls.Null:
+    def null(self, moment: Moment, tables: Any = None) -> nulls.Null:
         """What the bound reads where masks mean nothing, see `bounds.null`; NaN where missing."""
         given = self._given(moment)
         if given is None:
             return nulls.Null(*(jnp.array(jnp.nan),) * 4)
+        if tables is not None:
+            rule, data, width = self._plan(given, moment.mask)
+            return nulls.of_plan(rule, data._replace(tables=tables), width)
         values, *rest = given
         return nulls.null(self.function, values, jnp.asarray(moment.mask), *rest, **self.keywords)
 
+    def remarks(self, moment: Moment) -> tuple[str, ...]:
+        """What to say of known masks beside a value that was computed under a trace."""
+        if self._given(moment) is None:
+            return ()
+        mask = np.asarray(moment.mask)
+        masks = Data(mask[..., None], mask, np.ones(mask.shape, bool), np.array(True))
+        return table_bounds.odd_masks(self.keywords.get("correction"), masks)
+
+    def _plan(self, given: tuple[Any, ...], mask: Any) -> Any:
+        values, *rest = given
+        return nulls.PLANS[self.function](values, jnp.asarray(mask), *rest, **self.keywords)
+
     def _given(self, moment: Moment) -> tuple[Any, ...] | None:
         return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
+
+
+def split_tables(moment: Moment) -> polynomial.Lookup:
+    """The tables of the splits of known masks, for every row: one for all their alphabets."""
+    mask, classes = np.asarray(moment.mask), float(moment.num_classes)
+    # Predictions have a letter more, for diverged replicas; `f_cmi_plan` names anew what is too
+    # many for the replicas there are.
+    pairs = 0 if math.isnan(classes) else min((int(classes) + 1) ** 2, max(mask.shape[-2], 8))
+    most = max(pairs, *letters.SIZES.values())
+    return table_bounds.tables_of(mask[None], np.ones((1, *mask.shape), bool), most)
 
 
 def losses(moment: Moment) -> JaxArray:
@@ -78,8 +112,8 @@ def _predictions(moment: Moment) -> tuple[Any, ...] | None:
     classes = float(moment.num_classes)
     if math.isnan(classes) or unknown:
         return None
-    letters = jnp.asarray(moment.predictions)
-    return jnp.where(letters < 0, int(classes), letters), int(classes) + 1
+    shown = jnp.asarray(moment.predictions)
+    return jnp.where(shown < 0, int(classes), shown), int(classes) + 1
 
 
 def _losses(moment: Moment) -> tuple[Any, ...]:

@@ -85,15 +85,7 @@ def null(
     key = jax.random.key(0) if key is None else key
     if bound in PLANS:
         rule, data, width = PLANS[bound](values, masks, *args, valid=valid, **keywords)
-        found = table_bounds.shuffled(rule, data, flips.strangers(key, data, draws))
-        law = summary(width * found[0], found[1])
-        whole = jnp.issubdtype(data.values.dtype, jnp.integer)
-        if exact and rule.correction is None and whole and not rule.pooled:
-            # What the exact mean over all deals takes off is that mean.
-            less = table_bounds.evaluate(replace(rule, correction="permutation"), data)
-            plain = table_bounds.evaluate(rule, data)
-            law = law._replace(information=plain.information - less.information)
-        return law
+        return of_plan(rule, data, width, draws, key, exact)
     masks = numeric("masks", masks)
     if masks.ndim != 3:
         raise ValueError(f"masks has shape {masks.shape}; give (k1, k2, n)")
@@ -108,6 +100,27 @@ def null(
         return jnp.asarray(result.value), jnp.asarray(result.information)
 
     return summary(*_mapped(flips.strangers(key, data, draws), one))
+
+
+def of_plan(
+    rule: table_bounds.Rule,
+    data: Data,
+    width: float,
+    draws: int = 200,
+    key: Key | None = None,
+    exact: bool = True,
+) -> Null:
+    """The null of a bound from tables, given what it counts; see `null`."""
+    key = jax.random.key(0) if key is None else key
+    found = table_bounds.shuffled(rule, data, flips.strangers(key, data, draws))
+    law = summary(width * found[0], found[1])
+    whole = jnp.issubdtype(data.values.dtype, jnp.integer)
+    if exact and rule.correction is None and whole and not rule.pooled:
+        # What the exact mean over all deals takes off is that mean.
+        less = table_bounds.evaluate(replace(rule, correction="permutation"), data)
+        plain = table_bounds.evaluate(rule, data)
+        law = law._replace(information=plain.information - less.information)
+    return law
 
 
 @partial(jax.jit, static_argnums=1)

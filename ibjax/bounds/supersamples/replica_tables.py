@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
+from scipy import special as host_special
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
@@ -43,12 +44,16 @@ def note(correction: str | None, pooled: bool = False) -> str:
 
 
 class Data(NamedTuple):
-    """Checked arrays: values (k1, k2, n, c), masks and valid (k1, k2, n), whether all are legal."""
+    """Checked arrays: values (k1, k2, n, c), masks and valid (k1, k2, n), whether all are legal.
+
+    `tables` are those of the splits of the masks, where these are known and not traced elsewhere.
+    """
 
     values: JaxArray
     masks: JaxArray
     valid: JaxArray
     legal: JaxArray
+    tables: Any = None
 
 
 def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
@@ -157,14 +162,14 @@ def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n
 
 def varies(data: Data) -> JaxArray:
     """Pairs whose bit took both values in the replicas in use, (k1, n); of others I is unknown."""
-    ones = jnp.any((data.masks == 1) & data.valid, 1)
-    return ones & jnp.any((data.masks == 0) & data.valid, 1) & data.legal
+    ones = ((data.masks == 1) & data.valid).any(1)
+    return ones & ((data.masks == 0) & data.valid).any(1) & data.legal
 
 
 def balanced(data: Data) -> JaxArray:
     """Pairs each member of which trains in half of the replicas in use, (k1, n)."""
-    ones = jnp.sum((data.masks == 1) & data.valid, 1)
-    return 2 * ones == jnp.sum(data.valid, 1)
+    ones = ((data.masks == 1) & data.valid).sum(1)
+    return 2 * ones == data.valid.sum(1)
 
 
 def usable(data: Data) -> JaxArray:
@@ -190,13 +195,16 @@ def fair(data: Data) -> JaxArray:
     bits have a share x of constant ones, or more, with probability at most exp(-N kl(x || p)), p
     the mean probability.
     """
-    counts = jnp.sum(data.valid, 1)
+    # On the host where the masks are NumPy's: remarks then cost no program of XLA.
+    xp: Any = np if isinstance(data.masks, np.ndarray) else jnp
+    log_ratio: Any = host_special.xlogy if xp is np else xlogy
+    counts = data.valid.sum(1)
     some = counts >= 2
-    units = jnp.maximum(jnp.sum(some), 1)
-    share = jnp.sum(some & ~varies(data)) / units
-    chance = jnp.sum(jnp.where(some, 2.0 ** (1.0 - counts), 0.0)) / units
-    safe = jnp.clip(chance, 1e-30, 1.0 - 1e-7)
-    divergence = xlogy(share, share / safe) + xlogy(1 - share, (1 - share) / (1 - safe))
+    units = xp.maximum(some.sum(), 1)
+    share = (some & ~varies(data)).sum() / units
+    chance = xp.where(some, 2.0 ** (1.0 - counts), 0.0).sum() / units
+    safe = xp.clip(chance, 1e-30, 1.0 - 1e-7)
+    divergence = log_ratio(share, share / safe) + log_ratio(1 - share, (1 - share) / (1 - safe))
     return (share <= chance) | (units * divergence <= -np.log(_CHANCE))
 
 
@@ -215,7 +223,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         found.append(
             f"{(~known).sum()} of {known.size} pairs left out: their mask bit never varies"
         )
-    masks, use = np.asarray(data.masks), np.asarray(jnp.any(data.valid, -1))
+    masks, use = np.asarray(data.masks), np.asarray(data.valid.any(-1))
     for rows, kept in zip(masks, use):
         rows = rows[kept]
         if len(rows) < 2:

@@ -90,10 +90,7 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
     numbers = _numbers(data, _tables(rule, data, _one(data.masks), _one(data.valid)), rule)
-    remarks = replica_tables.remarks(data)
-    if rule.correction == "conservative" and checks.concrete(*data):
-        if not bool(jnp.all(replica_tables.balanced(data))):
-            remarks += ("missing: a pair does not train in half of its masks",)
+    remarks = odd_masks(rule.correction, data)
     text = replica_tables.note(rule.correction, rule.pooled)
     return checks.result(
         width * numbers.value,
@@ -105,6 +102,15 @@ def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
         std_error=width * numbers.error,
         note="; ".join((text, *remarks)),
     )
+
+
+def odd_masks(correction: str | None, data: Data) -> tuple[str, ...]:
+    """What to say of the masks beside a bound; nothing under jit, where they are not known."""
+    remarks = replica_tables.remarks(data)
+    if correction == "conservative" and checks.concrete(*data):
+        if not bool(replica_tables.balanced(data).all()):
+            remarks += ("missing: a pair does not train in half of its masks",)
+    return remarks
 
 
 def shuffled(
@@ -143,6 +149,8 @@ def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup
     """The tables of all splits of the replicas that occur, also with a group left out."""
     if rule.correction != "polynomial":
         return None
+    if data.tables is not None:
+        return data.tables
     replicas = data.masks.shape[1]
     if not checks.concrete(masks, valid):
         if replicas > _TRACED:
@@ -152,8 +160,20 @@ def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup
             )
         splits = {(a, b) for a in range(replicas + 1) for b in range(replicas + 1 - a)}
         return polynomial.lookup(splits, rule.size)
-    bits, group = np.asarray(masks), jackknife.groups(replicas)
-    every = np.broadcast_to(np.asarray(valid), bits.shape)
+    return tables_of(np.asarray(masks), np.asarray(valid), rule.size)
+
+
+def tables_of(bits: np.ndarray, valid: np.ndarray, letters: int) -> polynomial.Lookup:
+    """The tables of all splits of known masks, on the host.
+
+    Args:
+        bits: masks (draws, k1, k2, n); of one draw also the splits with a group left out.
+        valid: what is used, of a shape that broadcasts to that of the masks.
+        letters: most letters of an alphabet.
+    """
+    replicas = bits.shape[2]
+    group = jackknife.groups(replicas)
+    every = np.broadcast_to(valid, bits.shape)
     # Shuffling whole masks of replicas that are all in use changes no count.
     several = slice(None, 1) if every.all() else slice(None)
     splits: set[tuple[int, int]] = set()
@@ -163,7 +183,7 @@ def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup
             kept = use & (group != left)[None, :, None]
             sides = [np.sum(kept & (drawn == side), 1).ravel() for side in (0, 1)]
             splits |= set(zip(*(side.tolist() for side in sides)))
-    return polynomial.lookup(splits, rule.size)
+    return polynomial.lookup(splits, letters)
 
 
 def _one(array: JaxArray) -> Any:

@@ -1,0 +1,207 @@
+"""Where the time of `ibjax run` goes, part by part, before and after, cold and warm, in one run.
+
+    python benchmarks/main_job.py [--before REVISION] [--options ...] [--out benchmarks/main_job.json]
+
+The main job runs in a process of its own, from this checkout and from a work tree of the revision
+before it, in turns: first with an empty cache of compiled programs (cold), then with the one it
+left (warm). Every part is given in wall seconds and in CPU seconds, which hardly notice what else
+the machine does; the ratios are of CPU seconds. Parts: imports; data; compilation of the engine's
+programs; training (which holds the account); evaluation; gap, bounds, nulls and floor; files; the
+table and the picture. What runs within a part of another name counts there, so that the parts add
+up to the whole. `xla` counts the programs handed to XLA in all, those found in the cache among them.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+class Clock:
+    """Wall and CPU seconds by part; a part within a part counts as its own alone."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = defaultdict(float), defaultdict(float)
+        self.open = ["other"]
+        self.last = time.perf_counter(), cpu()
+
+    def _book(self) -> None:
+        now = time.perf_counter(), cpu()
+        self.wall[self.open[-1]] += now[0] - self.last[0]
+        self.cpu[self.open[-1]] += now[1] - self.last[1]
+        self.last = now
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Any:
+        self._book()
+        self.open.append(name)
+        try:
+            yield
+        finally:
+            self._book()
+            self.open.pop()
+
+    def watch(self, home: Any, function: str, name: str) -> None:
+        """Count the calls of a function of a module or class as a part, where it exists."""
+        kept = getattr(home, function, None)
+        if kept is None:
+            return
+
+        def counted(*args: Any, **keywords: Any) -> Any:
+            with self.part(name):
+                return kept(*args, **keywords)
+
+        setattr(home, function, counted)
+
+    def read(self) -> dict[str, dict[str, float]]:
+        self._book()
+        return {
+            name: {"wall": round(self.wall[name], 3), "cpu": round(self.cpu[name], 3)}
+            for name in self.wall
+        }
+
+
+def child(options: list[str], out: Path) -> None:
+    """The main job in this process, watched."""
+    clock = Clock()
+    with clock.part("imports"):
+        import jax
+
+        import ibjax.cli.terminal as terminal
+        from ibjax import bounds, cli, files, pipeline, sweep  # noqa: F401
+    counts: dict[str, int] = defaultdict(int)
+    watched = {
+        "/jax/core/compile/backend_compile_duration": "programs",
+        "/jax/compilation_cache/cache_hits": "from_the_cache",
+    }
+    jax.monitoring.register_event_listener(
+        lambda event, **_: counts.__setitem__(
+            watched.get(event, ""), counts[watched.get(event, "")] + 1
+        )
+    )
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: counts.__setitem__(
+            watched.get(event, ""), counts[watched.get(event, "")] + 1
+        )
+    )
+    clock.watch(pipeline, "load", "data")
+    for name in ("gap", "evaluate", "row_nulls", "measured_floor", "summaries"):
+        clock.watch(bounds, name, "bounds")
+    clock.watch(files, "write", "files")
+    clock.watch(files, "read", "files")
+    clock.watch(terminal, "present", "table and picture")
+    by_program(clock)
+    status = cli.main(["run", *options])
+    if status:
+        raise SystemExit(status)
+    found = {"parts": clock.read(), "xla": {k: v for k, v in counts.items() if k}}
+    out.write_text(json.dumps(found))
+
+
+def by_program(clock: Clock) -> None:
+    """Count compilation and calls of the engine's programs, which it lowers and compiles itself."""
+    import jax
+
+    names = {"jit_advance": "training", "jit_evaluate": "evaluation"}
+    compile_, call = jax.stages.Lowered.compile, jax.stages.Compiled.__call__
+    known: dict[int, str] = {}
+
+    def compiled(self: Any, *args: Any, **keywords: Any) -> Any:
+        with clock.part("compilation"):
+            done = compile_(self, *args, **keywords)
+        name = str(self.compiler_ir().operation.attributes["sym_name"]).strip('"')
+        known[id(done)] = names.get(name, "other")
+        return done
+
+    def called(self: Any, *args: Any, **keywords: Any) -> Any:
+        with clock.part(known.get(id(self), "other")):
+            return jax.block_until_ready(call(self, *args, **keywords))
+
+    jax.stages.Lowered.compile, jax.stages.Compiled.__call__ = compiled, called
+    trace = type(jax.jit(lambda: 0)).lower if hasattr(jax.jit(lambda: 0), "lower") else None
+    del trace  # tracing and lowering of the engine's programs counts as other
+
+
+def job(source: Path, cache: Path, options: list[str]) -> dict[str, Any]:
+    """One main job from the sources of a folder, with the cache of compiled programs there."""
+    with tempfile.TemporaryDirectory() as scratch:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA_"))}
+        env |= {"PYTHONPATH": str(source), "XDG_CACHE_HOME": str(cache), "MPLBACKEND": "Agg"}
+        env |= {"JAX_PLATFORMS": "cpu"}
+        out = Path(scratch) / "found.json"
+        command = [sys.executable, str(Path(__file__).resolve()), "--child", str(out), "--options"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = time.perf_counter()
+        place = ["--out", str(Path(scratch) / "results.nc")]
+        subprocess.run(
+            command + options + place, env=env, check=True, stdout=subprocess.DEVNULL, cwd=scratch
+        )
+        wall = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        found = json.loads(out.read_text())
+    return {"wall": round(wall, 1), "cpu": round(used, 1), **found}
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", help="revision to compare with, such as c3f143a")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/main_job.json"))
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of `ibjax run`")
+    args = parser.parse_args(arguments)
+    if args.child:
+        child(args.options, args.child)
+        return {}
+    result: dict[str, Any] = {
+        "what": __doc__.splitlines()[0],
+        "options": args.options,
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
+        "load": round(os.getloadavg()[0], 1),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = {"after": HERE}
+        if args.before:
+            sources = {"before": Path(scratch) / "before", **sources}
+            add = ["git", "-C", str(HERE), "worktree", "add", "--detach", "-f"]
+            subprocess.run(
+                [*add, str(sources["before"]), args.before], check=True, capture_output=True
+            )
+            result["before_revision"] = args.before
+        try:
+            for state in ("cold", "warm"):
+                for name, source in sources.items():
+                    found = job(source, Path(scratch) / f"cache-{name}", args.options)
+                    result.setdefault(name, {})[state] = found
+        finally:
+            if args.before:
+                remove = ["git", "-C", str(HERE), "worktree", "remove", "--force"]
+                subprocess.run([*remove, str(sources["before"])], check=True, capture_output=True)
+    if args.before:
+        result["cpu_ratio"] = {
+            state: round(result["before"][state]["cpu"] / result["after"][state]["cpu"], 2)
+            for state in ("cold", "warm")
+        }
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""All numbers of one checkpoint by one compiled program, and what is said of them afterwards.
+
+Evaluated one operation after the other, every shape of every operation is a program of its own to
+XLA: hundreds for one run. Here the evidence is traced, but for the settings that decide which
+rule applies and for what fixes shapes: they are part of the program, which evidence of equal
+settings and shapes shares, as that of all checkpoints of a run does, and of all depths.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from ibjax.bounds.evidence import certified_paths, tabulated
+from ibjax.bounds.evidence.fields import FIELDS
+from ibjax.bounds.evidence.registry import Bound, registry
+from ibjax.bounds.supersamples.nulls import Null
+from ibjax.interface import BoundValue, Moment
+
+SETTINGS = (
+    "index",
+    "labels",
+    "num_classes",
+    "batching",
+    "batch_size",
+    "smallest_batch",
+    "shared_batches",
+    "dim",
+)
+"""Fields that must be known: names of rules, whole numbers, and which examples were shared."""
+
+_LAYERS = 8
+"""Layers are filled up to a multiple of these, with ones that contract nothing."""
+
+_CERTIFIED = (certified_paths.trajectory, certified_paths.trajectory_pair)
+
+
+class Settings:
+    """The settings of a moment, equal where they are equal."""
+
+    def __init__(self, moment: Moment) -> None:
+        self.fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
+        self.key = tuple((a.shape, a.dtype.str, a.tobytes()) for a in self.fields.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def values(moment: Moment, names: tuple[str, ...]) -> dict[str, BoundValue]:
+    """The bounds of these names, with every remark that `Bound.function` gives known evidence."""
+    settings, measured, tables = _parts(moment)
+    found, facts = _values(settings, names, measured, tables)
+    return {name: _remarked(registry()[name], found[name], moment, facts) for name in names}
+
+
+def nulls(moment: Moment, names: tuple[str, ...]) -> dict[str, Null]:
+    """The nulls of the rows of these names."""
+    settings, measured, tables = _parts(moment)
+    found = _nulls(settings, names, measured, tables)
+    return {name: found[name] for name in names}
+
+
+def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
+    """What is part of the program, what is traced, and the tables of the masks."""
+    filled = {name: None for name in SETTINGS}
+    for name, field in FIELDS.items():
+        if field.dims == ("layer",):
+            row = np.asarray(getattr(moment, name))
+            if row.ndim == 1:
+                # NaN is no coefficient, which counts as 1: no contraction.
+                more = -(-max(len(row), 1) // _LAYERS) * _LAYERS - len(row)
+                filled[name] = np.pad(row, (0, more), constant_values=np.nan)
+    predictions = np.asarray(moment.predictions)
+    if predictions.dtype.kind == "f" and np.isin(predictions, (0, 1)).all():
+        filled["predictions"] = predictions.astype(np.int32)  # whole counts, as seen on the host
+    tables = tabulated.split_tables(moment) if moment.mask.shape[-2] > 1 else None
+    return Settings(moment), moment._replace(**filled), tables
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
+    moment, rows = measured._replace(**settings.fields), registry()
+    chosen = [rows[name] for name in names]
+    found = {row.name: row.function(moment, **_given(row, tables)) for row in chosen}
+    certified = any(row.measure in _CERTIFIED for row in chosen)
+    return found, certified_paths.facts(moment) if certified else None
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _nulls(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
+    moment, rows = measured._replace(**settings.fields), registry()
+    return {name: rows[name].measure.null(moment, tables) for name in names}  # pyright: ignore
+
+
+def _given(row: Bound, tables: Any) -> dict[str, Any]:
+    return {"tables": tables} if isinstance(row.measure, tabulated.Tabulated) else {}
+
+
+def _remarked(row: Bound, value: BoundValue, moment: Moment, facts: Any) -> BoundValue:
+    if isinstance(row.measure, tabulated.Tabulated):
+        more = row.measure.remarks(moment)
+    elif row.measure in _CERTIFIED:
+        more = (certified_paths.remark(value, facts),)
+    else:
+        return value
+    return replace(value, note="; ".join(filter(None, (value.note, *more))))

@@ -1,0 +1,70 @@
+"""Examples of one's own: from a .npz file, and with their labels made into other classes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ibjax import archives, arguments
+from ibjax.data.catalogue import selected
+from ibjax.interface import Dataset
+from ibjax.signatures import enforced
+
+
+@enforced
+def from_file(path: str | os.PathLike) -> Dataset:
+    """The examples of a .npz file: ``x`` (n, ...) and ``y`` (n,), and perhaps ``num_classes``.
+
+    Whole numbers stay whole, so that a network may look tokens up, but for images (n, height,
+    width, ...) of bytes, which are scaled to [0, 1]. Other numbers become float32 and are not
+    scaled.
+
+    Args:
+        path: the file; no code of it runs.
+
+    Returns:
+        A data set named as the file, with classes 0 to the largest label unless the file says
+        how many there are.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        OSError: if it cannot be read.
+        ValueError: if it is no such archive, lacks x or y, or they do not fit each other.
+    """
+    arrays = archives.archive(Path(path))
+    for name in ("x", "y"):
+        if name not in arrays:
+            raise ValueError(
+                f"{path}: holds {', '.join(arrays)} and no {name}; save it with "
+                "numpy.savez(path, x=inputs, y=labels)"
+            )
+    x, y = arrays["x"], arrays["y"]
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        x = np.divide(x, 255, dtype=np.float32)
+    x = arguments.inputs("x", x)
+    if len(x) != len(y):
+        raise ValueError(f"{path}: x has {len(x)} examples but y {len(y)}; match them")
+    highest = y.max() if y.ndim == 1 and y.size and y.dtype.kind in "biuf" else 1
+    counted = int(highest) + 1 if np.isfinite(highest) else 2
+    number = arrays.get("num_classes", np.asarray(max(counted, 2)))
+    if number.size != 1:
+        raise ValueError(f"{path}: num_classes has shape {number.shape}; give one number")
+    classes = arguments.whole("num_classes", number.ravel().astype(np.int64)[0], 2)
+    return Dataset(x, arguments.labels("y", y, classes), classes, Path(path).name)
+
+
+@enforced
+def relabelled(dataset: Dataset, classes: Sequence[int | Sequence[int]]) -> Dataset:
+    """The examples of some labels alone, which become the classes 0, 1, ... in the order given.
+
+    Args:
+        dataset: the examples.
+        classes: labels, or groups of them, each of which becomes one class.
+
+    Raises:
+        ValueError: for labels that there are not, or twice the same.
+    """
+    y = arguments.labels("dataset.y", dataset.y, dataset.num_classes)
+    x, y, number = selected(dataset.name, np.asarray(dataset.x), y, dataset.num_classes, classes)
+    return Dataset(x, y, number, dataset.name)

@@ -1,0 +1,161 @@
+"""The numbers of one cell of a results file at one checkpoint, of whatever the file has left."""
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray
+
+LOSS_RANGE = 1.0
+"""Range of the 0-1 loss: a bound at or above it is vacuous."""
+
+_CONDITIONS = {
+    "maxent_moment_residual": "moment residual",
+    "maxent_duality_gap": "duality gap, nats",
+    "maxent_linear_gap": "linear gap, nats",
+    "maxent_total_correlation": "TC(T|Y), nats",
+    "maxent_nc1": "NC1 tr(S_W S_B+)/K",
+    "maxent_vci": "collapse index VCI",
+    "maxent_angles": "NC2 angles off simplex",
+    "maxent_duality": "NC3 head off means",
+    "maxent_nearest_mean": "NC4 not nearest mean",
+}
+
+
+class Moment(NamedTuple):
+    """One point: numbers by row, and what else is told of it."""
+
+    rows: dict[str, dict[str, Any]]
+    conditions: dict[str, dict[str, Any]]
+    step: int
+    diverged: int
+    contracted: float
+    floor: float
+
+
+def t_quantile(units: int) -> float:
+    """97.5 % quantile of Student's t for the mean of `units` independent units."""
+    from scipy import stats
+
+    return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
+
+
+def usable(cell: "xarray.Dataset") -> np.ndarray:
+    """Places of the checkpoints that one cell has: others belong to cells of other lengths."""
+    if "checkpoint" not in cell.sizes:
+        return np.zeros(1, int)
+    for name in ("gap", "train_error", "test_error", "bound_value"):
+        if name in cell and "checkpoint" in cell[name].dims:
+            known = cell[name].notnull()
+            there = known.any([d for d in known.dims if d != "checkpoint"]).values
+            return np.flatnonzero(there) if there.any() else np.arange(len(there))
+    return np.arange(cell.sizes["checkpoint"])
+
+
+def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
+    """Everything a table shows of one cell.
+
+    Args:
+        cell: one place on every axis of the sweep.
+        checkpoint: which of the checkpoints that the cell has; numbers are NaN beyond them.
+        names: which bounds.
+    """
+    places = usable(cell)
+    now, last = cell, checkpoint in (-1, len(places) - 1)
+    if "checkpoint" in cell.sizes:
+        there = -len(places) <= checkpoint < len(places)
+        now = cell.isel(checkpoint=int(places[checkpoint if there else -1]))
+        if not there:
+            now = now.where(False)
+    units = now.sizes.get("supersample", 0)
+    quantile = t_quantile(units if units > 1 else now.sizes.get("mask_id", 0))
+    rows = {}
+    for name, label in (("train_error", "train error"), ("test_error", "test error")):
+        if name in now:
+            mean, error = _cluster_mean(now[name])
+            rows[label] = {"kind": "measured", "value": mean, "error": quantile * error}
+    if "gap" in now:
+        error = quantile * _number(now, "gap_std_error")
+        rows["gap"] = {"kind": "measured", "value": _number(now, "gap"), "error": error}
+    if "bound_value" in now and names:
+        rows |= _bounds(now, names, quantile)
+    conditions = {}
+    for name, label in _CONDITIONS.items():
+        if name in now and last:
+            mean, error = _cluster_mean(now[name])
+            kind = str(now[name].attrs.get("kind", "diagnostic"))
+            conditions[label] = {"kind": kind, "value": mean, "error": quantile * error}
+    step = now["checkpoint"] if "checkpoint" in now.coords else now.get("checkpoints")
+    return Moment(
+        rows,
+        conditions,
+        0 if step is None or step.ndim or not np.isfinite(step) else int(step),
+        int(np.nansum(now["diverged"].values)) if "diverged" in now else 0,
+        _contracted(now),
+        _number(now, "layer_floor"),
+    )
+
+
+def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
+    there = stored(now)
+
+    def column(name: str, missing: Any) -> list[Any]:
+        values = now[name].values.reshape(-1) if name in now.variables else None
+        listed = [missing] * len(there) if values is None else values.tolist()
+        return listed if len(listed) == len(there) else [missing] * len(there)
+
+    parts = {
+        "kind": column("bound_kind", "unknown"),
+        "value": column("bound_value", math.nan),
+        "error": column("bound_std_error", math.nan),
+        "vacuous": column("bound_vacuous", None),
+        "null": column("bound_null", math.nan),
+        "null_spread": column("bound_null_spread", math.nan),
+        "confidence": column("bound_confidence", 1.0),
+    }
+    found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
+    for row in found.values():
+        row["error"] = quantile * row["error"]
+        if row["vacuous"] is None:
+            row["vacuous"] = row["value"] >= LOSS_RANGE
+    return {name: found[name] for name in names}
+
+
+def _contracted(now: "xarray.Dataset") -> float:
+    if "layer_log1m" not in now:
+        return math.nan
+    # log eta = log(1 - e^log1m) keeps what lies far below the rounding of 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        log_eta = np.log1p(-np.exp(now["layer_log1m"].values))
+    known = bool(np.isfinite(log_eta).any() or np.isinf(log_eta).any())
+    return float(-np.expm1(0.5 * np.nansum(log_eta))) if known else math.nan
+
+
+def _number(now: "xarray.Dataset", name: str) -> float:
+    return float(now[name]) if name in now and not now[name].ndim else math.nan
+
+
+def stored(dataset: "xarray.Dataset") -> list[str]:
+    """The bounds that a data set has, in its order."""
+    if "bound_name" not in dataset.coords:
+        return []
+    return np.atleast_1d(dataset["bound_name"].values).tolist()
+
+
+def _cluster_mean(values: "xarray.DataArray") -> tuple[float, float]:
+    """Mean and standard error over supersamples of (supersample, mask) values."""
+    array = values.transpose(*(d for d in ("supersample", "mask_id") if d in values.dims)).values
+    array = np.asarray(array, float)
+    if not array.ndim:
+        return float(array), math.nan
+    table = array if array.ndim == 2 else array[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        units = np.nanmean(table, axis=1 if len(table) > 1 else 0)
+        count = np.sum(np.isfinite(units))
+        error = np.nanstd(units, ddof=1) / np.sqrt(count)
+        return float(np.nanmean(units)), float(error)

@@ -1,0 +1,1 @@
+"""Certificates near the gap, against n."""

@@ -1,0 +1,1 @@
+"""Infinitely wide networks: exact information and gap beside bounds."""

@@ -1,0 +1,1 @@
+"""Noisy-SGD bounds along Langevin dynamics beside published figures."""

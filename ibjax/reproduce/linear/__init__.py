@@ -1,0 +1,1 @@
+"""Softmax regression on synthetic data: the order of gap and supersample bounds."""

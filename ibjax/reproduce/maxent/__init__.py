@@ -1,0 +1,1 @@
+"""How strictly trained layers apply maximum entropy."""

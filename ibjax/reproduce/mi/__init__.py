@@ -1,0 +1,1 @@
+"""Information estimators beside a published benchmark."""

@@ -1,0 +1,1 @@
+"""Certificates without noise in training."""

@@ -1,0 +1,1 @@
+"""Teachers and students: Bayes-optimal limits, what learners reach, what is certified."""

@@ -1,0 +1,1 @@
+"""Networks of finite width, and teachers at n ~ d^2."""

@@ -1,0 +1,27 @@
+"""Results of a sweep as `xarray.Dataset`s: measured, put together, on disk and back."""
+
+from ibjax.results.cells import fingerprint, pool_digest, provenance, recorded, to_dataset
+from ibjax.results.grid import axes, combine, compared, from_evidence
+from ibjax.results.layout import COLLAPSE, CONDITIONS, FORMAT
+from ibjax.results.store import read, tree, write
+from ibjax.results.taken import cell, evidence
+
+__all__ = [
+    "COLLAPSE",
+    "CONDITIONS",
+    "FORMAT",
+    "axes",
+    "cell",
+    "combine",
+    "compared",
+    "evidence",
+    "fingerprint",
+    "from_evidence",
+    "pool_digest",
+    "provenance",
+    "read",
+    "recorded",
+    "to_dataset",
+    "tree",
+    "write",
+]

@@ -111,6 +111,8 @@ def _union_fault(name: str, members: tuple[Any, ...], value: Any) -> str | None:
     faults = [_fault(name, member, value) for member in members if member is not type(None)]
     if len({_named(member) for member in members if member is not type(None)}) == 1:
         return f"{faults[-1]} or None" if optional else faults[-1]
+    if axes := [fault for fault in faults if fault and f"{name} has shape" in fault]:
+        return axes[0]  # numbers, of which there are too many axes
     shown = dict.fromkeys(_named(member) for member in members)
     return f"{_shown(name, value)} is none of {', '.join(shown)}; give one of them"
 

@@ -238,3 +238,19 @@ def test_traced_activations_that_are_no_numbers_have_no_coordinates(method):
     got = jax.jit(lambda v: bottleneck.plane([v], np.arange(30) % 2, method=method))(t)
     for part in (got.i_tx, got.i_ty):
         assert np.isfinite(part[0, 0]) and np.isnan(part[0, 1])
+
+
+def test_the_picture_marks_its_ends_and_says_where_nothing_is_seen():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    told_apart = bottleneck.plane([rng.normal(size=(3, 60, 8))], y)
+    halved = bottleneck.plane([(2.0 * y + np.zeros((3, 60)))[..., None]], y)
+    assert float(told_apart.log_n) == pytest.approx(np.log(60))
+    shares = np.bincount(y) / 60
+    assert float(told_apart.label_entropy) == pytest.approx(-np.sum(shares * np.log(shares)))
+    for found, saturated in ((told_apart, True), (halved, False)):
+        ax = bottleneck.draw(found)
+        words = [text.get_text() for text in ax.texts]
+        assert "log n " in words and " H(Y)" in words
+        assert any("saturated" in text for text in words) == saturated
+        assert ax.get_xlim()[0] <= 0 and ax.get_xlim()[1] > np.log(60)

@@ -19,9 +19,8 @@ from ibjax.typing import Array, Divergence, Float, JaxArray
 Etas: TypeAlias = (
     Contraction
     | Estimate
-    | Sequence[Contraction | Estimate]
+    | Sequence[Contraction | Estimate | float]
     | Float[Array, "*batch layers"]
-    | Sequence[float]
 )
 """Coefficients of the layers: records of them, or numbers with the layers on the last axis."""
 

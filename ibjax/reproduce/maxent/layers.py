@@ -233,7 +233,7 @@ def figure(found: dict[str, Measured]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    picture = Figure(figsize=(15, 3.6 * len(found) + 0.5), layout="constrained")
+    picture = Figure(figsize=(12, 3.2 * len(found) + 0.4), layout="constrained")
     grid = picture.subplots(len(found), 4, squeeze=False)
     for row, (setting, one) in zip(grid, found.items()):
         kind = "exact" if setting == "bits" else "probes"
@@ -243,18 +243,18 @@ def figure(found: dict[str, Measured]) -> Any:
                 _line(ax, i, variant, mean, half)
             ax.set_xlabel("layer of the deepest network")
             ax.set_ylabel("nats")
-            ax.set_title(f"{setting}: {label} ({kind})", fontsize=10)
+            ax.set_title(f"{setting}: {label}\n({kind})", fontsize=11)
         excess = np.abs(one.heads["duality_gap_test"] - one.heads["duality_gap_train"])
         for i, variant in enumerate(VARIANTS):
             _line(row[3], i, variant, *interval(excess[i]))
         row[3].set_xlabel("depth")
         row[3].set_ylabel("nats")
-        row[3].set_title(f"{setting}: |duality gap test - train| of the head", fontsize=10)
+        row[3].set_title(f"{setting}: |duality gap,\ntest - train| of the head", fontsize=11)
         if setting == "bits":
             row[2].set_yscale("log")  # concatenation multiplies it
         for ax in row:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0, 0].legend(frameon=False, fontsize=8)
+    grid[0, 0].legend(frameon=False, fontsize=9)
     return picture
 
 

@@ -101,7 +101,9 @@ def prepare_devices(cache: bool) -> None:
         if remark := settle_caches():
             console(stderr=True).print(remark, soft_wrap=True)
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        # Small programs too: there are more of them, and all together they take a few MB.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def chosen(dataset: "xarray.Dataset", names: tuple[str, ...], every: bool) -> list[str]:

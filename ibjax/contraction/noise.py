@@ -39,7 +39,7 @@ def gaussian_noise(diameter: Scalar, std: Scalar) -> Contraction:
     """
     size = checks.real("diameter", diameter, 0.0, math.inf)
     scale = checks.real("std", std, 0.0, math.inf)
-    value, log1m = _gaussian(_ratio(size, scale))
+    value, log1m = _gaussian(size, scale)
     return Contraction(value, log1m, "exact", "channel", "Gaussian noise on a bounded output", "kl")
 
 
@@ -155,8 +155,9 @@ def _ratio(diameter: JaxArray, std: JaxArray) -> JaxArray:
 
 
 @jax.jit
-def _gaussian(r: JaxArray) -> tuple[JaxArray, JaxArray]:
+def _gaussian(size: JaxArray, scale: JaxArray) -> tuple[JaxArray, JaxArray]:
     """The pair eta and log(1 - eta); each integrand is analytic, so 0.1 is a fine step."""
+    r = _ratio(size, scale)
     small = r < 1
     step = 0.1
     z = jnp.arange(-120, 121, dtype=r.dtype) * jnp.asarray(step, r.dtype)

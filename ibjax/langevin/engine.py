@@ -81,12 +81,15 @@ def train(
     whole, split = programs.shardings
     values, x_, y_ = jax.device_put((replicas.values, x, y), whole)
     prepared = x_ if programs.prepare is None else programs.prepare(x_)
+    # On the host, where taking some of them is no program.
+    words, own = np.asarray(jax.random.key_data(replicas.keys)), replicas.rows
     parts, done = [], 0
     for first in range(0, len(here), chunk):
         keep = min(chunk, len(here) - first)
         chosen = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
-        mine = jax.tree.map(lambda a, i=chosen: a[i], (replicas.keys, replicas.rows))
-        keys, rows = jax.device_put(mine, split)
+        mine = jax.tree.map(lambda a, i=chosen: np.asarray(a)[i], (words, own))
+        words_here, rows = jax.device_put(mine, split)
+        keys = jax.random.wrap_key_data(words_here)
         training, whole_pool = (keys, values, rows, prepared, y_), (keys, values, rows, x_, y_)
         state, step, taken = programs.init(keys, values), 0, []
         for stop in stops:

@@ -109,7 +109,7 @@ def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
         std = noise_std(rate, schedule_value(beta, t)) if config.optimizer == "sgld" else 0.0
         return jnp.float32(rate), jnp.float32(std)
 
-    etas, stds = jax.vmap(at, out_axes=0)(jnp.arange(config.steps))
+    etas, stds = jax.jit(jax.vmap(at))(np.arange(config.steps, dtype=np.int32))
     etas, stds = np.asarray(etas, np.float64), np.asarray(stds, np.float64)
     for name, values in (("learning_rate", etas), ("inverse_temperature", stds)):
         wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
@@ -159,7 +160,19 @@ def make_run(config: Config, network: Network, pool: Any, n: int) -> Run:
 def flat_parameters(network: Network, pool: Any) -> tuple[Array, Any, Any]:
     """One input, the way from flat weights to parameters, and the shapes of these."""
     dtype = jax.dtypes.canonicalize_dtype(pool.dtype)
-    example = jnp.zeros((1, *pool.shape[1:]), dtype)
+    example: Any = np.zeros((1, *pool.shape[1:]), dtype)
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
-    _, unravel = ravel_pytree(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
-    return example, unravel, shapes
+    return example, unraveller(shapes), shapes
+
+
+def unraveller(shapes: Any) -> Callable[[Array], Any]:
+    """The way from a flat vector to arrays of these shapes, without computing one."""
+    found = []
+
+    def look(tree: Any) -> Array:
+        flat, unravel = ravel_pytree(tree)
+        found.append(unravel)
+        return flat
+
+    jax.eval_shape(look, shapes)
+    return found[0]

@@ -1,7 +1,11 @@
 """The least contraction coefficient that the training predictions of a run allow."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds.evidence.moment import at, in_float64, mean_over_replicas
 from ibjax.bounds.layers.floor import depth_floor
@@ -23,20 +27,28 @@ def measured_floor(evidence: Evidence, checkpoint: int = -1) -> Estimate:
     """
     now = at(evidence, checkpoint)
     classes = float(now.num_classes)
-    labels = jnp.asarray(now.labels)[:, None]
-    if not classes >= 2 or bool(jnp.any(labels < 0)):
-        nan = jnp.array(jnp.nan)
-        return Estimate(nan, nan, jnp.array(False), "up", "depth_floor", "labels are missing")
-    chosen = jnp.asarray(now.mask)[..., None]
-    predicted = jnp.take_along_axis(jnp.asarray(now.predictions), chosen, -1)[..., 0]
-    true = jnp.take_along_axis(jnp.broadcast_to(labels, now.predictions.shape), chosen, -1)[..., 0]
-    letters = jnp.arange(int(classes))
+    if not classes >= 2 or bool(np.any(np.asarray(now.labels) < 0)):
+        nan = np.array(np.nan)
+        return Estimate(nan, nan, np.array(False), "up", "depth_floor", "labels are missing")
+    return _floor(int(classes), *(getattr(now, name) for name in _READ))
+
+
+_READ = ("labels", "mask", "predictions", "diverged")
+
+
+@partial(jax.jit, static_argnums=0)
+def _floor(classes: int, labels: Any, mask: Any, predictions: Any, diverged: Any) -> Estimate:
+    labels = jnp.asarray(labels)[:, None]
+    chosen = jnp.asarray(mask)[..., None]
+    predicted = jnp.take_along_axis(jnp.asarray(predictions), chosen, -1)[..., 0]
+    true = jnp.take_along_axis(jnp.broadcast_to(labels, predictions.shape), chosen, -1)[..., 0]
+    letters = jnp.arange(classes)
     counts = jnp.einsum(
         "...ik,...im->...km",
         (true[..., None] == letters).astype(float),
         (predicted[..., None] == letters).astype(float),
     )
-    gone = jnp.asarray(now.diverged, bool)
+    gone = jnp.asarray(diverged, bool)
     counts = jnp.where(gone[..., None, None], 1.0, counts)
     each = jax.vmap(jax.vmap(lambda table: depth_floor(table).value))(counts)
     mean = mean_over_replicas(each, gone)

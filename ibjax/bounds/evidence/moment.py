@@ -174,6 +174,13 @@ def gap(evidence: Evidence, checkpoint: int = -1) -> Estimate:
         ValueError: if there is no such checkpoint, or the fields along training differ in shape.
     """
     now = at(evidence, checkpoint)
+    # Layers, of which every depth has others, are left out: one program for all.
+    nothing = {name: None for name, field in FIELDS.items() if field.dims == ("layer",)}
+    return _gap(now._replace(**nothing))
+
+
+@jax.jit
+def _gap(now: Moment) -> Estimate:
     train, test = replica_errors(now)
     mean = mean_over_replicas(test - train, jnp.zeros(train.shape, bool))
     alive = survivors(now) > 0

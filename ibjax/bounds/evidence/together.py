@@ -27,7 +27,6 @@ SETTINGS = (
     "batch_size",
     "smallest_batch",
     "shared_batches",
-    "dim",
 )
 """Fields that must be known: names of rules, whole numbers, and which examples were shared."""
 

@@ -241,7 +241,7 @@ def last_layer(
     with jax.enable_x64(False):
         features = last_features(weights, key, config, pool, held)
         labels = np.asarray(pool.y)[held]
-        kernel, bias = (a.reshape(-1, *a.shape[2:]) for a in head(weights))
+        kernel, bias = (jax.lax.collapse(a, 0, 2) for a in head(weights))
         found = maxent.columns(
             [features], labels, head=(kernel, bias), num_classes=pool.num_classes, collapse=True
         )

@@ -27,7 +27,12 @@ def gather(tree: Any, total: int) -> Any:
     from jax.experimental import multihost_utils
 
     parts = multihost_utils.process_allgather(tree)
-    return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[2:])[:total], parts)
+    return jax.tree.map(lambda a: _flat(np.asarray(a))[:total], parts)
+
+
+def _flat(parts: np.ndarray) -> np.ndarray:
+    """Processes and their rows as one axis; a shape with -1 is none where an array is empty."""
+    return parts.reshape(parts.shape[0] * parts.shape[1], *parts.shape[2:])
 
 
 def first() -> bool:

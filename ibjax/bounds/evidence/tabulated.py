@@ -76,8 +76,10 @@ class Tabulated(NamedTuple):
         """What to say of known masks beside a value that was computed under a trace."""
         if self._given(moment) is None:
             return ()
-        mask = np.asarray(moment.mask)
-        masks = Data(mask[..., None], mask, np.ones(mask.shape, bool), np.array(True))
+        mask: Any = np.asarray(moment.mask)
+        every: Any = np.ones(mask.shape, bool)
+        legal: Any = np.array(True)
+        masks = Data(mask[..., None], mask, every, legal)
         return table_bounds.odd_masks(self.keywords.get("correction"), masks)
 
     def _plan(self, given: tuple[Any, ...], mask: Any) -> Any:

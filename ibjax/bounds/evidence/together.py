@@ -66,7 +66,7 @@ def nulls(moment: Moment, names: tuple[str, ...]) -> dict[str, Null]:
 
 def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     """What is part of the program, what is traced, and the tables of the masks."""
-    filled = {name: None for name in SETTINGS}
+    filled: dict[str, Any] = dict.fromkeys(SETTINGS)
     for name, field in FIELDS.items():
         if field.dims == ("layer",):
             row = np.asarray(getattr(moment, name))

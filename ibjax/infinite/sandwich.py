@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import numeric
+from ibjax.arguments import numeric, whole
 from ibjax.infinite import checks
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
@@ -62,6 +62,8 @@ def input_information(
             "at least two inputs"
         )
     checks.non_negative(spread, "variance")
+    whole("draws", draws)
+    whole("nodes", nodes)
     if k == 1:
         points, weights = np.polynomial.hermite_e.hermegauss(nodes)
         noise = jnp.broadcast_to(jnp.asarray(points, centres.dtype)[:, None, None], (nodes, n, 1))

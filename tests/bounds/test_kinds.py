@@ -211,7 +211,7 @@ def test_a_bound_in_the_place_of_information_keeps_its_premises(x64):
     weak = BoundValue(number, number, number, kind="diagnostic", note="as published")
     got = bounds.depth(1.0, LAYER, 10, 0.5, label_information=weak)
     assert got.kind == "diagnostic"
-    with pytest.raises(ValueError, match="train_error is a BoundValue"):
+    with pytest.raises(ValueError, match="train_error=BoundValue"):
         bounds.pac_bayes_kl(inner, 1.0, 10)
     with pytest.raises(ValueError, match="state the kind"):
         checks.result(number, name="x", limit=1.0, assumptions=())

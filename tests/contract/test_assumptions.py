@@ -9,7 +9,7 @@ from ibjax import bounds
 
 def named_in_source():
     """Strings in tuples passed as `assumptions=` or assigned to a name that ends in them."""
-    for path in Path(package.__file__).parent.glob("*.py"):
+    for path in Path(package.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "assumptions":
                 for leaf in ast.walk(node.value):

@@ -193,6 +193,7 @@ LOOSE = {  # arrays of any length, beside which others need not be as long, or o
     bounds.null_gradient: ("second_moment",),
     bounds.li_luo_qiao: ("second_moment",),
     mi.entropy: ("law",),
+    bounds.measured_information: ("values",),
 }
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -93,7 +94,10 @@ np.savez(sys.argv[2], **evidence._asdict())
     found = []
     for devices in (1, 3):
         place = tmp_path / f"{devices}.npz"
-        subprocess.run([sys.executable, "-c", script, str(devices), str(place)], check=True)
+        # bits are equal in the programs people run; the flags of the tests cost the last one
+        environment = os.environ | {"XLA_FLAGS": ""}
+        command = [sys.executable, "-c", script, str(devices), str(place)]
+        subprocess.run(command, check=True, env=environment)
         found.append(np.load(place))
     for name in found[0].files:
         np.testing.assert_array_equal(found[0][name], found[1][name], err_msg=name)

@@ -141,10 +141,10 @@ def masks_needed(
     """
     checks.choice("estimate", estimate, ("polynomial", "information", "root"))
     count = whole("letters", letters, 2)
-    value, share = (
-        float(checks.scalar(name, number, 0.0, open_low=True))
-        for name, number in (("value", value), ("share", share))
-    )
+    for name, number in (("value", value), ("share", share)):
+        checks.scalar(name, number, 0.0, open_low=True)
+    # in double precision, whatever that of JAX: the number of masks jumps
+    value, share = float(value), float(share)
     if not (np.isfinite(value) and np.isfinite(share)):
         raise ValueError(f"value={value} and share={share} must be finite numbers above 0")
     information = value**2 / 2
@@ -204,7 +204,8 @@ def resolution(masks: int, share: float = 0.1, *, letters: int = 2, balanced: bo
     masks, letters = whole("masks", masks, 2), whole("letters", letters, 2)
     if masks > _MOST_MASKS:
         raise ValueError(f"masks={masks} must be at most {_MOST_MASKS}")
-    share = float(checks.scalar("share", share, 0.0, open_low=True))
+    checks.scalar("share", share, 0.0, open_low=True)
+    share = float(share)
     if balanced:
         return polynomial.largest_bias(masks // 2, letters) / share
     sides = np.arange(1, masks)

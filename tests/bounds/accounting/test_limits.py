@@ -96,7 +96,7 @@ def test_certificate_given_the_supersample(x64):
 def test_limits_refuse_what_they_do_not_cover(x64):
     with pytest.raises(ValueError, match=r"values holds 0.2, above cap=0.1"):
         bounds.mean_upper_limit(np.array([0.05, 0.2]), 0.1, 0.05)
-    with pytest.raises(ValueError, match="one a run"):
+    with pytest.raises(ValueError, match="values has shape"):
         bounds.mean_upper_limit(np.ones((3, 2)), 1.0, 0.05)
     with pytest.raises(ValueError, match="R >= 2"):
         bounds.mean_upper_limit(np.ones(1), 1.0, 0.05, method="bernstein")

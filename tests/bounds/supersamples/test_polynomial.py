@@ -63,7 +63,7 @@ def test_against_the_plug_in_on_laws_of_every_kind():
 def test_unequal_draws_keep_the_bias_of_the_smaller_table(first, second):
     table = polynomial.split_table(first, second)
     assert table.shape == (first + 1, second + 1)
-    size = polynomial._size(first, second)
+    size = polynomial.draws_used(min(first, second), first == second)
     assert size <= min(first, second)
     for p, q in [(0.3, 0.3), (0.0, 0.2), (0.9, 0.4)]:
         assert exact_mean(table, p, q) == pytest.approx(

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ibjax.bounds.supersamples.examples import ClassMemory, Examples
+
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from rich.table import Table
-
-    from ibjax.bounds.supersamples.examples import ClassMemory, Examples
 
 _SURE, _UNSURE = "#D55E00", "#0072B2"
 
@@ -31,8 +31,8 @@ class Memory(NamedTuple):
         index: position of each example in the pool.
     """
 
-    examples: "Examples"
-    classes: "ClassMemory"
+    examples: Examples
+    classes: ClassMemory
     index: np.ndarray
 
 
@@ -69,7 +69,7 @@ def memory(
     return Memory(each, classes, np.asarray(now.index))
 
 
-def examples(found: "Examples") -> list[tuple[Any, ...]]:
+def examples(found: Examples) -> list[tuple[Any, ...]]:
     """Every example whose memory is known: its place, then `HEADS`; highest lower end first."""
     low = np.asarray(found.low)
     order = np.argsort(-low, axis=None)[: int(np.isfinite(low).sum())]
@@ -78,7 +78,7 @@ def examples(found: "Examples") -> list[tuple[Any, ...]]:
     return [(*place, *row) for place, row in zip(places, zip(*numbers))]
 
 
-def examples_table(found: "Examples", columns: Sequence[str], count: int) -> "Table":
+def examples_table(found: Examples, columns: Sequence[str], count: int) -> "Table":
     """The examples that are remembered most, with their 95 % intervals.
 
     Args:
@@ -96,7 +96,7 @@ def examples_table(found: "Examples", columns: Sequence[str], count: int) -> "Ta
     return table
 
 
-def classes_table(found: "ClassMemory", names: Sequence[Any] | None = None) -> "Table":
+def classes_table(found: ClassMemory, names: Sequence[Any] | None = None) -> "Table":
     """Memory of each class with its 95 % interval.
 
     Args:
@@ -212,7 +212,7 @@ def remembered_classes(
 
 
 def memory_figure(
-    found: "Examples",
+    found: Examples,
     classes: "ClassMemory | None" = None,
     count: int = 30,
     names: Sequence[Any] | None = None,

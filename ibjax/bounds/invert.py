@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
+from ibjax.bounds.pinsker import bregman as bregman
 from ibjax.bounds.pinsker import envelope_root, steepest_rate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
@@ -280,20 +281,6 @@ def _prepare(**arguments) -> tuple[JaxArray, ...]:
     ]
     dtype = jnp.result_type(*arrays)
     return tuple(a.astype(dtype) for a in jnp.broadcast_arrays(*arrays))
-
-
-@enforced
-def bregman(u: JaxArray) -> JaxArray:
-    """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
-    inside = u > -1
-    safe = jnp.where(inside, u, 0.0)
-    small = jnp.abs(safe) < 0.02
-    near = jnp.where(small, safe, 0.0)
-    series = jnp.zeros_like(near)
-    for k in range(9, 1, -1):
-        series = (-1) ** k / (k * (k - 1)) + near * series
-    far = (1 + safe) * jnp.log1p(safe) - safe
-    return jnp.where(inside, jnp.where(small, near**2 * series, far), 1.0)
 
 
 def _phi(g: JaxArray) -> JaxArray:

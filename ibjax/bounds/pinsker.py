@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
 
 _LARGE = 60.0
@@ -102,3 +103,17 @@ def steepest_rate(i: JaxArray) -> JaxArray:
     c = _langevin(t)
     value = (1 + c) * t / jnp.expm1(2 * t)
     return jnp.where(known, value, jnp.where(i >= _LARGE, 0.0, 0.5 + 0.0 * i))
+
+
+@enforced
+def bregman(u: JaxArray) -> JaxArray:
+    """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
+    inside = u > -1
+    safe = jnp.where(inside, u, 0.0)
+    small = jnp.abs(safe) < 0.02
+    near = jnp.where(small, safe, 0.0)
+    series = jnp.zeros_like(near)
+    for k in range(9, 1, -1):
+        series = (-1) ** k / (k * (k - 1)) + near * series
+    far = (1 + safe) * jnp.log1p(safe) - safe
+    return jnp.where(inside, jnp.where(small, near**2 * series, far), 1.0)

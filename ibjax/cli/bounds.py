@@ -10,19 +10,6 @@ import tyro
 from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import PICTURES, console, print_whole, write_rows
 
-HEADS = (
-    "quantity",
-    "kind",
-    "value",
-    "std_error",
-    "information (nat)",
-    "null",
-    "null_spread",
-    "confidence",
-    "note",
-)
-"""Columns of ``--out``."""
-
 _MOST_EXAMPLES = 1000
 """More are for a file."""
 
@@ -61,7 +48,7 @@ def execute(command: Bounds) -> None:
     _check(command)
     arrays = _scaled(reading.archive(command.file), command.clip)
     rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
-    exporting.write_table(command.out, HEADS, rows)
+    exporting.write_table(command.out, exporting.BOUNDS, rows)
 
 
 def _scaled(arrays: dict[str, Any], clip: tuple[float, ...]) -> dict[str, Any]:
@@ -75,23 +62,6 @@ def _scaled(arrays: dict[str, Any], clip: tuple[float, ...]) -> dict[str, Any]:
         raise ValueError("--clip is for losses, and the archive has none")
     scaled = (np.clip(np.asarray(arrays["losses"], float), low, high) - low) / (high - low)
     return arrays | {"losses": scaled}
-
-
-def _rows(errors, values, nulls) -> list[tuple[Any, ...]]:
-    """What ``--out`` holds: bounds that do not apply too, with the reason and no number."""
-    none = math.nan
-    rows: list[tuple[Any, ...]] = [
-        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
-        for name, e in errors
-    ]
-    for name, b in values.items():
-        null = nulls.get(name)
-        law = (float(null.mean), float(null.spread)) if null else (math.nan, math.nan)
-        number = (float(b.value), float(b.std_error), float(b.information))
-        if not bool(b.holds):
-            number, law = (math.nan,) * 3, (math.nan,) * 2
-        rows.append((name, b.kind, *number, *law, float(b.confidence), b.note))
-    return rows
 
 
 def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -139,7 +109,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
-    return _rows(errors, values, nulls)
+    return exporting.bounds(errors, values, nulls)
 
 
 def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -177,7 +147,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     _say(found.remarks)
     bits = arrays["membership"]
     _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
-    return _rows(errors, found.bounds, found.nulls)
+    return exporting.bounds(errors, found.bounds, found.nulls)
 
 
 def _labels(arrays: dict[str, Any]) -> Any:

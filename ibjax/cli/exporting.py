@@ -1,5 +1,6 @@
 """What a command prints, written as well: a table for documents, numbers for programs."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,20 @@ from ibjax.cli.terminal import console, write_rows
 
 TABLES = (".csv", ".md", ".tex")
 """What a table can be written as."""
+
+
+BOUNDS = (
+    "quantity",
+    "kind",
+    "value",
+    "std_error",
+    "information (nat)",
+    "null",
+    "null_spread",
+    "confidence",
+    "note",
+)
+"""Columns of a table of bounds."""
 
 
 def check_table(place: Path | None, *taken: Path, option: str = "--table") -> None:
@@ -57,6 +72,23 @@ def numbers(dataset: Any, dim: str) -> tuple[list[str], list[list[Any]]]:
     heads = [dim, *(n if u == "1" else f"{n} ({u})" for n, u in units.items())]
     columns = [dataset[dim].values.tolist(), *(dataset[n].values.tolist() for n in names)]
     return heads, [list(row) for row in zip(*columns)]
+
+
+def bounds(errors: Any, values: Any, nulls: Any) -> list[tuple[Any, ...]]:
+    """Errors, then bounds; one that does not apply has its reason in the place of numbers."""
+    none = math.nan
+    rows: list[tuple[Any, ...]] = [
+        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
+        for name, e in errors
+    ]
+    for name, b in values.items():
+        null = nulls.get(name)
+        law = (float(null.mean), float(null.spread)) if null else (math.nan, math.nan)
+        number = (float(b.value), float(b.std_error), float(b.information))
+        if not bool(b.holds):
+            number, law = (math.nan,) * 3, (math.nan,) * 2
+        rows.append((name, b.kind, *number, *law, float(b.confidence), b.note))
+    return rows
 
 
 def _cell(value: Any) -> Any:

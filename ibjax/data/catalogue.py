@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +26,7 @@ def load(
     name: str,
     split: str = "train",
     *,
-    classes: Sequence[int | Sequence[int]] | None = None,
+    classes: Sequence[Any] | None = None,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
 ) -> Dataset:

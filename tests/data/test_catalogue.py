@@ -80,7 +80,7 @@ BAD = [
 
 @pytest.mark.parametrize("classes", BAD)
 def test_bad_classes_say_what_exists(classes):
-    with pytest.raises(ValueError, match=r"0 to 9|is none of whole number"):
+    with pytest.raises(ValueError, match="0 to 9"):
         data.load("digits", classes=classes)
 
 

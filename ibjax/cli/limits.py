@@ -1,6 +1,6 @@
 """`ibjax limits`: what no learning procedure can beat on the data of a teacher network."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,9 +26,10 @@ class Limits:
     softplus. One that is not odd is taken centred."""
     readout: Literal["identity", "sign", "abs", "tanh", "erf", "sin", "sigmoid"] = "sign"
     """What is observed of the teacher's output."""
-    noise: float = 0.0
-    """Variance of the noise: added to the output, or inside the sign. Smooth readouts need
-    some, and the information of a continuous output is infinite without."""
+    noise: float | None = None
+    """Variance of the noise: added to the output, or inside the sign; 0 by default, 0.1 in the
+    quadratic regime. Smooth readouts need some, and the information of a continuous output is
+    infinite without."""
     alpha: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0, 10.0)
     """Samples per input dimension, n/d: the rows of the table and the ends of the curve."""
     points: int = 200
@@ -60,6 +61,8 @@ def execute(command: Limits) -> None:
     """Solve, print the table, write the results and the picture."""
     from ibjax import files
 
+    if command.noise is None:
+        command = replace(command, noise=0.1 if command.regime == "quadratic" else 0.0)
     _check(command)
     places = (command.out, command.out.with_suffix(".png"))
     for place in places:
@@ -115,7 +118,7 @@ def solve(command: Limits) -> "xarray.Dataset":
         readout = command.readout
         readout = activation_function(readout) if readout in SMOOTH else readout
         rho, eps, bias = teacher.activation_constants(command.activation, depth=command.depth)
-        model: Any = {"rho": rho, "eps": eps, "noise": command.noise, "prior": command.prior}
+        model: Any = {"rho": rho, "eps": eps, "noise": command.noise or 0.0, "prior": command.prior}
         found = teacher.bayes_limits(readout, np.concatenate([rows, curve]), **model)
         marks = teacher.thresholds(readout, **model)
         d, p = command.dimension or np.nan, command.width or np.inf

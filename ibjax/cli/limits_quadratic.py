@@ -41,7 +41,7 @@ def check(command: "Limits") -> None:
     for name in ("dimension", "width"):
         if getattr(command, name) is not None:
             raise ValueError(f"{name} says nothing in the quadratic regime; give --width-ratio")
-    if not command.noise > 0:
+    if command.noise is None or not command.noise > 0:
         raise ValueError(f"noise={command.noise} must be positive in the quadratic regime")
     if not 0 < command.width_ratio < float("inf"):
         raise ValueError(f"width_ratio={command.width_ratio} must be a positive number, k/d")

@@ -12,6 +12,9 @@ from ibjax.cli.terminal import console, print_whole
 HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
 """Columns of ``--table``, informations in nats."""
 
+KERNEL_HEADS = (*HEADS[:3], "x", "y", "y_cap", "y_permuted", "kernel_width")
+"""Columns of ``--table`` for a kernel method, whose coordinates x and y are no informations."""
+
 
 @dataclass(frozen=True)
 class PlaneOptions:
@@ -114,14 +117,18 @@ def execute(command: PlaneOptions) -> None:
     files.check_place(picture, "--out")
     files.save_figure(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)
-    exporting.write_table(command.table, HEADS, _rows(found))
+    if command.method in _KERNEL:
+        columns = (found.i_tx, found.i_ty, found.cap, found.permuted, found.resolution)
+        exporting.write_table(command.table, KERNEL_HEADS, _rows(found, columns))
+    else:
+        columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
+        exporting.write_table(command.table, HEADS, _rows(found, columns))
 
 
-def _rows(found: Any) -> list[tuple[Any, ...]]:
+def _rows(found: Any, columns: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """Every coordinate in full precision: a line a layer, replica and checkpoint."""
     import numpy as np
 
-    columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
     rows = []
     for i, name in enumerate(found.names):
         shape = np.shape(found.i_tx[i])

@@ -263,9 +263,7 @@ def _solve_all(alpha, count, parts, gamma, delta, readout, prior):
         found = {name: jnp.where(known, value, jnp.nan) for name, value in found.items()}
         return found | {"branch": wins.astype(jnp.int32)}
 
-    empty = jax.tree.map(
-        lambda s: jnp.zeros(alpha.shape, s.dtype), jax.eval_shape(one, alpha[0])
-    )
+    empty = jax.tree.map(lambda s: jnp.zeros(alpha.shape, s.dtype), jax.eval_shape(one, alpha[0]))
 
     def fill(i, filled):
         return jax.tree.map(lambda all_, x: all_.at[i].set(x), filled, one(alpha[i]))

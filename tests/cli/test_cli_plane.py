@@ -50,7 +50,12 @@ def test_kernel_measures_print_cap_and_null(tmp_path, capsys, monkeypatch):
     x = rng.normal(size=(20, 3))
     np.savez(path, labels=np.arange(20) % 2, first=x[:, :2], start=x)
     for method, head in (("cka", "CKA(X,T)"), ("total_correlation", "TC of units")):
-        assert cli.main(["plane", str(path), "--method", method, "--inputs", "start"]) == 0
+        table = tmp_path / f"{method}.csv"
+        command = ["plane", str(path), "--method", method, "--inputs", "start"]
+        assert cli.main([*command, "--table", str(table)]) == 0
+        rows = table.read_text().splitlines()
+        assert rows[0] == "layer,replica,checkpoint,x,y,y_cap,y_permuted,kernel_width"
+        assert len(rows) == 1 + 1 and np.isfinite([float(v) for v in rows[1].split(",")[3:]]).all()
         said = capsys.readouterr().out
         assert head in said and "its cap" in said and "permuted" in said and "diagnostic" in said
     assert cli.main(["plane", str(path), "--method", "hsic"]) == 2

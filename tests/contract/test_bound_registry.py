@@ -59,6 +59,7 @@ def example(**changes) -> Evidence:
         bounded_steps=np.float64(1),
         classes_given=np.float64(1),
         membership_information=np.linspace(0.002, 0.004, K1 * K2 * E).reshape(K1, K2, E),
+        radius=np.float64(np.inf),
     )
     return base._replace(**changes)
 
@@ -77,6 +78,11 @@ OTHERS = (
         batching=np.float64(BATCHINGS.index("without_replacement")), smallest_batch=np.float64(1)
     ),
     example(clip=np.float64(1)),
+    example(
+        batching=np.float64(BATCHINGS.index("without_replacement")),
+        noise_stds=np.full(T, 0.5),
+        radius=np.float64(0.01),
+    ),
 )
 """Evidence on which fields are read that are not read on `EXAMPLE`."""
 

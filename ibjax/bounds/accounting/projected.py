@@ -173,7 +173,9 @@ def recursion(choices: Choices, p: Projected) -> JaxArray:
 
     def step(held: JaxArray, which: JaxArray) -> tuple[JaxArray, None]:
         keep, cost, path = (a[which] for a in choices)
-        now = jnp.minimum(held + path, jnp.min(keep * held + cost))
+        # By position: the slope of a minimum compares it with values that may be rounded anew.
+        best = jnp.argmin(keep * held + cost)
+        now = jnp.minimum(held + path, keep[best] * held + cost[best])
         return jnp.where(p.moves[which], up(now, 4), held), None
 
     start = jnp.zeros((), p.noise.dtype)

@@ -27,6 +27,7 @@ SETTINGS = (
     "batch_size",
     "smallest_batch",
     "shared_batches",
+    "radius",
 )
 """Fields that must be known: names of rules, whole numbers, and which examples were shared."""
 

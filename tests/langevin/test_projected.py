@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from ibjax import bounds
-from ibjax.interface import Dataset, Network, Supersample
+from ibjax.interface import BATCHINGS, Dataset, Network, Supersample
 from ibjax.langevin import Config, Settings, run_replicas, track, train, train_many
 from ibjax.langevin.step import projected
 from ibjax.langevin.streams import NOISE
@@ -34,7 +34,7 @@ def regression(start):
 
 
 CONFIG = Config(
-    regression(2.0), steps=6, batch_size=4, learning_rate=0.5, inverse_temperature=4.0,
+    regression(2.0), steps=6, batch_size=4, learning_rate=0.1, inverse_temperature=0.2,
     checkpoints=6, radius=0.4, account=True,
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ def norms(weights):
 def test_weights_lie_in_the_ball_before_each_step(trained):
     sizes = norms(trained.weights)
     assert sizes.shape == (2, 3, 6) and (sizes <= 0.4).all()
-    # Noise of 0.5 a coordinate leaves a ball of 0.4 at almost every step.
+    # Noise of 1 a coordinate leaves a ball of 0.4 at almost every step.
     assert np.median(sizes) == pytest.approx(0.4, rel=3e-5)
     assert trained.evidence.radius == 0.4
 
@@ -60,8 +60,9 @@ def test_weights_lie_in_the_ball_before_each_step(trained):
 def test_a_step_is_taken_from_the_projected_weights(trained):
     """Full batches, without noise to speak of: P(P(W) - eta g(P(W))), W_0 outside of the ball."""
     config = dataclasses.replace(
-        CONFIG, batch_size=None, steps=1, checkpoints=1, inverse_temperature=1e12, clip=9.0
-    )
+        CONFIG, batch_size=None, steps=1, checkpoints=1, learning_rate=0.5,
+        inverse_temperature=1e12, clip=9.0,
+    )  # fmt: skip
     found = train(KEY, config, POOL, PAIRS, weights=True).weights
     inside = np.full((3, 2), 2.0) * 0.4 / np.linalg.norm(np.full(6, 2.0))
     for s in range(2):
@@ -78,7 +79,7 @@ def test_noise_is_added_after_the_projection(trained):
     still = POOL._replace(x=np.zeros_like(X))
     config = dataclasses.replace(CONFIG, steps=1, checkpoints=1, shared_randomness=True, radius=3.0)
     found = train(KEY, config, still, PAIRS, weights=True).weights[0, 0].ravel()
-    noise = 0.5 * jax.random.normal(jax.random.fold_in(jax.random.fold_in(KEY, NOISE), 0), (6,))
+    noise = jax.random.normal(jax.random.fold_in(jax.random.fold_in(KEY, NOISE), 0), (6,))
     moved = np.full(6, 3.0 / np.sqrt(6)) + np.asarray(noise)
     expected = moved * min(1.0, 3.0 / np.linalg.norm(moved))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
@@ -96,24 +97,23 @@ def test_a_ball_that_is_never_left_changes_nothing():
 
 
 def test_certificates_of_the_last_weights_and_bounds_on_the_path(trained):
-    found = trained.evidence
-    plain = found._replace(radius=np.float64(np.inf))
+    ten = {name: np.float64(10) for name in ("batch_size", "smallest_batch")}
+    found = trained.evidence._replace(batching=np.float64(BATCHINGS.index("full")), **ten)
+    path = found._replace(radius=np.float64(np.inf))
+    smaller = ("individual", "xu_raginsky", "individual_at_error")
+    # What is summed along the path, or capped by such a sum, is of the path.
+    same = ("trajectory_cmi", "trajectory_cmi_certified")
     for at in (1, 5):
-        last, path = bounds.evaluate(found, at), bounds.evaluate(plain, at)
-        for name in ("individual", "depth", "xu_raginsky", "individual_at_error"):
-            if path[name].holds:
-                assert float(last[name].value) < float(path[name].value), name
-                assert last[name].kind == path[name].kind
-        # What is summed along the path, or capped by it, is of the path.
-        for name in ("trajectory_cmi", "trajectory_cmi_certified", "sample_gradient", "noisy_sgd"):
-            np.testing.assert_array_equal(last[name].value, path[name].value)
+        last, whole = (bounds.evaluate(e, at, (*smaller, *same)) for e in (found, path))
+        assert all(float(last[name].value) < float(whole[name].value) for name in smaller)
+        assert all(last[name].kind == whole[name].kind for name in smaller)
+        assert all(float(last[name].value) == float(whole[name].value) for name in same)
         with jax.enable_x64(True):
             own = bounds.per_example_information(
-                found.step_sizes[: at + 1], found.noise_stds[: at + 1], 1.0,
-                "without_replacement", 4, 10, 6, radius=0.4,
+                found.step_sizes[: at + 1], found.noise_stds[: at + 1], 1.0, "full", 10, 10, 6,
+                radius=0.4,
             )  # fmt: skip
         assert float(last["individual"].information) == pytest.approx(float(own.value), rel=1e-9)
-    # The ratio of likelihoods has mean one along the path of unprojected weights.
     assert np.isfinite(found.likelihood_ratio).all() and (found.trajectory_cmi >= 0).all()
 
 
@@ -164,5 +164,5 @@ def test_followed_slots_of_plain_steps_alone():
     found = track(KEY, config, POOL, *given)
     assert np.linalg.norm(found.weights) <= 0.4 and np.isfinite(found.sums.llr).all()
     for more in ({"momentum": 0.5}, {"prior_std": 1.0}, {"preconditioner": np.ones(6)}):
-        with pytest.raises(ValueError, match="radius=0.4 with momentum, a preconditioner or a pr"):
+        with pytest.raises(ValueError, match=r"radius=0\.4 with momentum, a preconditioner"):
             track(KEY, config, POOL, *given, **more)

@@ -18,6 +18,7 @@ from ibjax.bounds import (
 )
 from ibjax.bounds.accounting import projected
 from ibjax.bounds.accounting.rules import Setting
+from ibjax.bounds.falsification.bench import falsify, families
 from ibjax.interface import BATCHINGS
 
 GRADIENTS = [
@@ -137,6 +138,26 @@ def test_information_of_the_last_weights_stays_below(x64, batching, n, b, law):
             assert told <= one < path
             best = max(best, told / one)
     assert best > 0.3
+
+
+@pytest.mark.parametrize("batching, n, b, law", [CASES[0], CASES[1], CASES[3]])
+def test_families_to_falsify_with_are_solved_exactly(x64, batching, n, b, law):
+    """Nodes and atoms against a grid that cuts through the ends."""
+    family = families()[f"projected, {batching}, n={n}, b={b}"]
+    drawn = family.draw(np.random.default_rng(5), 1)
+    drawn |= {name: 0 * drawn[name] for name in ("law", "scales", "units")}
+    drawn["radius"][:], drawn["shift"][:] = np.log(0.4), np.log(0.5)
+    height, rate, phase = drawn["gradient"][0].T
+    found = family.solve(drawn)
+
+    def gradient(bit, w):
+        return np.tanh(height[bit]) * np.cos(np.clip(rate[bit], -1.2, 1.2) * w + phase[bit])
+
+    assert family.facts["batching"] == batching and found["radius"] == pytest.approx(0.4)
+    told = exact(law, 5, 0.5, 1.0, 0.4, gradient)
+    assert found["last_information"] == pytest.approx(told, rel=1e-3)
+    bound = falsify("account_last_weights", models=200, search=0, among=[family.name])
+    assert not bound.broken and bound.models >= 4 and bound.ratio > 0.05
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 """Noisy gradient descent on the line with a projection before each step: what is left at the end.
 
 Examples are bits, the weights start at 0, gradients are ``C a cos(f w + p)`` with |a| <= 1, chosen
-by the bit. A projected weight has a density inside the interval, kept at Gauss-Legendre nodes, and
-an atom at either end, whose masses are tails of the normal law: no edge is cut through by a grid.
+by the bit; the loss is a number in [0, 1] for (w > theta, z). A projected weight has a density
+inside the interval, kept at Gauss-Legendre nodes, and an atom at either end, whose masses are tails
+of the normal law: no edge is cut through by a grid.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ def _family(batching: str, n: int, b: int) -> Family:
     scheme = draws(batching, n, b)
     members, place = np.unique(scheme.first, axis=0, return_inverse=True)
     weight = np.bincount(place.ravel(), scheme.weight)
-    facts = {"n": n, "batching": batching, "batch_size": b, "dim": 1}
+    facts = {"n": n, "loss_range": 1.0, "batching": batching, "batch_size": b, "dim": 1}
 
     def draw(rng: np.random.Generator, count: int) -> Tables:
         gradient = spread(rng, count, 0.3, 10.0, 2, 3)
@@ -47,6 +48,8 @@ def _family(batching: str, n: int, b: int) -> Family:
             "units": rng.normal(size=(count, 2)),
             "scales": 0.3 * rng.normal(size=(count, 2, STEPS)),
             "radius": rng.uniform(-4.0, 1.5, (count, 1)),
+            "loss": spread(rng, count, 1.0, 30.0, 2, 2),
+            "threshold": rng.normal(size=(count, 1)),
         }
 
     def solved(tables: Tables) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def _family(batching: str, n: int, b: int) -> Family:
 def _solve(
     tables: dict[str, np.ndarray], weight: np.ndarray, members: np.ndarray, n: int, b: int
 ) -> dict[str, Any]:
-    """The settings of one run, and the mean of I(Z_i; W_T | the other examples)."""
+    """The settings of one run, its errors, and the mean of I(Z_i; W_T | the other examples)."""
     clip, size = np.exp(np.clip(tables["units"], -5.0, 5.0))
     # In units of the first noise: that of every step, and how far one example moves it.
     noise, pace = np.exp(np.clip(tables["scales"], -0.7, 0.7))
@@ -98,22 +101,32 @@ def _solve(
     far = radius + pace[-1] * members.sum(1).max() + REACH * noise[-1]
     last = np.linspace(-far, far, int(np.ceil(2 * far / noise[-1] * 2.5)) + _ENDS)
     cell = last[1] - last[0]
-    found = []
+    found, above = [], []
     samples = words(2, n)
     for sample in samples:
         mass = ends(np.zeros(1), sample, 0)[0]
         for step in range(1, STEPS - 1):
             mass = mass @ ends(inside, sample, step)
-        apart = (last - means(inside, sample, STEPS - 1)[..., None]) / noise[-1]
+        mean = means(inside, sample, STEPS - 1)
+        above.append(mass @ ndtr((mean - tables["threshold"][0]) / noise[-1]) @ weight)
+        apart = (last - mean[..., None]) / noise[-1]
         law = np.einsum("q,pqm->pm", weight, _normal(apart)) / noise[-1] * cell
         found.append(mass @ law)
     one = sigmoid(tables["law"])
-    prior = np.prod(np.concatenate([1 - one, one])[samples], -1)
+    letters = np.concatenate([1 - one, one])
+    prior = np.prod(letters[samples], -1)
     tensor = (prior[:, None] * np.array(found)).reshape(*(2,) * n, -1)
     parts = [mutual(np.moveaxis(tensor, i, -2).reshape(-1, 2, len(last))).sum() for i in range(n)]
+    sides = np.stack([1 - np.array(above), np.array(above)], -1)
+    losses = sigmoid(tables["loss"])  # (side, z)
+    test = prior @ sides @ losses @ letters
+    train = prior @ np.sum(sides * np.moveaxis(losses[:, samples], 0, -1).mean(1), -1)
     # r = eta C / (b s) in every step.
     stds = noise * size
     return {
+        "gap": test - train,
+        "train_error": train,
+        "test_error": test,
         "step_sizes": b * pace * size / clip,
         "noise_stds": stds,
         "clip": clip,

@@ -42,6 +42,11 @@ def _last(step_sizes, noise_stds, clip, batching, batch_size, n, dim, radius):
     return per_example_information(*run, radius=radius)
 
 
+def _last_gap(step_sizes, noise_stds, clip, batching, batch_size, n, dim, radius):
+    run = {"clip": clip, "batching": batching, "batch_size": batch_size, "n": n, "dim": dim}
+    return account(step_sizes, noise_stds, **run, radius=radius).gap
+
+
 # Ways to draw batches that a run of the library has; "disjoint" ones are given in advance.
 _DRAWN = {"batching": ("full", "poisson", "without_replacement", "with_replacement", "epochs")}
 _MEAN = "mean_conditional_information"
@@ -56,4 +61,5 @@ ROWS = (
     Row("account_test_error", _at_error("test_error"), "test_error", only=_DRAWN),
     Row("account_gap_at_error", _at_error("gap_at_error"), "gap", only=_DRAWN),
     Row("account_last_weights", _last, "last_information"),
+    Row("account_last_weights_gap", _last_gap),
 )

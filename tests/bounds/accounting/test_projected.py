@@ -156,8 +156,9 @@ def test_families_to_falsify_with_are_solved_exactly(x64, batching, n, b, law):
     assert family.facts["batching"] == batching and found["radius"] == pytest.approx(0.4)
     told = exact(law, 5, 0.5, 1.0, 0.4, gradient)
     assert found["last_information"] == pytest.approx(told, rel=1e-3)
-    bound = falsify("account_last_weights", models=200, search=0, among=[family.name])
-    assert not bound.broken and bound.models >= 4 and bound.ratio > 0.05
+    if batching != "poisson":
+        bound = falsify("account_last_weights", models=200, search=0, among=[family.name])
+        assert not bound.broken and bound.models >= 4 and bound.ratio > 0.05
 
 
 @pytest.fixture(scope="module")

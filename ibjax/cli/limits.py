@@ -198,10 +198,9 @@ def table(dataset: "xarray.Dataset") -> Any:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Errors and informations along the curve."""
-    from matplotlib.figure import Figure
+    from ibjax.report import blank
 
-    made = Figure(figsize=(9, 3.8), layout="constrained")
-    left, right = made.subplots(1, 2)
+    made, (left, right) = blank.figure((9, 3.8), 1, 2)
     draw_errors(dataset, left)
     draw_information(dataset, right)
     return made
@@ -241,9 +240,9 @@ def log_axis(ax: Any) -> None:
 
 
 def _draw(dataset, ax, lines, label):
-    from matplotlib.figure import Figure
+    from ibjax.report import blank
 
-    ax = Figure().subplots() if ax is None else ax
+    ax = blank.axes(ax)
     for name, words, colour, style in lines:
         values = dataset[f"curve_{name}"].values
         ax.plot(dataset["curve_alpha"], values, style, color=colour, label=words)

@@ -135,12 +135,10 @@ def table(dataset: "xarray.Dataset") -> Any:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Error and information along the curve."""
-    from matplotlib.figure import Figure
-
     from ibjax.cli.limits import log_axis
+    from ibjax.report import blank
 
-    made = Figure(figsize=(9, 3.8), layout="constrained")
-    left, right = made.subplots(1, 2)
+    made, (left, right) = blank.figure((9, 3.8), 1, 2)
     alpha, noise = dataset["curve_alpha"], float(dataset.attrs["noise"])
     left.plot(alpha, dataset["curve_generalization_error"], color="#0072B2", label="Bayes-optimal")
     left.plot(

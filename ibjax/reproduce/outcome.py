@@ -5,16 +5,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ibjax.files import save_figure
+from ibjax import environment, files
 from ibjax.randomness import check_seed
+
+if TYPE_CHECKING:
+    import xarray
 
 Log = Callable[[str], None]
 T = TypeVar("T")
 
-save = save_figure
-"""Write a picture, whole or not at all."""
+
+class View(NamedTuple):
+    """A table for the terminal and a picture."""
+
+    table: Any
+    figure: Any
 
 
 class Outcome(NamedTuple):
@@ -32,13 +39,48 @@ class Reproduction:
         name: what `ibjax reproduce` calls it.
         summary: one line for people.
         run: ``(folder, quick, log) -> Outcome``; where it has options, they come fourth.
+        view: table and picture of any results file that it writes.
         options: a frozen dataclass of its own options, all with defaults, or None.
     """
 
     name: str
     summary: str
     run: Callable[..., Outcome]
+    view: "Callable[[xarray.Dataset], View]"
     options: type | None = None
+
+
+def record(
+    found: "xarray.Dataset",
+    path: Path,
+    name: str,
+    view: "Callable[[xarray.Dataset], View]",
+    others: tuple[Path, ...] = (),
+) -> Outcome:
+    """Store what an experiment found, and show what is stored: nothing else can be shown later.
+
+    Args:
+        found: all that the table and the picture are made of.
+        path: of the results file; the picture lies beside it.
+        name: of the reproduction.
+        view: makes table and picture of the stored data set.
+        others: files written before.
+
+    Returns:
+        The table, and the files: others, results, picture.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    attributes = {**environment.describe(), **found.attrs, MARK: name}
+    files.write(found.assign_attrs(attributes), path)
+    shown = view(files.read(path))
+    picture = files.save_figure(shown.figure, path.with_suffix(".png"))
+    return Outcome(shown.table, (*others, path, picture))
+
+
+MARK = "reproduction"
+"""Attribute of a file that names the reproduction which wrote it."""
 
 
 def quickened(options: T, small: T) -> T:

@@ -8,12 +8,13 @@ from ibjax.reproduce.width import extensive as extensive_width
 from ibjax.reproduce.width import finite as finite_width
 
 
-def test_theory_and_replicas_agree(tmp_path):
+def test_theory_and_replicas_agree(tmp_path, check_shown):
     options = finite_width.Options(
         widths=(4,), scales=(0.5,), replicas=24, steps=1000, learning_rate=0.004
     )
     outcome = finite_width.run(tmp_path, False, lambda line: None, options)
     assert outcome.table.row_count == 1
+    check_shown("finite-width", outcome)
     with xarray.open_dataset(tmp_path / "finite-width.nc", engine="h5netcdf") as found:
         off = found["langevin_variance"] - found["exact_variance"]
         assert abs(float(off[0, 0])) < 4 * float(found["langevin_variance_se"][0, 0])

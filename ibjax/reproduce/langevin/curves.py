@@ -7,16 +7,21 @@ figure shows. A curve drawn the legacy way lies below the bound it is named afte
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data, langevin, results
+from ibjax import bounds, data, langevin
 from ibjax.interface import Dataset
-from ibjax.reproduce.langevin.settings import MNIST_MLP, Setting
-from ibjax.reproduce.outcome import Log, Outcome, given, save
+from ibjax.report import blank
+from ibjax.reproduce.langevin.settings import MNIST_MLP, SETTINGS, Setting
+from ibjax.reproduce.outcome import Log, Outcome, View, given, record
+
+if TYPE_CHECKING:
+    import xarray
 
 RUNS, SLOTS, STEPS = 2, 64, 101
 """Independent runs, tracked examples in each, and updates of the default run."""
@@ -84,10 +89,15 @@ def reproduce(setting: Setting, folder: Path, quick: bool, log: Log, options: Op
     log(f"{plan.title}: {plan.runs} runs x {plan.steps} updates, {plan.slots} examples followed")
     found = trace(setting, plan, options.seed, log)
     curves = curves_of(found, plan.size, setting.size if plan.comparable else plan.size)
-    place = folder / f"{setting.name}.nc"
-    results.write(_stored(setting, plan, found, curves, options), place)
-    picture = save(_figure(setting, plan, found, curves), folder / f"{setting.name}.png")
-    return Outcome(_table(setting, plan, found, curves), (place, picture))
+    stored = _stored(setting, plan, found, curves, options)
+    show = partial(view, setting=setting)
+    return record(stored, folder / f"{setting.name}.nc", setting.name, show)
+
+
+def view(found: "xarray.Dataset", setting: Setting | None = None) -> View:
+    """Table and picture of stored curves, of the published setting that they name."""
+    setting = SETTINGS[found.attrs["setting"]] if setting is None else setting
+    return View(_table(setting, found), _figure(setting, found))
 
 
 def _plan(setting: Setting, quick: bool, options: Options, log: Log) -> Plan:
@@ -206,46 +216,41 @@ def _published(setting: Setting, key: str, t: int) -> float:
     return values.get(t, float("nan"))
 
 
-def _table(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[str, Curve]) -> Any:
-    from rich import box
-    from rich.table import Table
+def _curve(found: "xarray.Dataset", key: str) -> Curve:
+    return Curve(found[f"bound {key}"].values, found[f"half width {key}"].values)
 
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{plan.title}: ours legacy / published / ours valid; estimates over "
-        f"{plan.runs} x {plan.slots} examples; 1.96 standard errors",
-        title_justify="left",
+
+def _table(setting: Setting, found: "xarray.Dataset") -> Any:
+    runs, slots = found.sizes["run"], found.sizes["slot"]
+    table = blank.table(
+        ("t", *(name for name, *_ in _COLUMNS), "exact, phi^-1", "train / test error"),
+        f"{found.title}: ours legacy / published / ours valid; estimates over "
+        f"{runs} x {slots} examples; 1.96 standard errors",
+        wrap=True,
     )
-    table.add_column("t", justify="right")
-    for name, *_ in _COLUMNS:
-        table.add_column(name, justify="right")
-    for name in ("exact, phi^-1", "train / test error"):
-        table.add_column(name, justify="right")
 
     def cell(value: float) -> str:
         return "-" if np.isnan(value) else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"
 
-    for e, step in enumerate(found.steps):
+    train, test = found.train_error.values, found.test_error.values
+    for e, step in enumerate(found.checkpoint.values):
         t = int(step) - 1
         cells = [str(t)]
         for _, legacy, valid, key in _COLUMNS:
-            known = _published(setting, key, t) if plan.comparable else float("nan")
-            ours = curves[legacy]
+            known = _published(setting, key, t) if found.comparable else float("nan")
+            ours = _curve(found, legacy)
             first = f"{cell(ours.value[e])}±{cell(ours.error[e])}"
-            cells.append(f"{first} / {cell(known)} / {cell(curves[valid].value[e])}")
-        exact = curves["exact"]
+            cells.append(f"{first} / {cell(known)} / {cell(_curve(found, valid).value[e])}")
+        exact = _curve(found, "exact")
         cells.append(f"{cell(exact.value[e])}±{cell(exact.error[e])}")
-        cells.append(f"{found.train_error[:, e].mean():.3f} / {found.test_error[:, e].mean():.3f}")
+        cells.append(f"{train[:, e].mean():.3f} / {test[:, e].mean():.3f}")
         table.add_row(*cells)
     return table
 
 
-def _figure(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[str, Curve]) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    ax = figure.subplots()
-    t = np.asarray(found.steps)
+def _figure(setting: Setting, found: "xarray.Dataset") -> Any:
+    figure, ax = blank.figure((8, 4.6))
+    t = found.checkpoint.values
     lines = (
         ("negrea legacy", "Negrea et al., mean of roots", "#0072B2", "-"),
         ("negrea valid", "Negrea et al., root of mean", "#0072B2", "--"),
@@ -255,12 +260,11 @@ def _figure(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[st
         ("norm", "gradient norm", "#CC79A7", "--"),
     )
     for key, label, colour, style in lines:
-        c = curves[key]
+        c = _curve(found, key)
         ax.errorbar(t, c.value, c.error, color=colour, linestyle=style, label=label, capsize=2)
-    gap = found.test_error - found.train_error
-    mean = gap.mean(0)
+    mean = (found.test_error - found.train_error).mean("run").values
     ax.plot(t, np.where(mean > 0, mean, np.nan), "k.-", label="measured gap")
-    if plan.comparable:
+    if found.comparable:
         for key, colour, marker in (
             ("negrea", "#0072B2", "o"),
             ("cmi", "#D55E00", "s"),
@@ -281,12 +285,18 @@ def _figure(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[st
     ax.set_yscale("log")
     ax.set_xlabel("updates")
     ax.set_ylabel("bound on the generalization gap, 0-1 loss")
-    ax.set_title(plan.title, fontsize=9)
+    ax.set_title(found.title, fontsize=9)
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
-def _stored(setting: Setting, plan: Plan, found: langevin.Track, curves, options: Options) -> Any:
+def _stored(
+    setting: Setting,
+    plan: Plan,
+    found: langevin.Track,
+    curves: dict[str, Curve],
+    options: Options,
+) -> "xarray.Dataset":
     import xarray
 
     slots = ("run", "checkpoint", "slot")
@@ -312,6 +322,5 @@ def _stored(setting: Setting, plan: Plan, found: langevin.Track, curves, options
         "setting": setting.name,
         "train_size": plan.size,
         "seed": options.seed,
-        "jax": jax.__version__,
     }
     return xarray.Dataset(fields, {"checkpoint": np.asarray(found.steps)}, attributes)

@@ -80,3 +80,5 @@ def view(found: "xarray.Dataset") -> View | None:
         raise ValueError(
             f"a file of {name} that lacks {error}; run the reproduction again"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"a file of {name} that cannot be shown: {error}") from error

@@ -1,8 +1,9 @@
 """What a reproduction is and what it gives."""
 
+import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -81,6 +82,19 @@ def record(
 
 MARK = "reproduction"
 """Attribute of a file that names the reproduction which wrote it."""
+
+
+def jsoned(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a file holds of its options or settings; nothing where it holds none.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    try:
+        given = json.loads(attributes.get(name, "{}"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the {name} of the file cannot be read ({error})") from None
+    return given if isinstance(given, dict) else {}
 
 
 def quickened(options: T, small: T) -> T:

@@ -1,10 +1,8 @@
 """Tables and pictures of what reproductions stored: functions of the file alone."""
 
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ibjax.reproduce.outcome import MARK, View
+from ibjax.reproduce.outcome import MARK, View, jsoned
 
 if TYPE_CHECKING:
     import xarray
@@ -47,19 +45,6 @@ def name_of(found: "xarray.Dataset") -> str | None:
     except ValueError:  # of another program, which means something else by them
         return None
     return next((name for name, keys in _CELLS.items() if keys <= given), None)
-
-
-def jsoned(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a file holds of its options or settings; nothing where it holds none.
-
-    Raises:
-        ValueError: if they cannot be read.
-    """
-    try:
-        given = json.loads(attributes.get(name, "{}"))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the {name} of the file cannot be read ({error})") from None
-    return given if isinstance(given, dict) else {}
 
 
 def view(found: "xarray.Dataset") -> View | None:

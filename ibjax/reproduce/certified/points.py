@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ibjax.interface import BoundValue, Dataset, Evidence
-from ibjax.reproduce.outcome import Log, stretches
+from ibjax.reproduce.outcome import Log, jsoned, stretches
 
 if TYPE_CHECKING:
     import xarray
@@ -204,7 +204,6 @@ def _tables(evidence: Evidence) -> tuple[BoundValue, float]:
 def read(found: "xarray.Dataset") -> Point:
     """The point that a file holds."""
     from ibjax.report.summary import t_quantile
-    from ibjax.reproduce.stored import jsoned
 
     given = jsoned(found.attrs, "settings")
     setting = Setting(**{field.name: given[field.name] for field in fields(Setting)})

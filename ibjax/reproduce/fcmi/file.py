@@ -8,8 +8,7 @@ import numpy as np
 
 from ibjax import environment
 from ibjax.reproduce.fcmi.rows import BOUNDS, Beside, Row
-from ibjax.reproduce.outcome import MARK
-from ibjax.reproduce.stored import jsoned
+from ibjax.reproduce.outcome import MARK, jsoned
 
 if TYPE_CHECKING:
     import xarray

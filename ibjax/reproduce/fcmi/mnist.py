@@ -30,9 +30,8 @@ from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.rows import BATCH, PUBLISHED, row
 from ibjax.reproduce.fcmi.rows import BOUNDS as BOUNDS
 from ibjax.reproduce.fcmi.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import cell
-from ibjax.reproduce.stored import jsoned
 
 if TYPE_CHECKING:
     import xarray

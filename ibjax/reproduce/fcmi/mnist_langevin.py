@@ -38,9 +38,8 @@ from ibjax.reproduce.fcmi.view import (
     null_text,
     spread_text,
 )
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import cell
-from ibjax.reproduce.stored import jsoned
 
 if TYPE_CHECKING:
     import xarray

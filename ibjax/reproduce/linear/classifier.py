@@ -40,9 +40,8 @@ from ibjax import data, environment, files, langevin
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear.measures import MEASURED, measure
 from ibjax.reproduce.linear.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import fingerprint, stored
-from ibjax.reproduce.stored import jsoned
 from ibjax.typing import JaxArray, Key
 
 if TYPE_CHECKING:

@@ -51,6 +51,13 @@ class Reproduction:
     options: type | None = None
 
 
+def viewer(
+    table: "Callable[[xarray.Dataset], Any]", figure: "Callable[[xarray.Dataset], Any]"
+) -> "Callable[[xarray.Dataset], View]":
+    """The view that a table and a picture make."""
+    return lambda found: View(table(found), figure(found))
+
+
 def record(
     found: "xarray.Dataset",
     path: Path,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ibjax.report import blank
-from ibjax.reproduce.outcome import View
+from ibjax.reproduce.outcome import viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -40,11 +40,6 @@ KNOWN = (
 """From the table of github.com/AliceDeLorenci/Nonvacuous-Generalization-Bounds-for-DNNs, which
 trains Gaussian posteriors around a random start on MNIST as Dziugaite and Roy (2017) do; tables of
 the papers themselves are to be added when they have been read."""
-
-
-def view(dataset: "xarray.Dataset") -> View:
-    """Table and picture of what was stored."""
-    return View(table(dataset), figure(dataset))
 
 
 def table(dataset: "xarray.Dataset") -> Any:
@@ -129,3 +124,7 @@ def draw_posteriors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     ax.set_xlabel("prior mean")
     ax.set_title("Gaussian posterior (square: certificate)", fontsize=10)
     return ax
+
+
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax.report import blank
-from ibjax.reproduce.outcome import View
+from ibjax.reproduce.outcome import viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -22,11 +22,6 @@ GAP = {
     "certificate": ("certificate", "s-", "#D55E00"),
     "estimate": ("ld_cmi (estimate)", "v:", "#CC79A7"),
 }
-
-
-def view(dataset: "xarray.Dataset") -> View:
-    """Table and picture of what was stored."""
-    return View(table(dataset), figure(dataset))
 
 
 def table(dataset: "xarray.Dataset") -> Any:
@@ -136,3 +131,7 @@ def draw_gap(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
     ax.set_ylabel("gap (0-1 loss)")
     ax.legend(frameon=False, fontsize=8)
     return ax
+
+
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

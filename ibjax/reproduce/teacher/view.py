@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax.report import blank
-from ibjax.reproduce.outcome import View, bound_text
+from ibjax.reproduce.outcome import bound_text, viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -34,11 +34,6 @@ def deviations(dataset: "xarray.Dataset") -> tuple[np.ndarray, np.ndarray]:
     off = (np.mean(error, 1) - dataset["evolved_error"].values) * root / np.std(error, 1, ddof=1)
     path = np.mean(overlap, 1) - dataset["evolved_overlap"].values
     return off, path * root / np.std(overlap, axis=1, ddof=1)
-
-
-def view(dataset: "xarray.Dataset") -> View:
-    """Table and picture of what was stored."""
-    return View(table(dataset), figure(dataset))
 
 
 def table(dataset: "xarray.Dataset") -> Any:
@@ -182,3 +177,7 @@ def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     ax.set_ylabel("generalization gap (probability)")
     ax.legend(frameon=False, fontsize=8, loc="lower left", ncols=2)
     return ax
+
+
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

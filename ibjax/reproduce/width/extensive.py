@@ -13,7 +13,7 @@ import numpy as np
 
 from ibjax import teacher
 from ibjax.report import blank
-from ibjax.reproduce.outcome import Log, Outcome, View, record
+from ibjax.reproduce.outcome import Log, Outcome, record, viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -109,11 +109,6 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(dataset, folder / "extensive-width.nc", "extensive-width", view)
 
 
-def view(dataset: "xarray.Dataset") -> View:
-    """Known values, and both regimes."""
-    return View(table(dataset), figure(dataset))
-
-
 def table(dataset: "xarray.Dataset") -> Any:
     """Ours beside the known values."""
     made = blank.table(
@@ -168,3 +163,7 @@ def draw_quadratic(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     ax.set_xlabel("samples per squared dimension, n/d$^2$")
     ax.legend(frameon=False)
     return ax
+
+
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

@@ -3,17 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from ibjax.report import blank
-from ibjax.reproduce.outcome import View
+from ibjax.reproduce.outcome import viewer
 
 if TYPE_CHECKING:
     import xarray
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-
-
-def view(dataset: "xarray.Dataset") -> View:
-    """Table and picture of what was stored."""
-    return View(table(dataset), figure(dataset))
 
 
 def table(dataset: "xarray.Dataset") -> Any:
@@ -114,3 +109,7 @@ def draw_certificate(dataset: "xarray.Dataset", index: int, ax: Any = None) -> A
     ax.set_ylabel("gap (probability), KL / n")
     ax.legend(frameon=False, fontsize=8)
     return ax
+
+
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

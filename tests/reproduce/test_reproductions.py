@@ -20,7 +20,7 @@ def test_the_depth_factor_is_attained_at_every_depth():
 def test_a_reproduction_runs_and_writes_its_files(name, tmp_path, check_shown):
     said = []
     outcome = reproductions()[name].run(tmp_path, True, said.append)
-    check_shown(name, outcome)
+    check_shown(name, outcome, drawn=True)
     assert said and outcome.table.row_count >= 4
     assert all(path.stat().st_size > 1000 for path in outcome.files)
     again = reproductions()[name].run(tmp_path, True, said.append)

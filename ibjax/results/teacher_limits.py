@@ -8,6 +8,8 @@ import numpy as np
 
 from ibjax import teacher
 from ibjax.teacher.constants import activation_function
+from ibjax.teacher.free_convolution import RowReadout
+from ibjax.teacher.priors import PriorName
 
 if TYPE_CHECKING:
     import xarray
@@ -93,8 +95,8 @@ def quadratic(
     activation: str,
     noise: float,
     width_ratio: float,
-    rows: str,
-    prior: str,
+    rows: RowReadout,
+    prior: PriorName,
 ) -> "xarray.Dataset":
     """Limits at n = alpha d^2, all conjectured; see `teacher.quadratic_limits`.
 

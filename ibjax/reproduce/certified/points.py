@@ -222,13 +222,15 @@ def read(found: "xarray.Dataset") -> Point:
     )
 
 
+_NUMBERS = ("train", "test", "gap", "half_width", "norms", "null")
+
+
 def together(**questions: list[Point]) -> "xarray.Dataset":
     """The points of every question as one data set."""
     import xarray
 
     points = [(question, p) for question, found in questions.items() for p in found]
-    numbers = ("train", "test", "gap", "half_width", "norms", "null")
-    columns: dict[str, Any] = {k: ("point", [getattr(p, k) for _, p in points]) for k in numbers}
+    columns: dict[str, Any] = {k: ("point", [getattr(p, k) for _, p in points]) for k in _NUMBERS}
     for field in fields(Setting):
         columns[field.name] = ("point", [getattr(p.setting, field.name) for _, p in points])
     columns["question"] = ("point", [question for question, _ in points])
@@ -245,8 +247,7 @@ def apart(found: "xarray.Dataset", question: str) -> list[Point]:
     for i in np.flatnonzero(found["question"].values == question):
         at = found.isel(point=int(i))
         setting = Setting(**{field.name: at[field.name].item() for field in fields(Setting)})
-        numbers = ("train", "test", "gap", "half_width", "norms")
-        bounds = dict(zip(names, at["bound_value"].values.tolist()))
-        kinds = dict(zip(names, at["bound_kind"].values.tolist()))
-        out.append(Point(setting, *(at[k].item() for k in numbers), bounds, kinds, at.null.item()))
+        parts = [dict(zip(names, at[k].values.tolist())) for k in ("bound_value", "bound_kind")]
+        numbers = {name: at[name].item() for name in _NUMBERS}
+        out.append(Point(setting=setting, bounds=parts[0], kinds=parts[1], **numbers))
     return out

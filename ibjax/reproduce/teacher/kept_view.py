@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax.report import blank
+from ibjax.report.moments import t_quantile
 from ibjax.reproduce.outcome import viewer
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ def _row(dataset: "xarray.Dataset", places: Any, name: str, digits: int) -> list
 
 
 def _interval(dataset: "xarray.Dataset", regime: str, alpha: float) -> tuple[float, float]:
-    from scipy.stats import t
-
-    quantile = float(t.ppf(0.975, dataset.sizes["teacher"] - 1))
+    quantile = t_quantile(dataset.sizes["teacher"])
     return _at(dataset, regime, alpha, "gap"), quantile * _at(
         dataset, regime, alpha, "gap_std_error"
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax.report import blank
+from ibjax.report.moments import t_quantile
 from ibjax.reproduce.outcome import bound_text, viewer
 
 if TYPE_CHECKING:
@@ -16,10 +17,8 @@ MARKERS = {"certificate": "s", "estimate": "^", "diagnostic": "x"}
 
 def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and half-width of the 95 % Student interval over the last axis."""
-    from scipy.stats import t
-
     count = values.shape[-1]
-    half = t.ppf(0.975, count - 1) * np.std(values, axis=-1, ddof=1) / np.sqrt(count)
+    half = t_quantile(count) * np.std(values, axis=-1, ddof=1) / np.sqrt(count)
     return np.mean(values, axis=-1), half
 
 

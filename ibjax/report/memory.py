@@ -88,7 +88,7 @@ def examples_table(found: Examples, columns: Sequence[str], count: int) -> "Tabl
         count: how many.
     """
     heads = (*columns, "memory", "95 % interval", "with it", "without", "")
-    table = blank.table(heads, "Remembered most", wrap=True)
+    table = _table("Remembered most", heads)
     for row in examples(found)[:count]:
         *place, value, low, high, inside, outside, sure = row
         said = "sure among all" if sure else ""
@@ -105,8 +105,7 @@ def classes_table(found: ClassMemory, names: Sequence[Any] | None = None) -> "Ta
         names: of the classes; their numbers by default.
     """
     names = range(len(found.memory)) if names is None else names
-    heads = ("class", "examples", "memory", "95 % interval")
-    table = blank.table(heads, "By class", wrap=True)
+    table = _table("By class", ("class", "examples", "memory", "95 % interval"))
     parts = (np.asarray(x).tolist() for x in (found.examples, found.memory, found.low, found.high))
     for label, (number, value, low, high) in zip(names, zip(*parts)):
         if number:
@@ -236,3 +235,7 @@ def _name(place: tuple[int, ...], index: np.ndarray | None) -> str:
 
 def _interval(low: float, high: float) -> str:
     return f"{low:.3f} to {high:.3f}"
+
+
+def _table(title: str, heads: Sequence[str]) -> "Table":
+    return blank.table(heads, title, wrap=True)

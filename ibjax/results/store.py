@@ -80,8 +80,11 @@ def _whole(dataset: "xarray.Dataset", grid: dict[str, Any]) -> bool:
     plain = all(
         isinstance(v, int | float | str) and "/" not in str(v) for a in grid.values() for v in a
     )
+    apart = all(len(set(a)) == len(a) and all(v == v for v in a) for a in grid.values())
     indexed = {"pair", "step", *layout.TABLE, *grid} <= set(dataset.indexes)
-    return plain and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
+    return (
+        plain and apart and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
+    )
 
 
 def _points(grid: dict[str, Any]) -> list[dict[str, Any]]:

@@ -70,8 +70,14 @@ def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
             raise ValueError(f"{name}={wanted} is not in the file; it has {axes(dataset)}")
         there = np.atleast_1d(dataset[name].values)
         near = [v == wanted or (_real(v, wanted) and np.isclose(v, wanted)) for v in there]
+        if any(v == wanted for v in there):
+            near = [v == wanted for v in there]
         if not any(near):
             raise ValueError(f"{name}={wanted} is not in the file; it has {there.tolist()}")
+        if sum(near) > 1:
+            raise ValueError(
+                f"{name}={wanted} is in the file {sum(near)} times; choose one by dataset.isel"
+            )
         if dataset[name].ndim:
             dataset = dataset.isel({name: int(np.argmax(near))})
     for name, there in axes(dataset).items():

@@ -48,10 +48,12 @@ class Child:
     def wait(self, timeout: float = math.inf) -> bool:
         """Whether it has ended after so many seconds."""
         end = time.monotonic() + timeout
-        while self.status is None and time.monotonic() < end:
+        while self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= end:
+                break
             else:
                 time.sleep(0.01)
         return self.status is not None

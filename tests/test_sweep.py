@@ -15,6 +15,7 @@ import xarray
 from rich.console import Console
 
 from ibjax import files, pipeline, report, results, sweep
+from ibjax.bounds.evidence import fields
 from ibjax.cli import main
 from ibjax.pipeline import Experiment
 from ibjax.results import cells as result_cells
@@ -490,6 +491,23 @@ def test_gap_and_bounds_stay_those_of_all_replicas(finished):
     for name in ("gap", "ld_cmi"):
         np.testing.assert_array_equal(less.row(name).errors, whole.row(name).errors)
     assert "of all 6 replicas of 2 supersamples" in printed(report.table(one))
+
+
+def test_evidence_of_a_chosen_part_keeps_its_axes(finished):
+    _, dataset = finished
+    whole = results.evidence(dataset, 2)
+    part = results.evidence(dataset.isel(supersample=0, mask_id=1, checkpoint=1), 2)
+    assert part.mask.shape == (1, 1, 10) and part.checkpoints.tolist() == [6]
+    for name, kept, full in zip(whole._fields, part, whole):
+        dims = fields.FIELDS[name].dims
+        chosen = {"supersample": 0, "mask_id": 1, "checkpoint": 1}
+        at = tuple(slice(chosen[d], chosen[d] + 1) if d in chosen else slice(None) for d in dims)
+        np.testing.assert_array_equal(kept, np.asarray(full)[at], err_msg=name)
+    mean = dataset.drop_vars("bound_note").mean("mask_id", keep_attrs=True)
+    with pytest.raises(ValueError, match="mask holds other numbers than 0 and 1"):
+        results.evidence(mean, 2)
+    with pytest.raises(ValueError, match=r"lacks \w+, \w+, \w+ and \d+ more"):
+        results.evidence(dataset[["gap"]], 2)
 
 
 def test_two_grids_merged_have_places_without_a_cell(finished, tmp_path):

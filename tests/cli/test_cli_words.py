@@ -83,6 +83,22 @@ def test_why_takes_saved_replicas_apart(tmp_path, capsys):
     assert rows["ld_cmi"]["nat/step"] == ""
 
 
+@pytest.mark.parametrize("change", [{"noise_stds": np.zeros(6)}, {"bounded_steps": 0}])
+def test_why_gives_no_advice_on_a_certificate_that_does_not_hold(tmp_path, capsys, change):
+    rng, source = np.random.default_rng(0), tmp_path / "saved.npz"
+    half = rng.integers(0, 2, (3, 4, 10))
+    mask = np.stack([half, 1 - half], 2).reshape(3, 8, 10)
+    losses = (rng.random((3, 8, 10, 2)) < 0.2).astype(int)
+    steps = np.full(6, 0.1)
+    known = dict(step_sizes=steps, noise_stds=steps / 2, clip=0.2, batch_size=5, dim=50)
+    known |= dict(exchangeable=1, batching="without_replacement", bounded_steps=1) | change
+    np.savez(source, mask=mask, losses=losses, **known)
+    assert cli.main(["why", str(source), "--bounds", "individual", "ld_cmi"]) == 0
+    said = capsys.readouterr().out
+    assert "Not applicable: individual: " in said and "What would help" not in said
+    assert " ld_cmi " in said and "Bound to gap: ld_cmi" in said
+
+
 @pytest.mark.parametrize("what", ["bounds", "estimators"])
 def test_what_is_recommended_exists(what, tmp_path, capsys):
     table = tmp_path / "choose.md"

@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import shutil
 import signal
 import tempfile
 import time
@@ -133,7 +134,7 @@ def kills(folder: Path, count: int = 34) -> Found:
 
 
 GRID = "--depths 1 --width 4 --supersamples 2 --masks 4 --steps 6 --checkpoints 2"
-AXES = "--train-size 10 7 --learning-rate 0.05 0.1 0.15 0.2"
+AXES = "--train-size 10 --learning-rate 0.05 0.1 --inverse-temperature 80 160 320 640"
 CELLS = 8
 
 
@@ -150,14 +151,15 @@ def two_axes(folder: Path, count: int = 50) -> Found:
     words, said = ["run", *GRID.split(), *AXES.split(), "--out"], folder / "said"
     rng, usual, sweeps, killed = np.random.default_rng(0), {}, 0, 0
     mapped = {False: lambda: None, True: partial(sweep.run.__kwdefaults__.update, mapped=True)}
-    for at_once in (False, True):
-        for warm in (False, True):
-            start, path = time.monotonic(), folder / f"whole{at_once}{warm}.nc"
-            child = Child([*words, str(path)], said, mapped[at_once])
-            child.wait()
-            assert child.status == 0, said.read_text()
-            usual[at_once] = time.monotonic() - start
-    expected = (folder / "wholeFalseTrue.nc").read_bytes()
+    path = folder / "whole.nc"
+    for at_once in (False, True, False):  # the last one warm
+        start = time.monotonic()
+        shutil.rmtree(path.with_suffix(".cells"), ignore_errors=True)
+        child = Child([*words, str(path)], said, mapped[at_once])
+        child.wait()
+        assert child.status == 0, said.read_text()
+        usual[at_once] = time.monotonic() - start
+    expected = path.read_bytes()
 
     def parts(path: Path) -> set[Path]:
         return {*path.parent.glob(".*.part"), *path.with_suffix(".cells").glob(".*.part")}

@@ -97,7 +97,7 @@ def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
         if part.bound.holds and kind != "diagnostic" and value < held * (1 - 1e-9):
             best[kind] = (value, name)
     said = []
-    if len(best) == 2 and best["estimate"][0] > 0:
+    if len(best) == 2 and 0 < best["estimate"][0] < best["certificate"][0]:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]
         said.append(
             f"Certificate to estimate: {certificate} {high:.3g} is {high / low:.3g} times "

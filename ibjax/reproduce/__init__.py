@@ -1,8 +1,10 @@
 """Named experiments: ours beside the known or published numbers."""
 
-from ibjax.reproduce.outcome import Outcome, Reproduction
+from types import ModuleType
 
-__all__ = ["Outcome", "Reproduction", "reproductions"]
+from ibjax.reproduce.outcome import Outcome, Reproduction, View
+
+__all__ = ["Outcome", "Reproduction", "View", "reproductions"]
 
 
 def reproductions() -> dict[str, Reproduction]:
@@ -28,121 +30,115 @@ def reproductions() -> dict[str, Reproduction]:
     from ibjax.reproduce.width import finite as finite_width
 
     rows = (
-        Reproduction(
+        _row(
+            sign_learner,
             "sign-learner",
             "analytic: the exponential factor of the depth bound is attained exactly",
-            sign_learner.run,
         ),
-        Reproduction(
+        _row(
+            binary_gaussian,
             "binary-gaussian",
             "analytic: layered divergence and Wasserstein bounds of a linear network, exact gap",
-            binary_gaussian.run,
         ),
-        Reproduction(
+        _row(
+            depth_trade_off,
             "depth-trade-off",
             "digits and MNIST: contraction factor, gap and training error, noise times depth",
-            depth_trade_off.run,
-            depth_trade_off.Options,
         ),
-        Reproduction(
+        _row(
+            certified_mnist,
             "certified-mnist",
             "MNIST 4 versus 9: certificate and gap against n, beside the forms of the literature",
-            certified_mnist.run,
-            certified_mnist.Options,
         ),
-        Reproduction(
+        _row(
+            compression_mnist,
             "compression-mnist",
             "MNIST: certificates without noise, by short codes and by learnt posteriors",
-            compression_mnist.run,
-            compression_mnist.Options,
         ),
-        Reproduction(
+        _row(
+            mi_benchmark,
             "mi-benchmark",
             "forty closed-form laws: our information estimators beside a published benchmark's",
-            mi_benchmark.run,
         ),
-        Reproduction(
+        _row(
+            langevin,
             settings.MNIST_MLP.name,
             "MNIST: noisy-SGD bounds along full-batch Langevin dynamics beside the 2020 figure",
-            langevin.run,
-            langevin.Options,
         ),
         *(
             Reproduction(
                 setting.name,
                 f"{setting.dataset}: the same for the convolutional network (first updates)",
                 langevin.runner(setting),
+                langevin.view,
                 langevin.Options,
             )
             for setting in (settings.MNIST_CNN, settings.FASHION_CNN, settings.CIFAR_CNN)
         ),
-        Reproduction(
+        _row(
+            fcmi_mnist,
             "fcmi-mnist",
             "MNIST 4 versus 9: gap and supersample bounds of 150 networks beside published ones",
-            fcmi_mnist.run,
-            fcmi_mnist.Options,
         ),
-        Reproduction(
-            "fcmi-mnist-langevin",
+        _row(
+            fcmi_mnist_langevin,
+            fcmi_mnist_langevin.NAME,
             "the same along Langevin training, with the noise as published and as intended",
-            fcmi_mnist_langevin.run,
-            fcmi_mnist_langevin.Options,
         ),
-        Reproduction(
-            "linear-classifier",
+        _row(
+            linear_classifier,
+            linear_classifier.NAME,
             "softmax regression on synthetic data: the order of gap and supersample bounds",
-            linear_classifier.run,
-            linear_classifier.Options,
         ),
-        Reproduction(
+        _row(
+            infinite_ensembles,
             "infinite-ensembles",
             "jointly Gaussian: information in infinitely wide ensembles beside the frontier",
-            infinite_ensembles.run,
         ),
-        Reproduction(
+        _row(
+            infinite_bounds,
             "infinite-bounds",
             "exact infinite-width gap against MI bounds, and trained networks of growing width",
-            infinite_bounds.run,
         ),
-        Reproduction(
+        _row(
+            finite_width,
             "finite-width",
             "linear networks of finite width: exact theory, Langevin replicas, certificate",
-            finite_width.run,
-            finite_width.Options,
         ),
-        Reproduction(
+        _row(
+            extensive_width,
             "extensive-width",
             "two-layer teachers: Bayes-optimal limits from n ~ d to n ~ d^2 (conjectured)",
-            extensive_width.run,
         ),
-        Reproduction(
+        _row(
+            information_kept,
             "information-kept",
             "teachers: information in the data, information kept, certified gap, of the same runs",
-            information_kept.run,
-            information_kept.Options,
         ),
-        Reproduction(
+        _row(
+            maxent_layers,
             "maxent-layers",
             "ten bits and digits: how strictly each trained layer applies maximum entropy",
-            maxent_layers.run,
-            maxent_layers.Options,
         ),
-        Reproduction(
+        _row(
+            teacher_student,
             "teacher-student",
             "tanh teachers: Bayes-optimal error, GAMP, ridge, noisy-SGD students and their bounds",
-            teacher_student.run,
-            teacher_student.Options,
         ),
-        Reproduction(
+        _row(
+            ib_curve,
             "ib-curve",
             "analytic: known points of the bottleneck, its dual and the Gaussian one; curves",
-            ib_curve.run,
         ),
-        Reproduction(
+        _row(
+            information_plane,
             "information-plane",
             "12-bit symmetric rule: tanh, ReLU and linear networks by cells and by noise",
-            information_plane.run,
-            information_plane.Options,
         ),
     )
     return {row.name: row for row in rows}
+
+
+def _row(module: ModuleType, name: str, summary: str) -> Reproduction:
+    """A module's `run`, `view` and, where it has them, `Options`."""
+    return Reproduction(name, summary, module.run, module.view, getattr(module, "Options", None))

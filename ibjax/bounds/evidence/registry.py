@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ibjax.bounds import checks
 from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.kinds import weakest
@@ -66,7 +67,8 @@ class Bound:
         return replace(
             value,
             value=jnp.where(ok, value.value, jnp.nan),
-            vacuous=value.vacuous & ok,
+            # A difference of two losses spans twice the range of one; their gap does not.
+            vacuous=(value.vacuous | checks.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)) & ok,
             holds=ok,
             name=self.name,
             kind=weakest(value.kind, self.kind),

@@ -132,7 +132,9 @@ def certified_depth(moment: Moment) -> BoundValue:
     classes = jnp.asarray(moment.num_classes)
     total = replace(each, value=each.value * n)
     found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
-    return replace(found, value=jnp.minimum(found.value, examples(moment).value))
+    without = examples(moment)
+    least = jnp.minimum(found.value, without.value)
+    return replace(found, value=least, vacuous=found.vacuous & without.vacuous)
 
 
 def published_depth(moment: Moment) -> BoundValue:

@@ -40,6 +40,9 @@ _FAR, _CELLS = 6.0, 4096
 _PARTS = (0.0025, 0.005, 0.01, *np.linspace(0.02, 0.98, 49), 0.99, 0.995, 0.999, 0.9999)
 """Shares s_1^2/s^2 of the noise of a step that are tried: what is left to hide the example."""
 
+_LARGE = 2.0
+"""Shift in units of the noise from which the closed form of `centred_step` is not tried."""
+
 _LEVELS = 64
 """Sizes of a batch that are told apart."""
 
@@ -125,21 +128,56 @@ def _subsets(p: Projected, table: JaxArray) -> Choices:
     """Fresh subsets: b - 1 others and one more, j, whose place the example takes by a coin.
 
     The gradient of j depends on U_t, which X_t does not tell. Either it belongs to the drift, of b
-    others, and the example shifts it by ``g_i - g_j`` where the coin says so, at most 2 r; or the
-    coin is revealed: then the steps without the example wear away with all of their noise, and
-    the others pay as full batches do.
+    others, and the example shifts it by ``g_i - g_j`` where the coin says so, at most 2 r; or its
+    mean ``(1 - q) g_j`` alone does, and the rest is `centred_step`; or the coin is revealed: then
+    the steps without the example wear away with all of their noise, and the others pay as full
+    batches do.
     """
     s, part, one = p.setting, _parts(p), jnp.ones_like(p.noise)
     q, r = s.q, s.r[:, None] / jnp.sqrt(part)
-    both = _kept(p, table, jnp.stack([s.b - 1, s.b]), 1 - part)
+    both = _kept(p, table, jnp.stack([s.b - 1, s.b - q, s.b]), 1 - part)
     alone = _kept(p, table, s.b[None], jnp.ones((1,), p.noise.dtype))[..., 0]
     hidden = poisson_step(*jnp.broadcast_arrays(q, 2 * r, s.dim))
-    keep = jnp.concatenate([both[..., 1], up(q * both[..., 0] + (1 - q) * alone, 4)], 1)
-    cost = jnp.concatenate([hidden, channel(q * one[:, None], r, s.dim)], 1)
+    revealed = up(q * both[..., 0] + (1 - q) * alone, 4)
+    keep = jnp.concatenate([both[..., 2], both[..., 1], revealed], 1)
+    costs = hidden, centred_step(q, r), channel(q * one[:, None], r, s.dim)
+    cost = jnp.concatenate(costs, 1)
     found = Choices(keep, cost, subset_step(q * one, s.r, s.dim))
     whole = _full(p, table)
-    whole = whole._replace(keep=jnp.tile(whole.keep, 2), cost=jnp.tile(whole.cost, 2))
+    whole = whole._replace(keep=jnp.tile(whole.keep, 3), cost=jnp.tile(whole.cost, 3))
     return jax.tree.map(lambda a, b: jnp.where(s.b < s.n, a, b), found, whole)
+
+
+def centred_step(q: JaxArray, r: JaxArray) -> JaxArray:
+    r"""Bound on ``KL((1 - q) N(q h) + q N(g - (1 - q) h) || N(0))`` for all |g|, |h| <= r.
+
+    .. math:: \tfrac13 \{q^2 x + (1-q)^2 e(q^2 x) + 2q(1-q) e(q(2-q) x) + q^2 e((2-q)^2 x)\}
+              + \tfrac{1}{6(1-q)} \{q^2 x + q^2 e(4x) + 2q e(2qx) + e(q^2 x)\}
+
+    with x = r^2 and e(y) = exp(y) - 1 - y: near q^2 r^2/2 for small q and r, since the mean of the
+    mixture is q g. With L its density over N(0), ``KL <= E_0 (L - 1)^2 (1/3 + 1/(6 L))`` by the
+    second derivative of x log x; L is at least 1 - q times the ratio u of N(q h), and both
+    ``E_0 (L - 1)^2`` and ``E_0 (L - 1)^2 / u`` are sums over k of squares of tensor moments over
+    k!, of the shifts and of the shifts less q h, whose norms the triangle inequality bounds.
+
+    Args:
+        q: probability of the second shift.
+        r: what the norms of g and h do not exceed.
+
+    Reference:
+        New here.
+    """
+    x = jnp.where(r < _LARGE, r * r, 1.0)
+
+    def rest(y: JaxArray) -> JaxArray:
+        return jnp.expm1(y) - y
+
+    plain = q**2 * x + (1 - q) ** 2 * rest(q**2 * x) + q**2 * rest((2 - q) ** 2 * x)
+    plain = plain + 2 * q * (1 - q) * rest(q * (2 - q) * x)
+    over = q**2 * x + q**2 * rest(4 * x) + 2 * q * rest(2 * q * x) + rest(q**2 * x)
+    some = jnp.where(q < 1, 1 - q, 1.0)
+    found = up(plain / 3 + over / (6 * some), 64)
+    return jnp.where((r < _LARGE) & (q < 1), found, jnp.where(jnp.isnan(q + r), jnp.nan, jnp.inf))
 
 
 RULES: dict[str, Callable[[Projected, JaxArray], Choices]] = {

@@ -210,7 +210,7 @@ def test_where_nothing_is_kept_the_last_step_is_left(x64):
     for name, one in (
         ("poisson", float(mixture_kl(0.25, r))),
         ("full", r * r / 2),
-        ("without_replacement", float(mixture_kl(0.25, 2 * r))),
+        ("without_replacement", float(projected.centred_step(*np.array([0.25, r])))),
     ):
         n, b = (4, 4) if name == "full" else (8, 2)
         found = float(ours(name, n, b, steps, b * r, 1.0, 0.0).value)
@@ -218,6 +218,34 @@ def test_where_nothing_is_kept_the_last_step_is_left(x64):
     # The first step starts from what is independent of the data, whatever the ball.
     first = [float(ours("without_replacement", 8, 2, 1, 0.2, 1.0, R).value) for R in (0.0, None)]
     assert first[0] == pytest.approx(float(fixed_step(0.25, 0.1)), rel=1e-9) == first[1]
+
+
+def test_the_centred_step_bounds_every_pair_of_shifts(x64):
+    """KL((1-q) N(q h) + q N(g - (1-q) h) || N(0)) on a grid, in one and two dimensions."""
+    x = np.linspace(-12, 12, 1201)
+    for q in (0.02, 0.1, 0.3, 0.7, 0.95):
+        for r in (0.03, 0.2, 0.6, 1.2):
+            found = float(projected.centred_step(jnp.asarray(q), jnp.asarray(r)))
+            best = 0.0
+            for g in (-r, -r / 2, 0.0, r):
+                for h in (-r, -r / 3, 0.0, r / 2, r):
+                    p = (1 - q) * stats.norm.pdf(x, q * h) + q * stats.norm.pdf(x, g - (1 - q) * h)
+                    best = max(best, np.sum(p * (np.log(p) - stats.norm.logpdf(x))) * (x[1] - x[0]))
+            assert best <= found, (q, r)
+            if q <= 0.1 and r <= 0.2:
+                assert found <= 1.5 * best and found < 2 * q**2 * r**2
+    line = np.linspace(-7, 7, 141)
+    a, b = np.meshgrid(line, line)
+
+    def normal(u, v):
+        return np.exp(-((a - u) ** 2 + (b - v) ** 2) / 2) / (2 * np.pi)
+
+    for q, r in ((0.1, 0.3), (0.4, 0.8)):  # g at a right angle to h
+        p = (1 - q) * normal(q * r, 0) + q * normal(-(1 - q) * r, r)
+        told = np.sum(p * np.log(p / normal(0, 0))) * (line[1] - line[0]) ** 2
+        assert told <= float(projected.centred_step(jnp.asarray(q), jnp.asarray(r)))
+    assert float(projected.centred_step(jnp.asarray(1.0), jnp.asarray(0.1))) == np.inf
+    assert float(projected.centred_step(jnp.asarray(0.1), jnp.asarray(9.0))) == np.inf
 
 
 def test_steps_not_taken_neither_cost_nor_wear_away(x64):

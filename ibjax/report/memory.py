@@ -22,6 +22,9 @@ _TICKS = 30
 HEADS = ("memory", "low", "high", "with it", "without", "sure among all")
 """What `examples` tells of each example, after its place."""
 
+CLASS_HEADS = ("class", "examples", "memory", "low", "high")
+"""What `classes` tells of each class."""
+
 
 class Memory(NamedTuple):
     """What the replicas of one depth remember.
@@ -79,6 +82,18 @@ def examples(found: Examples) -> list[tuple[Any, ...]]:
     return [(*place, *row) for place, row in zip(places, zip(*numbers))]
 
 
+def classes(found: ClassMemory, names: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    """Every class that has examples, see `CLASS_HEADS`.
+
+    Args:
+        found: one number a class.
+        names: of the classes; their numbers by default.
+    """
+    names = range(len(found.memory)) if names is None else names
+    parts = (np.asarray(x).tolist() for x in (found.examples, found.memory, found.low, found.high))
+    return [(label, *row) for label, row in zip(names, zip(*parts)) if row[0]]
+
+
 def examples_table(found: Examples, columns: Sequence[str], count: int) -> "Table":
     """The examples that are remembered most, with their 95 % intervals.
 
@@ -104,13 +119,10 @@ def classes_table(found: ClassMemory, names: Sequence[Any] | None = None) -> "Ta
         found: one number a class.
         names: of the classes; their numbers by default.
     """
-    names = range(len(found.memory)) if names is None else names
     table = _table("By class", ("class", "examples", "memory", "95 % interval"))
-    parts = (np.asarray(x).tolist() for x in (found.examples, found.memory, found.low, found.high))
-    for label, (number, value, low, high) in zip(names, zip(*parts)):
-        if number:
-            interval = _interval(low, high) if np.isfinite(low) else ""
-            table.add_row(str(label), str(number), f"{value:.4f}", interval)
+    for label, number, value, low, high in classes(found, names):
+        interval = _interval(low, high) if np.isfinite(low) else ""
+        table.add_row(str(label), str(number), f"{value:.4f}", interval)
     return table
 
 

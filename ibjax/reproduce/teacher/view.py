@@ -167,11 +167,11 @@ def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     ax.set_xlim(right=alpha[-1] * max(span, 2.0) ** 0.5)
     # Names stand beside the last points, moved apart where they would overlap.
     order, place = np.argsort(ends), -np.inf
-    step = np.ptp(np.log10(ax.get_ylim())) / 34
+    step = np.ptp(np.log10(ax.get_ylim())) / 26
     for k in order:
         place = max(np.log10(ends[k]), place + step)
         text, colour = names[k]
-        ax.text(alpha[-1] * span**0.05, 10**place, text, fontsize=6, va="center", color=colour)
+        ax.text(alpha[-1] * span**0.05, 10**place, text, fontsize=8, va="center", color=colour)
     ax.set_xlabel("samples per input dimension, n/d")
     ax.set_ylabel("generalization gap (probability)")
     ax.legend(frameon=False, fontsize=8, loc="lower left", ncols=2)

@@ -102,10 +102,10 @@ def reproductions() -> dict[str, Reproduction]:
     for name, (place, summary) in _ROWS.items():
         module = import_module(f"{__name__}.{place}")
         options = getattr(module, "Options", None)
-        found[name] = Reproduction(name, summary, module.run, module.view, options)
+        found[name] = Reproduction(name, summary, module.run, options, module.view)
         for figure in _FIGURES if module is curves else ():
             setting = SETTINGS[figure]
             summary = f"{setting.dataset}: the same for the convolutional network (first updates)"
             run = curves.runner(setting)
-            found[figure] = Reproduction(figure, summary, run, curves.view, curves.Options)
+            found[figure] = Reproduction(figure, summary, run, curves.Options, curves.view)
     return found

@@ -40,15 +40,15 @@ class Reproduction:
         name: what `ibjax reproduce` calls it.
         summary: one line for people.
         run: ``(folder, quick, log) -> Outcome``; where it has options, they come fourth.
-        view: table and picture of any results file that it writes.
         options: a frozen dataclass of its own options, all with defaults, or None.
+        view: table and picture of any results file that it writes; None if it writes none.
     """
 
     name: str
     summary: str
     run: Callable[..., Outcome]
-    view: "Callable[[xarray.Dataset], View]"
     options: type | None = None
+    view: "Callable[[xarray.Dataset], View] | None" = None
 
 
 def viewer(

@@ -57,7 +57,7 @@ def view(found: "xarray.Dataset") -> View | None:
 
     name = name_of(found)
     row = reproductions().get(str(name))
-    if row is None:
+    if row is None or row.view is None:
         return None
     try:
         return row.view(found)

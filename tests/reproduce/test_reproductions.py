@@ -41,6 +41,7 @@ def test_a_reproduction_runs_and_writes_its_files(name, tmp_path, check_shown):
 @pytest.mark.parametrize("name", reproductions())
 def test_every_file_of_a_reproduction_has_a_view(name):
     """Found by its mark, and asked for the numbers it needs."""
+    assert reproductions()[name].view is not None
     with pytest.raises(ValueError, match=f"^a file of {name} that "):
         stored.view(xarray.Dataset(attrs={"reproduction": name}))
 

@@ -16,6 +16,9 @@ from ibjax.typing import JaxArray as Array
 COUNT = 120
 """Coefficients of a function; the variance beyond them counts as of the next degree."""
 
+LONGEST = 4 * COUNT - 2
+"""Squares of degree 3 and more of the rectifier, whose series is the longest of those named."""
+
 
 class HermiteParts(NamedTuple):
     """Squared orthonormal Hermite coefficients of an activation.
@@ -45,6 +48,11 @@ class HermiteParts(NamedTuple):
         """g'(x)."""
         degrees = jnp.arange(3, 3 + self.squares.size)
         return x**2 * jnp.polyval((degrees * self.squares)[::-1], x)
+
+    def padded(self) -> "HermiteParts":
+        """The same with a count that all activations share, and so programs made of them."""
+        more = max(0, LONGEST - self.squares.size)
+        return self._replace(squares=jnp.pad(self.squares, (0, more)))
 
 
 @enforced

@@ -146,10 +146,13 @@ def quadratic_limits(
     # Traced values out of range are known nowhere else.
     alpha, gamma, delta = (jnp.where(z > 0, z, jnp.nan) for z in (alpha, gamma, delta))
     dtype = jnp.result_type(alpha, gamma, delta, parts.quadratic)
-    parts = HermiteParts(*(x.astype(dtype) for x in parts))
-    found = _solve_all(
-        alpha.astype(dtype), parts, gamma.astype(dtype), delta.astype(dtype), readout, prior
-    )
+    parts = HermiteParts(*(x.astype(dtype) for x in parts.padded()))
+    # Any number of alphas up to 32, 64, ... runs one program, which solves as many as there are.
+    room = max(32, 1 << (alpha.size - 1).bit_length())
+    buffer = jnp.pad(alpha.ravel().astype(dtype), (0, room - alpha.size), constant_values=1)
+    scalars = gamma.astype(dtype), delta.astype(dtype)
+    found = _solve_all(buffer, alpha.size, parts, *scalars, readout, prior)
+    found = {name: value[: alpha.size].reshape(alpha.shape) for name, value in found.items()}
     return QuadraticLimits(**found, status=STATUS)
 
 
@@ -223,7 +226,7 @@ def quadratic_threshold(
 
 
 @partial(jax.jit, static_argnames=("readout", "prior"))
-def _solve_all(alpha, parts, gamma, delta, readout, prior):
+def _solve_all(alpha, count, parts, gamma, delta, readout, prior):
     # In units of the output's variance, so that squares of it do not overflow.
     size = parts.quadratic + parts.higher
     size = jnp.where(size > 0, size, 1)
@@ -260,5 +263,11 @@ def _solve_all(alpha, parts, gamma, delta, readout, prior):
         found = {name: jnp.where(known, value, jnp.nan) for name, value in found.items()}
         return found | {"branch": wins.astype(jnp.int32)}
 
-    found = jax.lax.map(one, alpha.ravel())
-    return jax.tree.map(lambda x: x.reshape(alpha.shape), found)
+    empty = jax.tree.map(
+        lambda s: jnp.zeros(alpha.shape, s.dtype), jax.eval_shape(one, alpha[0])
+    )
+
+    def fill(i, filled):
+        return jax.tree.map(lambda all_, x: all_.at[i].set(x), filled, one(alpha[i]))
+
+    return jax.lax.fori_loop(0, count, fill, empty)

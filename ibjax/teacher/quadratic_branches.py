@@ -40,9 +40,15 @@ def universal_branch(alpha, parts: HermiteParts, gamma, delta, readout: RowReado
 
     zero, one = jnp.zeros_like(alpha), jnp.ones_like(alpha)
 
-    def shrink(_, state):
+    def wide(state):
+        i, low, high, f_low, f_high, _ = state
+        eps = jnp.finfo(low.dtype).eps * high
+        least = jnp.minimum(jnp.abs(f_low), jnp.abs(f_high))
+        return (i < 40) & (high - low > 2 * eps) & (least > eps)
+
+    def shrink(state):
         """Halving in turn with the secant of Illinois."""
-        low, high, f_low, f_high, side = state
+        i, low, high, f_low, f_high, side = state
         place = (low * f_high - high * f_low) / jnp.where(f_high == f_low, 1, f_high - f_low)
         inside = (place > low) & (place < high)
         place = jnp.where(inside, place, (low + high) / 2)
@@ -51,10 +57,11 @@ def universal_branch(alpha, parts: HermiteParts, gamma, delta, readout: RowReado
         f_low = jnp.where(left, f, jnp.where(side == -1, f_low / 2, f_low))
         f_high = jnp.where(left, jnp.where(side == 1, f_high / 2, f_high), f)
         low, high = jnp.where(left, place, low), jnp.where(left, high, place)
-        return low, high, f_low, f_high, jnp.where(left, 1, -1)
+        return i + 1, low, high, f_low, f_high, jnp.where(left, 1, -1)
 
-    state = (zero, one, jnp.maximum(excess(zero), 0), excess(one), jnp.zeros((), int))
-    low, high, f_low, f_high, _ = jax.lax.fori_loop(0, 40, shrink, state)
+    first, last = jnp.maximum(excess(zero), 0), excess(one)
+    state = (jnp.zeros((), int), zero, one, first, last, jnp.zeros((), int))
+    _, low, high, f_low, f_high, _ = jax.lax.while_loop(wide, shrink, state)
     q = jnp.where(jnp.abs(f_low) < jnp.abs(f_high), low, high)
     r = signal(q)
     q = jnp.where(parts.quadratic > 0, q, 0)

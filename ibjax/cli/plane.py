@@ -10,8 +10,9 @@ from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import console, print_whole
 
 HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
-HEADS += ("cap", "permuted", "label_entropy", "examples")
-"""Columns of ``--table``, informations in nats; cap and permuted for matrix-based measures."""
+HEADS += ("cap", "permuted", "label_entropy", "examples", "measures")
+"""Columns of ``--table``, informations in nats; cap and permuted for matrix-based measures. The
+last says what is measured."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _rows(found: Any, n: int) -> list[tuple[Any, ...]]:
 
     columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
     columns += (found.cap, found.permuted)
-    constant = (float(found.label_entropy), n)
+    constant = (float(found.label_entropy), n, found.measures)
     rows = []
     for i, name in enumerate(found.names):
         shape = np.shape(found.i_tx[i])

@@ -75,7 +75,7 @@ def test_plane(tmp_path, capsys, missing, method, monkeypatch):
     assert cli.main(words) == 0
     rows, known = cells(table)
     heads, groups = rows[0], {}
-    for layer, _, checkpoint, *numbers in rows[1:]:
+    for layer, _, checkpoint, *numbers, _ in rows[1:]:
         groups.setdefault((layer, checkpoint), []).append([float(v or "nan") for v in numbers])
     known += np.ravel([np.mean(g, 0) for g in groups.values()]).tolist()
     known += [math.log(float(rows[1][heads.index("examples")])), ORDER]  # the order is in its name

@@ -264,7 +264,8 @@ def figure(found: dict[str, Measured]) -> Any:
             row[2].set_yscale("log")  # concatenation multiplies it
         for ax in row:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0, 0].legend(frameon=False, fontsize=9)
+    lines = grid[0, 0].get_legend_handles_labels()
+    picture.legend(*lines, frameon=False, ncols=len(VARIANTS), loc="outside lower center")
     return picture
 
 

@@ -209,8 +209,13 @@ def memory(program: Any) -> int:
     return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 
 
+def in_parallel(mapping: str) -> bool:
+    """Whether replicas are batched, and not trained one after the other."""
+    return mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu")
+
+
 def vectorised(mapping: str) -> Callable[..., Any]:
     """Apply a function of one replica to many: batched, or one after the other."""
-    if mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu"):
+    if in_parallel(mapping):
         return lambda f, *xs: jax.vmap(f)(*xs)
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)

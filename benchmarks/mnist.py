@@ -28,7 +28,7 @@ HERE = Path(__file__)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-dir", help="TFDS data directory that holds MNIST")
     parser.add_argument("--out", type=Path, help="where the reproductions write")
     parser.add_argument("--steps", type=int, default=3000, help="updates of every training")

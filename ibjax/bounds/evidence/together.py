@@ -19,16 +19,8 @@ from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue, Moment
 
-SETTINGS = (
-    "index",
-    "labels",
-    "num_classes",
-    "batching",
-    "batch_size",
-    "smallest_batch",
-    "shared_batches",
-)
-"""Fields that must be known: names of rules, whole numbers, and which examples were shared."""
+SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches")
+"""Fields that may have to be known: names of rules, alphabets, and which examples were shared."""
 
 _LAYERS = 8
 """Layers are filled up to a multiple of these, with ones that contract nothing."""
@@ -37,17 +29,37 @@ _CERTIFIED = (certified_paths.trajectory, certified_paths.trajectory_pair)
 
 
 class Settings:
-    """The settings of a moment, equal where they are equal."""
+    """The settings of a moment, equal where they decide the same.
+
+    Labels are among them only where they are missing, and of the positions of the examples only
+    what the limit of the training error asks of them: other seeds then share a program.
+    """
 
     def __init__(self, moment: Moment) -> None:
-        self.fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
-        self.key = tuple((a.shape, a.dtype.str, a.tobytes()) for a in self.fields.values())
+        fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
+        if (fields["labels"] >= 0).all():
+            del fields["labels"]
+        fields["index"] = _standing_for(fields["index"])
+        self.fields = fields
+        self.key = tuple((k, a.shape, a.dtype.str, a.tobytes()) for k, a in fields.items())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Settings) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _standing_for(index: np.ndarray) -> np.ndarray:
+    """Positions of which `limits.train_error` says the same as of these: none, apart, or shared."""
+    if index.size == 0 or index.min() < 0:
+        return np.full(index.shape, -1)
+    if len(np.unique(index)) == index.size:
+        return np.arange(index.size).reshape(index.shape)
+    stand = np.zeros(index.shape, index.dtype)
+    # of a pool cut into so many samples of n
+    stand.flat[-1] = (int(index.max()) + 1) // index.shape[1] * index.shape[1] - 1
+    return stand
 
 
 def values(moment: Moment, names: tuple[str, ...]) -> dict[str, BoundValue]:
@@ -66,7 +78,8 @@ def nulls(moment: Moment, names: tuple[str, ...]) -> dict[str, Null]:
 
 def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     """What is part of the program, what is traced, and the tables of the masks."""
-    filled: dict[str, Any] = dict.fromkeys(SETTINGS)
+    settings = Settings(moment)
+    filled: dict[str, Any] = dict.fromkeys(settings.fields)
     for name, field in FIELDS.items():
         if field.dims == ("layer",):
             row = np.asarray(getattr(moment, name))
@@ -78,7 +91,7 @@ def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     if predictions.dtype.kind == "f" and np.isin(predictions, (0, 1)).all():
         filled["predictions"] = predictions.astype(np.int32)  # whole counts, as seen on the host
     tables = tabulated.split_tables(moment) if moment.mask.shape[-2] > 1 else None
-    return Settings(moment), moment._replace(**filled), tables
+    return settings, moment._replace(**filled), tables
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -15,6 +15,7 @@ from ibjax.langevin.gradients import StepGradient, normalised_gradient, step_gra
 from ibjax.langevin.rules import Rule
 from ibjax.langevin.streams import BATCH, LAYER, NOISE
 from ibjax.langevin.transform import schedule_value
+from ibjax.randomness import normal
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -99,7 +100,7 @@ def loop(
         flat, _ = ravel_pytree(got.gradient)
         flat = flat if rule.root is None else flat * rule.root
         noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
-        noise = jax.random.normal(noise_key, flat.shape, flat.dtype) if rule.noisy else None
+        noise = normal(noise_key, flat.shape) if rule.noisy else None
         given = flat, state.optimizer, state.weights, noise_key, noise
         change, drift, optimizer = rule.update(*given)
         if network.trainable is not None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
+from ibjax.randomness import normal
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -117,7 +118,7 @@ def _disturbance(cfg: MLP, key: Key | None, batch: int, hyper: Hyper):
         return lambda h, i: h
     shape = (cfg.slots, batch, cfg.width)
     noise_key, drop_key = jax.random.split(key)
-    xi = jax.random.normal(noise_key, shape) if noisy else None
+    xi = normal(noise_key, shape) if noisy else None
     keep = jax.random.bernoulli(drop_key, 1 - cfg.dropout, shape) if dropping else None
 
     def disturb(h, i):

@@ -106,16 +106,43 @@ def root_key(key: Any) -> Key:
     raise ValueError(f"key has dtype {dtype} and shape {shape}, which is no random key; {remedy}")
 
 
-def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
-    """Standard normal numbers in float32, those of `jax.random.normal` to the bit, but sooner.
+def fold_in(key: Key, data: Any) -> Key:
+    """The key of a number: `jax.random.fold_in` of a threefry key, to the bit.
 
-    On a processor JAX runs the rounds of threefry as a loop over arrays, which costs four times
-    what the numbers do once the rounds are written out. Written out, XLA would compute them anew
-    for each that reads them, unless a loop over blocks stores them first. Elsewhere JAX's own
-    generator serves. The numbers do not depend on `jax_threefry_partitionable`.
+    Equals the number's row of `jax.random.split`, too. Written out, see `normal`: a step derives
+    several keys, and each would be a loop of its own.
 
     Args:
-        key: of threefry, from which nothing else is drawn.
+        key: of threefry.
+        data: a whole number from 0 to 2^32 - 1.
+    """
+    words = jnp.stack(_threefry(jax.random.key_data(key), jnp.asarray(data).astype(jnp.uint32)))
+    return jax.random.wrap_key_data(words, impl=IMPLEMENTATION)
+
+
+def permutation(key: Key, n: int) -> JaxArray:
+    """A random order of 0..n-1: `jax.random.permutation` of a threefry key, to the bit.
+
+    Sorts by random words, as often as it takes to tell all positions apart.
+    """
+    order = jnp.arange(n)
+    for _ in range(math.ceil(3 * math.log(max(n, 1)) / math.log(SEEDS - 1))):
+        key, own = fold_in(key, 0), fold_in(key, 1)
+        words = _bits(jax.random.key_data(own), jnp.arange(n, dtype=jnp.uint32))
+        _, order = jax.lax.sort_key_val(words, order)
+    return order
+
+
+def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
+    """Standard normal numbers in float32: `jax.random.normal` of a threefry key, to the bit.
+
+    On a processor JAX runs the rounds of threefry as a loop over arrays, which costs four times
+    what the numbers do with the rounds written out. Those, however, XLA would compute anew for
+    each that reads the numbers, unless a loop over blocks stores them first. Elsewhere JAX's own
+    generator serves.
+
+    Args:
+        key: of threefry.
         shape: of the result, fewer than 2^32 numbers.
     """
     with jax.threefry_partitionable(True):
@@ -130,24 +157,29 @@ def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
 
 def _in_blocks(words: JaxArray, shape: tuple[int, ...]) -> JaxArray:
     size = math.prod(shape)
-    # At least two of them: a loop of one round is no loop, and its numbers are computed anew.
+    # At least two of them: a loop of one round is no loop.
     each = min(_BLOCK, max(-(-size // 2), 1))
     starts = np.arange(0, max(size, 2), each, np.uint32)
 
     def block(first: JaxArray) -> JaxArray:
-        bits = _threefry(words, first + jnp.arange(each, dtype=jnp.uint32))
-        mantissa = jax.lax.shift_right_logical(bits, np.uint32(9)) | np.uint32(0x3F800000)
+        bits = _bits(words, first + jnp.arange(each, dtype=jnp.uint32))
+        mantissa = bits >> np.uint32(9) | np.uint32(0x3F800000)
         unit = jax.lax.bitcast_convert_type(mantissa, jnp.float32) - np.float32(1)
         low = np.nextafter(np.float32(-1), np.float32(0))
-        return np.float32(np.sqrt(2)) * jax.lax.erf_inv(
-            jnp.maximum(unit * (np.float32(1) - low) + low, low)
-        )
+        uniform = jnp.maximum(unit * (np.float32(1) - low) + low, low)
+        return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform)
 
     return jax.lax.map(block, starts).reshape(-1)[:size].reshape(shape)
 
 
-def _threefry(words: JaxArray, count: JaxArray) -> JaxArray:
-    """Random bits at positions of a stream: threefry2x32 in twenty rounds, both words as one."""
+def _bits(words: JaxArray, count: JaxArray) -> JaxArray:
+    """Random words at positions of the stream of a key."""
+    a, b = _threefry(words, count)
+    return a ^ b
+
+
+def _threefry(words: JaxArray, count: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Threefry2x32 in twenty rounds, of the words of a key and of (0, count)."""
     keys = words[0], words[1], words[0] ^ words[1] ^ np.uint32(0x1BD11BDA)
     a, b = jnp.broadcast_to(keys[0], count.shape), count + keys[1]
     for five in range(5):
@@ -156,4 +188,4 @@ def _threefry(words: JaxArray, count: JaxArray) -> JaxArray:
             b = a ^ (b << np.uint32(turn) | b >> np.uint32(32 - turn))
         a = a + keys[(five + 1) % 3]
         b = b + keys[(five + 2) % 3] + np.uint32(five + 1)
-    return a ^ b
+    return a, b

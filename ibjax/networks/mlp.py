@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
-from ibjax.randomness import normal
+from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -117,7 +117,7 @@ def _disturbance(cfg: MLP, key: Key | None, batch: int, hyper: Hyper):
     if key is None or not (noisy or dropping):
         return lambda h, i: h
     shape = (cfg.slots, batch, cfg.width)
-    noise_key, drop_key = jax.random.split(key)
+    noise_key, drop_key = fold_in(key, 0), fold_in(key, 1)
     xi = normal(noise_key, shape) if noisy else None
     keep = jax.random.bernoulli(drop_key, 1 - cfg.dropout, shape) if dropping else None
 

@@ -107,24 +107,28 @@ def root_key(key: Any) -> Key:
 
 
 def fold_in(key: Key, data: Any) -> Key:
-    """The key of a number: `jax.random.fold_in` of a threefry key, to the bit.
+    """The key of a number: that of `jax.random.fold_in`, for threefry written out.
 
-    Equals the number's row of `jax.random.split`, too. Written out, see `normal`: a step derives
-    several keys, and each would be a loop of its own.
+    Equals the number's row of `jax.random.split`, too. On a processor JAX runs the rounds as a
+    loop, one for each key: slow for the several keys of a step, and slow to compile.
 
     Args:
-        key: of threefry.
+        key: of any generator.
         data: a whole number from 0 to 2^32 - 1.
     """
+    if not _known(key):
+        return jax.random.fold_in(key, data)
     words = jnp.stack(_threefry(jax.random.key_data(key), jnp.asarray(data).astype(jnp.uint32)))
     return jax.random.wrap_key_data(words, impl=IMPLEMENTATION)
 
 
 def permutation(key: Key, n: int) -> JaxArray:
-    """A random order of 0..n-1: `jax.random.permutation` of a threefry key, to the bit.
+    """A random order of 0..n-1: that of `jax.random.permutation`, for threefry written out.
 
     Sorts by random words, as often as it takes to tell all positions apart.
     """
+    if not _known(key):
+        return jax.random.permutation(key, n)
     order = jnp.arange(n)
     for _ in range(math.ceil(3 * math.log(max(n, 1)) / math.log(SEEDS - 1))):
         key, own = fold_in(key, 0), fold_in(key, 1)
@@ -134,17 +138,19 @@ def permutation(key: Key, n: int) -> JaxArray:
 
 
 def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
-    """Standard normal numbers in float32: `jax.random.normal` of a threefry key, to the bit.
+    """Standard normal numbers in float32: those of `jax.random.normal`, for threefry written out.
 
-    On a processor JAX runs the rounds of threefry as a loop over arrays, which costs four times
-    what the numbers do with the rounds written out. Those, however, XLA would compute anew for
+    The loop over the rounds, see `fold_in`, costs four times what the numbers do without. Written
+    out, however, XLA would compute anew for
     each that reads the numbers, unless a loop over blocks stores them first. Elsewhere JAX's own
     generator serves.
 
     Args:
-        key: of threefry.
+        key: of any generator.
         shape: of the result, fewer than 2^32 numbers.
     """
+    if not _known(key):
+        return jax.random.normal(key, shape, jnp.float32)
     with jax.threefry_partitionable(True):
         return jax.lax.platform_dependent(
             jax.random.key_data(key),
@@ -153,6 +159,13 @@ def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
                 jax.random.wrap_key_data(words, impl=IMPLEMENTATION), shape, jnp.float32
             ),
         )
+
+
+def _known(key: Any) -> bool:
+    """Whether a key is one of threefry: the networks' functions take any."""
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return str(jax.random.key_impl(key)) == IMPLEMENTATION
+    return key.shape[-1] == 2
 
 
 def _in_blocks(words: JaxArray, shape: tuple[int, ...]) -> JaxArray:

@@ -11,12 +11,14 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.evidence import certified_paths, tabulated
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
+from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
 from ibjax.interface import BoundValue, Moment
 
 SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches")
@@ -98,19 +100,24 @@ def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
 def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
     moment, rows = measured._replace(**settings.fields), registry()
     chosen = [rows[name] for name in names]
-    found = {row.name: row.function(moment, **_given(row, tables)) for row in chosen}
+    plans = tabulated.counted(_plans(names, moment, tables))
+    given = {name: {"plan": plan} for name, plan in plans.items()}
+    found = {row.name: row.function(moment, **given.get(row.name, {})) for row in chosen}
     certified = any(row.measure in _CERTIFIED for row in chosen)
     return found, certified_paths.facts(moment) if certified else None
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _nulls(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
-    moment, rows = measured._replace(**settings.fields), registry()
-    return {name: rows[name].measure.null(moment, tables) for name in names}  # pyright: ignore
+    plans = _plans(names, measured._replace(**settings.fields), tables)
+    found = dict(zip(plans, nulls_of_plans(tuple(plans.values())))) if plans else {}
+    return {name: found.get(name, Null(*(jnp.array(jnp.nan),) * 4)) for name in names}
 
 
-def _given(row: Bound, tables: Any) -> dict[str, Any]:
-    return {"tables": tables} if isinstance(row.measure, tabulated.Tabulated) else {}
+def _plans(names: tuple[str, ...], moment: Moment, tables: Any) -> dict[str, Any]:
+    measures = {name: registry()[name].measure for name in names}
+    known = {n: m for n, m in measures.items() if isinstance(m, tabulated.Tabulated)}
+    return tabulated.plans(known, moment, tables)
 
 
 def _remarked(row: Bound, value: BoundValue, moment: Moment, facts: Any) -> BoundValue:

@@ -136,4 +136,4 @@ def build(config: CNN, num_classes: int, image_shape: tuple[int, ...]) -> Networ
         facts.append(LayerFacts(f"conv {i + 1}", units, size, config.noise))
     size = diameter(config.activation, config.width)
     facts.append(LayerFacts("dense", config.width, size, config.noise))
-    return Network(init, apply, tuple(facts))  # pyright: ignore
+    return Network(init, apply, tuple(facts), antithetic=config.noise > 0)  # pyright: ignore

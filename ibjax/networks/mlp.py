@@ -196,4 +196,5 @@ def build(config: MLP, num_classes: int) -> Network:
         tap_shapes=tap_shapes,
         assemble=assemble,
         trainable=None if config.padded_to is None else trainable,
+        antithetic=config.noise > 0 and config.dropout == 0,
     )

@@ -19,6 +19,7 @@ from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
+from ibjax.environment import quick_compilation
 from ibjax.interface import BoundValue, Moment
 
 SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches")
@@ -96,7 +97,7 @@ def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     return settings, moment._replace(**filled), tables
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=quick_compilation())
 def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
     moment, rows = measured._replace(**settings.fields), registry()
     chosen = [rows[name] for name in names]

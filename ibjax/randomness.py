@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -168,11 +169,12 @@ def _known(key: Any) -> bool:
     return key.shape[-1] == 2
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def _in_blocks(words: JaxArray, shape: tuple[int, ...]) -> JaxArray:
     size = math.prod(shape)
     # At least two of them: a loop of one round is no loop.
     each = min(_BLOCK, max(-(-size // 2), 1))
-    starts = np.arange(0, max(size, 2), each, np.uint32)
+    starts = np.arange(0, max(size, 2), each).astype(np.uint32)
 
     def block(first: JaxArray) -> JaxArray:
         bits = _bits(words, first + jnp.arange(each, dtype=jnp.uint32))
@@ -191,6 +193,7 @@ def _bits(words: JaxArray, count: JaxArray) -> JaxArray:
     return a ^ b
 
 
+@partial(jax.jit, inline=True)
 def _threefry(words: JaxArray, count: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Threefry2x32 in twenty rounds, of the words of a key and of (0, count)."""
     keys = words[0], words[1], words[0] ^ words[1] ^ np.uint32(0x1BD11BDA)

@@ -72,8 +72,8 @@ class Config:
             the one before, where the network's noise has one (`Network.antithetic`).
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
-        replicas_per_chunk: how many replicas run at once; None lets the memory decide. At least two a
-            device where they run one after the other, see `mapping`.
+        replicas_per_chunk: how many replicas run at once; None lets the memory decide. At least two
+            a device where they run one after the other, see `mapping`.
         memory: bytes that one chunk may take on a device when it is None above; None for 2 GiB on
             a processor and most of what an accelerator has free, by its own count.
         products: what an accelerator may round the float32 factors of matrix products to: float32

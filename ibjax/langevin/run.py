@@ -132,7 +132,7 @@ def make_run(config: Config, network: Network, pool: Any, n: int) -> Run:
         labels = y[index]
         key = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), step)
 
-        def draw(k, sign=1.0):
+        def draw(k: Key, sign: Any = 1.0) -> tuple[Array, Array]:
             if normalised is not None:
                 logits = normalised.evaluate(params, state.statistics, inputs, k, hyper)
             else:

@@ -64,7 +64,7 @@ def informed(
     """Mean information of each supersample and its allowance, of the rules that mean first."""
     first = [(rule, data) for rule, data in zip(rules, datas) if rule.means_first]
     wanted = [(r.alphabet, r.size, d) for r, d in first if r.correction == "polynomial"]
-    found = iter(letters.polynomial_information(wanted, tables) if wanted else ())
+    found = iter(letters.polynomial_information(wanted, tables) if wanted and tables else ())
     out = []
     for rule, data in first:
         if rule.correction == "polynomial":

@@ -150,16 +150,10 @@ def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
         key: of any generator.
         shape: of the result, fewer than 2^32 numbers.
     """
-    if not _known(key):
-        return jax.random.normal(key, shape, jnp.float32)
+    if _known(key) and jax.default_backend() == "cpu":
+        return _in_blocks(jax.random.key_data(key), shape)
     with jax.threefry_partitionable(True):
-        return jax.lax.platform_dependent(
-            jax.random.key_data(key),
-            cpu=lambda words: _in_blocks(words, shape),
-            default=lambda words: jax.random.normal(
-                jax.random.wrap_key_data(words, impl=IMPLEMENTATION), shape, jnp.float32
-            ),
-        )
+        return jax.random.normal(key, shape, jnp.float32)
 
 
 def _known(key: Any) -> bool:

@@ -27,12 +27,13 @@ from pathlib import Path
 
 import jax
 from hostile_files import archives, data_sets, disks, flips
-from hostile_processes import environments, kills
+from hostile_processes import environments, kills, two_axes
 from hostile_words import command_lines
 
 PARTS = {
     # first what copies this process, which must not have computed by then
     "kills of a sweep": kills,
+    "kills of two axes": two_axes,
     "environments": environments,
     "flipped bits in cells and results": flips,
     "full disk": disks,
@@ -73,6 +74,8 @@ def main() -> None:
         ways = Counter(way for _, way in found)
         used = round(cpu_seconds() - start, 1)
         row = {"trials": len(found), **{way: ways[way] for way in WAYS}, "cpu_seconds": used}
+        moments = Counter(what.partition(": ")[0] for what, _ in found if ": kill " in what)
+        row |= {"moments": dict(moments)} if moments else {}
         counts[name] = row | ({"before": BEFORE[name]} if name in BEFORE else {})
         odd += [{"part": name, "input": what, "way": way} for what, way in found if way != "fine"]
         print(f"{name:36s}", *(f"{row[k]:5d} {k}" for k in ("trials", *WAYS)), f"{used:7.1f} s")

@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import shutil
 import signal
 import tempfile
 import time
@@ -48,10 +49,12 @@ class Child:
     def wait(self, timeout: float = math.inf) -> bool:
         """Whether it has ended after so many seconds."""
         end = time.monotonic() + timeout
-        while self.status is None and time.monotonic() < end:
+        while self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= end:
+                break
             else:
                 time.sleep(0.01)
         return self.status is not None
@@ -128,6 +131,90 @@ def kills(folder: Path, count: int = 34) -> Found:
     same = child.status == 0 and np.array_equal(results.read(path)["gap"], expected["gap"])
     left = list(folder.rglob("*.part"))
     yield "the end of the sweep", "fine" if same and not left else "silent"
+
+
+GRID = "--depths 1 --width 4 --supersamples 2 --masks 4 --steps 6 --checkpoints 2"
+AXES = "--train-size 10 --learning-rate 0.05 0.1 --inverse-temperature 80 160 320 640"
+CELLS = 8
+
+
+def two_axes(folder: Path, count: int = 50) -> Found:
+    """Kill a sweep of two axes all through its life, half of the times while a cell is stored.
+
+    Every second sweep trains its cells as replicas of one program. A stored cell must stay the
+    file that it is, by its place on the disk as by its bytes: one that is trained again would be
+    another. The end must be the undisturbed file to the bit.
+    """
+    from ibjax import results, sweep
+
+    load()
+    words, said = ["run", *GRID.split(), *AXES.split(), "--out"], folder / "said"
+    rng, usual, sweeps, killed = np.random.default_rng(0), {}, 0, 0
+    mapped = {False: lambda: None, True: partial(sweep.run.__kwdefaults__.update, mapped=True)}
+    path = folder / "whole.nc"
+    for at_once in (False, True, False):  # the last one warm
+        start = time.monotonic()
+        shutil.rmtree(path.with_suffix(".cells"), ignore_errors=True)
+        child = Child([*words, str(path)], said, mapped[at_once])
+        child.wait()
+        assert child.status == 0, said.read_text()
+        usual[at_once] = time.monotonic() - start
+    expected = path.read_bytes()
+
+    def parts(path: Path) -> set[Path]:
+        return {*path.parent.glob(".*.part"), *path.with_suffix(".cells").glob(".*.part")}
+
+    def stored(path: Path) -> dict[Path, tuple[int, int, bytes]]:
+        files = path.with_suffix(".cells").glob("*.nc")
+        return {f: (f.stat().st_ino, f.stat().st_mtime_ns, f.read_bytes()) for f in files}
+
+    def storing(path: Path, before: set[Path], cells: int) -> bool:
+        there = len([*path.with_suffix(".cells").glob("*.nc"), *path.parent.glob("r.nc")])
+        return there >= cells and bool(parts(path) - before)
+
+    while killed < count:
+        at_once, place = sweeps % 2 == 1, folder / f"sweep{sweeps}"
+        place.mkdir()
+        path, whole, ended = place / "r.nc", {}, False
+        while killed < count and not ended:
+            child = Child([*words, str(path)], said, mapped[at_once])
+            left = 1 - 0.8 * len(whole) / CELLS
+            if killed % 2:  # while the next file is written, or the one after the next
+                cells, before = len(whole) + int(rng.integers(2)), parts(path)
+                while not (child.wait(0.0) or storing(path, before, cells)):
+                    time.sleep(0.0003)
+            else:
+                child.wait(rng.uniform(0.0, usual[at_once] * left))
+            ended = child.wait(0.0)
+            if not ended:
+                child.kill()
+            way, found = child.way(not ended), stored(path)
+            if any(found.get(f) != content for f, content in whole.items()):
+                way = "silent"
+            for file in (*found, *path.parent.glob("r.nc")):
+                try:
+                    results.read(file)
+                except (ValueError, OSError):
+                    way = "silent"
+            cells = len(found)
+            moment = (
+                "after its end" if ended
+                else "while a file is written" if parts(path)
+                else "before the first cell" if not cells
+                else "between cells" if cells < CELLS
+                else "after the last cell"
+            )  # fmt: skip
+            whole = found
+            if not ended:
+                killed += 1
+                yield f"{moment}: kill {killed} in sweep {sweeps}, {cells} cells whole", way
+        child = Child([*words, str(path)], said, mapped[at_once])
+        child.wait()
+        found = stored(path)
+        kept = all(found.get(f) == content for f, content in whole.items())
+        right = child.status == 0 and path.read_bytes() == expected and not parts(path)
+        yield f"the end: sweep {sweeps}", "fine" if right and kept else "silent"
+        sweeps += 1
 
 
 SETTINGS: dict[str, object] = {

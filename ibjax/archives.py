@@ -151,7 +151,11 @@ def _header(stream: BinaryIO) -> _Header:
         raise ValueError("it holds Python objects; save numbers only")
     word = dtype.kind == "U" and shape == () and 0 < dtype.itemsize <= _WORD
     if not word and (dtype.kind not in "biuf" or dtype.itemsize > 8):
-        raise ValueError(f"its type {dtype} is not read; save real numbers of up to 64 bits")
+        names = dtype.kind in "SU" and shape != ()
+        remedy = ", names as numpy.unique(names, return_inverse=True)[1]" if names else ""
+        raise ValueError(
+            f"its type {dtype} is not read; save real numbers of up to 64 bits{remedy}"
+        )
     if len(shape) > 32 or any(isinstance(n, bool) or n < 0 for n in shape):
         raise ValueError(f"its shape {shape} is none")
     if 0 in shape:

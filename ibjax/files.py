@@ -36,21 +36,39 @@ def write(dataset: "xarray.Dataset | xarray.DataTree", path: Path) -> None:
 
     Raises:
         OSError: if the place cannot be written; what was there is as it was.
+        ValueError: for what netCDF cannot hold.
     """
-    import xarray
-
-    if isinstance(dataset, xarray.DataTree):
-        groups = {node.path: node.to_dataset(inherit=False) for node in dataset.subtree}
-        bare = {path: group.drop_encoding() for path, group in groups.items()}
-        encoding = {path: _compressed(group) for path, group in bare.items()}
-        made: Any = xarray.DataTree.from_dict(bare).to_netcdf(engine="h5netcdf", encoding=encoding)
-    else:
-        encoding = _compressed(dataset)
-        made = dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
-    content = bytes(made)
     path = expanded(path)
+    content = _encoded(dataset, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     put(path, content + _seal(content))
+
+
+def _encoded(dataset: "xarray.Dataset | xarray.DataTree", path: Path) -> bytes:
+    """The bytes of a netCDF file."""
+    import pandas
+    import xarray
+
+    tree = dataset if isinstance(dataset, xarray.DataTree) else xarray.DataTree(dataset)
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    for group in groups.values():
+        for name, index in group.indexes.items():
+            if isinstance(index, pandas.MultiIndex):
+                raise ValueError(
+                    f"{path}: {name} stands for {' and '.join(map(str, index.names))} together, "
+                    f"which netCDF cannot hold; unstack or reset_index({str(name)!r}) first"
+                )
+    bare = {name: group.drop_encoding() for name, group in groups.items()}
+    try:
+        if isinstance(dataset, xarray.DataTree):
+            encoding = {name: _compressed(group) for name, group in bare.items()}
+            made: Any = xarray.DataTree.from_dict(bare)
+            return bytes(made.to_netcdf(engine="h5netcdf", encoding=encoding))
+        made = bare["/"]
+        return bytes(made.to_netcdf(engine="h5netcdf", encoding=_compressed(made)))
+    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        first = str(error).strip().splitlines()[0][:200]
+        raise ValueError(f"{path}: netCDF cannot hold this data set ({first})") from error
 
 
 def _compressed(dataset: "xarray.Dataset") -> dict[Any, Any]:

@@ -4,7 +4,7 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -23,6 +23,7 @@ from ibjax.langevin import hosts
 from ibjax.langevin.programs import vectorised
 from ibjax.langevin.replicas import Progress, replica_keys
 from ibjax.langevin.streams import EVALUATION
+from ibjax.langevin.swept import several_at_once, train_in_turn
 from ibjax.randomness import pinned, seed_key
 from ibjax.typing import JaxArray, Key
 
@@ -175,7 +176,6 @@ def run_cell(
     return bounded(trained.evidence)._replace(conditions=last[0], collapse=last[1])
 
 
-@pinned()
 def run_cells(
     experiments: Sequence[Experiment],
     pool: Dataset,
@@ -183,8 +183,9 @@ def run_cells(
     progress: Progress | None = None,
     network: Any = None,
     padded_to: int | None = None,
-) -> list[Cell]:
-    """Train and bound several cells whose replicas share one program.
+    of: int | None = None,
+) -> Iterator[Cell]:
+    """Train and bound several cells whose replicas share one program, each as soon as it is done.
 
     Args:
         experiments: of one value each, see `langevin.train_many`; without maxent.
@@ -193,16 +194,19 @@ def run_cells(
         progress: told how far training is.
         network: what `load_network` gave.
         padded_to: see `experiment.training`.
+        of: how many cells a program is made for, these and others; these alone by default. The
+            cells of one sweep share programs whenever they are trained.
     """
-    runs = [
-        langevin.Settings(
-            jax.random.fold_in(seed_key(cast(int, one.seed)), 1),
-            settled(one, network, padded_to),
-            drawn,
-        )
-        for one, drawn in zip(experiments, supersamples)
-    ]
-    return [bounded(found) for found in langevin.train_many(runs, pool, progress=progress)]
+    with pinned():
+        keys = [jax.random.fold_in(seed_key(cast(int, one.seed)), 1) for one in experiments]
+    configs = [settled(one, network, padded_to) for one in experiments]
+    runs = [langevin.Settings(*run) for run in zip(keys, configs, supersamples)]
+    replicas = math.prod(runs[0].supersample.mask.shape[:2])
+    at_once = several_at_once(runs[0].config, replicas, len(runs) if of is None else of)
+    for found in train_in_turn(runs, pool, at_once=at_once, progress=progress):
+        with pinned():
+            cell = bounded(found)
+        yield cell
 
 
 def bounded(evidence: Evidence) -> Cell:

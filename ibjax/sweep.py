@@ -1,7 +1,7 @@
 """A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,9 @@ def run(
     cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
     cells. Cells that differ in learning rate, temperature, clip, layer noise or seed alone share
     one compiled program; on accelerators they are trained at once, mapped like replicas, and those
-    of several depths with them. Where `jax.distributed` has been initialised every process calls
-    this; the first one alone reads and writes files.
+    of several depths with them, as many at a time as keep the device busy, and each is stored as
+    soon as its own replicas are trained. Where `jax.distributed` has been initialised every process
+    calls this; the first one alone reads and writes files.
 
     A file of another sweep in the same place, if this one does not hold all its cells, is kept
     under a name with a number.
@@ -48,8 +49,8 @@ def run(
         path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
         log: told what was found on disk and, before the first training, what the masks can show.
-        mapped: train the cells that share a program at once and store them together, or one after
-            the other; by default at once on accelerators.
+        mapped: train the cells that share a program as replicas of it, or one after the other; by
+            default as replicas on accelerators.
 
     Returns:
         The combined data set, as written; an empty one in every process but the first.
@@ -145,37 +146,51 @@ def _cells(
         found[_key(point)] = cell
         if not hosts.agreed(cell is not None):
             missing.append((point, pairs))
+        else:
+            _tell(todo, point, progress)
     some: Any = todo.experiment
     if missing:
         before(bounds.masks_advice(some.masks, letters=3, balanced=some.masks % 2 == 0))
-        for (point, _), computed in zip(missing, _computed(todo, missing, progress)):
+        for (point, _), computed in zip(missing, _computed(todo, missing, len(group), progress)):
             depth, one = point.get("depth"), todo.cell(point)
             cell = results.to_dataset(computed, one, depth, todo.data, todo.recorded)
             if hosts.first():
                 files.write(cell, todo.place(point))
             found[_key(point)] = cell
-    for point, _ in group:
-        one: Any = todo.cell(point)
-        total = one.supersamples * one.masks * one.steps
-        if progress is not None:
-            progress(point, total, total)
+            _tell(todo, point, progress)
     return found
 
 
-def _computed(todo: Plan, cells: Cells, progress: Report | None) -> list[pipeline.Cell]:
-    """One cell alone, or several as the replicas of one program."""
+def _tell(todo: Plan, point: Point, progress: Report | None) -> None:
+    """Say that a cell is done."""
+    one: Any = todo.cell(point)
+    total = one.supersamples * one.masks * one.steps
+    if progress is not None:
+        progress(point, total, total)
+
+
+def _computed(
+    todo: Plan, cells: Cells, of: int, progress: Report | None
+) -> Iterator[pipeline.Cell]:
+    """One cell alone, or some `of` several that share a program as its replicas."""
+    given = 0
 
     def report(done: int, whole: int) -> None:
-        for point, _ in cells if progress is not None else ():
-            each = whole // len(cells)
-            progress(point, min(done // len(cells), each - (len(cells) > 1)), each)  # pyright: ignore
+        each = whole // len(cells)
+        for number in range(given, len(cells)):
+            mine = min(done - number * each, each - (of > 1))
+            if progress is not None and mine > 0:
+                progress(cells[number][0], mine, each)
 
     how: Any = {"progress": report, "network": todo.network, "padded_to": todo.padded_to}
-    if len(cells) > 1:
-        ones = [todo.cell(point) for point, _ in cells]
-        return pipeline.run_cells(ones, todo.pool, [pairs for _, pairs in cells], **how)
+    if of > 1:
+        ones, drawn = zip(*((todo.cell(point), pairs) for point, pairs in cells))
+        for computed in pipeline.run_cells(ones, todo.pool, drawn, of=of, **how):
+            yield computed
+            given += 1
+        return
     ((point, pairs),) = cells
-    return [pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)]
+    yield pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
 
 
 def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:

@@ -20,6 +20,7 @@ from ibjax import bounds, experiment, langevin, pipeline, report, results, sweep
 from ibjax.cli import main
 from ibjax.interface import Dataset
 from ibjax.langevin import programs
+from ibjax.langevin import swept as swept_runs
 from ibjax.pipeline import Experiment
 from ibjax.plan import plan
 
@@ -126,18 +127,62 @@ def test_another_sweep_in_the_same_place_keeps_the_last_one(swept, tmp_path):
     np.testing.assert_array_equal(both["gap"].sel(learning_rate=0.05), first["gap"])
 
 
-def test_cells_of_one_program_may_be_trained_at_once(swept, tmp_path):
-    """Learning rates, layer noises and seeds as replicas of one program."""
-    _, dataset, _ = swept
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory):
+    """Layer noises, rates and seeds as replicas of one program; how many it compiled."""
+    path = tmp_path_factory.mktemp("mapped") / "r.nc"
     before = programs.compiled.cache_info().misses
-    settings = dataclasses.replace(GRID, train_size=7, seed=(0, 1))
-    found = sweep.run(settings, tmp_path / "mapped.nc", mapped=True)
-    assert programs.compiled.cache_info().misses == before + 1
+    found = sweep.run(MAPPED, path, mapped=True)
+    return path, found, programs.compiled.cache_info().misses - before
+
+
+MAPPED = dataclasses.replace(GRID, train_size=7, seed=(0, 1))
+
+
+def test_cells_of_one_program_may_be_trained_at_once(swept, at_once):
+    _, dataset, _ = swept
+    _, found, compiled = at_once
+    assert compiled == 1
     mine, theirs = found.sel(seed=0), dataset.sel(train_size=7)
     np.testing.assert_array_equal(mine["predictions"], theirs["predictions"].isel(pair=slice(7)))
     for name in ("gap", "bound_value", "train_loss", "trajectory_cmi", "layer_log1m"):
         np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-5, err_msg=name)
     assert not np.array_equal(mine["gap"], found["gap"].sel(seed=1))
+
+
+class Stopped(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_cells_trained_at_once_are_stored_one_by_one(at_once, tmp_path, monkeypatch, batched):
+    """A kill loses what is being trained; the others stay, and the end is the same to the bit."""
+    path, found, _ = at_once
+    if batched:  # as on an accelerator, two cells a time
+        monkeypatch.setattr(swept_runs, "in_parallel", lambda mapping: True)
+        monkeypatch.setattr(swept_runs, "BUSY", 12)
+    place, times = tmp_path / "r.nc", []
+
+    def stop(point, done, total):
+        if done < total and (point["seed"], point["learning_rate"]) == (1, 0.1):
+            raise Stopped
+
+    def cells():
+        return {f.name: f.read_bytes() for f in place.with_suffix(".cells").iterdir()}
+
+    with pytest.raises(Stopped):
+        sweep.run(MAPPED, place, mapped=True, progress=stop)
+    kept = cells()
+    assert len(kept) == 5 - batched
+    before = programs.compiled.cache_info().misses
+    again = sweep.run(
+        MAPPED, place, mapped=True, progress=lambda p, d, t: times.append(tuple(p.values()))
+    )
+    assert programs.compiled.cache_info().misses == before
+    assert {name: cells()[name] for name in kept} == kept
+    assert cells() == {f.name: f.read_bytes() for f in path.with_suffix(".cells").iterdir()}
+    assert again.identical(found) and place.read_bytes() == path.read_bytes()
+    assert len(set(times)) == 8 and sum(times.count(t) == 1 for t in set(times)) == len(kept)
 
 
 def test_settings_beside_a_result_repeat_it_with_one_thing_changed(swept, capsys):
@@ -185,6 +230,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(swept, tmp_path, cap
         ({"seed": (0, -1)}, "seed=-1"),
         ({"layer_noise": (0.1, -1.0)}, "noise=-1"),
         ({"clip": (1.0, 0.0)}, "clip=0"),
+        ({"radius": (1.0, 0.0)}, "radius=0 must be positive"),
+        ({"radius": "wide"}, "radius='wide'"),
         ({"batch_size": (5, 11)}, "batch_size=11 exceeds train_size=10"),
         ({"train_size": (10, 5000)}, "train_size=5000 needs 10000 examples"),
         ({"learning_rate": ("a", 0.1)}, "learning_rate='a'"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ibjax import results, sweep
-from ibjax.cli import cluster, main
+from ibjax.cli import cluster, commands, main
 from ibjax.langevin import hosts
 from ibjax.pipeline import Experiment
 
@@ -98,3 +98,25 @@ def test_an_unknown_cluster_is_one_error(environment, named, monkeypatch, capsys
     assert main(["run", "--distributed"]) == 2
     error = capsys.readouterr().err
     assert named in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", sorted(commands.COMMANDS.keys() - {"run"}))
+def test_commands_for_one_process_are_refused_in_several(name, tmp_path, monkeypatch, capsys):
+    """Each would do the whole work and write the same files."""
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.arange(4.0))
+    words = {
+        "show": ["x.nc"],
+        "why": ["x.nc"],
+        "choose": ["bounds"],
+        "bounds": ["x.npz"],
+        "mi": ["x.npy", "x.npy"],
+        "account": ["--n", "10"],
+        "plane": ["x.npz"],
+        "reproduce": ["sign-learner"],
+    }
+    assert main([name, *words.get(name, [])]) == 2
+    said = capsys.readouterr()
+    assert f"ibjax {name}" in said.err and "3 were started" in said.err and said.out == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]

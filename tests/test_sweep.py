@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
+from rich.console import Console
 
 from ibjax import files, pipeline, report, results, sweep
+from ibjax.bounds.evidence import fields
 from ibjax.cli import main
 from ibjax.pipeline import Experiment
 from ibjax.results import cells as result_cells
@@ -196,8 +199,6 @@ def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
 
 
 def test_table_shows_every_kind_and_what_is_vacuous(finished):
-    from rich.console import Console
-
     _, dataset = finished
     console = Console(width=100, record=True, file=open(os.devnull, "w"))
     console.print(report.table(dataset))
@@ -212,8 +213,6 @@ def test_table_shows_every_kind_and_what_is_vacuous(finished):
 
 
 def test_a_diverged_replica_is_counted_in_the_table(finished):
-    from rich.console import Console
-
     _, dataset = finished
     marked = dataset.copy(deep=True)
     marked["diverged"][1, 0, 0] = True
@@ -443,6 +442,118 @@ def test_a_thinned_file_gives_a_table_of_what_is_left(finished, tmp_path, varian
         expected = expected.mean()
     if variant != "one supersample":
         assert last == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_equal_coordinates_are_places_of_their_own(finished, tmp_path):
+    """Two runs joined along an axis that they share: neither stands for both."""
+    _, dataset = finished
+    other = dataset.assign(gap=dataset["gap"] + 0.25)
+    both = xarray.concat([dataset, other], "depth", data_vars="minimal")
+    for axis in ("depth", "checkpoint"):
+        found = report.summaries(both, axis=axis)
+        gaps = np.concatenate([s.row("gap").values for s in found])
+        shown = both["gap"].isel(checkpoint=-1) if axis == "depth" else both["gap"]
+        np.testing.assert_allclose(np.sort(gaps), np.sort(shown.values.ravel()))
+    results.write(both, tmp_path / "both.nc")
+    assert results.read(tmp_path / "both.nc").identical(both)
+    with pytest.raises(ValueError, match="depth=1 is in the file 2 times"):
+        results.evidence(both, 1)
+    unknown = dataset.assign_coords(depth=[1.0, np.nan])
+    results.write(unknown, tmp_path / "unknown.nc")
+    assert results.read(tmp_path / "unknown.nc").identical(unknown)
+    assert len(report.summaries(unknown, axis="checkpoint")) == 2
+
+
+def test_a_mean_of_a_bound_that_holds_at_some_places_is_none(finished):
+    _, dataset = finished
+    here = (dataset["depth"] == 1) | (dataset["bound_name"] != "individual")
+    partly = dataset.assign(
+        bound_value=dataset["bound_value"].where(here), bound_holds=dataset["bound_holds"] & here
+    )
+    mean = partly.drop_vars("bound_note").mean("depth", keep_attrs=True)
+    summary = report.summarise(mean)
+    assert np.isnan(summary.row("individual").values).all()
+    whole = dataset["bound_value"].sel(bound_name="depth").isel(checkpoint=-1).mean()
+    assert summary.row("depth").values[0] == pytest.approx(float(whole))
+    vacuous = mean.assign(bound_vacuous=mean["bound_vacuous"] * 0.0 + 0.5)
+    values, said = (
+        [part(row) for row in report.summarise(vacuous).rows if row.kind in ("certificate",)]
+        for part in (lambda r: r.values[0], lambda r: r.vacuous[0])
+    )
+    assert [bool(v >= 1) for v in values] == said
+
+
+def test_gap_and_bounds_stay_those_of_all_replicas(finished):
+    _, dataset = finished
+    one = dataset.isel(supersample=[0], mask_id=[0, 2])
+    whole, less = report.summarise(dataset), report.summarise(one)
+    assert less.measured_on == (6, 2) and whole.measured_on is None and less.replicas == 2
+    for name in ("gap", "ld_cmi"):
+        np.testing.assert_array_equal(less.row(name).errors, whole.row(name).errors)
+    assert "of all 6 replicas of 2 supersamples" in printed(report.table(one))
+
+
+def test_evidence_of_a_chosen_part_keeps_its_axes(finished):
+    _, dataset = finished
+    whole = results.evidence(dataset, 2)
+    part = results.evidence(dataset.isel(supersample=0, mask_id=1, checkpoint=1), 2)
+    assert part.mask.shape == (1, 1, 10) and part.checkpoints.tolist() == [6]
+    for name, kept, full in zip(whole._fields, part, whole):
+        dims = fields.FIELDS[name].dims
+        chosen = {"supersample": 0, "mask_id": 1, "checkpoint": 1}
+        at = tuple(slice(chosen[d], chosen[d] + 1) if d in chosen else slice(None) for d in dims)
+        np.testing.assert_array_equal(kept, np.asarray(full)[at], err_msg=name)
+    mean = dataset.drop_vars("bound_note").mean("mask_id", keep_attrs=True)
+    with pytest.raises(ValueError, match="mask holds other numbers than 0 and 1"):
+        results.evidence(mean, 2)
+    with pytest.raises(ValueError, match=r"lacks \w+, \w+, \w+ and \d+ more"):
+        results.evidence(dataset[["gap"]], 2)
+
+
+def test_two_grids_merged_have_places_without_a_cell(finished, tmp_path):
+    _, dataset = finished
+    second = dataset.assign_coords(train_size=9)
+    parts = [dataset.isel(depth=[0]), second.isel(depth=[1])]
+    merged = xarray.merge(
+        [p.expand_dims("train_size") if "train_size" in p.coords else p for p in parts],
+        join="outer",
+        compat="no_conflicts",
+    ).assign_attrs(dataset.attrs)
+    results.write(merged, tmp_path / "merged.nc")
+    again = results.read(tmp_path / "merged.nc")
+    np.testing.assert_array_equal(again["gap"], merged["gap"])
+    stored = results.evidence(again, 2, train_size=9)
+    np.testing.assert_array_equal(stored.mask, results.evidence(dataset, 2).mask)
+    with pytest.raises(ValueError, match="no cell lies"):
+        results.evidence(again, 1, train_size=9)
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (lambda d: d.stack(cell=("depth", "checkpoint")), r"reset_index\('cell'\)"),
+        (lambda d: d.assign(own=((), object())), "netCDF cannot hold this data set"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_said_in_one_line(finished, tmp_path, made, named):
+    with pytest.raises(ValueError, match=named) as error:
+        results.write(made(finished[1]), tmp_path / "r.nc")
+    assert "\n" not in str(error.value) and not (tmp_path / "r.nc").exists()
+
+
+def test_a_file_without_a_row_has_an_empty_table_with_its_columns(finished):
+    _, dataset = finished
+    raw = dataset[["predictions", "mask"]]
+    assert len(report.frame(raw)) == 0 and "value" in report.frame(raw)
+    assert "neither errors nor gap nor bounds" in printed(report.table(raw))
+    with pytest.raises(ValueError, match="gap holds complex128"):
+        report.summarise(dataset.assign(gap=dataset["gap"] + 0j))
+
+
+def printed(renderable):
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))
+    console.print(renderable)
+    return " ".join(console.export_text().split())
 
 
 def test_a_cell_of_another_program_is_redone(one_cell, tmp_path, monkeypatch):

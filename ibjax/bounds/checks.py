@@ -239,8 +239,7 @@ def result(
         value=value,
         information=jnp.asarray(info, dtype),
         std_error=jnp.broadcast_to(jnp.asarray(std_error, dtype), value.shape),
-        # Inversions with a pole at 1 end one rounding below it.
-        vacuous=value >= limit * (1 - 8 * jnp.finfo(dtype).eps),
+        vacuous=reaches(value, limit),
         holds=jnp.asarray(holds) & ~jnp.isnan(value),
         name=name,
         kind=weakest(*kinds),
@@ -248,6 +247,11 @@ def result(
         note=note,
         confidence=together(*confidences).astype(dtype),
     )
+
+
+def reaches(value: JaxArray, limit: Any) -> JaxArray:
+    """Whether a bound is at its limit; inversions with a pole at 1 end one rounding below it."""
+    return value >= limit * (1 - 8 * jnp.finfo(value.dtype).eps)
 
 
 def scaled_error(slope: Any, error: Any) -> JaxArray:

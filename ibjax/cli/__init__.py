@@ -59,6 +59,9 @@ def _explained(error: Exception) -> int:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         _say(f"error: not enough memory for what was asked; ask for less ({text[:200]})")
         return 2
+    if "Gloo" in text or "coordination service" in text:
+        _say(f"error: lost another process of the run; run it again to go on ({text[:200]})")
+        return 2
     if isinstance(error, ValueError | OSError | ImportError):
         _say(f"error: {text}")
         return 2

@@ -33,7 +33,8 @@ class Bounds:
     out: Path | None = None
     """Where to write errors, gap and every bound: .csv (numbers in full precision), .md or .tex."""
     table: Path | None = None
-    """Where to write how much every example is remembered: .csv, .md or .tex."""
+    """Where to write how much every example is remembered: .csv, .md or .tex. Where labels are
+    known each class has a line in a file of the same name and `-classes`."""
     picture: Path | None = None
     """Where to draw the examples that are remembered most, and the classes: .png, .pdf or .svg."""
 
@@ -98,8 +99,16 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
             *replica_tables.remarks(data),
         ]
     k1, k2, n = evidence.mask.shape
-    title = f"{command.file.name}: n = {n}, {k1} supersamples x {k2} masks"
-    _print(title, errors, values, nulls, k1 if k1 > 1 else k2, k2, command.clip)
+    about = f"n = {n}, {k1} supersamples x {k2} masks"
+    _print(
+        f"{command.file.name}: {about}",
+        errors,
+        values,
+        nulls,
+        k1 if k1 > 1 else k2,
+        k2,
+        command.clip,
+    )
     out = console()
     units = f"{k1} supersamples" if k1 > 1 else f"{k2} masks (one supersample)"
     out.print(f"± is a 95 % interval over {units}.")
@@ -109,7 +118,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
-    return exporting.bounds(errors, values, nulls)
+    return exporting.bounds(errors, values, nulls, about, limit)
 
 
 def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -140,14 +149,22 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
         ("test error", found.test_error),
         ("gap", found.gap),
     ]
-    title = f"{command.file.name}: {models} models, pool of {size} examples"
-    _print(title, errors, found.bounds, found.nulls, models, models, command.clip)
+    about = f"{models} models, pool of {size} examples"
+    _print(
+        f"{command.file.name}: {about}",
+        errors,
+        found.bounds,
+        found.nulls,
+        models,
+        models,
+        command.clip,
+    )
     console().print(f"± is a 95 % interval over {models} models (one supersample).")
     console().print(_limit(None, 1))
     _say(found.remarks)
     bits = arrays["membership"]
     _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
-    return exporting.bounds(errors, found.bounds, found.nulls)
+    return exporting.bounds(errors, found.bounds, found.nulls, about)
 
 
 def _labels(arrays: dict[str, Any]) -> Any:
@@ -268,10 +285,18 @@ def _remembered(command: Bounds, values, masks, labels, columns, valid=None) -> 
     if command.table is not None:
         write_rows(command.table, (*columns, *report.HEADS), report.examples(found))
         out.print(f"table: {command.table}", soft_wrap=True)
+        if classes is not None:
+            write_rows(_beside(command.table), report.CLASS_HEADS, report.classes(classes, names))
+            out.print(f"table: {_beside(command.table)}", soft_wrap=True)
     if command.picture is not None:
         figure = report.memory_figure(found, classes, command.examples or 30, names)
         files.save_figure(figure, command.picture)
         out.print(f"picture: {command.picture}", soft_wrap=True)
+
+
+def _beside(table: Path) -> Path:
+    """Where the memory of classes goes, beside that of examples."""
+    return table.with_stem(f"{table.stem}-classes")
 
 
 def _check(command: Bounds) -> None:
@@ -297,6 +322,8 @@ def _check(command: Bounds) -> None:
                 raise ValueError(f"{name}={place} must end in {', '.join(endings)}")
             files.check_apart(place, command.file, f"--{name}")
             files.check_place(place, f"--{name}")
+    if command.table is not None:
+        files.check_apart(_beside(command.table), command.file, "--table")
 
 
 def _within(value, std_error, quantile: float) -> str:

@@ -13,6 +13,7 @@ from ibjax.cli import (
     bounds,
     certify,
     choose,
+    cluster,
     falsify,
     limits,
     listing,
@@ -58,9 +59,12 @@ def execute(words: list[str]) -> int:
         The exit status: 0, or what a command that can fail in good order says.
 
     Raises:
-        ValueError: words that mean nothing, or options that cannot be.
+        ValueError: words that mean nothing, options that cannot be, or several processes of a
+            command that would do the same work in each.
     """
     run_it, options = parse(words)
+    if not isinstance(options, run.Run):
+        cluster.refuse(f"ibjax {words[0]}")
     with pinned():
         return run_it(options) or 0
 

@@ -74,13 +74,27 @@ def numbers(dataset: Any, dim: str) -> tuple[list[str], list[list[Any]]]:
     return heads, [list(row) for row in zip(*columns)]
 
 
-def bounds(errors: Any, values: Any, nulls: Any) -> list[tuple[Any, ...]]:
-    """Errors, then bounds; one that does not apply has its reason in the place of numbers."""
+def bounds(
+    errors: Any, values: Any, nulls: Any, about: str, limit: Any = None
+) -> list[tuple[Any, ...]]:
+    """Errors, then bounds; one that does not apply has its reason in the place of numbers.
+
+    Args:
+        errors: measured quantities by name.
+        values: bounds by name.
+        nulls: what some of them read where masks mean nothing.
+        about: what was measured, the remark beside the errors.
+        limit: the bound at the largest information that there may be, where it is known.
+    """
     none = math.nan
     rows: list[tuple[Any, ...]] = [
-        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, "")
+        (name, "measured", float(e.value), float(e.std_error), none, none, none, 1.0, about)
         for name, e in errors
     ]
+    if limit is not None and bool(limit.holds):
+        number = (float(limit.value), none, float(limit.information), none, none)
+        what = "upper limit of the information in loss differences"
+        rows.append(("ld_cmi, upper limit", limit.kind, *number, float(limit.confidence), what))
     for name, b in values.items():
         null = nulls.get(name)
         law = (float(null.mean), float(null.spread)) if null else (math.nan, math.nan)

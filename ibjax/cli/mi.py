@@ -1,5 +1,6 @@
 """`ibjax mi`: the mutual information of two arrays."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +52,14 @@ def execute(command: Mi) -> None:
             (words, target, float(part.value), float(part.std_error), bool(part.ok))
             for words, target, part in _tests(tested)
         ]
+        whole = (
+            "the estimate itself",
+            "",
+            float(tested.value.value),
+            float(tested.value.std_error),
+        )
+        ratio = ("two copies over the sum of theirs", "1", float(tested.ratio), math.nan)
+        rows += [(*whole, bool(tested.value.ok)), (*ratio, bool(tested.additivity.ok))]
         exporting.write_table(command.table, CHECK_HEADS, rows)
         return
     with jax.enable_x64(True):

@@ -10,7 +10,9 @@ from ibjax.cli import exporting, reading
 from ibjax.cli.terminal import console, print_whole
 
 HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
-"""Columns of ``--table``, informations in nats."""
+HEADS += ("cap", "permuted", "label_entropy", "examples", "measures")
+"""Columns of ``--table``, informations in nats; cap and permuted for matrix-based measures. The
+last says what is measured."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,16 @@ def execute(command: PlaneOptions) -> None:
     files.check_place(picture, "--out")
     files.save_figure(bottleneck.draw(found).figure, picture)
     out.print(f"picture: {picture}", soft_wrap=True)
-    exporting.write_table(command.table, HEADS, _rows(found))
+    exporting.write_table(command.table, HEADS, _rows(found, n))
 
 
-def _rows(found: Any) -> list[tuple[Any, ...]]:
+def _rows(found: Any, n: int) -> list[tuple[Any, ...]]:
     """Every coordinate in full precision: a line a layer, replica and checkpoint."""
     import numpy as np
 
     columns = (found.i_tx, found.i_tx_lower, found.i_ty, found.resolution)
+    columns += (found.cap, found.permuted)
+    constant = (float(found.label_entropy), n, found.measures)
     rows = []
     for i, name in enumerate(found.names):
         shape = np.shape(found.i_tx[i])
@@ -129,7 +133,7 @@ def _rows(found: Any) -> list[tuple[Any, ...]]:
         for at in np.ndindex(shape):
             *replica, checkpoint = at or (0,)
             where = (replica[0] if replica else 0, checkpoint)
-            rows.append((name, *where, *(float(v[at]) for v in values)))
+            rows.append((name, *where, *(float(v[at]) for v in values), *constant))
     return rows
 
 

@@ -38,11 +38,13 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self.started = time.monotonic()
-        self.bar.__enter__()
+        if not self.bar.disable:  # a disabled bar of rich before 15 ends in an empty line
+            self.bar.start()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self.bar.__exit__(*raised)
+        if not self.bar.disable:
+            self.bar.stop()
 
     def report(self, point: Point, done: int, total: int) -> None:
         """Move on to `done` of `total` replica-steps in a cell."""

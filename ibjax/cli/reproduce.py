@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ibjax.cli import cluster, exporting
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, prepare_devices, print_whole
 
 
@@ -44,7 +44,6 @@ def execute(command: Reproduce) -> None:
     if row.options:
         own = row.options(**{f.name: getattr(command, f.name) for f in fields(row.options)})
         check(own)
-    cluster.refuse("ibjax reproduce")
     files.check_writable(command.out)
     exporting.check_table(command.table)
     prepare_devices(command.cache)

@@ -43,15 +43,36 @@ def from_file(path: str | os.PathLike) -> Dataset:
     if x.dtype == np.uint8 and x.ndim >= 3:
         x = np.divide(x, 255, dtype=np.float32)
     x = arguments.inputs("x", x)
-    if len(x) != len(y):
-        raise ValueError(f"{path}: x has {len(x)} examples but y {len(y)}; match them")
+    if len(x) != y.size and y.ndim < 2:
+        raise ValueError(f"{path}: x has {len(x)} examples but y {y.size}; match them")
+    classes = _classes(path, y, arrays.get("num_classes"))
+    labels = arguments.labels("y", y, classes)
+    if (labels == labels[0]).all():
+        raise ValueError(
+            f"{path}: y holds one label, {labels[0]}, and there is nothing to tell apart; give "
+            "examples of two classes or more"
+        )
+    return Dataset(x, labels, classes, Path(path).name)
+
+
+def _classes(path: str | os.PathLike, y: np.ndarray, stated: np.ndarray | None) -> int:
+    """How many classes there are: as stated, or as the largest label says."""
+    if stated is not None:
+        number = stated.ravel()
+        if number.size != 1:
+            raise ValueError(f"{path}: num_classes has shape {stated.shape}; give one number")
+        if number.dtype.kind not in "iuf" or not number[0] == np.floor(number[0]) < 2**31:
+            raise ValueError(f"{path}: num_classes={number[0]} must be a whole number")
+        return arguments.whole("num_classes", int(number[0]), 2)
     highest = y.max() if y.ndim == 1 and y.size and y.dtype.kind in "biuf" else 1
-    counted = int(highest) + 1 if np.isfinite(highest) else 2
-    number = arrays.get("num_classes", np.asarray(max(counted, 2)))
-    if number.size != 1:
-        raise ValueError(f"{path}: num_classes has shape {number.shape}; give one number")
-    classes = arguments.whole("num_classes", number.ravel().astype(np.int64)[0], 2)
-    return Dataset(x, arguments.labels("y", y, classes), classes, Path(path).name)
+    if not np.isfinite(highest):
+        return 2
+    if highest >= max(len(y), 2) and np.all(y == np.floor(y)):
+        raise ValueError(
+            f"{path}: y reaches {highest} with {len(y)} examples, which are no class numbers; make "
+            "them so by numpy.unique(y, return_inverse=True)[1], or state num_classes"
+        )
+    return max(int(highest) + 1, 2)
 
 
 @enforced

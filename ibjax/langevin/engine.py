@@ -1,6 +1,6 @@
 """Many replicas in chunks, on every device of every host: the loop around the compiled programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -75,18 +75,65 @@ def train(
         weights: those at the end, or of all "checkpoints".
         progress: called after every stretch of steps.
     """
+    parts = list(
+        in_turn(
+            config,
+            replicas,
+            x,
+            y,
+            num_classes,
+            stops,
+            look=look,
+            weights=weights,
+            progress=progress,
+        )
+    )
+    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+
+def in_turn(
+    config: Config,
+    replicas: Replicas,
+    x: np.ndarray,
+    y: np.ndarray,
+    num_classes: int,
+    stops: tuple[int, ...],
+    *,
+    look: Callable[..., Any] | None = None,
+    weights: bool | str = False,
+    progress: Progress | None = None,
+    at_once: int | None = None,
+) -> Iterator[Trained]:
+    """What `train` gives, one chunk after the other in the order of the replicas.
+
+    Args:
+        config: the run.
+        replicas: which.
+        x: inputs of the pool.
+        y: its labels.
+        num_classes: K.
+        stops: updates done at each checkpoint, increasing.
+        look: compiles an observation, see `programs.fitting`.
+        weights: those at the end, or of all "checkpoints".
+        progress: called after every stretch of steps.
+        at_once: replicas of all hosts that the programs have room for where memory allows; all of
+            them by default. Runs that give the same number share programs, however many replicas
+            each has; places without one repeat the last.
+    """
     total = replicas.keys.shape[0]
-    here = hosts.share(total)
-    programs, seen, chunk = fitting(config, replicas.kind, x, len(here), num_classes, look)
+    room = len(hosts.share(total if at_once is None else at_once))
+    programs, seen, chunk = fitting(config, replicas.kind, x, room, num_classes, look)
     whole, split = programs.shardings
     values, x_, y_ = jax.device_put((replicas.values, x, y), whole)
     prepared = x_ if programs.prepare is None else programs.prepare(x_)
     # On the host, where taking some of them is no program.
     words, own = np.asarray(jax.random.key_data(replicas.keys)), replicas.rows
-    parts, done = [], 0
-    for first in range(0, len(here), chunk):
-        keep = min(chunk, len(here) - first)
-        chosen = here[np.minimum(np.arange(first, first + chunk), len(here) - 1)]
+    done, stretch = 0, hosts.least(chunk) * jax.process_count()
+    for first in range(0, total, stretch):
+        count = min(stretch, total - first)
+        here = first + hosts.share(count)
+        own_count = len(here)
+        chosen = here[np.minimum(np.arange(chunk), own_count - 1)]
         mine = jax.tree.map(lambda a, i=chosen: np.asarray(a)[i], (words, own))
         words_here, rows = jax.device_put(mine, split)
         keys = jax.random.wrap_key_data(words_here)
@@ -97,7 +144,7 @@ def train(
                 until = min(step + _SEGMENT, stop)
                 steps = jax.device_put(_ints(step, until), whole)
                 state = programs.advance(state, *steps, *training)
-                done += (until - step) * keep
+                done += (until - step) * own_count
                 step = until
                 if progress is not None:
                     jax.block_until_ready(state)
@@ -110,10 +157,9 @@ def train(
             taken.append(jax.device_get((measured, kept, looked)))
         along = jax.tree.map(lambda *a: np.stack(a, axis=1), *taken)
         last = jax.device_get(state.weights) if weights and weights != "checkpoints" else None
-        parts.append(jax.tree.map(lambda a, keep=keep: a[:keep], (along, last)))
-    joined = jax.tree.map(lambda *a: np.concatenate(a), *parts)
-    (measured, kept, observed), last = hosts.gather(joined, total)
-    return Trained(measured, kept, observed, last)
+        got = jax.tree.map(lambda a, keep=own_count: a[:keep], (along, last))
+        (measured, kept, observed), last = hosts.gather(got, count)
+        yield Trained(measured, kept, observed, last)
 
 
 def _ints(*values: int) -> tuple[np.ndarray, ...]:

@@ -30,6 +30,15 @@ def gather(tree: Any, total: int) -> Any:
     return jax.tree.map(lambda a: _flat(np.asarray(a))[:total], parts)
 
 
+def least(count: int) -> int:
+    """The smallest number that any process has; every process must ask."""
+    if jax.process_count() == 1:
+        return count
+    from jax.experimental import multihost_utils
+
+    return int(np.min(multihost_utils.process_allgather(np.asarray(count))))
+
+
 def _flat(parts: np.ndarray) -> np.ndarray:
     """Processes and their rows as one axis; a shape with -1 is none where an array is empty."""
     return parts.reshape(parts.shape[0] * parts.shape[1], *parts.shape[2:])

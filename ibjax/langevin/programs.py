@@ -83,7 +83,7 @@ def fitting(
     room = chunk_memory() if config.memory is None else config.memory
     # XLA takes a loop over one replica apart and may round what is in it otherwise: with two, which
     # one after the other need no more memory, the numbers are those of any chunk.
-    least = devices * min(-(-total // devices), 1 if batched(config.mapping) else 2)
+    least = devices * min(-(-total // devices), 1 if in_parallel(config.mapping) else 2)
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
     chunk = max(chunk, least)
     while True:
@@ -213,13 +213,13 @@ def memory(program: Any) -> int:
     return analysis.temp_size_in_bytes + analysis.argument_size_in_bytes
 
 
-def batched(mapping: str) -> bool:
-    """Whether the replicas of a device run side by side, and not one after the other."""
+def in_parallel(mapping: str) -> bool:
+    """Whether replicas are batched, and not trained one after the other."""
     return mapping == "vmap" or (mapping == "auto" and jax.default_backend() != "cpu")
 
 
 def vectorised(mapping: str) -> Callable[..., Any]:
     """Apply a function of one replica to many: batched, or one after the other."""
-    if batched(mapping):
+    if in_parallel(mapping):
         return lambda f, *xs: jax.vmap(f)(*xs)
     return lambda f, *xs: jax.lax.map(lambda x: f(*x), xs)

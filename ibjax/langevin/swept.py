@@ -1,12 +1,13 @@
 """Runs that differ in scalars, seed or data alone, as the replicas of one compiled program."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import arguments
 from ibjax.interface import Dataset, Evidence, Network, Supersample
 from ibjax.langevin import engine
 from ibjax.langevin.checks import pairs, pool_arrays
@@ -15,11 +16,15 @@ from ibjax.langevin.engine import Progress
 from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import evidence, step_arrays
 from ibjax.langevin.prepared import network_of
+from ibjax.langevin.programs import in_parallel
 from ibjax.langevin.replicas import replica_keys
 from ibjax.langevin.run import Pairs, Run, make_run
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import Key
+
+BUSY = 2048
+"""Replicas that keep an accelerator busy: more of them would take about as much longer."""
 
 
 class Settings(NamedTuple):
@@ -81,13 +86,68 @@ def train_many(
     Raises:
         ValueError: for no run, runs that do not share a program, and as `train`.
     """
+    return list(train_in_turn(runs, dataset, progress=progress))
+
+
+@enforced
+def train_in_turn(
+    runs: Sequence[Settings],
+    dataset: Dataset,
+    *,
+    at_once: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Evidence]:
+    """What `train_many` gives, each run as soon as its own replicas are trained.
+
+    Args:
+        runs: key, configuration and supersample of each.
+        dataset: the pool.
+        at_once: replicas trained at once, where memory holds them; all by default. Calls that give
+            the same number share programs, however many runs each has.
+        progress: called after every stretch of steps.
+
+    Returns:
+        An iterator of one `Evidence` a run, in their order; training goes on as it is asked.
+
+    Raises:
+        ValueError: at once, before training, as `train_many`; at_once < 1.
+    """
     if not runs:
         raise ValueError("runs is empty; give at least one")
+    if at_once is not None:
+        arguments.whole("at_once", at_once, 1)
     with pinned():
-        return _train_many(list(runs), dataset, progress)
+        found = _train(list(runs), dataset, at_once, progress)
+    return _under_pinned(found)
 
 
-def _train_many(runs, dataset, progress) -> list[Evidence]:
+def several_at_once(config: Config, replicas: int, runs: int) -> int:
+    """How many replicas of as many runs are trained at once: what a killed process can lose.
+
+    Where replicas are trained one after the other nothing is gained by more than those of one
+    run. Where they are batched a few runs take about as long as one, up to the number that keeps
+    an accelerator busy; more would be done no sooner.
+
+    Args:
+        config: of one of them.
+        replicas: of each.
+        runs: how many.
+    """
+    batched = max(BUSY // replicas, 1) if in_parallel(config.mapping) else 1
+    return replicas * min(batched, runs)
+
+
+def _under_pinned(found: Iterator[Evidence]) -> Iterator[Evidence]:
+    """The same, with the settings of JAX pinned while it is worked out and not between."""
+    while True:
+        with pinned():
+            one = next(found, None)
+        if one is None:
+            return
+        yield one
+
+
+def _train(runs, dataset, at_once, progress) -> Iterator[Evidence]:
     first = runs[0].config
     x, y = pool_arrays(dataset, first.network)
     num_classes = int(dataset.num_classes)
@@ -113,18 +173,30 @@ def _train_many(runs, dataset, progress) -> list[Evidence]:
         jax.tree.map(lambda *a: np.concatenate(a), *rows),
         jax.tree.map(jnp.float32, hyper(first)),
     )
-    got = engine.train(first, replicas, x, y, num_classes, first.stops, progress=progress)
-    found, start = [], 0
-    for run, (index, mask), size in zip(runs, drawn, sizes):
-        k1, k2, _ = mask.shape
-        part = slice(start, start + k1 * k2)
-        start = part.stop
-        mine = jax.tree.map(
-            lambda a, p=part, k=(k1, k2): a[p].reshape(*k, *a.shape[1:]), got.measured
-        )
-        config = run.config
-        described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
-        network = network_of(*described, claims=True)
-        data = (index, mask, y[index])
-        found.append(evidence(config, network, num_classes, mine, size, data, x[:1]))
-    return found
+    given = (first, replicas, x, y, num_classes, first.stops)
+    trained = engine.in_turn(*given, at_once=at_once, progress=progress)
+
+    def taken() -> Iterator[Evidence]:
+        left: list[Any] = []
+        for run, (index, mask), size in zip(runs, drawn, sizes):
+            k1, k2, _ = mask.shape
+            while sum(map(_count, left)) < k1 * k2:
+                left.append(next(trained).measured)
+            together = jax.tree.map(lambda *a: np.concatenate(a), *left)
+            shape = (k1, k2)
+            mine = jax.tree.map(
+                lambda a, k=shape: a[: k[0] * k[1]].reshape(*k, *a.shape[1:]), together
+            )
+            left = [jax.tree.map(lambda a, done=k1 * k2: a[done:], together)]
+            config = run.config
+            described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
+            network = network_of(*described, claims=True)
+            data = (index, mask, y[index])
+            yield evidence(config, network, num_classes, mine, size, data, x[:1])
+
+    return taken()
+
+
+def _count(measured: Any) -> int:
+    """Replicas that a chunk holds."""
+    return len(jax.tree.leaves(measured)[0])

@@ -41,14 +41,16 @@ def located(name: str, num_classes: int) -> Any:
         if not hasattr(found, part):
             raise ValueError(f"network={name!r}: {source} has no {attribute}")
         found = getattr(found, part)
-    if isinstance(found, _READY) or not callable(found):
+    kind = found if isinstance(found, type) else type(found)
+    own = _of_nnx(kind)
+    if isinstance(found, _READY) or not callable(found) or (own and kind is not found):
         return found
     names = parameters(found)
     given = {"num_classes": num_classes} if "num_classes" in names else {}
-    if "rngs" in names:
+    if "rngs" in names or own:
 
         def make(rngs: Any) -> Any:
-            return found(**given, rngs=rngs)
+            return found(**given, **({"rngs": rngs} if "rngs" in names else {}))
 
         make.__name__ = attribute
         return make
@@ -60,6 +62,15 @@ def located(name: str, num_classes: int) -> Any:
             f"{'num_classes' if given else 'no argument'} ({error}); give a function that needs "
             "no more than num_classes, and rngs for nnx"
         ) from error
+    except ValueError:
+        raise
+    except Exception as error:  # the user's own code may fail in any way
+        raise ValueError(f"network={name!r} fails ({type(error).__name__}: {error})") from error
+
+
+def _of_nnx(kind: type) -> bool:
+    """Whether a class is one of nnx modules; flax.nnx is not loaded to find out."""
+    return any(k.__module__.startswith("flax.nnx") for k in kind.__mro__)
 
 
 def _module(name: str, source: str) -> Any:

@@ -90,27 +90,39 @@ def from_module(module: Any, x: AnyArray) -> Network:
 def _settled(owner: str, calls: _Calls, example: Array, strict: Callable[[], Network]) -> Network:
     """The plain network where there is one, else the one that trains as it is."""
     key = jax.eval_shape(lambda: jax.random.key(0))
+    several = jax.ShapeDtypeStruct((3, *example.shape[1:]), example.dtype)
     try:
         plain = strict()
         params = jax.eval_shape(plain.init, key, example)
-        jax.eval_shape(plain.apply, params, example, key, Hyper(1.0, 1.0))
+        for x in (example, several):
+            jax.eval_shape(plain.apply, params, x, key, Hyper(1.0, 1.0))
         return plain
     except MoreThanParameters:
         pass
-    except (TypeError, flax.errors.FlaxError) as error:
+    except Exception as error:  # the user's own code may fail in any way
+        if _ours(error):
+            raise
         raise ValueError(_uncalled(owner, example, error)) from error
     try:
         params = jax.eval_shape(calls.init, key, example)
         state = jax.eval_shape(calls.state, example)
-        jax.eval_shape(calls.train, params, state, example, key)
-        jax.eval_shape(calls.evaluate, params, state, example, key)
+        for x in (example, several):
+            found, _ = jax.eval_shape(calls.train, params, state, x, key)
+            jax.eval_shape(calls.evaluate, params, state, x, key)
     except flax.errors.ModifyScopeVariableError as error:
         raise ValueError(
             f"{owner} changes its running state when it is evaluated ({_first(error)}): give its "
             "call an argument train, and BatchNorm use_running_average=not train"
         ) from error
-    except (TypeError, flax.errors.FlaxError) as error:
+    except Exception as error:
+        if _ours(error):
+            raise
         raise ValueError(_uncalled(owner, example, error)) from error
+    if not hasattr(found, "dtype"):
+        raise ValueError(
+            f"network={owner} gives a {type(found).__name__}; its call must give logits, or "
+            "(logits, features)"
+        )
     return _own(calls, example, params)
 
 
@@ -231,6 +243,15 @@ def _logits(out: Any) -> Any:
     return out[0] if isinstance(out, tuple) and len(out) == 2 else out
 
 
+def _ours(error: Exception) -> bool:
+    """Whether it is a refusal of this library, which says what to do."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    return isinstance(error, ValueError) and where.startswith("ibjax.")
+
+
 def _first(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]
 
@@ -255,9 +276,25 @@ def digest(network: Any, x: AnyArray, num_classes: int) -> str:
         network: a description, or a `Network`.
         x: some inputs (n, ...), for their shape and type.
         num_classes: number of logits.
+
+    Raises:
+        ValueError: for a network whose programs change from one call to the next.
     """
     if not isinstance(network, Network):
         return hashlib.sha256(repr(network).encode()).hexdigest()[:16]
+    found = _programs(network, x, num_classes)
+    if found != _programs(network, x, num_classes):
+        raise ValueError(
+            "network computes something else each time it is called: it draws random numbers "
+            "outside of JAX, reads a clock or counts its calls; one program is made of it, which "
+            "would keep what it drew first. Draw by flax (make_rng, nnx.Rngs), or make them "
+            "parameters"
+        )
+    return found
+
+
+def _programs(network: Network, x: AnyArray, num_classes: int) -> str:
+    """Hash of the programs of a network as they are traced now."""
     example = jax.ShapeDtypeStruct((num_classes + 1, *x.shape[1:]), x.dtype)
     key = jax.eval_shape(lambda: jax.random.key(0))
     params = jax.eval_shape(network.init, key, example)

@@ -5,7 +5,9 @@ from ibjax.report.bibliography import bibliography, entries
 from ibjax.report.formats import csv, frame, latex, markdown, write_table
 from ibjax.report.looseness import Reasons, why
 from ibjax.report.memory import (
+    CLASS_HEADS,
     HEADS,
+    classes,
     classes_table,
     examples,
     examples_table,
@@ -28,6 +30,7 @@ from ibjax.report.summary import Row, Summary, checkpoints, headlines, summaries
 from ibjax.report.table import table
 
 __all__ = [
+    "CLASS_HEADS",
     "HEADS",
     "MOST_PANELS",
     "Reasons",
@@ -38,6 +41,7 @@ __all__ = [
     "bounds_against_depth",
     "check_axis",
     "checkpoints",
+    "classes",
     "classes_table",
     "csv",
     "entries",

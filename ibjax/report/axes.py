@@ -31,6 +31,7 @@ _LONG = {
     "run": "",
 }
 _SCALES = ("train_size", "learning_rate", "inverse_temperature", "clip", "width", "batch_size")
+_SCALES += ("radius",)
 
 
 def check_axis(dataset: "xarray.Dataset", axis: str | None) -> str | None:
@@ -53,16 +54,19 @@ def check_axis(dataset: "xarray.Dataset", axis: str | None) -> str | None:
     return ordered[0] if ordered else None
 
 
-def panels(dataset: "xarray.Dataset", axis: str | None) -> list[dict[str, Any]]:
-    """Every combination of the other axes, those with one value included."""
-    there = {k: v for k, v in results.axes(dataset).items() if k != axis}
+def panels(dataset: "xarray.Dataset", axis: str | None) -> list[dict[str, int]]:
+    """Every place on the other axes, those with one value included.
+
+    Places are counted and not named by their coordinates, two of which may be equal, or NaN.
+    """
+    there = {k: range(len(v)) for k, v in results.axes(dataset).items() if k != axis}
     return [dict(zip(there, place)) for place in itertools.product(*there.values())]
 
 
-def chosen(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
-    """The data set at some coordinates, by their place so that no rounding is in the way."""
+def coordinates(dataset: "xarray.Dataset", place: dict[str, int]) -> dict[str, Any]:
+    """The coordinates of a place of `panels`."""
     there = results.axes(dataset)
-    return dataset.isel({name: there[name].index(value) for name, value in point.items()})
+    return {name: there[name][at] for name, at in place.items()}
 
 
 def value(name: str, at: Any) -> str:

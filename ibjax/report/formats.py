@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TABLES = (".md", ".tex", ".csv", ".parquet")
 """What tables can be written as."""
 
+_COLUMNS = ("step", "name", "kind", "value", "half_width_95", "vacuous", "confidence")
+_COLUMNS += ("null", "null_spread")
+
 
 def markdown(
     dataset: "xarray.Dataset",
@@ -93,7 +96,7 @@ def frame(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> "pandas.Dat
                 }
                 for row in (*summary.rows, *summary.conditions)
             ]
-    return pandas.DataFrame(lines)
+    return pandas.DataFrame(lines, columns=[*order, *_COLUMNS])
 
 
 def write_table(

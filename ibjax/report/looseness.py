@@ -32,7 +32,7 @@ class Reasons(NamedTuple):
         sentences: what the numbers say: the way from certificate to gap, the terms of the depth
             bound, and the setting that would help most.
         changes: the certificate `individual` after each change, the most helpful first; under
-            "now" as it stands.
+            "now" as it stands. Empty where that does not hold.
     """
 
     heads: tuple[str, ...]
@@ -52,7 +52,8 @@ def why(evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = 
     Args:
         evidence: of a whole run, or of one checkpoint, see `bounds.at`.
         checkpoint: which checkpoint of a run; the last by default.
-        names: which bounds; all that hold by default.
+        names: which bounds; all that hold by default. One that is named and does not hold has a
+            sentence in the place of a row.
 
     Returns:
         `Reasons`: plain numbers and sentences, to be printed or written.
@@ -63,12 +64,13 @@ def why(evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = 
     now = bounds.at(evidence, checkpoint)
     parts = bounds.dissect(now, -1, names)
     shown = {name: p for name, p in parts.items() if bool(p.bound.holds) or names is not None}
-    changes = bounds.one_change(now)
+    found = bounds.evaluate(now, -1, ("individual",))["individual"]
+    changes = bounds.one_change(now) if bool(found.holds) else {}
     sentences = [*_ladder(shown, float(bounds.gap(now).value)), *_depth(shown, now)]
-    sentences += _masks(shown, now.mask.shape[1])
+    sentences += [*_masks(shown, now.mask.shape[1]), *_missing(shown)]
     return Reasons(
         HEADS,
-        tuple(_row(name, part) for name, part in shown.items()),
+        tuple(_row(name, part) for name, part in shown.items() if bool(part.bound.holds)),
         tuple((*sentences, *_advice(changes, now))),
         changes,
     )
@@ -95,7 +97,7 @@ def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
         if part.bound.holds and kind != "diagnostic" and value < held * (1 - 1e-9):
             best[kind] = (value, name)
     said = []
-    if len(best) == 2 and best["estimate"][0] > 0:
+    if len(best) == 2 and 0 < best["estimate"][0] < best["certificate"][0]:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]
         said.append(
             f"Certificate to estimate: {certificate} {high:.3g} is {high / low:.3g} times "
@@ -142,6 +144,15 @@ def _masks(parts: dict[str, bounds.Parts], masks: int) -> list[str]:
         f"ld_cmi {value:.3g} rests on {masks} masks; to see a bound of this size with a tenth of "
         f"it as bias takes {needed}."
     ]
+
+
+def _missing(parts: dict[str, bounds.Parts]) -> list[str]:
+    """The bounds that were asked for and do not hold, by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        if not bool(part.bound.holds):
+            reasons.setdefault(part.bound.note or "its inputs are missing", []).append(name)
+    return [f"Not applicable: {', '.join(names)}: {why}." for why, names in reasons.items()]
 
 
 def _advice(changes: dict[str, BoundValue], now: Evidence) -> list[str]:

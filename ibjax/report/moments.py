@@ -1,10 +1,13 @@
 """The numbers of one cell of a results file at one checkpoint, of whatever the file has left."""
 
+import json
 import math
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from ibjax.results import layout
 
 if TYPE_CHECKING:
     import xarray
@@ -70,18 +73,18 @@ def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
         now = cell.isel(checkpoint=int(places[checkpoint if there else -1]))
         if not there:
             now = now.where(False)
-    units = now.sizes.get("supersample", 0)
-    quantile = t_quantile(units if units > 1 else now.sizes.get("mask_id", 0))
+    here = now.sizes.get("supersample", 0), now.sizes.get("mask_id", 0)
+    quantile, before = (_quantile(*counted) for counted in (here, units(now)))
     rows = {}
     for name, label in (("train_error", "train error"), ("test_error", "test error")):
         if name in now:
             mean, error = _cluster_mean(now[name])
             rows[label] = {"kind": "measured", "value": mean, "error": quantile * error}
     if "gap" in now:
-        error = quantile * _number(now, "gap_std_error")
+        error = before * _number(now, "gap_std_error")
         rows["gap"] = {"kind": "measured", "value": _number(now, "gap"), "error": error}
     if "bound_value" in now and names:
-        rows |= _bounds(now, names, quantile)
+        rows |= _bounds(now, names, before)
     conditions = {}
     for name, label in _CONDITIONS.items():
         if name in now and last:
@@ -97,6 +100,40 @@ def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
         _contracted(now),
         _number(now, "layer_floor"),
     )
+
+
+def units(dataset: "xarray.Dataset") -> tuple[int, int]:
+    """Supersamples, and masks of each, that gap and bounds were measured on.
+
+    A user may have chosen or averaged some of them since; what was stored stays that of all.
+    """
+    try:
+        config = json.loads(dataset.attrs.get("config", "{}"))
+        known = [config[name] for name in ("supersamples", "masks")]
+        if all(type(k) is int and k > 0 for k in known):
+            return known[0], known[1]
+    except (KeyError, TypeError, ValueError):
+        pass
+    return dataset.sizes.get("supersample", 0), dataset.sizes.get("mask_id", 0)
+
+
+def _quantile(supersamples: int, masks: int) -> float:
+    return t_quantile(supersamples if supersamples > 1 else masks)
+
+
+def check_numbers(dataset: "xarray.Dataset") -> None:
+    """Refuse what is no number where a table needs one.
+
+    Raises:
+        ValueError: naming the variable.
+    """
+    shown = ("gap", "gap_std_error", "train_error", "test_error", "diverged", "layer_floor")
+    for name in map(str, dataset.data_vars):
+        wanted = name in shown or (name.startswith("bound_") and name not in layout.TEXT)
+        if wanted and dataset[name].dtype.kind not in "biuf":
+            raise ValueError(
+                f"{name} holds {dataset[name].dtype}, not real numbers; leave it out or convert it"
+            )
 
 
 def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
@@ -115,13 +152,21 @@ def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[st
         "null": column("bound_null", math.nan),
         "null_spread": column("bound_null_spread", math.nan),
         "confidence": column("bound_confidence", 1.0),
+        "holds": [_held(value) for value in column("bound_holds", 1)],
     }
     found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
     for row in found.values():
         row["error"] = quantile * row["error"]
-        if row["vacuous"] is None:
+        # A mean over places of which it holds at some alone bounds no mean over all of them.
+        if not row.pop("holds"):
+            row |= {"value": math.nan, "error": math.nan}
+        if row["vacuous"] is None or row["vacuous"] not in (0, 1):
             row["vacuous"] = row["value"] >= LOSS_RANGE
     return {name: found[name] for name in names}
+
+
+def _held(value: Any) -> bool:
+    return bool(value == 1)
 
 
 def _contracted(now: "xarray.Dataset") -> float:

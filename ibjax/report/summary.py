@@ -9,7 +9,7 @@ import numpy as np
 from ibjax import results
 from ibjax.report import axes
 from ibjax.report.moments import LOSS_RANGE as LOSS_RANGE
-from ibjax.report.moments import moment, stored, usable
+from ibjax.report.moments import check_numbers, moment, stored, units, usable
 from ibjax.report.moments import t_quantile as t_quantile
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class Summary(NamedTuple):
         diverged: replicas that diverged, one count a point; they err everywhere.
         replicas: replicas a point.
         masks: replicas a supersample.
-        supersamples: independent units of the intervals.
+        supersamples: independent units of the intervals of the errors.
+        measured_on: replicas and supersamples that gap and bounds are of, where the file holds
+            fewer of them now; else None.
         contracted: 1 - eta^(L/2), the share of the bound that the layers take away; kept as a
             difference from 1 because it is often far below the rounding of 1.
         floor: the least eta^(L/2) that the training predictions allow.
@@ -91,6 +93,7 @@ class Summary(NamedTuple):
     contracted: np.ndarray
     floor: np.ndarray
     conditions: list[Row]
+    measured_on: tuple[int, int] | None = None
 
     @property
     def depths(self) -> list[int]:
@@ -149,8 +152,9 @@ def summaries(
     """A `Summary` along the axis for every place on the other axes; arguments as `summarise`."""
     along = axes.check_axis(dataset, axis)
     shown = _chosen(stored(dataset), names)
+    check_numbers(dataset)
     return [
-        _along(axes.chosen(dataset, place), along, place, checkpoint, shown)
+        _along(dataset.isel(place), along, axes.coordinates(dataset, place), checkpoint, shown)
         for place in axes.panels(dataset, along)
     ]
 
@@ -183,15 +187,23 @@ def _along(
         np.array([m.contracted for m in moments]),
         np.array([m.floor for m in moments]),
         _transposed([m.conditions for m in moments]),
+        _before(part, size),
     )
+
+
+def _before(part: "xarray.Dataset", size: dict[str, int]) -> tuple[int, int] | None:
+    """Replicas and supersamples that were trained, where some are no longer in the file."""
+    supersamples, masks = units(part)
+    if (supersamples, masks) == (size["supersample"], size["mask_id"]):
+        return None
+    return supersamples * masks, supersamples
 
 
 def checkpoints(dataset: "xarray.Dataset") -> int:
     """How many evaluations along training the cells of a file have; the most of any."""
     if "checkpoint" not in dataset.dims:
         return 1
-    places = axes.panels(dataset, None)
-    return max(len(usable(axes.chosen(dataset, place))) for place in places)
+    return max(len(usable(dataset.isel(place))) for place in axes.panels(dataset, None))
 
 
 def _transposed(moments: list[dict[str, dict[str, Any]]]) -> list[Row]:

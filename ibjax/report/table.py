@@ -171,6 +171,15 @@ def _notes(summary: Summary, found: list[Summary]) -> list[str]:
     notes = [text for name, text in kinds.items() if name in shown]
     if summary.replicas:
         notes.insert(0, f"{summary.replicas} replicas {each}; ± is a 95 % interval over {units}.")
+    if summary.measured_on is not None and summary.replicas:
+        replicas, supersamples = summary.measured_on
+        notes.insert(
+            1,
+            f"Gap and bounds are those of all {replicas} replicas of {supersamples} supersamples "
+            "that were trained.",
+        )
+    if not any((s.rows, s.conditions) != ([], []) for s in found):
+        notes.insert(0, "Nothing to show: the file holds neither errors nor gap nor bounds.")
     if any(s.conditions for s in found):
         notes += [
             "Last lines: the softmax on the last layer T, on held-out examples.",

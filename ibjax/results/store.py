@@ -62,10 +62,10 @@ def _split(dataset: Any) -> Any:
         chosen = {a: grid[a].index(v) for a, v in point.items()}
         raw = dataset[list(layout.RAW)].isel(chosen, missing_dims="ignore").reset_coords(drop=True)
         pairs = int(np.isin(raw["mask"].values, (0, 1)).any((0, 1)).sum())
-        if not pairs:
-            continue
-        steps = int(dataset["updates"].isel(chosen, missing_dims="ignore"))
-        raw = raw.isel(pair=slice(pairs), step=slice(steps)).drop_vars(["pair", "step"])
+        steps = float(dataset["updates"].isel(chosen, missing_dims="ignore"))
+        if not pairs or not np.isfinite(steps):
+            continue  # a place of the grid without a cell
+        raw = raw.isel(pair=slice(pairs), step=slice(int(steps))).drop_vars(["pair", "step"])
         raw = raw.drop_vars("checkpoint").assign_attrs(point=json.dumps(point))
         groups[_CELLS + (",".join(f"{a}={v}" for a, v in point.items()) or "cell")] = raw
     summary = dataset.drop_vars([*layout.RAW, "pair", "step"])
@@ -80,8 +80,11 @@ def _whole(dataset: "xarray.Dataset", grid: dict[str, Any]) -> bool:
     plain = all(
         isinstance(v, int | float | str) and "/" not in str(v) for a in grid.values() for v in a
     )
+    apart = all(len(set(a)) == len(a) and all(v == v for v in a) for a in grid.values())
     indexed = {"pair", "step", *layout.TABLE, *grid} <= set(dataset.indexes)
-    return plain and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
+    return (
+        plain and apart and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
+    )
 
 
 def _points(grid: dict[str, Any]) -> list[dict[str, Any]]:

@@ -29,9 +29,18 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
     # fields that came later are missing in the evidence of older files, as they are in saved arrays
     missing = [n for n in absent if n not in Evidence._field_defaults]
     if missing:
-        raise ValueError(f"the data set lacks {', '.join(missing)}, which evidence holds")
-    mask = one["mask"].transpose("supersample", "mask_id", "pair").values
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(
+            f"the data set lacks {', '.join(missing[:3])}{more}, which evidence holds; take it "
+            "from the file as it was written"
+        )
+    mask = _whole(one["mask"], "mask", one).values
     used = np.isin(mask, (0, 1))
+    if not (used | np.isnan(mask) | (mask == -1)).all():
+        raise ValueError(
+            "mask holds other numbers than 0 and 1, as means over replicas do; evidence is of "
+            "single replicas: take it from the file as it was written"
+        )
     keep = {
         "pair": used.any((0, 1)),
         "supersample": used.any((1, 2)),
@@ -40,7 +49,8 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
     if not used.any():
         raise ValueError(f"no cell lies at {point}; the grid has none there")
     if "checkpoint" in one.sizes:
-        keep["checkpoint"] = one["train_error"].notnull().any(("supersample", "mask_id")).values
+        known = one["train_error"].notnull()
+        keep["checkpoint"] = known.any([d for d in known.dims if d != "checkpoint"]).values
     for name, count in (("layer", _count(one, "layers", depth)), ("step", _count(one, "updates"))):
         if count is not None:
             keep[name] = np.arange(one.sizes[name]) < count
@@ -49,8 +59,7 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
         if name in absent:
             continue
         stored = layout.stored(name)
-        value = one[stored if stored in one.variables else name]
-        value = value.transpose(*(d for d in field.dims if d in value.dims))
+        value = _whole(one[stored if stored in one.variables else name], name, one)
         value = value.isel({d: np.flatnonzero(k) for d, k in keep.items() if d in value.dims})
         array = value.values
         if field.stored and np.array_equal(array, array.astype("int32")):
@@ -70,8 +79,14 @@ def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
             raise ValueError(f"{name}={wanted} is not in the file; it has {axes(dataset)}")
         there = np.atleast_1d(dataset[name].values)
         near = [v == wanted or (_real(v, wanted) and np.isclose(v, wanted)) for v in there]
+        if any(v == wanted for v in there):
+            near = [v == wanted for v in there]
         if not any(near):
             raise ValueError(f"{name}={wanted} is not in the file; it has {there.tolist()}")
+        if sum(near) > 1:
+            raise ValueError(
+                f"{name}={wanted} is in the file {sum(near)} times; choose one by dataset.isel"
+            )
         if dataset[name].ndim:
             dataset = dataset.isel({name: int(np.argmax(near))})
     for name, there in axes(dataset).items():
@@ -79,6 +94,14 @@ def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
             raise ValueError(f"{name}: the file has {there}; say which by {name}=")
         dataset = dataset.isel({name: 0})
     return dataset
+
+
+def _whole(value: Any, name: str, one: "xarray.Dataset") -> Any:
+    """A field with the axes it has in evidence; one that a user chose a place on has length 1."""
+    for dim in FIELDS[name].dims:
+        if dim not in value.dims and dim not in one.sizes:
+            value = value.expand_dims(dim)
+    return value.transpose(*(d for d in FIELDS[name].dims if d in value.dims))
 
 
 def _real(*values: Any) -> bool:

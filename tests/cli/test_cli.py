@@ -10,8 +10,9 @@ import numpy as np
 import pandas
 import pytest
 from rich.table import Table
+from scipy import stats
 
-from ibjax import cli
+from ibjax import cli, results
 from ibjax.cli import terminal
 
 SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6".split()
@@ -59,6 +60,24 @@ def test_show_prints_the_same_table_and_redraws_the_picture(finished):
     assert (folder / "small.png").exists()
     early = ibjax("show", "small.nc", "--checkpoint", "0", cwd=folder)
     assert "2 steps" in early.stdout and early.stdout != done.stdout
+
+
+def test_every_number_of_the_table_is_in_the_file(finished, missing):
+    folder, done = finished
+    found = results.read(folder / "small.nc").isel(checkpoint=-1)
+    numeric = [found[k].values for k in found.variables if found[k].dtype.kind in "biuf"]
+    known = np.concatenate([np.ravel(values) for values in numeric]).tolist()
+    errors = [found[k].values.ravel() for k in ("bound_std_error", "gap_std_error")]
+    for name in ("train_error", "test_error"):
+        each = found[name].mean("mask_id")
+        errors.append((each.std("supersample", ddof=1) / np.sqrt(2)).values)
+        known += each.mean("supersample").values.tolist()
+    half_widths = stats.t.ppf(0.975, 1) * np.concatenate(errors)
+    known += [*half_widths.tolist(), *(2 * found["bound_null_spread"].values.ravel()).tolist()]
+    layers = found["layer_log1m"].fillna(-np.inf)
+    eta = np.exp(np.log1p(-np.exp(layers)).sum("layer") / 2)
+    known += [*eta.values.tolist(), *(1 - eta).values.tolist(), 95.0, 1.0]
+    assert missing(done.stdout.partition("results: ")[0], known) == []
 
 
 def test_a_table_loses_no_number_to_a_narrow_terminal(capsys):

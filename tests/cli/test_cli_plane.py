@@ -18,7 +18,8 @@ def test_plane_prints_layers_and_draws_the_picture(saved, capsys, monkeypatch):
     table = saved.with_suffix(".csv")
     assert cli.main(["plane", str(saved), "--bins", "5", "--table", str(table)]) == 0
     rows = table.read_text().splitlines()
-    assert rows[0] == "layer,replica,checkpoint,i_tx,i_tx_lower,i_ty,resolution"
+    heads = "layer,replica,checkpoint,i_tx,i_tx_lower,i_ty,resolution"
+    assert rows[0] == f"{heads},cap,permuted,label_entropy,examples,measures"
     assert len(rows) == 1 + 2 * 2 * 3 and rows[-1].startswith("second,1,2,")
     said = capsys.readouterr().out
     assert "log n = 3.689" in said and "entropy of cells" in said

@@ -28,10 +28,3 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path, cap
     assert main(["reproduce", "sign-learner", "--out", str(tmp_path / "taken")]) == 2
     said = capsys.readouterr()
     assert "taken" in said.err and "--out" in said.err and said.out == ""
-
-
-def test_several_processes_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
-    assert main(["reproduce", "sign-learner", "--out", str(tmp_path)]) == 2
-    assert "3 were started" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

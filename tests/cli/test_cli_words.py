@@ -73,14 +73,33 @@ def test_why_takes_saved_replicas_apart(tmp_path, capsys):
     np.savez(source, mask=mask, losses=losses, **known)
     assert cli.main(["why", str(source), "--table", str(table)]) == 0
     said = capsys.readouterr().out
-    assert "What would help most: " in said
+    assert "What would help most: " in said and "Not applicable" not in said
     assert "Bound to gap" in said and "masks" in said
+    assert "Certificate to estimate: individual" in said
     with table.open() as stream:
         rows = {row["bound"]: row for row in csv.DictReader(stream)}
     part = rows["individual"]
     assert float(part["root"]) + float(part["inversion"]) == pytest.approx(float(part["="]))
     assert float(part["nat/step"]) * 6 == pytest.approx(float(part["nat/example"]))
     assert rows["ld_cmi"]["nat/step"] == ""
+    assert cli.main(["why", str(source), "--bounds", "individual", "ld_cmi"]) == 0
+    assert "Certificate to estimate" not in capsys.readouterr().out  # it is below the estimate
+
+
+@pytest.mark.parametrize("change", [{"noise_stds": np.zeros(6)}, {"exchangeable": 0}])
+def test_why_gives_no_advice_on_a_certificate_that_does_not_hold(tmp_path, capsys, change):
+    rng, source = np.random.default_rng(0), tmp_path / "saved.npz"
+    half = rng.integers(0, 2, (3, 4, 10))
+    mask = np.stack([half, 1 - half], 2).reshape(3, 8, 10)
+    losses = (rng.random((3, 8, 10, 2)) < 0.2).astype(int)
+    steps = np.full(6, 0.1)
+    known = dict(step_sizes=steps, noise_stds=steps / 2, clip=0.2, batch_size=5, dim=50)
+    known |= dict(exchangeable=1, batching="without_replacement", bounded_steps=1) | change
+    np.savez(source, mask=mask, losses=losses, **known)
+    assert cli.main(["why", str(source), "--bounds", "individual", "ld_cmi"]) == 0
+    said = capsys.readouterr().out
+    assert "Not applicable: individual: " in said and "What would help" not in said
+    assert " ld_cmi " in said and "Bound to gap: ld_cmi" in said
 
 
 @pytest.mark.parametrize("what", ["bounds", "estimators"])

@@ -38,5 +38,8 @@ COMMANDS = re.findall(r"^    ibjax (.*?)(?:  +#.*)?$", README.read_text(), re.M)
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_commands_are_understood(words):
+def test_commands_are_understood(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("ibjax-results").mkdir()
+    Path("ibjax-results/results.toml").write_text("steps = 200\n")  # as a run before wrote it
     commands.parse(words.split())

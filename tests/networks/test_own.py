@@ -136,16 +136,53 @@ class Demanding(nn.Module):
         return nn.Dense(2)(x * mask)
 
 
+class Odd(nn.Module):
+    """Modules that fail, or give no logits, each in a way of its own."""
+
+    way: str
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        if self.way == "fails":
+            raise RuntimeError("my own problem")
+        if self.way == "one batch":
+            x = x.reshape(1, 6)
+        if self.way == "branches" and x.sum() > 0:
+            x = -x
+        if self.way == "rate":
+            x = nn.Dropout(0.5)(x)
+        z = nn.Dense(2)(nn.Dropout(0.5, deterministic=not train)(x))
+        return {"dict": {"logits": z}, "three": (z, x, x)}.get(self.way, z)
+
+
 @pytest.mark.parametrize(
     ("module", "named"),
     [
+        (Odd("fails"), "Odd cannot be called .*RuntimeError: my own problem"),
+        (Odd("one batch"), "Odd cannot be called .*cannot reshape"),
+        (Odd("branches"), "Odd cannot be called .*boolean conversion"),
+        (Odd("rate"), "Odd cannot be called .*deterministic"),
+        (Odd("dict"), "Odd gives a dict; its call must give logits"),
+        (Odd("three"), "Odd gives a tuple; its call must give logits"),
         (Stubborn(), "use_running_average=not train"),
         (Demanding(), "must take a batch"),
         (Both(nnx.Rngs(0)), "from_nnx"),
         (Dropped, "give an instance"),
         (7, "is not an MLP"),
     ],
-    ids=["stubborn", "demanding", "nnx", "class", "number"],
+    ids=[
+        "fails",
+        "one batch",
+        "branches",
+        "rate",
+        "dict",
+        "three",
+        "stubborn",
+        "demanding",
+        "nnx",
+        "class",
+        "number",
+    ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(module, named):
     with pytest.raises(ValueError, match=named) as refused:
@@ -160,7 +197,7 @@ def test_poisson_batches_are_refused_beside_running_statistics():
 
 def test_networks_are_found_by_name(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
-        "import flax.linen as nn\nfrom flax import nnx\n"
+        "import flax.linen as nn\nfrom flax import nnx\nfrom jax import numpy as jnp\n"
         "class Net(nn.Module):\n"
         "    num_classes: int\n"
         "    @nn.compact\n"
@@ -169,10 +206,20 @@ def test_networks_are_found_by_name(tmp_path, monkeypatch):
         "    def __init__(self, num_classes, *, rngs):\n"
         "        super().__init__(6, num_classes, rngs=rngs)\n"
         "def needy(width):\n    return Net(width)\n"
-        "broken = 3\n"
+        "class Constant(nnx.Module):\n"
+        "    def __init__(self):\n        self.w = nnx.Param(jnp.ones((6, 2)))\n"
+        "    def __call__(self, x):\n        return x @ self.w.get_value()\n"
+        "def fails():\n    raise RuntimeError('boom')\n"
+        "broken = 3\nmade = Constant()\n"
     )
     monkeypatch.chdir(tmp_path)
-    for name in ("mine:Net", "mine.py:Net", "mine:Other", f"{tmp_path}/mine.py:Other"):
+    for name in (
+        "mine:Net",
+        "mine.py:Net",
+        "mine:Other",
+        f"{tmp_path}/mine.py:Other",
+        "mine:Constant",
+    ):
         network = from_module(networks.located(name, 2), X)
         params = network.init(jax.random.key(0), X)
         assert network.apply(params, X, None, HYPER)[0].shape == (40, 2)
@@ -182,11 +229,14 @@ def test_networks_are_found_by_name(tmp_path, monkeypatch):
         ("absent:f", "cannot be imported"),
         ("absent.py:f", "no such file"),
         ("mine:needy", "width"),
+        ("mine:fails", "RuntimeError: boom"),
     ):
         with pytest.raises(ValueError, match=named):
             networks.located(name, 2)
     with pytest.raises(ValueError, match="is not an MLP"):
         from_module(networks.located("mine:broken", 2), X)
+    with pytest.raises(ValueError, match="from_nnx"):
+        from_module(networks.located("mine:made", 2), X)
 
 
 def test_a_digest_is_of_what_is_computed_alone():
@@ -200,3 +250,19 @@ def test_a_digest_is_of_what_is_computed_alone():
         assert of(Dropped()) == one
     assert of(Dropped(rate=0.4)) != one and of(Normalised()) != one
     assert networks.digest(networks.MLP(2), X, 2) != networks.digest(networks.MLP(3), X, 2)
+
+
+def test_what_draws_outside_of_jax_is_no_network():
+    """One program is made of a network: it would keep the first number for good."""
+
+    class Drifting(nn.Module):
+        dropout: float = 0.0
+
+        @nn.compact
+        def __call__(self, x, train=False):
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            return nn.Dense(2)(x) * np.random.default_rng().random()
+
+    for module in (Drifting(), Drifting(0.5)):
+        with pytest.raises(ValueError, match="draws random numbers outside of JAX"):
+            networks.digest(from_module(module, X), X, 2)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ibjax.bounds import checks
 from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.kinds import weakest
@@ -66,7 +67,8 @@ class Bound:
         return replace(
             value,
             value=jnp.where(ok, value.value, jnp.nan),
-            vacuous=value.vacuous & ok,
+            # A difference of two losses spans twice the range of one; their gap does not.
+            vacuous=(value.vacuous | checks.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)) & ok,
             holds=ok,
             name=self.name,
             kind=weakest(value.kind, self.kind),
@@ -100,7 +102,7 @@ _RUNS = (
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
 _HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "smallest_batch", "mask")
-_EXAMPLES = (*_HIDDEN, "dim")
+_EXAMPLES = (*_HIDDEN, "dim", "radius")
 _DRAWN = ("clip", "batch_size", "batching", "smallest_batch", "mask", "diverged")
 
 _ROWS = (

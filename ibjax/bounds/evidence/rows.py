@@ -57,13 +57,15 @@ def account(function: Callable[..., Estimate], moment: Moment, **keywords: objec
 
 
 def example_information(moment: Moment) -> Estimate:
-    """Bound on I(Z_i; W) along the path under clipping, mean over examples."""
-    return account(per_example_information, moment)
+    """Bound on I(Z_i; W) under clipping, mean over examples: along the path, or of the last
+    weights where they were projected to a ball, which is never more.
+    """
+    return account(per_example_information, moment, radius=moment.radius)
 
 
 def sample_information(moment: Moment) -> Estimate:
-    """Bound on I(S; W) along the path under clipping."""
-    return account(sample_information_total, moment)
+    """Bound on I(S; W) under clipping, likewise."""
+    return account(sample_information_total, moment, radius=moment.radius)
 
 
 def _hidden(moment: Moment) -> JaxArray:
@@ -130,7 +132,9 @@ def certified_depth(moment: Moment) -> BoundValue:
     classes = jnp.asarray(moment.num_classes)
     total = replace(each, value=each.value * n)
     found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
-    return replace(found, value=jnp.minimum(found.value, examples(moment).value))
+    without = examples(moment)
+    least = jnp.minimum(found.value, without.value)
+    return replace(found, value=least, vacuous=found.vacuous & without.vacuous)
 
 
 def published_depth(moment: Moment) -> BoundValue:

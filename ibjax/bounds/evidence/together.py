@@ -22,8 +22,8 @@ from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
 from ibjax.environment import quick_compilation
 from ibjax.interface import BoundValue, Moment
 
-SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches")
-"""Fields that may have to be known: names of rules, alphabets, and which examples were shared."""
+SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "radius")
+"""Fields that may have to be known: names of rules, alphabets, the ball, shared examples."""
 
 _LAYERS = 8
 """Layers are filled up to a multiple of these, with ones that contract nothing."""
@@ -42,6 +42,8 @@ class Settings:
         fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
         if (fields["labels"] >= 0).all():
             del fields["labels"]
+        radius = fields["radius"]  # NaN, not known, is no ball
+        fields["radius"] = np.where(np.isfinite(radius), radius, np.inf)
         fields["index"] = _standing_for(fields["index"])
         self.fields = fields
         self.key = tuple((k, a.shape, a.dtype.str, a.tobytes()) for k, a in fields.items())

@@ -1,0 +1,113 @@
+"""Every number that a command prints is in the file it writes, or follows from it."""
+
+import csv
+import math
+import re
+
+import numpy as np
+import pytest
+import xarray
+from scipy import stats
+
+from ibjax import cli, reproduce
+from ibjax.bottleneck.kernel_entropies import ORDER
+from ibjax.reproduce.outcome import Outcome, Reproduction
+
+
+def cells(path):
+    """Every number of a table that was written, those of its remarks too."""
+    with path.open() as stream:
+        rows = list(csv.reader(stream))
+    found = [word for row in rows for cell in row for word in re.split(r"[\s,]+", cell)]
+    return rows, [float(word) for word in found if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", word)]
+
+
+def test_a_number_that_is_not_there_is_missed(missing):
+    assert missing("gap 0.123±.050, n = 7, 1.5e-3", [0.1234, 0.0496, 0.00151]) == []
+    assert missing("gap 0.125 and .050 and 1.7e-3", [0.1234, 0.0496, 0.00151]) == [
+        "0.125",
+        "1.7e-3",
+    ]
+
+
+def test_bounds(tmp_path, capsys, missing):
+    rng = np.random.default_rng(0)
+    half = rng.integers(0, 2, (3, 4, 10))
+    mask = np.stack([half, 1 - half], 2).reshape(3, 8, 10)
+    labels = rng.integers(0, 2, (3, 10, 2))
+    wrong = rng.random((3, 8, 10, 2)) < 0.2 + 0.3 * (np.arange(2) != mask[..., None])
+    predictions = np.where(wrong, 1 - labels[:, None], labels[:, None])
+    source, out, table = (tmp_path / name for name in ("a.npz", "a.csv", "examples.csv"))
+    np.savez(source, mask=mask, predictions=predictions, labels=labels, num_classes=2)
+    words = ["bounds", str(source), "--examples", "4", "--out", str(out), "--table", str(table)]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    assert "Upper limit of the information" in said and "By class" in said
+    rows, known = cells(out)
+    known += cells(table)[1] + cells(tmp_path / "examples-classes.csv")[1]
+    errors = [float(row[3]) for row in rows[1:] if row[3]]
+    spreads = [float(row[6]) for row in rows[1:] if row[6]]
+    known += [stats.t.ppf(0.975, 2) * e for e in errors] + [2 * s for s in spreads]
+    assert missing(said, known) == []
+    assert "n = 10, 3 supersamples x 8 masks" in rows[1][-1]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_mi(tmp_path, capsys, missing, check):
+    rng = np.random.default_rng(1)
+    places, table = [tmp_path / "x.npy", tmp_path / "y.npy"], tmp_path / "mi.csv"
+    x = rng.normal(size=60) if check else rng.integers(0, 3, 60)
+    for place, values in zip(places, (x, x + (rng.normal(size=60) > 0))):
+        np.save(place, values)
+    more = ["--check", "gaussian_copula"] if check else []
+    assert cli.main(["mi", *map(str, places), "--table", str(table), *more]) == 0
+    assert missing(capsys.readouterr().out, cells(table)[1]) == []
+
+
+@pytest.mark.parametrize("method", ["mass", "kde", "renyi"])
+def test_plane(tmp_path, capsys, missing, method, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    rng = np.random.default_rng(0)
+    source, table = tmp_path / "activations.npz", tmp_path / "plane.csv"
+    layers = {"a": rng.normal(size=(2, 3, 30, 3)), "b": rng.normal(size=(2, 3, 30, 2))}
+    np.savez(source, labels=np.arange(30) % 2, **layers)
+    words = ["plane", str(source), "--method", method, "--bins", "4", "--table", str(table)]
+    assert cli.main(words) == 0
+    rows, known = cells(table)
+    heads, groups = rows[0], {}
+    for layer, _, checkpoint, *numbers, _ in rows[1:]:
+        groups.setdefault((layer, checkpoint), []).append([float(v or "nan") for v in numbers])
+    known += np.ravel([np.mean(g, 0) for g in groups.values()]).tolist()
+    known += [math.log(float(rows[1][heads.index("examples")])), ORDER]  # the order is in its name
+    assert missing(capsys.readouterr().out, known) == []
+
+
+def test_limits(tmp_path, capsys, missing):
+    out = tmp_path / "limits.nc"
+    words = "limits --readout identity --noise 0.1 --alpha 1 2 --points 5 --dimension 100"
+    assert cli.main([*words.split(), "--out", str(out)]) == 0
+    with xarray.open_dataset(out, engine="h5netcdf") as found:
+        known = [v for name in found.variables for v in np.ravel(found[name].values)]
+        known += [v for v in found.attrs.values() if re.fullmatch(r"[-\d.e]+", str(v))]
+    assert missing(capsys.readouterr().out, known) == []
+
+
+def test_reproduce(tmp_path, capsys, missing, monkeypatch):
+    """The printed table is the written one, whatever the experiment."""
+    from rich.table import Table
+
+    def run(folder, quick, log):
+        made = Table("n", "value", title="a title")
+        made.add_row("1", "0.512±.031 vacuous")
+        made.add_row("2", "-1.25e-3")
+        return Outcome(made, ())
+
+    row = Reproduction("tiny", "A tiny one.", run)
+    monkeypatch.setattr(reproduce, "reproductions", lambda: {"tiny": row})
+    table = tmp_path / "rows.csv"
+    words = ["reproduce", "tiny", "--out", str(tmp_path), "--table", str(table)]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    written = table.read_text()
+    assert missing(said, [float(t) for t in re.findall(r"-?\d*\.\d+(?:e-?\d+)?", written)]) == []
+    assert "0.512±.031 vacuous" in written

@@ -46,6 +46,7 @@ AXES = (
     Axis("learning_rate", "learning_rate", whole=False),
     Axis("inverse_temperature", "inverse_temperature", whole=False),
     Axis("clip", "clip", whole=False),
+    Axis("radius", "radius", whole=False),
     Axis("layer_noise", "layer_noise", whole=False, own=True),
     Axis("seed", "seed"),
 )
@@ -93,6 +94,9 @@ class Experiment:
     """Standard deviation of the noise after each hidden activation."""
     clip: float | tuple[float, ...] = 1.0
     """Largest norm of a per-example gradient; what the certificates rest on."""
+    radius: float | tuple[float, ...] | None = None
+    """Radius of a ball the weights are projected to before each step, None for no ball: with noise
+    of the order of the ball the last weights forget, and are certified better than the path."""
     activation: str = "tanh"
     """Activation; bounded ones give noisy layers a contraction coefficient below 1."""
     checkpoints: int = 4
@@ -245,7 +249,7 @@ def _check_values(experiment: Experiment) -> None:
         given = values(experiment, axis)
         if not given:
             raise ValueError(f"{axis.setting}={given} holds no value; give one or several")
-        if axis.setting == "batch_size" and given == (None,):
+        if axis.setting in ("batch_size", "radius") and given == (None,):
             continue
         for value in given:
             if axis.setting == "seed":
@@ -254,6 +258,8 @@ def _check_values(experiment: Experiment) -> None:
                 arguments.whole(axis.setting, value, least.get(axis.setting, 1))
             elif isinstance(value, bool | str) or not isinstance(value, int | float):
                 raise ValueError(f"{axis.setting}={value!r} must be a number")
+            elif axis.setting == "radius" and not value > 0:
+                raise ValueError(f"radius={value:g} must be positive")
         if len(set(given)) < len(given):
             raise ValueError(f"{axis.setting}={given} lists a value twice; give each once")
 
@@ -300,6 +306,7 @@ def training(experiment: Experiment, network: Any = None, padded_to: int | None 
         learning_rate=cell.learning_rate,
         inverse_temperature=cell.inverse_temperature,
         clip=cell.clip if whole else None,
+        radius=cell.radius,
         checkpoints=min(cell.checkpoints, cell.steps),
         account=whole,
     )

@@ -230,6 +230,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(swept, tmp_path, cap
         ({"seed": (0, -1)}, "seed=-1"),
         ({"layer_noise": (0.1, -1.0)}, "noise=-1"),
         ({"clip": (1.0, 0.0)}, "clip=0"),
+        ({"radius": (1.0, 0.0)}, "radius=0 must be positive"),
+        ({"radius": "wide"}, "radius='wide'"),
         ({"batch_size": (5, 11)}, "batch_size=11 exceeds train_size=10"),
         ({"train_size": (10, 5000)}, "train_size=5000 needs 10000 examples"),
         ({"learning_rate": ("a", 0.1)}, "learning_rate='a'"),

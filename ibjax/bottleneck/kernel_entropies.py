@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import precision
 from ibjax.mi.kernel_dependence import criterion
-from ibjax.mi.matrix_entropy import gaussian_gram, gram_entropy, median_width
+from ibjax.mi.matrix_entropy import gaussian_gram, gram_entropy, usual_width
 from ibjax.typing import Array, JaxArray
 
 ORDER = 1.01
@@ -60,14 +60,9 @@ def kernel_measures(
         own = None
         if inputs is not None:
             x = jnp.asarray(inputs, t.dtype)
-            own = gaussian_gram(x, _positive(median_width(x)), "inputs")
+            own = gaussian_gram(x, usual_width(x), "inputs")
         found.append(_layer(t, same.astype(t.dtype), own, places, method=method))
     return found
-
-
-def _positive(width: JaxArray) -> JaxArray:
-    """Where most points coincide any width sees them as one."""
-    return jnp.where(width > 0, width, 1.0)
 
 
 @partial(jax.jit, static_argnames="method")
@@ -75,7 +70,7 @@ def _layer(
     t: JaxArray, classes: JaxArray, own: JaxArray | None, places: JaxArray, *, method: str
 ) -> dict[str, JaxArray]:
     flat = t.reshape(-1, *t.shape[-2:])
-    width = _positive(median_width(flat[-1]))
+    width = usual_width(flat[-1])
     entropic = method in ("renyi", "total_correlation")
     label = gram_entropy(classes, ORDER) if entropic else criterion(classes, classes, True)
 
@@ -107,7 +102,7 @@ def _layer(
         i_ty, null = beside_labels(lambda c: criterion(gram, c, True) / scale)
         return i_tx, i_ty, jnp.sqrt(size * label) / scale, null
 
-    units = _positive(jax.vmap(median_width, 1)(flat[-1]))
+    units = jax.vmap(usual_width, 1)(flat[-1])
     names = ("i_tx", "i_ty", "cap", "permuted")
     values = (v.reshape(t.shape[:-2]) for v in jax.lax.map(one, flat))
     shown = jnp.mean(units) if method == "total_correlation" else width

@@ -57,6 +57,9 @@ class Account:
     ) = None
     """How batches are drawn; by default without_replacement, or full where b is n. Truncated
     Poisson batches and balls and bins are accounted for; `ibjax run` does not draw them."""
+    radius: float | None = None
+    """Radius of a ball the weights are projected to before each step, for certificates of the last
+    ones: smaller where the noise of a step is of the order of the ball."""
     dim: int | None = None
     """Trained parameters d, which help a little where there are few of them."""
     train_error: float | None = None
@@ -95,7 +98,34 @@ def execute(command: Account) -> None:
 def compute(command: Account) -> tuple["Found", dict[str, float]]:
     """The account, and I(Z_i; W) had batches of this size been drawn in other ways."""
     import jax
+
+    from ibjax import bounds
+
+    b, batching = _batches(command)
+    found, rest = _account(command), (b, command.n, command.dim)
+    with jax.enable_x64(True):
+        others = {
+            name: float(
+                bounds.per_example_information(
+                    *_steps(command), command.clip, name, *rest, radius=command.radius
+                ).value
+            )
+            for name in ("without_replacement", "poisson")
+            if b < command.n and name != batching
+        }
+    return found, others
+
+
+def _steps(command: Account) -> tuple[Any, Any]:
+    """Step sizes and noise of every step."""
     import numpy as np
+
+    rates = np.full(command.steps, command.learning_rate)
+    return rates, np.sqrt(2 * rates / command.inverse_temperature)
+
+
+def _account(command: Account) -> "Found":
+    import jax
 
     from ibjax import bounds
     from ibjax.interface import LayerFacts
@@ -107,6 +137,8 @@ def compute(command: Account) -> tuple["Found", dict[str, float]]:
         value = getattr(command, name)
         if not 0 < value < float("inf"):
             raise ValueError(f"{name}={value} must be positive and finite")
+    if command.radius is not None and not command.radius > 0:
+        raise ValueError(f"radius={command.radius} must be positive")
     if command.depth < 0 or not 0 <= command.layer_noise < float("inf"):
         raise ValueError(
             f"depth={command.depth} and layer_noise={command.layer_noise} must not be negative"
@@ -114,11 +146,8 @@ def compute(command: Account) -> tuple["Found", dict[str, float]]:
     b, batching = _batches(command)
     facts = LayerFacts("tanh", command.width, 2 * command.width**0.5, command.layer_noise)
     with jax.enable_x64(True):
-        rates = np.full(command.steps, command.learning_rate)
-        stds = np.sqrt(2 * rates / command.inverse_temperature)
-        found = bounds.account(
-            rates,
-            stds,
+        return bounds.account(
+            *_steps(command),
             clip=command.clip,
             batching=batching,
             batch_size=b,
@@ -126,16 +155,10 @@ def compute(command: Account) -> tuple["Found", dict[str, float]]:
             dim=command.dim,
             train_error=command.train_error,
             delta=command.delta,
+            radius=command.radius,
             layers=[facts] * command.depth if command.depth else None,
             num_classes=command.num_classes,
         )
-        run = (rates, stds, command.clip)
-        others = {
-            name: float(bounds.per_example_information(*run, name, b, command.n, command.dim).value)
-            for name in ("without_replacement", "poisson")
-            if b < command.n and name != batching
-        }
-    return found, others
 
 
 def _batches(command: Account) -> tuple[int, str]:
@@ -149,9 +172,10 @@ def _batches(command: Account) -> tuple[int, str]:
 def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]:
     """Quantity, kind, value and unit or remark of every row."""
     confidence = f"certificate, {100 * float(found.likely_gap.confidence):g} %"
+    last = "" if command.radius is None else ", the last weights"
     rows = [
-        ("I(Z_i; W)", "upper", found.per_example.value, "nat, mean over examples"),
-        ("I(S; W)", "upper", found.per_sample.value, "nat"),
+        ("I(Z_i; W)", "upper", found.per_example.value, f"nat, mean over examples{last}"),
+        ("I(S; W)", "upper", found.per_sample.value, f"nat{last}"),
         ("r", "exact", found.shift, _strength(float(found.shift))),
         ("rule of thumb", "diagnostic", found.rule_of_thumb, "nat, T eta beta C^2/(4 n^2)"),
         ("expected gap", "certificate", found.gap.value, ""),
@@ -206,11 +230,20 @@ def advice(command: Account, found: "Found", compared: dict[str, float]) -> list
         said.append(
             f"Batches drawn as {best} ({SCHEMES[best]}) reveal {compared[best]:.4g} nat an example."
         )
+    if command.radius is not None:
+        path = float(_account(replace(command, radius=None, delta=None)).per_example.value)
+        least, ball = float(found.per_example.value), f"The ball of radius {command.radius:g}"
+        said.append(
+            f"{ball} leaves {least:.4g} of the {path:.4g} nat an example along the path."
+            if least < path
+            else f"{ball} wears nothing away: its size is many times the noise of a step, or it "
+            "is not known to for such batches (it is for full, Poisson and fresh ones)."
+        )
     return said
 
 
 def _gap(command: Account) -> float:
-    return float(compute(replace(command, delta=None))[0].gap.value)
+    return float(_account(replace(command, delta=None)).gap.value)
 
 
 def _table(command: Account, rows: list[tuple[str, str, float, str]]) -> Any:

@@ -94,6 +94,9 @@ class Run(Experiment):
     """Standard deviation of the noise after each hidden activation."""
     clip: Numbers = Experiment.clip
     """Largest norm of a per-example gradient; what the certificates rest on."""
+    radius: Numbers | None = None
+    """Radius of a ball the weights are projected to before each step; no ball by default. With
+    noise of the order of the ball the last weights are certified better than the path."""
     seed: Counts = Experiment.seed
     """Root of all randomness."""
     config: Path | None = None

@@ -17,8 +17,8 @@ class Show:
     """Print the table and redraw the picture of a results file, or compare several."""
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Results files written by `ibjax run`, `results.from_evidence`, or `ibjax reproduce
-    fcmi-mnist` and its siblings; several of the first two kinds are compared."""
+    """Results files written by `ibjax run`, `results.from_evidence`, any `ibjax reproduce`, or
+    `ibjax limits`; several of the first two kinds are compared."""
     axis: str | None = None
     """What the columns are and what runs to the right in the picture: depth, train_size,
     learning_rate, ..., run for files compared, or checkpoint for steps along training."""
@@ -49,7 +49,7 @@ def execute(command: Show) -> None:
         if (place := getattr(command, name)) is not None:
             for file in command.files:
                 files.check_apart(place, file, f"--{name}")
-    if len(command.files) == 1 and command.files[0].is_file() and _reproduction(command):
+    if len(command.files) == 1 and command.files[0].is_file() and _whole(command):
         return
     dataset = _read(command.files)
     count = report.checkpoints(dataset)
@@ -87,29 +87,32 @@ def _read(paths: tuple[Path, ...]) -> "xarray.Dataset":
     return results.compared(dict(zip(names, map(results.read, paths))))
 
 
-def _reproduction(command: Show) -> bool:
-    """Show the file of a reproduction as a whole; False if it is none.
+def _whole(command: Show) -> bool:
+    """Show a file that is no sweep as a whole: limits, or a reproduction; False if it is none.
 
     Raises:
         ValueError: for an option that means nothing there.
     """
     from ibjax import files
+    from ibjax.report import limits
     from ibjax.reproduce import stored
 
     (file,) = command.files
-    view = stored.view(files.read_groups(file, foreign=True)["/"])
+    found = files.read_groups(file, foreign=True)["/"]
+    view = limits.view(found) or stored.view(found)
     if view is None:
         return False
     for field in fields(command):
         known = field.name in ("files", "picture")
         if not known and getattr(command, field.name) != field.default:
             option = field.name.replace("_", "-")
-            raise ValueError(f"--{option} is for files of `ibjax run`; this is of a reproduction")
+            raise ValueError(f"--{option} is for files of `ibjax run`; this is of something else")
     place = command.picture or file.with_suffix(".png")
     files.check_apart(place, file, "--picture")
     out = console()
-    print_whole(out, view.table)
+    table, figure = view
+    print_whole(out, table)
     files.check_place(place, "--picture")
-    files.save_figure(view.figure, place)
+    files.save_figure(figure, place)
     out.print(f"picture: {place}", soft_wrap=True)
     return True

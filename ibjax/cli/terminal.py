@@ -47,15 +47,9 @@ def print_whole(out: "Console", table: "RenderableType") -> None:
 
 def quantities(title: str) -> "Table":
     """An empty table of quantities: a row is its name, kind, value and a remark."""
-    from rich import box
-    from rich.table import Table
+    from ibjax.report import blank
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("", "kind"):
-        made.add_column(column)
-    made.add_column("value", justify="right")
-    made.add_column("")
-    return made
+    return blank.table(("", "kind", "value", ""), title, left=("", "kind"), wrap=True)
 
 
 def write_rows(

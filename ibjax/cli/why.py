@@ -89,12 +89,9 @@ def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
 
 
 def _table(title: str, found: "Reasons") -> Any:
-    from rich import box
-    from rich.table import Table
+    from ibjax.report import blank
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, head in enumerate(found.heads):
-        made.add_column(head, justify="left" if i < 2 else "right", no_wrap=True)
+    made = blank.table(found.heads, title, left=found.heads[:2], padding=(0, 1, 0, 0))
     for name, kind, *numbers in found.rows:
         cells = ["" if math.isnan(float(v)) else f"{float(v):.3g}" for v in numbers]
         made.add_row(str(name), str(kind), *cells)

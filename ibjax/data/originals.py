@@ -151,6 +151,12 @@ def _find(name: str) -> _Original:
 
 
 def _fetch(url: str, target: Path, sha256: str) -> None:
+    """One file, whole and right or not at all.
+
+    A download library would bring a cache, whose place is the data directory here, and a file put
+    in place by other means than all others here.
+    """
+
     def fill(local: BinaryIO) -> None:
         found = hashlib.sha256()
         with urllib.request.urlopen(url, timeout=60) as remote:

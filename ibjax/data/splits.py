@@ -1,10 +1,18 @@
-"""The split language of TFDS (``train[:80%]``, ``train+test[10:20]``), without TFDS."""
+"""The split language of TFDS (``train[:80%]``, ``train+test[10:20]``), without TFDS.
+
+Data that need no TFDS, such as the embedded digits, are cut in this language too, and
+`tfds.core.ReadInstruction` costs the import of TFDS, a second or more, before anything is read.
+Pieces are those of ReadInstruction wherever it has some; what is said otherwise here is that a
+slice beyond the end is cut, as Python does, where ReadInstruction refuses it, and that a piece
+without examples is refused. ReadInstruction's shards and its ``all`` are no part of it.
+"""
 
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_ONE = re.compile(r"^(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?$")
+_PLACE = r"(?:(-?\d+(?:\.\d+)?)(%?))?"
+_ONE = re.compile(rf"^([\w-]+)(?:\[{_PLACE}:{_PLACE}\])?$")
 
 
 class Piece(NamedTuple):
@@ -18,8 +26,8 @@ class Piece(NamedTuple):
 def parse(text: str, sizes: Mapping[str, int], *, name: str) -> tuple[Piece, ...]:
     """The stored examples that a split expression names, in order.
 
-    Numbers count examples, ``%`` counts per cent (rounded to the nearest example), negative
-    ones count from the end, and slices beyond the end are cut as Python does.
+    Numbers count examples; with a ``%`` on either both are per cent, rounded to the nearest
+    example. Negative ones count from the end, and slices beyond the end are cut as Python does.
 
     Args:
         text: ``split``, ``split[a:b]`` or several of them joined by ``+``.
@@ -35,22 +43,22 @@ def parse(text: str, sizes: Mapping[str, int], *, name: str) -> tuple[Piece, ...
     pieces = []
     for term in text.split("+"):
         match = _ONE.match(term.strip())
-        if match is None or match[1] not in sizes:
+        part, first, unit, last, other = match.groups() if match else ("",) * 5
+        shares = "%" in (unit, other)
+        if part not in sizes or not (shares or "." not in f"{first}{last}"):
             raise ValueError(
                 f"split={text!r} is not in data set {name!r}: use one of {sorted(sizes)}, "
                 "a slice such as 'train[:1000]' or 'train[:80%]', or a sum with '+'"
             )
-        size = sizes[match[1]]
-        start, stop, _ = slice(_place(match[2], size), _place(match[3], size)).indices(size)
+        size = sizes[part]
+        ends = (
+            None if end is None else round(float(end) * size / 100) if shares else int(end)
+            for end in (first, last)
+        )
+        start, stop, _ = slice(*ends).indices(size)
         if stop <= start:
             raise ValueError(
-                f"split={text!r} of data set {name!r} is empty: {match[1]!r} has {size} examples"
+                f"split={text!r} of data set {name!r} is empty: {part!r} has {size} examples"
             )
-        pieces.append(Piece(match[1], start, stop))
+        pieces.append(Piece(part, start, stop))
     return tuple(pieces)
-
-
-def _place(text: str | None, size: int) -> int | None:
-    if text is None:
-        return None
-    return round(int(text[:-1]) * size / 100) if text.endswith("%") else int(text)

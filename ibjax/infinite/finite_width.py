@@ -53,7 +53,8 @@ class FiniteWidth:
         saddle: T of the saddle point, by which kernel renormalisation multiplies K.
         nodes: values of T, (nodes,).
         weights: posterior probabilities of them.
-        ok: False where half of the nodes give another evidence.
+        ok: False where half of the nodes give another evidence, where rounding can move it by a
+            quarter of a nat, or where a number is not finite.
         kind: "exact" for deep linear networks, else "estimate".
         note: what the numbers rest on.
     """
@@ -134,8 +135,10 @@ def finite_width_regression(
         widths must then have been fixed without the data.
 
     Raises:
-        ValueError: shapes that do not fit, negative noise, no noise with a singular kernel,
-            widths that are not positive, one of test_train and test alone.
+        ValueError: shapes that do not fit, a kernel that is not symmetric or has eigenvalues below
+            zero, blocks that are not of one kernel, negative noise, no noise with a singular
+            kernel, widths that are not positive, one of test_train and test alone. Inside jit,
+            where values are not known, NaN and ``ok`` False.
 
     Reference:
         Zavatone-Veth and Pehlevan 2021 (arXiv 2104.11734); Hanin and Zlokapa 2023 (PNAS), for
@@ -155,7 +158,7 @@ def finite_width_regression(
         ok & jnp.isfinite(divergence),
         "none" if known else "unknown",
         "finite_width_divergence",
-        COARSE + ", or there is no noise, where the divergence is infinite",
+        COARSE + "; or there is no noise, where the divergence is infinite",
         exact=known,
     )
     surprise = jnp.broadcast_to(problem.surprise(), evidence.shape)
@@ -173,18 +176,21 @@ def _posterior(problem: Problem, widths: JaxArray, exact: bool, nodes: int) -> d
     peak = jnp.exp(grid.peak)
     if exact:
         t, weights, log_evidence = jnp.exp(grid.nodes), grid.weights(), grid.log_integral()
-        ok = grid.discrepancy() < scale.TOLERANCE[grid.nodes.dtype.name]
+        ok = scale.settled(grid, problem)
     else:
         t, weights = peak[None], jnp.ones_like(peak)[None]
         log_evidence = scale.laplace(problem, grid.peak, widths)
-        ok = jnp.isfinite(log_evidence)
+        ok = problem.rounding(peak) < scale.ROUNDING
     mean = weights @ t
     moments = problem.predict(t, weights)
+    for part in (log_evidence, mean, moments["mean"], moments["var"]):
+        ok &= True if part is None else jnp.all(jnp.isfinite(part))
     return {
         "log_evidence": log_evidence,
         "scale": mean,
         "scale_sd": jnp.sqrt(weights @ (t - mean) ** 2),
-        "divergence": weights @ problem.fit(t) - log_evidence,
+        # Not below zero by rounding, where the data say next to nothing.
+        "divergence": jnp.maximum(weights @ problem.fit(t) - log_evidence, 0),
         "saddle": peak,
         "nodes": t,
         "weights": weights,
@@ -242,7 +248,7 @@ def finite_width_error(
     return Estimate(
         value,
         jnp.full_like(value, 0.0 if linear else jnp.nan),
-        jnp.broadcast_to(ok[..., None], value.shape),
+        jnp.broadcast_to(ok[..., None], value.shape) & jnp.isfinite(value),
         "none" if linear else "unknown",
         "finite_width_error",
         COARSE,
@@ -259,7 +265,8 @@ def _errors(problem: Problem, widths: JaxArray, signs: JaxArray, nodes: int):
         wide = var > 0
         draws = jax.scipy.stats.norm.cdf(-margin / jnp.sqrt(jnp.where(wide, var, 1)))
         still = jnp.where(margin == 0, 0.5, (margin < 0).astype(var.dtype))
-        ok = grid.discrepancy() < scale.TOLERANCE[grid.nodes.dtype.name]
-        return grid.weights() @ jnp.where(wide, draws, still), ok
+        known = jnp.isfinite(margin) & jnp.isfinite(var)
+        each = jnp.where(known, jnp.where(wide, draws, still), jnp.nan)
+        return grid.weights() @ each, scale.settled(grid, problem)
 
     return scale.over(one, widths)

@@ -12,7 +12,7 @@ import numpy as np
 from ibjax.arguments import numeric
 from ibjax.infinite import checks
 from ibjax.infinite.kernel_matrix import Kernels
-from ibjax.infinite.scale_law import WIDEST, cover, layer_scales, stirling_tail
+from ibjax.infinite.scale_law import Grid, cover, half_widths, layer_scales, stirling_tail
 from ibjax.typing import Array, Float, JaxArray, Key
 
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
@@ -20,7 +20,13 @@ _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 TOLERANCE = {"float32": 1e-3, "float64": 1e-7}
 """How far half of the nodes may be off."""
 
-COARSE = "the posterior of the scale has peaks too narrow for the nodes; raise nodes"
+ROUNDING = 0.25
+"""Nats by which rounding may move a log likelihood."""
+
+COARSE = (
+    "the posterior of the scale is too narrow for the nodes (raise nodes), noise and targets are "
+    "beyond this precision (use float64), or arguments known only inside jit are out of range"
+)
 
 
 class Problem(NamedTuple):
@@ -75,15 +81,29 @@ class Problem(NamedTuple):
         which side of 1 the saddle lies.
         """
         total = self.values + self.noise
-        share = self.values / total
+        # A kernel of zero has no signal in any direction: all weigh the same.
+        some = jnp.any(self.values != 0)
+        share = jnp.where(some, self.values / total, 1)
         return jnp.sum(share * self.squares / total) / jnp.sum(share)
+
+    def rounding(self, t: JaxArray) -> JaxArray:
+        """Nats by which rounding can move the log likelihood at a scalar T, to first order.
+
+        Eigenvalues are known to eps |K|, rotated targets to eps |y|, terms to eps themselves.
+        """
+        total, eps = t * self.values + self.noise, jnp.finfo(self.values.dtype).eps
+        share, norm = self.squares / total, jnp.sqrt(jnp.sum(self.squares))
+        of_kernel = t * jnp.max(self.values) * (1 + share) / total
+        of_targets = norm * (2 * jnp.abs(self.targets) + eps * norm) / total
+        own = share + jnp.abs(jnp.log(total))
+        return eps / 2 * jnp.sum(of_kernel + of_targets + own)
 
     def conditional(self, t: JaxArray) -> tuple[JaxArray, JaxArray]:
         """Predictive mean and variance at each T, (nodes, m)."""
         gain = t[:, None] / self._total(t)
         mean = _matmul(gain * self.targets, self.cross.T)
         own = jnp.diagonal(self.prior) if self.prior.ndim == 2 else self.prior
-        return mean, t[:, None] * (own - _matmul(gain, self.cross.T**2))
+        return mean, t[:, None] * jnp.maximum(own - _matmul(gain, self.cross.T**2), 0)
 
     def predict(self, t: JaxArray, weights: Array) -> dict[str, Any]:
         """Mean, variance and covariance of the mixture over T."""
@@ -104,6 +124,12 @@ class Problem(NamedTuple):
         return t[:, None] * self.values + self.noise
 
 
+def settled(grid: Grid, problem: Problem) -> JaxArray:
+    """Whether the nodes are dense enough, and digits enough, for what is integrated."""
+    fine = grid.discrepancy() < TOLERANCE[grid.nodes.dtype.name]
+    return fine & (problem.rounding(jnp.exp(grid.peak)) < ROUNDING)
+
+
 def ready(
     train: Any,
     y: Any,
@@ -117,10 +143,13 @@ def ready(
 ) -> tuple[Problem, JaxArray]:
     """Check the arguments of the public functions and diagonalise the kernel.
 
+    What is traced and out of range becomes NaN, and with it everything that follows.
+
     Returns:
         The problem, with targets 0 where y is None, and the widths (..., L).
     """
     kernel = checks.square(_matrix(train), name)
+    _symmetric(kernel, name)
     dtype, n = kernel.dtype, kernel.shape[0]
     variance = checks.inexact(noise, "noise").astype(dtype)
     if variance.ndim:
@@ -155,9 +184,42 @@ def ready(
     if not positive and checks.concrete((values, noise)) and float(noise) == 0:
         if float(jnp.min(values)) <= float(floor):
             raise ValueError("noise=0 needs a kernel of full rank, train is singular; give noise>0")
-    values = jnp.maximum(values, 0)
+    lowest = jnp.min(values)
+    regular = positive | (variance > 0) | (lowest > floor)
+    values = jnp.where(lowest >= -10 * floor, jnp.maximum(values, 0), jnp.nan)
+    sound = (variance > 0 if positive else variance >= 0) & regular
+    variance = jnp.where(sound, variance, jnp.nan)
     rotated = _matmul(vectors.T, targets)[:, 0]
-    return Problem(values, rotated**2, rotated, variance, _matmul(cross, vectors), prior), sizes
+    problem = Problem(values, rotated**2, rotated, variance, _matmul(cross, vectors), prior)
+    return _one_kernel(problem, floor), sizes
+
+
+def _symmetric(kernel: JaxArray, name: str) -> None:
+    if not checks.concrete(kernel):
+        return
+    known = np.asarray(kernel)
+    off = np.abs(known - known.T).max()
+    if off > 1e3 * len(known) * np.finfo(known.dtype).eps * np.abs(known).max():
+        raise ValueError(f"{name} differs from its transpose by {off:g}; a kernel is symmetric")
+
+
+def _one_kernel(problem: Problem, floor: JaxArray) -> Problem:
+    """Refuse test inputs of which the training ones would explain more than their variance."""
+    own = jnp.diagonal(problem.prior) if problem.prior.ndim == 2 else problem.prior
+    n, eps = problem.values.size, jnp.finfo(own.dtype).eps
+    least = jnp.where(floor > 0, 100 * floor, 1)
+    explained = jnp.sum(problem.cross**2 / (problem.values + least), axis=-1)
+    # Rounding of a cross term between a test input and a direction the kernel hardly has.
+    slack = 10 * (n * eps) ** 0.5 * jnp.max(jnp.abs(own), initial=0.0)
+    fits = explained <= own + slack
+    if checks.concrete(fits) and not bool(jnp.all(fits)):
+        worst = int(jnp.argmax(explained - own))
+        raise ValueError(
+            f"test_train and test do not extend train: test input {worst} has variance "
+            f"{float(own[worst]):g}, of which the training inputs would explain "
+            f"{float(explained[worst]):g}; give blocks of one kernel"
+        )
+    return problem._replace(cross=jnp.where(fits[:, None], problem.cross, jnp.nan))
 
 
 def _sizes(widths: Any, dtype: Any) -> JaxArray:
@@ -166,7 +228,7 @@ def _sizes(widths: Any, dtype: Any) -> JaxArray:
         raise ValueError(f"widths has shape {sizes.shape}; give at least one hidden layer")
     if checks.concrete(widths) and not np.all(np.asarray(widths) > 0):
         raise ValueError(f"widths={widths} must be positive numbers of hidden units")
-    return sizes
+    return jnp.where(sizes > 0, sizes, jnp.nan)
 
 
 def _matrix(kernel: Any) -> Any:
@@ -175,11 +237,9 @@ def _matrix(kernel: Any) -> Any:
 
 def signs(labels: Any, m: int) -> JaxArray:
     """Labels -1 or 1, (m,)."""
-    array = checks.inexact(labels, "labels")
+    array = checks.signs(labels, "labels")
     if array.shape != (m,):
         raise ValueError(f"labels has shape {array.shape}; give one an input, ({m},)")
-    if checks.concrete(labels) and not np.all(np.abs(np.asarray(labels)) == 1):
-        raise ValueError("labels must be -1 or 1; map two classes to these")
     return array
 
 
@@ -194,7 +254,7 @@ def over(function: Callable[[JaxArray], Any], widths: JaxArray) -> Any:
 
 def laplace(problem: Problem, u: Array, widths: JaxArray) -> JaxArray:
     """Laplace approximation of the log evidence in the L variables log t_l, around T = e^u."""
-    halves = jnp.minimum(widths, WIDEST) / 2
+    halves = half_widths(widths)
     logs, _ = layer_scales(u, halves)
     prior = halves * (logs - jnp.expm1(logs)) + jnp.log(halves) / 2 - stirling_tail(halves)
     stiffness = halves * jnp.exp(logs)
@@ -209,10 +269,17 @@ def information(problem: Problem, t: Array) -> JaxArray:
     return jnp.sum(jnp.log1p(t[:, None] * problem.values / problem.noise), axis=-1) / 2
 
 
+def information_rounding(problem: Problem) -> JaxArray:
+    """Nats by which the rounding of eigenvalues can move it at T = 1."""
+    off = 4 * jnp.finfo(problem.values.dtype).eps * jnp.max(problem.values)
+    least = jnp.maximum(problem.values - off, 0) + problem.noise
+    return jnp.sum(jnp.log1p(2 * off / least)) / 2
+
+
 @partial(jax.jit, static_argnames=("draws", "nodes"))
 def sampled_information(key: Key, problem: Problem, widths: JaxArray, draws: int, nodes: int):
     """Mean and standard error of ln p(y | T) - ln p(y) over draws of T and y."""
-    halves = jnp.minimum(widths, WIDEST) / 2
+    halves = half_widths(widths)
 
     def one(k):
         key_scale, key_noise = jax.random.split(k)

@@ -13,12 +13,15 @@ import jax.numpy as jnp
 
 from ibjax.typing import Array, Float, JaxArray
 
-WIDEST = 1e13
-"""Widths beyond this, infinity among them, are indistinguishable in float64."""
+WIDEST = {"float32": 1e8, "float64": 1e13}
+"""Widths beyond this, infinity among them, are indistinguishable in that precision."""
+
+_LOWEST = {"float32": -60.0, "float64": -150.0}  # log T down to which an integrand is looked for
 
 _BERNOULLI = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 _LEAST_SHAPE = 0.1
 _DEPTH = 50.0  # nats below the peak where an integrand ends
+_FALLEN = 25.0  # nats below the peak by which it must have fallen there
 
 
 class Grid(NamedTuple):
@@ -45,9 +48,19 @@ class Grid(NamedTuple):
         return jax.nn.softmax(self.log_values)
 
     def discrepancy(self) -> Float[JaxArray, ""]:
-        """Distance of the log integral from that of every second node: the rule's own check."""
+        """Distance of the log integral from that of every second node: the rule's own check.
+
+        Infinite where the integrand has not fallen at both ends, so that some of it is missing.
+        """
         coarse = jax.nn.logsumexp(self.log_values[::2]) + jnp.log(2 * self.step)
-        return jnp.abs(self.log_integral() - coarse)
+        ends = jnp.maximum(self.log_values[0], self.log_values[-1])
+        fallen = ends < jnp.max(self.log_values) - _FALLEN
+        return jnp.where(fallen, jnp.abs(self.log_integral() - coarse), jnp.inf)
+
+
+def half_widths(widths: Array) -> JaxArray:
+    """N_l/2, finite, (L,)."""
+    return jnp.minimum(widths, WIDEST[jnp.dtype(widths.dtype).name]) / 2
 
 
 def stirling_tail(z: Array) -> JaxArray:
@@ -129,7 +142,7 @@ def log_density(u: Array, widths: Array) -> JaxArray:
     Returns:
         (nodes,).
     """
-    halves = jnp.minimum(widths, WIDEST) / 2
+    halves = half_widths(widths)
     if halves.size == 1:
         normal = jnp.log(halves[0] / (2 * math.pi)) / 2 - stirling_tail(halves[0])
         return halves[0] * (u - jnp.expm1(u)) + normal
@@ -181,7 +194,7 @@ def cover(
         widths: N_l, (L,).
         nodes: number of nodes.
     """
-    halves = jnp.minimum(widths, WIDEST) / 2
+    halves = half_widths(widths)
     dtype = halves.dtype
 
     def profile(u):
@@ -198,7 +211,8 @@ def cover(
         peak = u[jnp.maximum(best - 1, 0)], u[jnp.minimum(best + 1, count - 1)]
         return (*ends, *peak)
 
-    start = shrink(jnp.asarray(-150.0, dtype), jnp.asarray(60.0, dtype), 513)
+    lowest = jnp.asarray(_LOWEST[jnp.dtype(dtype).name], dtype)
+    start = shrink(lowest, jnp.asarray(60.0, dtype), 513)
     low, high, left, right = jax.lax.fori_loop(0, 12, lambda _, s: shrink(s[0], s[1], 129), start)
 
     def halve(_, ends):

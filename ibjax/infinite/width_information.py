@@ -67,7 +67,9 @@ def finite_width_information(
     upper = jnp.broadcast_to(scale.information(problem, jnp.ones(1, lower.dtype))[0], lower.shape)
     zero, unknown = jnp.zeros_like(lower), jnp.full_like(lower, jnp.nan)
     single = widths.shape[-1] == 1
-    ok = gap < scale.TOLERANCE[lower.dtype.name]
+    lost = scale.information_rounding(problem)
+    precise = lost < scale.ROUNDING * jnp.maximum(1, 0.1 * upper)
+    ok = (gap < scale.TOLERANCE[lower.dtype.name]) & jnp.isfinite(lower) & precise
     return FiniteWidthInformation(
         Estimate(
             lower,
@@ -81,9 +83,10 @@ def finite_width_information(
         Estimate(
             upper,
             zero if linear or single else unknown,
-            jnp.ones_like(ok),
+            jnp.isfinite(upper) & precise,
             "up" if linear or single else "unknown",
             "kernel_information",
+            COARSE,
             exact=linear or single,
         ),
     )

@@ -69,6 +69,9 @@ class Evidence(NamedTuple):
             on, given the path before it and not the mask: mean over pairs, rounded upwards,
             (k1, k2, E). Its mean over masks and seeds is that of `trajectory_cmi`, but no value
             exceeds a quarter of the largest divergences, so that it has confidence limits.
+        radius: of the ball the weights were projected to before each step, where what was
+            evaluated are those of the last step, themselves or projected; inf for no projection,
+            and NaN, where it is not known, counts as that.
     """
 
     index: Array
@@ -104,6 +107,7 @@ class Evidence(NamedTuple):
     bounded_steps: Any = math.nan
     classes_given: Any = math.nan
     membership_information: Any = math.nan
+    radius: Any = math.nan
 
 
 class Moment(Evidence):

@@ -33,6 +33,7 @@ class Hyper(NamedTuple):
         layer_noise: standard deviation of the noise after each hidden activation.
         depth: number of hidden layers in use, for networks of padded depth.
         scalars: further numbers, by name, that the functions of a network of one's own ask for.
+        radius: of the ball the weights are projected to before each step; inf for none.
     """
 
     learning_rate: Any
@@ -41,6 +42,7 @@ class Hyper(NamedTuple):
     layer_noise: Any = 0.0
     depth: Any = 0
     scalars: Any = ()
+    radius: Any = float("inf")
 
 
 class BatchStatistics(NamedTuple):

@@ -50,6 +50,10 @@ class Config:
         clip: bound on the norm of each example's gradient, enforced before averaging; None or inf
             for none. Clipping is what turns the trajectory bounds into certificates. A gradient
             that is not finite then counts as zero.
+        radius: project the weights onto the ball of this radius around 0 before each step and
+            after the last one; None or inf for not. Where the noise of a step is of the order of
+            the ball, the last weights forget, and their certificates are smaller than those of
+            the path. For sgld by name.
         optimizer: sgld, sgd, momentum (0.9) or adam; or any optax transformation, which is given
             gradients and weights as the network's parameters, and a `key` for each replica and
             step if its update takes one (`optax.add_noise` draws from a seed of its own, the same
@@ -92,6 +96,7 @@ class Config:
     learning_rate: Any = 0.05
     inverse_temperature: Any = 2000.0
     clip: float | None = 1.0
+    radius: float | None = None
     optimizer: str | optax.GradientTransformation = "sgld"
     loss: Loss = cross_entropy
     checkpoints: int | tuple[int, ...] = 1
@@ -137,6 +142,15 @@ class Config:
         if self.clip is not None:
             clip = _scalar("clip", self.clip)
             self._set("clip", None if clip == math.inf else clip)
+        if self.radius is not None:
+            radius = _scalar("radius", self.radius)
+            self._set("radius", None if radius == math.inf else radius)
+        if self.radius is not None and self.optimizer != "sgld":
+            raise ValueError(
+                f"radius={self.radius:g} with optimizer={called(self.optimizer)}: contraction of "
+                "the last weights is proved for plain noisy steps, of sgld given by name, alone; "
+                "set radius=None"
+            )
         for name in ("learning_rate", "inverse_temperature"):
             if not callable(getattr(self, name)):
                 self._set(name, _scalar(name, getattr(self, name)))
@@ -205,6 +219,7 @@ def hyper(config: Config) -> Hyper:
         layer_noise=noise,
         depth=depth,
         scalars=dict(config.scalars),
+        radius=math.inf if config.radius is None else config.radius,
     )
 
 
@@ -223,6 +238,7 @@ def static(config: Config) -> Config:
         learning_rate=_keep_schedule(config.learning_rate),
         inverse_temperature=_keep_schedule(config.inverse_temperature),
         clip=None if config.clip is None else 1.0,
+        radius=None if config.radius is None else 1.0,
         scalars=dict.fromkeys(dict(config.scalars), 1.0),
         memory=None,
         replicas_per_chunk=None,

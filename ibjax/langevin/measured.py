@@ -58,6 +58,7 @@ def evidence(
         "shared_batches": config.shared_randomness,
         "bounded_steps": config.clip is not None,
         "classes_given": True,
+        "radius": hyper(config).radius,
     }
     return Evidence(
         index=index,

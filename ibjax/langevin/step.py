@@ -39,6 +39,19 @@ class State(NamedTuple):
     stopped: Array | None = None
 
 
+_INSIDE = 1e-5
+"""Share of the radius that rounding in float32 may not use up."""
+
+
+def projected(weights: Array, used: Array | None, radius: Any) -> Array:
+    """The nearest weights in the ball around 0, whatever the data; those not in use are not."""
+    mine = weights if used is None else weights * used
+    size, most = jnp.sqrt(jnp.sum(mine**2)), (1 - _INSIDE) * radius
+    # Numbers that are not finite stay what they are, so that divergence is seen.
+    inside = jnp.where(size > most, weights * (most / size), weights)
+    return inside if used is None else jnp.where(used > 0, inside, weights)
+
+
 class Loop(NamedTuple):
     """The training of one replica.
 
@@ -86,7 +99,12 @@ def loop(
         order = batches.order(batch_key, t, state.order, n, b, batching)
         member, w = batches.draw(batch_key, t, order, b, batching)
         layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
-        params = unravel(state.weights)
+        weights, params, used = state.weights, unravel(state.weights), None
+        if network.trainable is not None:
+            used, _ = ravel_pytree(network.trainable(params, hyper))
+        if config.radius is not None:
+            weights = projected(weights, used, hyper.radius)
+            params = unravel(weights)
 
         def gradient(x: Any, y: Array) -> StepGradient:
             if normalised is not None:
@@ -100,18 +118,20 @@ def loop(
         flat = flat if rule.root is None else flat * rule.root
         noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
         noise = jax.random.normal(noise_key, flat.shape, flat.dtype) if rule.noisy else None
-        given = flat, state.optimizer, state.weights, noise_key, noise
+        given = flat, state.optimizer, weights, noise_key, noise
         change, drift, optimizer = rule.update(*given)
-        if network.trainable is not None:
-            used, _ = ravel_pytree(network.trainable(params, hyper))
+        if used is not None:
             change, noise = change * used, None if noise is None else noise * used
         eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
         taken = Step(
             params, hyper, rule, got, flat, drift, noise, eta, beta if rule.noisy else jnp.inf,
             member, w, examples, gradient,
         )  # fmt: skip
+        after = weights + change
+        if config.radius is not None:  # what is handed out lies in the ball too
+            after = projected(after, used, hyper.radius)
         return State(
-            state.weights + change,
+            after,
             optimizer,
             order,
             tuple(a.update(kept, taken) for a, kept in zip(accounts, state.kept)),

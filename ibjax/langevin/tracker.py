@@ -77,7 +77,9 @@ def track(
     The term of the prior N(0, s_0^2) is there where `prior_std` is given, and W starts at a draw
     of it. It does not depend on the data, so it cancels in every difference of drifts; along one
     path the drift under another candidate differs by the P^{1/2}-scaled buffer
-    d_t = mu d_{t-1} + (m/b)(g' - g), in which the transitions stay exact Gaussians.
+    d_t = mu d_{t-1} + (m/b)(g' - g), in which the transitions stay exact Gaussians. So they do
+    where each step starts from weights projected to a ball (`Config.radius`, without the above):
+    one map whatever the data, after which the same Gaussians follow.
 
     Args:
         key: root key; run r uses ``fold_in(key, r)``, or all the same with shared randomness.
@@ -111,7 +113,8 @@ def track(
         x, y = checks.pool_arrays(dataset, config.network)
         given = {"train": train, "ghosts": ghosts, "test": test}
         train, ghosts, test = (checks.positions(name, a) for name, a in given.items())
-        network = _checked(config, dataset, x, train, ghosts, test, momentum)
+        plain = momentum == 0 and preconditioner is None and prior_std is None
+        network = _checked(config, dataset, x, train, ghosts, test, momentum, plain)
         step_arrays(config)  # refuses schedules that leave the numbers a step may have
         stops = (config.steps,) if checkpoints is None else tuple(int(c) for c in checkpoints)
         if list(stops) != sorted(set(stops)) or stops[0] < 0 or stops[-1] > config.steps:
@@ -183,7 +186,7 @@ def _root(preconditioner: Any, network: Any, x: np.ndarray, dim: int) -> Any:
     return jnp.sqrt(jnp.asarray(flat, jnp.float32))
 
 
-def _checked(config, dataset, x, train, ghosts, test, momentum):
+def _checked(config, dataset, x, train, ghosts, test, momentum, plain):
     if config.optimizer not in ("sgld", "sgd"):
         raise ValueError(
             f"optimizer={called(config.optimizer)} cannot be tracked: its drift is not linear in "
@@ -196,6 +199,11 @@ def _checked(config, dataset, x, train, ghosts, test, momentum):
         )
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} must lie in [0, 1)")
+    if config.radius is not None and not plain:
+        raise ValueError(
+            f"radius={config.radius:g} with momentum, a preconditioner or a prior: projection to a "
+            "ball is for plain noisy steps; set radius=None, or leave these out"
+        )
     if train.ndim != 2 or train.shape[1] < 2:
         raise ValueError(f"train has shape {train.shape}; give (runs, n) with n >= 2")
     runs, n = train.shape

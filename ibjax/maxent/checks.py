@@ -1,5 +1,6 @@
 """Shape and value checks shared by the package: one `ValueError` with its remedy, or nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import concrete, floating, host, numeric
-from ibjax.typing import Array
+from ibjax.typing import Array, JaxArray
 
 _CELLS = 2**28
 
@@ -84,6 +85,59 @@ def classes(
                 "or raise num_classes"
             )
     return jnp.asarray(array, jnp.int32) if known else array, num_classes
+
+
+def columns(
+    features: Sequence[Any], labels: Any, num_classes: int | None, which: str = ""
+) -> tuple[list[JaxArray], Array, int]:
+    """Layers of many replicas, each (R, n, d_l), their labels (R, n) and the number of classes.
+
+    Args:
+        features: the layers.
+        labels: integers.
+        num_classes: read off the labels if None.
+        which: of several, for the messages, such as "train ".
+
+    Raises:
+        ValueError: if there is no layer, or shapes do not fit; as `classes` for the labels.
+    """
+    name = f"{which}features"
+    layers = [numeric(f"{name}[{i}]", array) for i, array in enumerate(features)]
+    shapes = [array.shape for array in layers]
+    if not layers:
+        raise ValueError(f"{name} is empty; give the outputs of at least one layer")
+    if any(len(shape) != 3 for shape in shapes):
+        raise ValueError(f"{name} has shapes {shapes}; give (replicas, examples, units) a layer")
+    if len({shape[:2] for shape in shapes}) > 1:
+        raise ValueError(f"{name} has shapes {shapes}; give every layer the same examples")
+    whole = shapes[0][:2]
+    array = of_replicas(f"{which}labels", labels, whole)
+    flat, num_classes = classes(array.reshape(-1), array.size, num_classes, f"{which}labels")
+    return layers, flat.reshape(whole), num_classes
+
+
+def of_replicas(name: str, value: Any, shape: tuple[int, ...]) -> JaxArray:
+    """An array of this shape, whose first axis counts replicas.
+
+    Raises:
+        ValueError: if it has another.
+    """
+    array = numeric(name, value)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; give {shape}, replicas first")
+    return array
+
+
+def heads(
+    head: tuple[Any, Any], replicas: int, units: int, num_classes: int
+) -> tuple[JaxArray, JaxArray]:
+    """Weights (R, d, K) and biases (R, K) of the softmax of many replicas.
+
+    Raises:
+        ValueError: if they have other shapes.
+    """
+    weights = of_replicas("head weights", head[0], (replicas, units, num_classes))
+    return weights, of_replicas("head bias", head[1], (replicas, num_classes))
 
 
 def nonnegative(name: str, value: Any) -> None:

@@ -1,14 +1,14 @@
 """The two feature conditions of one layer, and layer by layer in a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ibjax.maxent.options import settle
-from ibjax.maxent.residuals import Conditions, layer_losses, measure
+from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
 from ibjax.signatures import enforced
-from ibjax.typing import Key, Numbers
+from ibjax.typing import Array, Key, Numbers
 
 
 @enforced
@@ -128,10 +128,35 @@ def layers(
         raise ValueError(f"options {unknown} are unknown; give some of {sorted(defaults)}")
     settings = settle(labels, np.size(labels), num_classes=num_classes, **{**defaults, **options})
     source = None if inputs is None else layer_losses("inputs", inputs, settings)[1]
+    return climb(
+        features_list,
+        source,
+        head,
+        lambda layer, own: layer_losses("features", layer, settings, own),
+        lambda *state: measure(settings, *state),
+    )
+
+
+def climb(
+    layers: Sequence[Any],
+    source: Losses | None,
+    head: Any,
+    losses: Callable[[Any, bool], tuple[Array, Losses]],
+    measured: Callable[..., Conditions],
+) -> tuple[Conditions, ...]:
+    """`Conditions` of every layer from the input upwards.
+
+    Args:
+        layers: their outputs.
+        source: losses of the inputs, if they are given.
+        head: of the last layer, or None.
+        losses: a layer, which has a head of its own or not, as an array, and its losses.
+        measured: of a layer, its losses, those of the source, those below, and its head.
+    """
     found, below = [], source
-    for index, layer in enumerate(features_list):
-        own = head if index == len(features_list) - 1 else None
-        features, here = layer_losses("features", layer, settings, own is not None)
-        found.append(measure(features, here, settings, source=source, below=below, head=own))
+    for index, layer in enumerate(layers):
+        own = head if index == len(layers) - 1 else None
+        array, here = losses(layer, own is not None)
+        found.append(measured(array, here, source, below, own))
         below = here
     return tuple(found)

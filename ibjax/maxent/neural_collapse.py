@@ -152,35 +152,15 @@ def collapse_columns(
         deep learning training"; Xu, Liu 2023 (arXiv 2306.03440) for the variability collapse
         index; Galanti, Gyorgy, Hutter 2022 for the class-distance normalized variance.
     """
-    layers = [numeric(f"features[{i}]", array) for i, array in enumerate(features)]
-    if not layers or any(array.ndim != 3 for array in layers):
-        shapes = [array.shape for array in layers]
-        raise ValueError(f"features has shapes {shapes}; give (replicas, examples, units) a layer")
-    replicas, rows = layers[0].shape[:2]
-    if any(array.shape[:2] != (replicas, rows) for array in layers):
-        shapes = [array.shape for array in layers]
-        raise ValueError(f"features has shapes {shapes}; give every layer the same examples")
-    flat, num_classes = checks.classes(
-        numeric("labels", labels).reshape(-1), replicas * rows, _count(num_classes)
-    )
-    labels = flat.reshape(replicas, rows)
+    layers, labels, num_classes = checks.columns(features, labels, _count(num_classes))
     if head is not None:
-        weights, bias = (numeric("head", part) for part in head)
-        expected = (replicas, layers[-1].shape[2], num_classes)
-        if weights.shape != expected or bias.shape != (replicas, num_classes):
-            raise ValueError(
-                f"head has shapes {weights.shape} and {bias.shape}; give {expected} and "
-                f"{(replicas, num_classes)}"
-            )
-        head = weights, bias
-    found = []
-    for index, array in enumerate(layers):
-        own = head if index == len(layers) - 1 else None
+        head = checks.heads(head, len(labels), layers[-1].shape[2], num_classes)
 
-        def one(args: Any) -> Collapse:
-            return _collapse(*_ready(*args), num_classes=num_classes)
+    def one(args: Any) -> Collapse:
+        return _collapse(*_ready(*args), num_classes=num_classes)
 
-        found.append(jax.lax.map(one, (array, labels, own)))
+    heads = [None] * (len(layers) - 1) + [head]
+    found = [jax.lax.map(one, (array, labels, own)) for array, own in zip(layers, heads)]
     return jax.tree.map(lambda *parts: jnp.stack(parts, axis=-1), *found)
 
 

@@ -47,6 +47,79 @@ def _smooth(w: Array, l1: Array, mu: Array) -> tuple[Array, Array, Array]:
     return value, slope, curvature
 
 
+class _Problem(NamedTuple):
+    """What stays the same from step to step; `scale` is the root mean square of each unit."""
+
+    design: Array
+    joint: Array
+    l2: Array
+    l1: Array
+    mass: Array
+    penalised: Array
+    scale: Array
+
+
+def _loss(problem: _Problem, theta: Array, mu: Array) -> Array:
+    log_q = jax.nn.log_softmax(problem.design @ theta, axis=-1)
+    value, _, _ = _smooth(theta, problem.l1, mu)
+    quadratic = 0.5 * problem.l2 * theta**2
+    return -(problem.joint * log_q).sum() + (problem.penalised * (quadratic + value)).sum()
+
+
+def _pieces(problem: _Problem, theta: Array, mu: Array) -> tuple[Array, Array, Array]:
+    """The law of the classes, the gradient, and the curvature of the penalties."""
+    design, joint, l2, l1, mass, penalised, _ = problem
+    q = jnp.exp(jax.nn.log_softmax(design @ theta, axis=-1))
+    _, slope, curvature = _smooth(theta, l1, mu)
+    gradient = design.T @ (mass[:, None] * q - joint) + penalised * (l2 * theta + slope)
+    return q, gradient, penalised * (l2 + curvature)
+
+
+def _direction(problem: _Problem, q: Array, gradient: Array, extra: Array) -> Array:
+    """The damped Newton step."""
+    design, _, _, l1, mass, penalised, scale = problem
+    dtype, (size, num_classes) = design.dtype, gradient.shape
+    total, eps = size * num_classes, jnp.finfo(dtype).eps
+    others = 1 - jnp.eye(num_classes, dtype=dtype)
+    # Diagonal blocks from q (1 - q) with 1 - q summed over the other classes: the usual
+    # difference loses every digit where the data are separable and q tends to 1.
+    spread = mass[:, None] * q * (q @ others)
+    weighted = jnp.einsum("na,nk,nb->kab", design, spread, design)
+    flat = (jnp.sqrt(mass)[:, None, None] * design[:, :, None] * q[:, None, :]).reshape(
+        design.shape[0], total
+    )
+    across = (flat.T @ flat).reshape(size, num_classes, size, num_classes)
+    blocks = jnp.einsum("kab,kl->akbl", weighted, 1 - others) - across * others[:, None, :]
+    hessian = blocks.reshape(total, total)
+    hessian = hessian + jnp.diag((extra * jnp.ones((1, num_classes), dtype)).reshape(total))
+    # Unit diagonal: the damping then means the same for every unit, whatever its scale.
+    diagonal = jnp.diag(hessian)
+    top = jnp.max(diagonal)
+    unit = jax.lax.rsqrt(jnp.maximum(diagonal, jnp.maximum(top * eps, jnp.finfo(dtype).tiny)))
+    damping = jnp.minimum(1e-2, jnp.abs(gradient / scale).max()) + 20 * total * eps
+    system = hessian * unit[:, None] * unit[None, :] + damping * jnp.eye(total, dtype=dtype)
+    factor = jax.scipy.linalg.cho_factor(system)
+    solved = unit * jax.scipy.linalg.cho_solve(factor, unit * gradient.reshape(total))
+    step = -solved.reshape(size, num_classes)
+    # Adding a constant over classes changes no law; without an L1 penalty the solution
+    # keeps class mean zero, so rounding must not drift along that direction.
+    free = (penalised == 0) | (l1 == 0)
+    return step - jnp.where(free, step.mean(axis=1, keepdims=True), 0)
+
+
+def _length(problem: _Problem, theta: Array, step: Array, slope: Array, mu: Array) -> Array:
+    """How much of a step lowers the loss enough, by halving."""
+    here = _loss(problem, theta, mu)
+    slack = 8 * jnp.finfo(theta.dtype).eps * jnp.abs(here)
+
+    def too_long(length: Array) -> Array:
+        trial = _loss(problem, theta + length * step, mu)
+        bad = ~(trial <= here + 1e-4 * length * slope + slack)
+        return bad & (length > 1e-8)
+
+    return jax.lax.while_loop(too_long, lambda t: t / 2, jnp.asarray(1.0, theta.dtype))
+
+
 def minimise(
     design: Float[Array, "n d1"],
     joint: Float[Array, "n k"],
@@ -71,81 +144,26 @@ def minimise(
     """
     dtype = design.dtype
     eps = jnp.finfo(dtype).eps
-    size, num_classes = design.shape[1], joint.shape[1]
-    total = size * num_classes
     mass = joint.sum(axis=1)
-    penalised = jnp.ones((size, 1), dtype).at[-1].set(0)
+    penalised = jnp.ones((design.shape[1], 1), dtype).at[-1].set(0)
     scale = jnp.sqrt((mass[:, None] * design**2).sum(axis=0))[:, None]
     scale = jnp.where(scale > 0, scale, 1)
-    others = 1 - jnp.eye(num_classes, dtype=dtype)
-    floor = 10 * eps
-    polish = 32 * eps
-
-    def loss(theta: Array, mu: Array) -> Array:
-        log_q = jax.nn.log_softmax(design @ theta, axis=-1)
-        value, _, _ = _smooth(theta, l1, mu)
-        quadratic = 0.5 * l2 * theta**2
-        return -(joint * log_q).sum() + (penalised * (quadratic + value)).sum()
-
-    def pieces(theta: Array, mu: Array) -> tuple[Array, Array, Array]:
-        log_q = jax.nn.log_softmax(design @ theta, axis=-1)
-        q = jnp.exp(log_q)
-        _, slope, curvature = _smooth(theta, l1, mu)
-        gradient = design.T @ (mass[:, None] * q - joint) + penalised * (l2 * theta + slope)
-        extra = penalised * (l2 + curvature)
-        return q, gradient, extra
-
-    def direction(q: Array, gradient: Array, extra: Array) -> Array:
-        # Diagonal blocks from q (1 - q) with 1 - q summed over the other classes: the usual
-        # difference loses every digit where the data are separable and q tends to 1.
-        spread = mass[:, None] * q * (q @ others)
-        weighted = jnp.einsum("na,nk,nb->kab", design, spread, design)
-        flat = (jnp.sqrt(mass)[:, None, None] * design[:, :, None] * q[:, None, :]).reshape(
-            design.shape[0], total
-        )
-        across = (flat.T @ flat).reshape(size, num_classes, size, num_classes)
-        blocks = jnp.einsum("kab,kl->akbl", weighted, 1 - others) - across * others[:, None, :]
-        hessian = blocks.reshape(total, total)
-        hessian = hessian + jnp.diag((extra * jnp.ones((1, num_classes), dtype)).reshape(total))
-        # Unit diagonal: the damping then means the same for every unit, whatever its scale.
-        diagonal = jnp.diag(hessian)
-        top = jnp.max(diagonal)
-        unit = jax.lax.rsqrt(jnp.maximum(diagonal, jnp.maximum(top * eps, jnp.finfo(dtype).tiny)))
-        damping = jnp.minimum(1e-2, jnp.abs(gradient / scale).max()) + 20 * total * eps
-        system = hessian * unit[:, None] * unit[None, :] + damping * jnp.eye(total, dtype=dtype)
-        factor = jax.scipy.linalg.cho_factor(system)
-        solved = unit * jax.scipy.linalg.cho_solve(factor, unit * gradient.reshape(total))
-        step = -solved.reshape(size, num_classes)
-        # Adding a constant over classes changes no law; without an L1 penalty the solution
-        # keeps class mean zero, so rounding must not drift along that direction.
-        free = (penalised == 0) | (l1 == 0)
-        return step - jnp.where(free, step.mean(axis=1, keepdims=True), 0)
-
-    def search(theta: Array, step: Array, slope: Array, mu: Array) -> Array:
-        here = loss(theta, mu)
-        slack = 8 * eps * jnp.abs(here)
-
-        def too_long(length: Array) -> Array:
-            trial = loss(theta + length * step, mu)
-            bad = ~(trial <= here + 1e-4 * length * slope + slack)
-            return bad & (length > 1e-8)
-
-        return jax.lax.while_loop(too_long, lambda t: t / 2, jnp.asarray(1.0, dtype))
-
+    problem = _Problem(design, joint, l2, l1, mass, penalised, scale)
+    floor, polish = 10 * eps, 32 * eps
     close = eps**0.6
 
     def body(carry: _Carry) -> _Carry:
         theta, mu = carry.theta, carry.mu
-        q, gradient, extra = pieces(theta, mu)
+        q, gradient, extra = _pieces(problem, theta, mu)
         size_now = jnp.abs(gradient / scale).max()
         at_floor = mu <= floor
         stalled = carry.stuck | ((size_now > 0.5 * carry.gradient) & (size_now < close))
         solved = stalled | (size_now <= jnp.where(at_floor, polish, jnp.maximum(mu, polish)))
         done = (solved & at_floor) | ~jnp.isfinite(size_now)
-        step = direction(q, gradient, extra)
+        step = _direction(problem, q, gradient, extra)
         finite = jnp.isfinite(step).all()
         step = jnp.where(finite, step, -gradient / scale**2)
-        length = search(theta, step, (step * gradient).sum(), mu)
+        length = _length(problem, theta, step, (step * gradient).sum(), mu)
         return _Carry(
             theta=jnp.where(done, theta, theta + length * step),
             mu=jnp.where(solved, jnp.maximum(mu * 0.2, floor), mu),

@@ -7,10 +7,12 @@ from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.interface import Estimate
 from ibjax.maxent import checks
 from ibjax.maxent.identity import moments
+from ibjax.maxent.measures import climb
 from ibjax.maxent.neural_collapse import FORMULAS, collapse_columns
 from ibjax.maxent.options import Settings, settle
 from ibjax.maxent.residuals import Conditions, Losses, layer_losses, measure
@@ -76,17 +78,14 @@ def columns(
         Zheng, Sang, Xu, "Understanding Deep Learning Generalization by Maximum Entropy", 2017,
         for the two conditions; the decomposition and the estimators are derived here.
     """
-    layers = tuple(_cube(f"features[{i}]", array) for i, array in enumerate(features))
-    if not layers:
-        raise ValueError("features is empty; give the outputs of at least one layer")
-    replicas, rows = layers[0].shape[:2]
-    labels = _per_replica("labels", labels, (replicas, rows))
-    flat, num_classes = checks.classes(labels.reshape(-1), replicas * rows, num_classes)
-    labels = flat.reshape(replicas, rows)
-    for index, array in enumerate(layers):
-        _per_replica(f"features[{index}]", array, (replicas, rows, array.shape[2]))
+    layers, labels, num_classes = checks.columns(features, labels, num_classes)
+    layers = [_real(array) for array in layers]
+    replicas, rows = labels.shape
     if train is not None and head is None:
         raise ValueError("train= is given without head=; give the weights and biases too")
+    if head is not None:
+        head = checks.heads(head, replicas, layers[-1].shape[2], num_classes)
+        head = tuple(part.astype(layers[-1].dtype) for part in head)
     settings = settle(
         labels[0],
         rows,
@@ -99,21 +98,19 @@ def columns(
         key=key,
     )
     options = dict(num_classes=num_classes, folds=folds, width=width, correlation=correlation)
-    penalty = jnp.asarray(settings.l2, layers[0].dtype)
-    program = partial(_losses, settings.key, labels, penalty, **options)
+    shared = settings.key, labels, jnp.asarray(settings.l2, layers[0].dtype)
+    losses = partial(_losses, *shared, **options)
     source = None
     if inputs is not None:
-        inputs = _cube("inputs", inputs)
-        source = program(_per_replica("inputs", inputs, (replicas, rows, inputs.shape[2])))
-    found, below = [], source
-    for index, array in enumerate(layers):
-        here = program(array)
-        own = None
-        if head is not None and index == len(layers) - 1:
-            own = _head(head, replicas, array.shape[2], num_classes, array.dtype)
-        state = (array, here, source, below, own)
-        found.append(_measured(settings.key, labels, penalty, state, **options))
-        below = here
+        wide = (replicas, rows, *np.shape(inputs)[2:3])
+        source = losses(_real(checks.of_replicas("inputs", inputs, wide)))
+    found = climb(
+        layers,
+        source,
+        head,
+        lambda layer, _: (layer, losses(layer)),
+        lambda *state: _measured(*shared, state, **options),
+    )
     stacked = _stack(found)
     if head is not None and train is not None:
         stacked = _with_training(stacked, head, train, num_classes)
@@ -176,35 +173,31 @@ def _mean(part: Any) -> Any:
 
 
 def _with_training(stacked: Conditions, head: Any, train: Any, num_classes: int) -> Conditions:
-    """The duality gap of the own head on the examples it was fitted to."""
-    replicas = stacked.moment_null.shape[0]
-    seen = _cube("train features", train[0])
-    known = _per_replica("train labels", train[1], seen.shape[:2])
-    own = _head(head, replicas, seen.shape[2], num_classes, seen.dtype)
-    return stacked._replace(duality_gap_train=_on_training(stacked, seen, known, own))
+    """The duality gap of the own head on the examples it was fitted to, in the last place."""
+    (seen,), known, _ = checks.columns([train[0]], train[1], num_classes, "train ")
+    seen = _real(seen)
+    checks.heads(head, len(stacked.moment_null), seen.shape[2], num_classes)
+
+    def one(layer: Array, y: Array, weights: Array, bias: Array) -> Array:
+        return moments(layer, y, weights, bias).duality_gap
+
+    gap = jax.vmap(one)(seen, known, *head)
+    fitted = stacked.duality_gap_train
+    value, error, ok = (jnp.asarray(v) for v in (fitted.value, fitted.std_error, fitted.ok))
+    whole = replace(
+        fitted,
+        value=value.at[:, -1].set(gap),
+        std_error=error.at[:, -1].set(0),
+        ok=ok.at[:, -1].set(jnp.isfinite(gap)),
+        reason="a probe below did not converge, or the weights are not finite",
+    )
+    return stacked._replace(duality_gap_train=whole)
 
 
-def _cube(name: str, value: Any) -> Array:
-    array = jnp.asarray(value)
-    if array.ndim != 3:
-        raise ValueError(f"{name} has shape {array.shape}; give (replicas, examples, units)")
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        array = array.astype(jnp.result_type(float))
-    return array
-
-
-def _per_replica(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    array = jnp.asarray(value)
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; give {shape}, replicas first")
-    return array
-
-
-def _head(
-    head: tuple[Any, Any], replicas: int, units: int, classes: int, dtype: Any
-) -> tuple[Array, Array]:
-    weights = _per_replica("head weights", head[0], (replicas, units, classes))
-    return weights.astype(dtype), _per_replica("head bias", head[1], (replicas, classes))
+def _real(array: Array) -> Array:
+    """Whole numbers as real ones."""
+    real = jnp.issubdtype(array.dtype, jnp.floating)
+    return array if real else array.astype(jnp.result_type(float))
 
 
 def _over(function: Callable[..., Any], *arrays: Any) -> Any:
@@ -229,14 +222,12 @@ def _losses(key: Key, labels: Array, l2: Array, features: Array, **options: Any)
 @partial(jax.jit, static_argnames=("num_classes", "folds", "width", "correlation"))
 def _measured(key: Key, labels: Array, l2: Array, state: Any, **options: Any) -> Conditions:
     def one(y: Array, some: Any) -> Conditions:
-        features, here, source, below, head = some
-        settings = _settings(key, y, l2, options)
-        return measure(features, here, settings, source=source, below=below, head=head)
+        return measure(_settings(key, y, l2, options), *some)
 
     return _over(one, labels, state)
 
 
-def _stack(found: list[Conditions]) -> Conditions:
+def _stack(found: Sequence[Conditions]) -> Conditions:
     """Layers along the last axis, under the names of the last of them."""
 
     def join(*parts: Any) -> Any:
@@ -247,22 +238,3 @@ def _stack(found: list[Conditions]) -> Conditions:
         return replace(parts[-1], **every)
 
     return Conditions(*(join(*parts) for parts in zip(*found)))
-
-
-def _on_training(
-    stacked: Conditions, features: Array, labels: Array, head: tuple[Array, Array]
-) -> Estimate:
-    """The gap on training data with that of the own head in the last place."""
-
-    def one(layer: Array, y: Array, weights: Array, bias: Array) -> Array:
-        return moments(layer, y, weights, bias).duality_gap
-
-    gap = jax.vmap(one)(features, labels, *head)
-    fitted = stacked.duality_gap_train
-    return replace(
-        fitted,
-        value=jnp.asarray(fitted.value).at[:, -1].set(gap),
-        std_error=jnp.asarray(fitted.std_error).at[:, -1].set(0),
-        ok=jnp.asarray(fitted.ok).at[:, -1].set(jnp.isfinite(gap)),
-        reason="a probe below did not converge, or the weights are not finite",
-    )

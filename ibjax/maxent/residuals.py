@@ -164,10 +164,9 @@ def _tabled(features: Array, onehot: Array, l2: Array) -> Losses:
 
 
 def measure(
+    settings: Settings,
     features: Array,
     here: Losses,
-    settings: Settings,
-    *,
     source: Losses | None,
     below: Losses | None,
     head: tuple[Any, Any] | None,

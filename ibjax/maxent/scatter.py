@@ -31,9 +31,10 @@ class Collapse(NamedTuple):
         rank: rank of S_B.
         classes: number of classes that occur, K in the formulas.
         degenerate: classes whose mean is the centre; `norms` counts them, `angles` cannot.
-        ok: False where a class has one example, fewer than two classes occur, or there are
-            fewer than five examples a direction of S_T, where the scatter within classes is
-            too small and the invariant index tends to 0 by overfitting.
+        ok: False where a class has one example, fewer than two classes occur, all examples are
+            one point, the head is not finite, or there are fewer than five examples a direction
+            of S_T, where the scatter within classes is too small and the invariant index tends
+            to 0 by overfitting.
     """
 
     nc1: Float[JaxArray, "*batch"]
@@ -64,8 +65,15 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
     present = counts > 0
     n, many = counts.sum(), present.sum().astype(dtype)
     given = features
-    # Around the overall mean first, so that an offset of the units costs no digits.
-    features = (features - (keep @ features) / n) * keep[:, None]
+    # Around the overall mean first, so that an offset of the units costs no digits; twice, since
+    # the rounding of the first mean is an offset too.
+    for _ in range(2):
+        features = (features - (keep @ features) / n) * keep[:, None]
+    # All measures are ratios: in units of the largest feature no power of them overflows.
+    largest = jnp.max(jnp.abs(features))
+    rounding = 4 * jnp.finfo(dtype).eps * jnp.max(jnp.abs(given) * keep[:, None])
+    spread = ~(largest <= rounding)
+    features = jnp.where(spread, features / jnp.where(spread, largest, 1), 0)
     means = (member.T @ features) / jnp.maximum(counts, 1)[:, None]
     centred = jnp.where(present[:, None], means - means.sum(axis=0) / many, 0)
     inside = features - member @ means
@@ -105,7 +113,7 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
     ratios = (spreads[:, None] + spreads) / (2 * jnp.where(both, apart, 1))
     cdnv = _mean(ratios, both)
 
-    head_norms, duality, nearest = nan, nan, nan
+    head_norms, duality, nearest, sound = nan, nan, nan, True
     if head is not None:
         weights = jnp.where(present[:, None], head[0].T, 0)
         head_norms = _variation(jnp.linalg.norm(weights, axis=1), present)
@@ -115,6 +123,8 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
         distances = jnp.sum(means**2, axis=1) - 2 * features @ means.T
         closest = jnp.argmin(jnp.where(present, distances, jnp.inf), axis=1)
         nearest = keep @ (jnp.argmax(logits, axis=1) != closest).astype(dtype) / n
+        sound = jnp.all(jnp.isfinite(head[0])) & jnp.all(jnp.isfinite(head[1]))
+        nearest = jnp.where(sound, nearest, nan)
     finite = jnp.isfinite(within) & jnp.isfinite(between) & (many >= 2)
     enough = (n >= 5 * directions) & jnp.all(~present | (counts >= 2))
 
@@ -137,7 +147,7 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
         rank=known(rank),
         classes=many,
         degenerate=degenerate.sum().astype(dtype),
-        ok=finite & enough,
+        ok=finite & enough & sound & spread,
     )
 
 

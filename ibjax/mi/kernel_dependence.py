@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.mi.checks import pair
-from ibjax.mi.matrix_entropy import gaussian_gram, median_width
+from ibjax.mi.matrix_entropy import gaussian_gram, usual_width
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Numbers
 
@@ -55,7 +55,8 @@ def hsic(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         kernel: "gaussian" or "linear".
-        widths: of the Gaussian kernels; median distances if None.
+        widths: of the Gaussian kernels; median distances if None (where most samples coincide,
+            the median of the distances that are not 0).
         unbiased: which estimate.
 
     Raises:
@@ -86,8 +87,13 @@ def cka(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         kernel: "linear" or "gaussian".
-        widths: of the Gaussian kernels; median distances if None.
+        widths: of the Gaussian kernels; median distances if None (where most samples coincide,
+            the median of the distances that are not 0).
         unbiased: which estimate of HSIC.
+
+    Returns:
+        A number of at most 1; NaN where all samples of x or of y are at one distance from each
+        other, which aligns with nothing.
 
     Raises:
         ValueError: as `hsic`, or the biased form with too many units.
@@ -103,9 +109,11 @@ def cka(
             f"unbiased=False with {most} units and {n} samples tends to 1 whatever the layers; "
             "use unbiased=True or at least five samples a unit"
         )
+    if kernel == "linear":
+        # The alignment knows no scale, and so no overflow.
+        x, y = (z / jnp.maximum(jnp.max(jnp.abs(z)), jnp.finfo(z.dtype).tiny) for z in (a, b))
     k, m = _kernels(x, y, kernel, widths, unbiased)
-    own = criterion(k, k, unbiased) * criterion(m, m, unbiased)
-    return criterion(k, m, unbiased) / jnp.sqrt(own)
+    return criterion(k, m, unbiased) / (_size(k, unbiased) * _size(m, unbiased))
 
 
 @enforced
@@ -125,7 +133,8 @@ def hsic_test(
         x: samples, (n,) or (n, dx).
         y: samples, (n,) or (n, dy).
         kernel: "gaussian" or "linear".
-        widths: of the Gaussian kernels; median distances if None.
+        widths: of the Gaussian kernels; median distances if None (where most samples coincide,
+            the median of the distances that are not 0).
         permutations: number of them, 2 or more.
 
     Returns:
@@ -147,7 +156,9 @@ def hsic_test(
         return criterion(k, m[place][:, place], True)
 
     null = jax.lax.map(shuffled, jax.random.split(key, permutations))
-    p_value = (1 + jnp.sum(null >= value)) / (1 + permutations)
+    # A permutation that changes nothing reaches the value, whatever the rounding.
+    slack = 32 * jnp.finfo(k.dtype).eps * jnp.mean(jnp.abs(k)) * jnp.max(jnp.abs(m))
+    p_value = (1 + jnp.sum(null >= value - slack)) / (1 + permutations)
     p_value = jnp.where(jnp.isfinite(value), p_value, jnp.nan)
     return HsicTest(value, p_value, jnp.mean(null), jnp.std(null))
 
@@ -162,8 +173,15 @@ def _kernels(x: Any, y: Any, kernel: str, widths: Any, unbiased: bool):
         a, b = a - jnp.mean(a, axis=0), b - jnp.mean(b, axis=0)
         return a @ a.T, b @ b.T
     if widths is None:
-        widths = median_width(a), median_width(b)
+        widths = usual_width(a), usual_width(b)
     return gaussian_gram(a, widths[0], "x"), gaussian_gram(b, widths[1], "y")
+
+
+def _size(k: JaxArray, unbiased: bool) -> JaxArray:
+    """Root of HSIC(X, X); NaN where it is 0 up to rounding."""
+    own = criterion(k, k, unbiased)
+    rounding = (8 * jnp.finfo(k.dtype).eps) * jnp.mean(k**2)
+    return jnp.sqrt(jnp.where(own > rounding, own, jnp.nan))
 
 
 @partial(jax.jit, static_argnums=2)
@@ -174,7 +192,8 @@ def criterion(k: Array, m: Array, unbiased: bool) -> JaxArray:
         centred = k - jnp.mean(k, axis=0) - jnp.mean(k, axis=1)[:, None] + jnp.mean(k)
         return jnp.sum(centred * m) / (n - 1) ** 2
     off = 1 - jnp.eye(n, dtype=k.dtype)
-    k, m = k * off, m * off
+    # A constant changes nothing but the digits that cancel below.
+    k, m = ((z - jnp.sum(z * off) / (n * (n - 1))) * off for z in (k, m))
     rows_k, rows_m = jnp.sum(k, axis=1), jnp.sum(m, axis=1)
     total = jnp.sum(k * m) + jnp.sum(rows_k) * jnp.sum(rows_m) / ((n - 1) * (n - 2))
     return (total - 2 / (n - 2) * rows_k @ rows_m) / (n * (n - 3))

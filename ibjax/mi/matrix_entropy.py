@@ -25,7 +25,8 @@ class RenyiInformation(NamedTuple):
         value: S(A) + S(B) - S(A o B).
         permuted: the same with one sample permuted, mean over draws: what the width and n alone
             make; NaN without a key.
-        cap: min(S(A), S(B)), the most it can be; itself at most log n.
+        cap: min(S(A), S(B)), the most it can be; itself at most log n. At every order: the
+            eigenvalues of A o B are majorised by those of A and of B.
         entropy_x: S(A).
         entropy_y: S(B).
         joint: S(A o B); where it reaches log n the value tells about n and width alone.
@@ -49,10 +50,20 @@ def median_width(x: Numbers) -> Float[JaxArray, ""]:
     Args:
         x: samples, (n,) or (n, d).
     """
-    x = _sample("x", x)
-    n = x.shape[0]
-    upper = jnp.triu(jnp.ones((n, n), bool), 1)
-    return jnp.nanmedian(jnp.where(upper, jnp.sqrt(_squares(x)), jnp.nan))
+    return jnp.nanmedian(_distances(_sample("x", x)))
+
+
+def usual_width(x: Numbers) -> Float[JaxArray, ""]:
+    """The median distance; where most samples coincide, that of those which do not, or 1.
+
+    Args:
+        x: samples, (n,) or (n, d).
+    """
+    apart = _distances(_sample("x", x))
+    median = jnp.nanmedian(apart)
+    others = jnp.nanmedian(jnp.where(apart > 0, apart, jnp.nan))
+    others = jnp.where(jnp.isnan(others) & (jnp.nanmax(apart) == 0), 1, others)
+    return jnp.where(median == 0, others, median)
 
 
 @enforced
@@ -87,7 +98,8 @@ def renyi_entropy(x: Numbers, width: Numbers, *, order: float = 1.01) -> Float[J
         Nats, in [0, log n].
 
     Raises:
-        ValueError: for a width or an order that is not positive.
+        ValueError: for a width or an order that is not positive, or an infinite one. A width
+            known only inside jit that is not positive gives NaN.
 
     Reference:
         Sanchez Giraldo, Rao, Principe 2015, "Measures of entropy from data using infinitely
@@ -185,13 +197,24 @@ def _sample(name: str, value: Any) -> JaxArray:
     return jnp.asarray(samples(name, value), precision(value))
 
 
-def _squares(x: JaxArray) -> JaxArray:
+def _squares(x: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Squared distances in units of the largest coordinate, and that unit: no overflow."""
     x = x - jnp.mean(x, axis=0)
+    largest = jnp.max(jnp.abs(x))
+    unit = jnp.where(largest > 0, largest, 1)
+    x = x / unit
     inner = jnp.matmul(x, x.T, precision=jax.lax.Precision.HIGHEST)
     norms = jnp.diagonal(inner)
     # A sample is at no distance from itself, whatever the rounding.
     apart = jnp.maximum(norms[:, None] + norms - 2 * inner, 0)
-    return jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, apart)
+    return jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, apart), unit
+
+
+def _distances(x: JaxArray) -> JaxArray:
+    """Distances of all pairs above the diagonal, NaN elsewhere, (n, n)."""
+    squares, unit = _squares(x)
+    upper = jnp.triu(jnp.ones(squares.shape, bool), 1)
+    return jnp.where(upper, unit * jnp.sqrt(squares), jnp.nan)
 
 
 def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
@@ -200,12 +223,15 @@ def gaussian_gram(x: Any, width: Any, name: str) -> JaxArray:
     w = jnp.asarray(numeric("width", width), x.dtype)
     if w.ndim or (concrete(w) and not float(np.asarray(w)) > 0):
         raise ValueError(f"width={width} of {name} must be one positive number")
-    return jnp.exp(-_squares(x) / (2 * w**2))
+    squares, unit = _squares(x)
+    # Twice by their ratio, kept finite, so that neither a square nor 0 / 0 is met on the way.
+    ratio = jnp.minimum(unit / jnp.where(w > 0, w, jnp.nan), jnp.finfo(x.dtype).max ** 0.5)
+    return jnp.exp(-squares * ratio * ratio / 2)
 
 
 def _order(order: float) -> float:
-    if not order > 0:
-        raise ValueError(f"order={order} must be positive; 1.01 is usual")
+    if not 0 < order < float("inf"):
+        raise ValueError(f"order={order} must be positive and finite; 1.01 is usual")
     return float(order)
 
 
@@ -215,8 +241,15 @@ def gram_entropy(gram: Array, order: float) -> JaxArray:
     a = gram / jnp.trace(gram)
     if order == 2:
         return -jnp.log(jnp.sum(a**2))
-    values = jnp.maximum(jnp.linalg.eigvalsh(a), 0)
+    values = jnp.linalg.eigvalsh(a)
+    # Below the rounding of the largest they are none, which a small order would count.
+    values = jnp.where(values < 8 * jnp.finfo(a.dtype).eps * jnp.max(values), 0, values)
     values = values / jnp.sum(values)
     if order == 1:
         return jnp.sum(jax.scipy.special.entr(values))
-    return jnp.log(jnp.sum(values**order)) / (1 - order)
+    logs = jnp.where(values > 0, jnp.log(jnp.where(values > 0, values, 1)), -jnp.inf)
+    if abs(order - 1) > 0.25:
+        return jax.nn.logsumexp(order * logs) / (1 - order)
+    # sum v^a = 1 + sum v (v^(a-1) - 1), whose sum near order 1 keeps its digits.
+    excess = values * jnp.expm1((order - 1) * jnp.where(values > 0, logs, 0))
+    return jnp.log1p(jnp.sum(excess)) / (1 - order)

@@ -5,8 +5,8 @@ weight noise covers. Supersample bounds do not mind; the trajectory bounds refus
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -108,9 +108,51 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
     Raises:
         ValueError: inputs that are no images, or too small for a kernel.
     """
+    plan = _settled(config, num_classes, image_shape)
+    batch_statistics = BatchStatistics(
+        partial(_statistics, plan),
+        partial(_train, plan),
+        partial(_evaluate, plan),
+        partial(_prepare, plan) if plan.by_moments else None,
+    )
+    return Network(
+        partial(_init, plan),
+        partial(_apply, plan),
+        plan.facts,
+        batch_statistics=batch_statistics,
+    )
+
+
+class _Plan(NamedTuple):
+    """What is settled once the size of the inputs is known.
+
+    Attributes:
+        config: the description.
+        image_shape: (height, width, channels).
+        shapes: outputs and inputs of the matrix of each layer, by name.
+        sides: height and width of the images, then after each convolution.
+        facts: of each layer.
+        low: type of the factors of products, None for full precision.
+        by_moments: whether the first layer is normalised by the moments of what it sees.
+    """
+
+    config: NormalisedCNN
+    image_shape: tuple[int, ...]
+    shapes: dict[str, tuple[int, int]]
+    sides: tuple[tuple[int, ...], ...]
+    facts: tuple[LayerFacts, ...]
+    low: Any
+    by_moments: bool
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Kernel, stride and padding of the first convolution."""
+        return self.config.convolutions[0][1:]
+
+
+def _settled(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...]) -> _Plan:
     if len(image_shape) != 3:
         raise ValueError(f"inputs have shape {image_shape}; a CNN needs (height, width, channels)")
-    low = jnp.bfloat16 if config.precision == "bfloat16" else None
     sides, channels = [image_shape[:2]], image_shape[2]
     shapes: dict[str, tuple[int, int]] = {}
     facts = []
@@ -125,134 +167,144 @@ def build(config: NormalisedCNN, num_classes: int, image_shape: tuple[int, ...])
         facts.append(LayerFacts(f"conv {i + 1}", out * rows * columns, float("inf")))
         sides.append((rows, columns))
         channels = out
-    count = len(config.convolutions)
     shapes["dense"] = (config.width, channels * sides[-1][0] * sides[-1][1])
     shapes["head"] = (num_classes, config.width)
     facts.append(LayerFacts("dense", config.width, float("inf")))
-
-    window = config.convolutions[0][1:]
+    low = jnp.bfloat16 if config.precision == "bfloat16" else None
     by_moments = shapes["conv 1"][1] <= 2 * shapes["conv 1"][0]
+    return _Plan(config, image_shape, shapes, tuple(sides), tuple(facts), low, by_moments)
 
-    def init(key: Key, x: Array) -> Any:
-        del x
-        biased = ("dense", "head")
-        sizes = [out * (fan_in + (name in biased)) for name, (out, fan_in) in shapes.items()]
-        draw = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
-        params, start = {}, 0
-        for size, (name, (out, fan_in)) in zip(sizes, shapes.items()):
-            piece = draw[start : start + size] / np.sqrt(fan_in)
-            start += size
-            if name in biased:
-                kernel, bias = piece[: out * fan_in], piece[out * fan_in :]
-                params[name] = {"kernel": kernel.reshape(out, fan_in), "bias": bias}
-            else:
-                params[name] = {
-                    "kernel": piece.reshape(out, fan_in),
-                    "scale": jnp.ones(out),
-                    "bias": jnp.zeros(out),
-                }
-        return params
 
-    def statistics() -> Any:
-        return {
-            f"conv {i + 1}": {"mean": jnp.zeros(c[0]), "variance": jnp.ones(c[0])}
-            for i, c in enumerate(config.convolutions)
-        }
+def _init(plan: _Plan, key: Key, x: Array) -> Any:
+    del x
+    biased = ("dense", "head")
+    sizes = [out * (fan_in + (name in biased)) for name, (out, fan_in) in plan.shapes.items()]
+    draw = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
+    params, start = {}, 0
+    for size, (name, (out, fan_in)) in zip(sizes, plan.shapes.items()):
+        piece = draw[start : start + size] / np.sqrt(fan_in)
+        start += size
+        if name in biased:
+            kernel, bias = piece[: out * fan_in], piece[out * fan_in :]
+            params[name] = {"kernel": kernel.reshape(out, fan_in), "bias": bias}
+        else:
+            ones, zeros = jnp.ones(out), jnp.zeros(out)
+            kernel = piece.reshape(out, fan_in)
+            params[name] = {"kernel": kernel, "scale": ones, "bias": zeros}
+    return params
 
-    def images(x: Array) -> Array:
-        return jnp.moveaxis(x.reshape(x.shape[0], *image_shape), (0, 3), (3, 0))
 
-    def in_pieces(function: Any, x: Array) -> Any:
-        """A function of inputs applied to some of them at a time."""
-        total = x.shape[0]
-        if total <= _PIECE:
-            return function(x)
-        pieces = -(-total // _PIECE)
-        size = -(-total // pieces)
-        padded = jnp.pad(x, ((0, pieces * size - total), *((0, 0),) * (x.ndim - 1)))
-        out = jax.lax.map(function, padded.reshape(pieces, size, *x.shape[1:]))
-        return jax.tree.map(lambda a: a.reshape(pieces * size, *a.shape[2:])[:total], out)
+def _statistics(plan: _Plan) -> Any:
+    return {
+        f"conv {i + 1}": {"mean": jnp.zeros(c[0]), "variance": jnp.ones(c[0])}
+        for i, c in enumerate(plan.config.convolutions)
+    }
 
-    def top(params: Any, h: Array) -> tuple[Array, Array]:
-        dense, head = params["dense"], params["head"]
-        h = product(dense["kernel"], h.reshape(-1, h.shape[-1]), low) + dense["bias"][:, None]
-        h = jax.nn.relu(h)
-        return (product(head["kernel"], h, low) + head["bias"][:, None]).T, h.T
 
-    def first(x: Array) -> tuple[Array, Moments]:
-        """What the first convolution sees, and its moments."""
-        seen: Any = rounded_patches(images(x), *window, low)
-        return seen, moments(seen.astype(x.dtype))
+def _images(plan: _Plan, x: Array) -> Array:
+    return jnp.moveaxis(x.reshape(x.shape[0], *plan.image_shape), (0, 3), (3, 0))
 
-    def prepare(x: Array) -> Any:
-        """Inputs as the products take them, and the moments of what the first layer sees."""
-        known = in_pieces(lambda piece: first(piece)[1], x)
-        return bits(rounded(x.reshape(x.shape[0], -1), low)), known
 
-    def forward(params: Any, begin: Any, weights: Array | None):
-        seen, features = {}, []
-        h: Any = None if by_moments else images(begin)
-        for i, (_, kernel, stride, padding) in enumerate(config.convolutions):
-            name = f"conv {i + 1}"
-            p = params[name]
-            rest = p["scale"], p["bias"], weights, config.epsilon
-            if h is None:
-                x, known = begin
-                h, mean, variance = normalised_product(p["kernel"], x, known, *rest, low)
-            else:
-                y = convolve(p["kernel"], h, kernel, stride, padding, low)
-                h, mean, variance = normalise(y, *rest)
-            seen[name] = {"mean": mean, "variance": variance}
-            features.append(h)
-        logits, last = top(params, h)
-        return logits, seen, (*features, last)
+def _in_pieces(function: Any, x: Array) -> Any:
+    """A function of inputs applied to some of them at a time."""
+    total = x.shape[0]
+    if total <= _PIECE:
+        return function(x)
+    pieces = -(-total // _PIECE)
+    size = -(-total // pieces)
+    padded = jnp.pad(x, ((0, pieces * size - total), *((0, 0),) * (x.ndim - 1)))
+    out = jax.lax.map(function, padded.reshape(pieces, size, *x.shape[1:]))
+    return jax.tree.map(lambda a: a.reshape(pieces * size, *a.shape[2:])[:total], out)
 
-    def train(params: Any, kept: Any, x: Any, weights: Array | None, key: Any, hyper: Hyper):
-        del key, hyper
-        if by_moments:
-            inputs, known = x
-            x = numbers(patches(images(inputs), *window), low), known
-        logits, seen, _ = forward(params, x, weights)
-        members = logits.shape[0] if weights is None else jnp.sum(weights > 0)
-        new = {}
-        for i, name in enumerate(seen):
-            rows, columns = sides[i + 1]
-            total = members * rows * columns
-            now = seen[name]
-            unbiased = now["variance"] * (total / jnp.maximum(total - 1, 1))
-            new[name] = jax.tree.map(
-                lambda old, latest: old + config.momentum * (latest - old),
-                kept[name],
-                {"mean": now["mean"], "variance": unbiased},
-            )
-        return logits, jax.lax.stop_gradient(new)
 
-    def folded(params: Any, kept: Any) -> list[tuple[Array, Array]]:
-        out = []
-        for name, stats in kept.items():
-            rate = params[name]["scale"] * jax.lax.rsqrt(stats["variance"] + config.epsilon)
-            kernel = params[name]["kernel"] * rate[:, None]
-            out.append((kernel, params[name]["bias"] - stats["mean"] * rate))
-        return out
+def _top(params: Any, h: Array, low: Any) -> tuple[Array, Array]:
+    dense, head = params["dense"], params["head"]
+    h = product(dense["kernel"], h.reshape(-1, h.shape[-1]), low) + dense["bias"][:, None]
+    h = jax.nn.relu(h)
+    return (product(head["kernel"], h, low) + head["bias"][:, None]).T, h.T
 
-    def evaluate(params: Any, kept: Any, x: Array, key: Any, hyper: Hyper):
-        del key, hyper
-        layers = folded(params, kept)
 
-        def piece(x):
-            h = images(x)
-            for (kernel, bias), (_, side, stride, padding) in zip(layers, config.convolutions):
-                h = convolve(kernel, h, side, stride, padding, low)
-                h = jax.nn.relu(h + bias[:, None, None, None])
-            return top(params, h)[0]
+def _first(plan: _Plan, x: Array) -> tuple[Array, Moments]:
+    """What the first convolution sees, and its moments."""
+    seen: Any = rounded_patches(_images(plan, x), *plan.window, plan.low)
+    return seen, moments(seen.astype(x.dtype))
 
-        return in_pieces(piece, x)
 
-    def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
-        del key, hyper
-        logits, _, features = forward(params, first(x) if by_moments else x, None)
-        return logits, tuple(jnp.moveaxis(f, -1, 0) for f in features[:count]) + features[count:]
+def _prepare(plan: _Plan, x: Array) -> Any:
+    """Inputs as the products take them, and the moments of what the first layer sees."""
+    known = _in_pieces(lambda piece: _first(plan, piece)[1], x)
+    return bits(rounded(x.reshape(x.shape[0], -1), plan.low)), known
 
-    prepared = prepare if by_moments else None
-    batch_statistics = BatchStatistics(statistics, train, evaluate, prepared)
-    return Network(init, apply, tuple(facts), batch_statistics=batch_statistics)
+
+def _forward(plan: _Plan, params: Any, begin: Any, weights: Array | None):
+    seen, features = {}, []
+    h: Any = None if plan.by_moments else _images(plan, begin)
+    for i, (_, kernel, stride, padding) in enumerate(plan.config.convolutions):
+        name = f"conv {i + 1}"
+        p = params[name]
+        rest = p["scale"], p["bias"], weights, plan.config.epsilon
+        if h is None:
+            x, known = begin
+            h, mean, variance = normalised_product(p["kernel"], x, known, *rest, plan.low)
+        else:
+            y = convolve(p["kernel"], h, kernel, stride, padding, plan.low)
+            h, mean, variance = normalise(y, *rest)
+        seen[name] = {"mean": mean, "variance": variance}
+        features.append(h)
+    logits, last = _top(params, h, plan.low)
+    return logits, seen, (*features, last)
+
+
+def _train(
+    plan: _Plan, params: Any, kept: Any, x: Any, weights: Array | None, key: Any, hyper: Hyper
+):
+    del key, hyper
+    if plan.by_moments:
+        inputs, known = x
+        x = numbers(patches(_images(plan, inputs), *plan.window), plan.low), known
+    logits, seen, _ = _forward(plan, params, x, weights)
+    members = logits.shape[0] if weights is None else jnp.sum(weights > 0)
+    new = {}
+    for i, name in enumerate(seen):
+        rows, columns = plan.sides[i + 1]
+        total = members * rows * columns
+        now = seen[name]
+        unbiased = now["variance"] * (total / jnp.maximum(total - 1, 1))
+        new[name] = jax.tree.map(
+            lambda old, latest: old + plan.config.momentum * (latest - old),
+            kept[name],
+            {"mean": now["mean"], "variance": unbiased},
+        )
+    return logits, jax.lax.stop_gradient(new)
+
+
+def _folded(plan: _Plan, params: Any, kept: Any) -> list[tuple[Array, Array]]:
+    """Kernels and biases with the running statistics in them."""
+    out = []
+    for name, stats in kept.items():
+        rate = params[name]["scale"] * jax.lax.rsqrt(stats["variance"] + plan.config.epsilon)
+        kernel = params[name]["kernel"] * rate[:, None]
+        out.append((kernel, params[name]["bias"] - stats["mean"] * rate))
+    return out
+
+
+def _evaluate(plan: _Plan, params: Any, kept: Any, x: Array, key: Any, hyper: Hyper):
+    del key, hyper
+    layers = _folded(plan, params, kept)
+
+    def piece(x):
+        h = _images(plan, x)
+        for (kernel, bias), (_, side, stride, padding) in zip(layers, plan.config.convolutions):
+            h = convolve(kernel, h, side, stride, padding, plan.low)
+            h = jax.nn.relu(h + bias[:, None, None, None])
+        return _top(params, h, plan.low)[0]
+
+    return _in_pieces(piece, x)
+
+
+def _apply(plan: _Plan, params: Any, x: Array, key: Key | None, hyper: Hyper):
+    del key, hyper
+    begin = _first(plan, x) if plan.by_moments else x
+    logits, _, features = _forward(plan, params, begin, None)
+    count = len(plan.config.convolutions)
+    return logits, tuple(jnp.moveaxis(f, -1, 0) for f in features[:count]) + features[count:]

@@ -124,21 +124,22 @@ def learn_posterior(
 
     raw = jax.tree.map(lambda w: jnp.full_like(w, np.log(np.expm1(prior_std))), prior)
 
-    def objective(posterior, a, b, k):
+    def objective(posterior, a, b, k, prior):
         mean, raw = posterior
         std = jax.tree.map(jax.nn.softplus, raw)
         loss = bounded_loss(problem.logits(draw(k, mean, std), a), b, smallest)
         cost = (_divergence(mean, std, prior, prior_std) + np.log(2 * m**0.5 / delta)) / (2 * m)
         return (jnp.sqrt(loss + cost) + jnp.sqrt(cost)) ** 2
 
-    mean, raw = descend(objective, (prior, raw), x, y, key_post, steps=steps, **training)
+    mean, raw = descend(objective, (prior, raw), x, y, key_post, prior, steps=steps, **training)
     std = jax.tree.map(jax.nn.softplus, raw)
 
     @jax.jit
-    def score(mean, std, keys):
+    def score(mean, std, keys, x, y):
         return jax.lax.map(lambda k: errors(problem.logits(draw(k, mean, std), x), y), keys)
 
-    rate = float(np.mean(np.asarray(score(mean, std, jax.random.split(key_draws, draws)), float)))
+    each = score(mean, std, jax.random.split(key_draws, draws), x, y)
+    rate = float(np.mean(np.asarray(each, float)))
     with jax.enable_x64(True):
         upper = float(bounds.invert.kl(rate, np.log(1 / delta_draws) / draws))
         known = bounds.gaussian_divergence(flat(mean), flat(std), flat(prior), prior_std)

@@ -100,27 +100,32 @@ def compress(
     start, basis, shape = _subspace(key, network, problem.x[:1], dimension)
     training: dict[str, Any] = dict(batch=batch, learning_rate=learning_rate)
 
-    def loss(v, a, b, _):
+    def loss(v, a, b, _, start, basis):
         return bounded_loss(problem.logits(shape(start + basis @ v), a), b, smallest)
 
-    v = jnp.zeros(dimension, start.dtype)
-    v = descend(loss, v, problem.x, problem.y, key_train, steps=steps, **training)
+    v, at = jnp.zeros(dimension, start.dtype), (start, basis)
+    v = descend(loss, v, problem.x, problem.y, key_train, *at, steps=steps, **training)
     levels = _levels(np.asarray(v, np.float64), letters)
     grid = jnp.asarray(levels, start.dtype)
 
     def nearest(v):
         return jnp.argmin(jnp.abs(v[:, None] - grid), axis=1)
 
-    def rounded(v, a, b, k):
+    def rounded(v, a, b, k, *at):
         # The gradient passes through the rounding as if it were not there.
-        return loss(v + jax.lax.stop_gradient(grid[nearest(v)] - v), a, b, k)
+        return loss(v + jax.lax.stop_gradient(grid[nearest(v)] - v), a, b, k, *at)
 
     if refine:
         training["learning_rate"] = learning_rate / 4
-        v = descend(rounded, v, problem.x, problem.y, key_refine, steps=refine, **training)
+        v = descend(rounded, v, problem.x, problem.y, key_refine, *at, steps=refine, **training)
     chosen = np.asarray(nearest(v))
-    params = decode(key, network, problem.x[:1], chosen, levels)
-    rate = float(jax.jit(lambda p: errors(problem.logits(p, problem.x), problem.y))(params))
+    params = shape(start + basis @ jnp.asarray(levels[chosen], start.dtype))
+
+    @jax.jit
+    def score(params, x, y):
+        return errors(problem.logits(params, x), y)
+
+    rate = float(score(params, problem.x, problem.y))
     codes = [bounds.code_length(chosen, letters, method=m) for m in ("kt", "enumerative")]
     bits = min(codes) + 1 + _LEVEL_BITS * letters + float(np.log2(choices))
     with jax.enable_x64(True):

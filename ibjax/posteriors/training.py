@@ -60,32 +60,38 @@ def errors(logits: JaxArray, y: JaxArray) -> JaxArray:
 
 
 def descend(
-    loss: Callable[[Any, JaxArray, JaxArray, Key], JaxArray],
+    loss: Callable[..., JaxArray],
     params: Any,
     x: JaxArray,
     y: JaxArray,
     key: Key,
-    *,
+    *fixed: Any,
     steps: int,
     batch: int,
     learning_rate: float,
 ) -> Any:
-    """Minimise ``loss(params, x, y, key)`` over random batches by Adam."""
+    """Minimise ``loss(params, x, y, key, *fixed)`` over random batches by Adam.
+
+    Large arrays go through `fixed`: closed over, each would be a constant of the program, to be
+    hashed, stored and compiled with it.
+    """
     import optax
 
     rule = optax.adam(learning_rate)
     batch = min(batch, x.shape[0])
 
-    def step(state, k):
-        params, memory = state
-        rows_key, loss_key = jax.random.split(k)
-        rows = jax.random.randint(rows_key, (batch,), 0, x.shape[0])
-        slope = jax.grad(loss)(params, x[rows], y[rows], loss_key)
-        moves, memory = rule.update(slope, memory)
-        return (optax.apply_updates(params, moves), memory), None
+    def run(params, x, y, keys, fixed):
+        def step(state, k):
+            params, memory = state
+            rows_key, loss_key = jax.random.split(k)
+            rows = jax.random.randint(rows_key, (batch,), 0, x.shape[0])
+            slope = jax.grad(loss)(params, x[rows], y[rows], loss_key, *fixed)
+            moves, memory = rule.update(slope, memory)
+            return (optax.apply_updates(params, moves), memory), None
 
-    run = jax.jit(lambda p, ks: jax.lax.scan(step, (p, rule.init(p)), ks)[0][0])
-    return run(params, jax.random.split(key, steps))
+        return jax.lax.scan(step, (params, rule.init(params)), keys)[0][0]
+
+    return jax.jit(run)(params, x, y, jax.random.split(key, steps), fixed)
 
 
 def flat(params: Any) -> np.ndarray:

@@ -31,6 +31,7 @@ _LONG = {
     "run": "",
 }
 _SCALES = ("train_size", "learning_rate", "inverse_temperature", "clip", "width", "batch_size")
+_SCALES += ("radius",)
 
 
 def check_axis(dataset: "xarray.Dataset", axis: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ibjax.bounds.supersamples.examples import ClassMemory, Examples
+from ibjax.report import blank
 
 if TYPE_CHECKING:
     import xarray
@@ -156,7 +157,7 @@ def remembered_examples(
     rows = examples(found)
     if not rows:
         raise ValueError("no example was both trained on and left out: nothing is known of memory")
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     shown = rows[:count]
     names = [_name(tuple(row[: -len(HEADS)]), index) for row in shown]
     value, low, high, _, _, sure = (np.array(x) for x in zip(*(r[-len(HEADS) :] for r in shown)))
@@ -210,7 +211,7 @@ def remembered_classes(
     """
     if not isinstance(found, tuple):
         found = memory(found, depth, checkpoint).classes
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     value, low, high = (np.asarray(x) for x in (found.memory, found.low, found.high))
     known = np.flatnonzero(np.asarray(found.examples) > 0).tolist()
     ends = np.nan_to_num(np.stack([value - low, high - value])[:, known])
@@ -230,13 +231,11 @@ def memory_figure(
     names: Sequence[Any] | None = None,
 ) -> "Figure":
     """Both pictures side by side; the first alone where the classes are not known."""
-    from matplotlib.figure import Figure
-
-    out = Figure(figsize=(7 if classes is None else 10, 4.4), layout="constrained")
     if classes is None:
-        remembered_examples(found, out.subplots(), count=count)
+        out, ax = blank.figure((7, 4.4))
+        remembered_examples(found, ax, count=count)
         return out
-    left, right = out.subplots(1, 2, width_ratios=(2.2, 1))
+    out, (left, right) = blank.figure((10, 4.4), 1, 2, width_ratios=(2.2, 1))
     remembered_examples(found, left, count=count)
     remembered_classes(classes, right, names=names)
     return out
@@ -251,18 +250,4 @@ def _interval(low: float, high: float) -> str:
 
 
 def _table(title: str, heads: Sequence[str]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for head in heads:
-        table.add_column(head, justify="right")
-    return table
-
-
-def _axes(ax: "Axes | None") -> "Axes":
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure(layout="constrained").subplots()
+    return blank.table(heads, title, wrap=True)

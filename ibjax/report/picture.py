@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.report import axes
+from ibjax.report import axes, blank
 from ibjax.report.summary import LOSS_RANGE, Row, Summary, headlines, summaries, summarise
 from ibjax.report.table import kind
 
@@ -55,7 +55,7 @@ def bounds_against(
     """
     shown = names if names is not None else headlines(dataset)[:_CURVES]
     summary = summarise(dataset, checkpoint, shown, axis)
-    return _draw_bounds(_axes(ax), summary, _range([summary]))
+    return _draw_bounds(blank.axes(ax), summary, _range([summary]))
 
 
 def errors_against(
@@ -65,7 +65,7 @@ def errors_against(
     checkpoint: int = -1,
 ) -> "Axes":
     """Training and test error with 95 % intervals along an axis; arguments as `bounds_against`."""
-    ax = _draw_errors(_axes(ax), summarise(dataset, checkpoint, (), axis))
+    ax = _draw_errors(blank.axes(ax), summarise(dataset, checkpoint, (), axis))
     ax.legend(frameon=False)
     return ax
 
@@ -104,8 +104,6 @@ def figure(
     Raises:
         ValueError: for more than a dozen places on the other axes.
     """
-    from matplotlib.figure import Figure
-
     shown = names if names is not None else headlines(dataset)[:_CURVES]
     found = summaries(dataset, checkpoint, shown, axis)
     if len(found) > MOST_PANELS:
@@ -116,16 +114,15 @@ def figure(
     step = found[0].step if len({s for f in found for s in f.steps}) == 1 else None
     count, span = len(found), _range(found)
     if count == 1:
-        out = Figure(figsize=(11, 4.6), layout="constrained")
-        left, right = out.subplots(1, 2, width_ratios=(1.5, 1))
+        out, (left, right) = blank.figure((11, 4.6), 1, 2, width_ratios=(1.5, 1))
         _draw_bounds(left, found[0], span)
         left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         _draw_errors(right, found[0]).legend(frameon=False)
     else:
         across = min(count, 4)
         down = -(-count // across)
-        out = Figure(figsize=(max(3.1 * across + 2.2, 9.5), 5.2 * down), layout="constrained")
-        grid = out.subplots(2 * down, across, squeeze=False, sharey="row", sharex=False)
+        size = (max(3.1 * across + 2.2, 9.5), 5.2 * down)
+        out, grid = blank.figure(size, 2 * down, across, squeeze=False, sharey="row")
         for place, summary in enumerate(found):
             upper = grid[2 * (place // across), place % across]
             lower = grid[2 * (place // across) + 1, place % across]
@@ -247,11 +244,3 @@ def _along(ax: "Axes", summary: Summary, at: np.ndarray, log: bool) -> None:
         ax.set_xticks(at, words or [""] * len(at), fontsize=None if few else 7)
         ax.minorticks_off() if log else None
     ax.set_xlabel(axes.title(summary.axis))
-
-
-def _axes(ax: "Axes | None") -> "Axes":
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure(layout="constrained").subplots()

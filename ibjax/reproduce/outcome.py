@@ -1,20 +1,28 @@
 """What a reproduction is and what it gives."""
 
+import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ibjax.files import save_figure
+from ibjax import environment, files
 from ibjax.randomness import check_seed
+
+if TYPE_CHECKING:
+    import xarray
 
 Log = Callable[[str], None]
 T = TypeVar("T")
 
-save = save_figure
-"""Write a picture, whole or not at all."""
+
+class View(NamedTuple):
+    """A table for the terminal and a picture."""
+
+    table: Any
+    figure: Any
 
 
 class Outcome(NamedTuple):
@@ -33,12 +41,67 @@ class Reproduction:
         summary: one line for people.
         run: ``(folder, quick, log) -> Outcome``; where it has options, they come fourth.
         options: a frozen dataclass of its own options, all with defaults, or None.
+        view: table and picture of any results file that it writes; None if it writes none.
     """
 
     name: str
     summary: str
     run: Callable[..., Outcome]
     options: type | None = None
+    view: "Callable[[xarray.Dataset], View] | None" = None
+
+
+def viewer(
+    table: "Callable[[xarray.Dataset], Any]", figure: "Callable[[xarray.Dataset], Any]"
+) -> "Callable[[xarray.Dataset], View]":
+    """The view that a table and a picture make."""
+    return lambda found: View(table(found), figure(found))
+
+
+def record(
+    found: "xarray.Dataset",
+    path: Path,
+    name: str,
+    view: "Callable[[xarray.Dataset], View]",
+    others: tuple[Path, ...] = (),
+) -> Outcome:
+    """Store what an experiment found, and show what is stored: nothing else can be shown later.
+
+    Args:
+        found: all that the table and the picture are made of.
+        path: of the results file; the picture lies beside it.
+        name: of the reproduction.
+        view: makes table and picture of the stored data set.
+        others: files written before.
+
+    Returns:
+        The table, and the files: others, results, picture.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    attributes = {**environment.describe(), **found.attrs, MARK: name}
+    files.write(found.assign_attrs(attributes), path)
+    shown = view(files.read(path))
+    picture = files.save_figure(shown.figure, path.with_suffix(".png"))
+    return Outcome(shown.table, (*others, path, picture))
+
+
+MARK = "reproduction"
+"""Attribute of a file that names the reproduction which wrote it."""
+
+
+def jsoned(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a file holds of its options or settings; nothing where it holds none.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    try:
+        given = json.loads(attributes.get(name, "{}"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the {name} of the file cannot be read ({error})") from None
+    return given if isinstance(given, dict) else {}
 
 
 def quickened(options: T, small: T) -> T:

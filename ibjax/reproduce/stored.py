@@ -1,60 +1,69 @@
 """Tables and pictures of what reproductions stored: functions of the file alone."""
 
-from collections.abc import Callable
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from ibjax.reproduce.outcome import MARK, View, jsoned
 
 if TYPE_CHECKING:
     import xarray
 
+_BEFORE = {
+    "compression": "compression-mnist",
+    "extensive width": "extensive-width",
+    "finite width": "finite-width",
+    "information kept": "information-kept",
+    "teacher-student": "teacher-student",
+}
+"""What files of earlier versions say that they hold, under ``what``."""
 
-class View(NamedTuple):
-    """A table for the terminal and a picture."""
+_CELLS = {
+    "fcmi-mnist-langevin": {"noise", "train_size", "pool"},
+    "fcmi-mnist": {"variant", "train_size", "pool"},
+    "certified-mnist": {"budget", "learning_rate", "batch_size"},
+    "linear-classifier": {"separation", "classes", "sklearn"},
+}
+"""What the settings of a part of a reproduction hold, which others have not."""
 
-    table: Any
-    figure: Any
 
+def name_of(found: "xarray.Dataset") -> str | None:
+    """Which reproduction wrote a data set; None for one of another origin.
 
-def views() -> "dict[str, Callable[[xarray.Dataset], View]]":
-    """How the files of reproductions are shown, by what they say they hold."""
-    from ibjax.reproduce.fcmi import mnist as fcmi_mnist
-    from ibjax.reproduce.fcmi import mnist_langevin as fcmi_mnist_langevin
-    from ibjax.reproduce.posteriors import compression_view
-    from ibjax.reproduce.teacher import kept_view as information_view
-    from ibjax.reproduce.teacher import view as teacher_view
-    from ibjax.reproduce.width import extensive as extensive_width
-    from ibjax.reproduce.width import finite_view as finite_width_view
+    Files of earlier versions, which do not name it, are told by their attributes.
 
-    return {
-        "fcmi-mnist": lambda found: View(*fcmi_mnist.view(found)),
-        "fcmi-mnist-langevin": lambda found: View(*fcmi_mnist_langevin.view(found)),
-        "compression": _both(compression_view),
-        "extensive width": _both(extensive_width),
-        "finite width": _both(finite_width_view),
-        "information kept": _both(information_view),
-        "teacher-student": _both(teacher_view),
-    }
+    Raises:
+        ValueError: if attributes that should tell cannot be read.
+    """
+    about = found.attrs
+    if MARK in about:
+        return str(about[MARK])
+    if about.get("what") in _BEFORE:
+        return _BEFORE[about["what"]]
+    if "f_CMI" in found and "options" in about:
+        return "fcmi-mnist-langevin" if "noise" in jsoned(about, "options") else "fcmi-mnist"
+    try:
+        given = set(jsoned(about, "settings"))
+    except ValueError:  # of another program, which means something else by them
+        return None
+    return next((name for name, keys in _CELLS.items() if keys <= given), None)
 
 
 def view(found: "xarray.Dataset") -> View | None:
-    """Table and picture of a stored data set; None if it is of no reproduction shown here.
+    """Table and picture of a stored data set; None if no reproduction wrote it.
 
     Raises:
         ValueError: if the data set lacks what its reproduction stores.
     """
-    from ibjax.reproduce.fcmi import file as fcmi_file
+    from ibjax.reproduce import reproductions
 
-    name = fcmi_file.name_of(found) or str(found.attrs.get("what"))
-    shown = views().get(name)
-    if shown is None:
+    name = name_of(found)
+    row = reproductions().get(str(name))
+    if row is None or row.view is None:
         return None
     try:
-        return shown(found)
-    except KeyError as error:
+        return row.view(found)
+    except (KeyError, AttributeError) as error:
         raise ValueError(
             f"a file of {name} that lacks {error}; run the reproduction again"
         ) from error
-
-
-def _both(module: ModuleType) -> "Callable[[xarray.Dataset], View]":
-    return lambda found: View(module.table(found), module.figure(found))
+    except ValueError as error:
+        raise ValueError(f"a file of {name} that cannot be shown: {error}") from error

@@ -34,7 +34,7 @@ MEASURED = {"gap": "gap", "floor": "layer_floor"}
 STORED = {"layer_noise": "layer_noise_std"}
 """Fields of evidence under another name: ``layer_noise`` is a coordinate."""
 
-AS_FIELDS = ("clip", "batch_size")
+AS_FIELDS = ("clip", "batch_size", "radius")
 """Coordinates that are fields of evidence too; swept, the coordinate takes the field's place."""
 
 RAW = tuple(n for n, f in FIELDS.items() if {"pair", "column", "step"} & set(f.dims))

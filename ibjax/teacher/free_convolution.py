@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.signatures import enforced
+from ibjax.teacher.checks import choice, real
 from ibjax.teacher.polynomials import roots
-from ibjax.typing import Float
+from ibjax.typing import Float, Numbers
 from ibjax.typing import JaxArray as Array
 
 RowReadout = Literal["ones", "signed"]
@@ -111,8 +112,7 @@ def _direct(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
 
 
 @enforced
-@partial(jax.jit, static_argnames="readout")
-def denoise(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
+def denoise(signal: Numbers, ratio: Numbers, readout: RowReadout) -> Denoising:
     r"""Compute m(l) and psi(l) of the noisy quadratic form.
 
     .. math:: m(l) = 1 - \frac{1 - \frac{4\pi^2}{3} \int \rho_l^3}{l}, \qquad
@@ -122,18 +122,31 @@ def denoise(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
 
     Args:
         signal: l >= 0, scalar.
-        ratio: gamma = k/d.
+        ratio: gamma = k/d > 0, scalar.
         readout: "ones" or "signed".
 
     Returns:
         `Denoising`, scalars; nats.
+
+    Raises:
+        ValueError: for another readout, or numbers out of range; traced ones give NaN.
 
     Reference:
         Maillard, Troiani, Martin, Krzakala, Zdeborova 2024 (arXiv 2408.03733), for the quadratic
         network; Bun, Allez, Bouchaud, Potters 2016 for the rotationally invariant denoiser. The
         potential by the primitive of the R-transform is derived here.
     """
-    signal = jnp.asarray(signal)
+    choice("readout", readout, ROW_READOUTS)
+    signal = real("signal", signal, low=0.0)
+    ratio = real("ratio", ratio, low=0.0, strict=True)
+    if signal.ndim or ratio.ndim:
+        raise ValueError("signal and ratio must be scalars: map over them with jax.vmap.")
+    return _denoise(signal, ratio, readout)
+
+
+@partial(jax.jit, static_argnames="readout")
+def _denoise(signal: Array, ratio: Array, readout: RowReadout) -> Denoising:
+    signal = jnp.where((signal >= 0) & (ratio > 0), signal, jnp.nan)
     found = _direct(jnp.maximum(signal, SMALL), ratio, readout)
     kappa = (found.overlap - SMALL / (1 + SMALL)) / SMALL**2
     small = Denoising(

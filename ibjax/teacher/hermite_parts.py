@@ -16,6 +16,9 @@ from ibjax.typing import JaxArray as Array
 COUNT = 120
 """Coefficients of a function; the variance beyond them counts as of the next degree."""
 
+LONGEST = 4 * COUNT - 2
+"""Squares of degree 3 and more of the rectifier, whose series is the longest of those named."""
+
 
 class HermiteParts(NamedTuple):
     """Squared orthonormal Hermite coefficients of an activation.
@@ -34,10 +37,22 @@ class HermiteParts(NamedTuple):
         """g(x) = sum_{k >= 3} c_k^2 x^k."""
         return x**3 * jnp.polyval(self.squares[::-1], x)
 
+    def hidden(self, error: Array) -> Array:
+        """g(1) - g(1 - error), whatever little the error, a scalar in [0, 1]."""
+        degrees = jnp.arange(3, 3 + self.squares.size)
+        # Rounding may put an error a little beyond its ends.
+        kept = jnp.log1p(-jnp.clip(error, 0, 1))
+        return jnp.sum(-self.squares * jnp.expm1(degrees * kept))
+
     def slope(self, x: Array) -> Array:
         """g'(x)."""
         degrees = jnp.arange(3, 3 + self.squares.size)
         return x**2 * jnp.polyval((degrees * self.squares)[::-1], x)
+
+    def padded(self) -> "HermiteParts":
+        """The same with a count that all activations share, and so programs made of them."""
+        more = max(0, LONGEST - self.squares.size)
+        return self._replace(squares=jnp.pad(self.squares, (0, more)))
 
 
 @enforced
@@ -63,18 +78,19 @@ def hermite_parts(activation: str | Callable | Sequence[float]) -> HermiteParts:
         return _from_coefficients(activation)
     function = activation_function(activation)
     squares = hermite_coefficients(function, count=COUNT) ** 2
-    higher = jnp.maximum(second_moment(function) - jnp.sum(squares[:3]), 0)
+    size = second_moment(function)
+    higher = jnp.maximum(size - jnp.sum(squares[:3]), 0)
     if activation == "relu":
         # Exact coefficients: a kink makes the series long and the remainder matter.
         squares = jnp.asarray(_relu_squares(4 * COUNT), squares.dtype)
         higher = jnp.asarray(0.25 - 3 / (4 * np.pi), squares.dtype)
     rest = jnp.maximum(higher - jnp.sum(squares[3:]), 0)
     noise = 1e3 * jnp.finfo(squares.dtype).eps
-    rest = jnp.where(rest > noise, rest, 0)
+    rest = jnp.where(rest > noise * size, rest, 0)
     tail = jnp.concatenate([squares[3:], rest[None]])
     # Rounding is no content of its degree: a polynomial must not seem to hold any.
-    tail = jnp.where(tail > noise**2, tail, 0)
-    quadratic = jnp.where(squares[2] > noise**2, squares[2], 0)
+    tail = jnp.where(tail > noise**2 * size, tail, 0)
+    quadratic = jnp.where(squares[2] > noise**2 * size, squares[2], 0)
     return HermiteParts(quadratic, jnp.sum(tail), tail)
 
 

@@ -129,7 +129,7 @@ def quadratic_limits(
         regimes join. Use float64.
 
     Raises:
-        ValueError: for unknown names, or numbers that are not positive.
+        ValueError: for unknown names, or numbers that are not positive; traced ones give NaN.
 
     Reference:
         Barbier, Camilli, Nguyen, Pastore, Skerk 2025 (arXiv 2501.18530); Maillard, Troiani,
@@ -143,11 +143,16 @@ def quadratic_limits(
     delta = real("noise", noise, low=0.0, strict=True)
     if gamma.ndim or delta.ndim:
         raise ValueError("width_ratio and noise must be scalars: map over them with jax.vmap.")
+    # Traced values out of range are known nowhere else.
+    alpha, gamma, delta = (jnp.where(z > 0, z, jnp.nan) for z in (alpha, gamma, delta))
     dtype = jnp.result_type(alpha, gamma, delta, parts.quadratic)
-    parts = HermiteParts(*(x.astype(dtype) for x in parts))
-    found = _solve_all(
-        alpha.astype(dtype), parts, gamma.astype(dtype), delta.astype(dtype), readout, prior
-    )
+    parts = HermiteParts(*(x.astype(dtype) for x in parts.padded()))
+    # Any number of alphas up to 32, 64, ... runs one program, which solves as many as there are.
+    room = max(32, 1 << (alpha.size - 1).bit_length())
+    buffer = jnp.pad(alpha.ravel().astype(dtype), (0, room - alpha.size), constant_values=1)
+    scalars = gamma.astype(dtype), delta.astype(dtype)
+    found = _solve_all(buffer, alpha.size, parts, *scalars, readout, prior)
+    found = {name: value[: alpha.size].reshape(alpha.shape) for name, value in found.items()}
     return QuadraticLimits(**found, status=STATUS)
 
 
@@ -221,38 +226,48 @@ def quadratic_threshold(
 
 
 @partial(jax.jit, static_argnames=("readout", "prior"))
-def _solve_all(alpha, parts, gamma, delta, readout, prior):
+def _solve_all(alpha, count, parts, gamma, delta, readout, prior):
+    # In units of the output's variance, so that squares of it do not overflow.
+    size = parts.quadratic + parts.higher
+    size = jnp.where(size > 0, size, 1)
+    parts, delta = HermiteParts(*(x / size for x in parts)), delta / size
+
     def one(a):
         universal = universal_branch(a, parts, gamma, delta, readout)
         special = specialised_branch(a, parts, gamma, delta, prior)
 
-        def information(branch):
-            return a / gamma * (-jnp.log(delta) / 2 - branch.potential)
-
-        mi_u, mi_s = information(universal), information(special)
+        mi_u, mi_s = universal.information, special.information
         # Degrees up to two alone leave W free to rotate: no row can be found.
-        wins = (special.potential > universal.potential) & (parts.higher > 0) & (special.q_w > 0)
+        wins = (mi_s < mi_u) & (parts.higher > 0) & (special.q_w > 0)
 
         def pick(b, c):
             return jnp.where(wins, c, b)
 
         error, mi = pick(universal.error, special.error), pick(mi_u, mi_s)
-        return {
+        found = {
             "q2": pick(universal.q2, special.q2),
             "q_w": pick(universal.q_w, special.q_w),
-            "mmse": error,
-            "generalization_error": error + delta,
+            "mmse": size * error,
+            "generalization_error": size * (error + delta),
             "mi_per_parameter": mi,
             "mi_per_sample": mi * gamma / a,
-            "branch": wins.astype(jnp.int32),
             "q2_universal": universal.q2,
-            "mmse_universal": universal.error,
+            "mmse_universal": size * universal.error,
             "mi_universal": mi_u,
             "q2_specialised": special.q2,
             "q_w_specialised": special.q_w,
-            "mmse_specialised": special.error,
+            "mmse_specialised": size * special.error,
             "mi_specialised": mi_s,
         }
+        known = jnp.isfinite(a + gamma + delta)
+        found = {name: jnp.where(known, value, jnp.nan) for name, value in found.items()}
+        return found | {"branch": wins.astype(jnp.int32)}
 
-    found = jax.lax.map(one, alpha.ravel())
-    return jax.tree.map(lambda x: x.reshape(alpha.shape), found)
+    empty = jax.tree.map(
+        lambda s: jnp.zeros(alpha.shape, s.dtype), jax.eval_shape(one, alpha[0])
+    )
+
+    def fill(i, filled):
+        return jax.tree.map(lambda all_, x: all_.at[i].set(x), filled, one(alpha[i]))
+
+    return jax.lax.fori_loop(0, count, fill, empty)

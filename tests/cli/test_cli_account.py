@@ -42,7 +42,26 @@ def test_a_batch_that_is_too_small_is_called_so(tmp_path, capsys):
     assert "the batch is too small for this temperature" in out.read_text()
 
 
+def test_a_ball_for_the_last_weights(tmp_path, capsys):
+    words = "account --n 40 --batch-size 40 --steps 20 --learning-rate .2 --inverse-temperature .4"
+    out, found = tmp_path / "account.csv", []
+    for more, said in (
+        ("", ""),
+        ("--radius .1", "The ball of radius 0.1 leaves"),
+        ("--radius 9", "The ball of radius 9 wears nothing away"),
+    ):
+        assert cli.main([*words.split(), *more.split(), "--table", str(out)]) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert said in printed and ("last weights" in printed) == bool(said)
+        with out.open() as file:
+            rows = {row["quantity"]: row for row in csv.DictReader(file)}
+        found.append(float(rows["I(Z_i; W)"]["value"]))
+    assert found[1] < 0.3 * found[0] and found[2] == found[0]
+
+
 @pytest.mark.parametrize("words, message", [
+    ("--radius 0", "radius=0.0 must be positive"),
+    ("--radius nan", "radius=nan must be positive"),
     ("--batch-size 900", "batch_size=900 exceeds n=800"),
     ("--batch-size 0", "batch_size=0 must be at least 1"),
     ("--steps 0", "steps=0 must be at least 1"),

@@ -39,6 +39,7 @@ WRONG = {
     "inverse-temperature": NOT_POSITIVE.filter(lambda value: value != "inf"),
     "layer-noise": st.one_of(st.floats(max_value=-1e-9).map(repr), st.just("nan")),
     "clip": NOT_POSITIVE.filter(lambda value: value != "inf"),
+    "radius": NOT_POSITIVE.filter(lambda value: value != "inf"),
     "activation": WORDS.filter(lambda word: word.lower() == "x" or len(word) > 8),
     "dataset": WORDS.map(lambda word: f"no_such_{word}"),
     "seed": st.one_of(st.integers(2**32, 2**70), st.integers(max_value=-1)).map(str)

@@ -18,6 +18,10 @@ def test_limits_writes_both_branches_with_their_kinds(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "0.6608" in said and "0.2891" in said and "exact" in said and "diagn." in said
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    again = tmp_path / "again.png"
+    assert cli.main(["show", str(out), "--picture", str(again)]) == 0
+    assert said.partition("table: ")[0] == capsys.readouterr().out.partition("picture: ")[0]
+    assert again.read_bytes() == out.with_suffix(".png").read_bytes()
     with xarray.open_dataset(out, engine="h5netcdf") as found:
         # The tabulated tanh teacher at Delta = 0.1.
         expected = [0.6608449098, 0.5500217978]

@@ -10,6 +10,7 @@ import xarray
 from scipy import stats
 
 from ibjax import cli, reproduce
+from ibjax.bottleneck.kernel_entropies import ORDER
 from ibjax.reproduce.outcome import Outcome, Reproduction
 
 
@@ -77,7 +78,7 @@ def test_plane(tmp_path, capsys, missing, method, monkeypatch):
     for layer, _, checkpoint, *numbers, _ in rows[1:]:
         groups.setdefault((layer, checkpoint), []).append([float(v or "nan") for v in numbers])
     known += np.ravel([np.mean(g, 0) for g in groups.values()]).tolist()
-    known += [math.log(float(rows[1][heads.index("examples")]))]
+    known += [math.log(float(rows[1][heads.index("examples")])), ORDER]  # the order is in its name
     assert missing(capsys.readouterr().out, known) == []
 
 

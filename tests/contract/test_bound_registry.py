@@ -59,6 +59,7 @@ def example(**changes) -> Evidence:
         bounded_steps=np.float64(1),
         classes_given=np.float64(1),
         membership_information=np.linspace(0.002, 0.004, K1 * K2 * E).reshape(K1, K2, E),
+        radius=np.float64(np.inf),
     )
     return base._replace(**changes)
 
@@ -75,6 +76,13 @@ OTHERS = (
     example(diverged=np.arange(K1 * K2).reshape(K1, K2) == 0),
     example(
         batching=np.float64(BATCHINGS.index("without_replacement")), smallest_batch=np.float64(1)
+    ),
+    example(
+        batching=np.float64(BATCHINGS.index("full")),
+        batch_size=np.float64(N),
+        smallest_batch=np.float64(N),
+        noise_stds=np.full(T, 0.5),
+        radius=np.float64(0.01),
     ),
     example(clip=np.float64(1)),
 )
@@ -144,8 +152,8 @@ def test_it_reads_its_declared_inputs_and_no_others(row):
 def test_jit_is_eager(row):
     with jax.enable_x64(True):
         now = jax.tree.map(jnp.asarray, of.at(EXAMPLE))
-        # The alphabet, and whether there are labels, fix shapes.
-        static = {"num_classes": EXAMPLE.num_classes, "labels": EXAMPLE.labels}
+        # The alphabet, and whether there are labels, fix shapes; a ball is another program.
+        static = {n: getattr(EXAMPLE, n) for n in ("num_classes", "labels", "radius")}
         eager = row.function(now._replace(**static))
         traced = jax.jit(lambda e: row.function(e._replace(**static)))(now)
     np.testing.assert_allclose(traced.value, eager.value, rtol=1e-12)

@@ -40,6 +40,8 @@ def generalised_inverse_gaussian(width, n, s):
 
 @pytest.mark.parametrize("width,s,saddle", [(40, 0.45, 0.7861902647), (20, 2.56, None), (7, 1, 1)])
 def test_without_noise_is_a_bessel_function(x64, width, s, saddle):
+    known = generalised_inverse_gaussian(40, 10, 1.05)
+    np.testing.assert_allclose(known, [-14.5638668925, 1.018116273970], atol=1e-10)
     found = noiseless(width, 20, s)
     evidence, scale = generalised_inverse_gaussian(width, 20, s)
     np.testing.assert_allclose(found.log_evidence, evidence, rtol=1e-11)
@@ -286,7 +288,7 @@ def test_more_refusals():
     with pytest.raises(ValueError, match="widths"):
         infinite.scale_information(jax.random.key(0), np.eye(2), 0.1, [[3], [4]])
     with pytest.raises(ValueError, match="labels"):
-        infinite.finite_width_error(np.eye(2), [1, 2], 0.1, 3, np.ones((1, 2)), np.ones(1), [0])
+        infinite.finite_width_error(np.eye(2), [1, 2], 0.1, 3, np.eye(2)[:1], np.ones(1), [0])
 
 
 def test_nonlinear_variance_is_better_than_at_infinite_width(x64):

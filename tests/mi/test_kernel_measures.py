@@ -41,7 +41,13 @@ def test_the_width_chooses_the_value(x64):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(100, 2))
     x, y = z[:, :1], 0.8 * z[:, :1] + 0.6 * z[:, 1:]
-    table = {0.05: (2.72, 2.68), 0.5: (0.592, 0.227), 3.0: (0.091, 0.0045)}
+    table = {
+        0.05: (2.72, 2.68),
+        0.2: (1.09, 0.92),
+        0.5: (0.592, 0.227),
+        1.0: (0.385, 0.058),
+        3.0: (0.091, 0.0045),
+    }
     for width, (dependent, independent) in table.items():
         found = mi.renyi_information(x, y, (width, width), key=jax.random.key(0))
         np.testing.assert_allclose(found.value, dependent, rtol=0.2)
@@ -58,6 +64,62 @@ def test_widths(x64):
     np.testing.assert_allclose(mi.median_width(x + 1e6), 3.5, rtol=1e-9)
     rule = 2 * np.std(x) * 4 ** (-1 / 5)
     np.testing.assert_allclose(mi.silverman_width(x, 2.0), rule, rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [0.3, 0.5, 1, 1.01, 2, 5])
+def test_the_cap_holds_at_every_order(x64, order):
+    """S(A o B) >= max(S(A), S(B)) by majorisation, for widths from the identity to a constant."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 12, 2))
+    for width in (0.05, 0.5, 1.0, 4.0):
+        found = mi.renyi_information(x, y, (width, 1.0), order=order)
+        assert float(found.value) <= float(found.cap) + 1e-9 <= np.log(12) + 1e-8
+    # A permutation of the samples changes nothing, nor does a rotation with a shift.
+    turned = x[::-1] @ np.linalg.qr(rng.normal(size=(2, 2)))[0] + 7
+    found = mi.renyi_information(turned, y[::-1], (1.0, 1.0), order=order)
+    plain = mi.renyi_information(x, y, (1.0, 1.0), order=order)
+    np.testing.assert_allclose(found[0], plain[0], rtol=1e-8)
+
+
+def test_entropy_of_two_points_at_any_order_and_unit():
+    """Eigenvalues (1 +- k)/2: in float32, near order 1, at orders and widths far from it."""
+    k = np.exp(-0.5)
+    v = np.array([1 + k, 1 - k]) / 2
+    for unit in (1e-25, 1.0, 1e25):
+        pair = np.array([[0.0], [unit]], np.float32)
+        for order in (1e-3, 0.5, 1 - 1e-6, 1 + 1e-8, 1.01, 2, 60.0, 5000.0):
+            logs = order * np.log(v)
+            known = (np.logaddexp(*logs) / (1 - order)) if abs(order - 1) > 1e-3 else -v @ np.log(v)
+            found = mi.renyi_entropy(pair, unit, order=order)
+            np.testing.assert_allclose(found, known, rtol=2e-5, err_msg=f"{order} {unit}")
+    near, far = np.float32([[0.0], [1.0]]), np.float32([[0.0], [1e30]])
+    np.testing.assert_allclose(mi.renyi_entropy(near, 1e-30), np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(mi.renyi_entropy(far, 1e-30), np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(mi.renyi_entropy(near, 1e30), 0, atol=1e-6)
+    np.testing.assert_allclose(mi.renyi_entropy(np.ones((60, 2)), 1.0, order=0.5), 0, atol=1e-6)
+    for width in (-1.0, 0.0, np.nan):
+        assert np.isnan(jax.jit(lambda w: mi.renyi_entropy(near, w))(width))
+
+
+def test_coinciding_samples_have_a_width_and_an_exact_level():
+    """Where most pairs coincide the median distance is 0, which is no width."""
+    rare = np.array([0.0] * 6 + [1.0] * 2, np.float32)
+    assert float(mi.median_width(rare)) == 0
+    explicit = mi.hsic(rare, rare, widths=(1.0, 1.0))
+    np.testing.assert_allclose(mi.hsic(rare, rare), explicit, rtol=1e-6)
+    np.testing.assert_allclose(mi.hsic(5 * rare, rare), explicit, rtol=1e-6)
+    # The odd samples meet in one of 28 permutations, whose statistic is the same.
+    level = mi.hsic_test(jax.random.key(0), rare, rare, permutations=199).p_value
+    assert 0.012 < float(level) < 0.1
+    still = np.ones(8, np.float32)
+    assert float(mi.hsic(still, rare)) == pytest.approx(0, abs=1e-6)
+    assert float(mi.hsic_test(jax.random.key(0), still, rare, permutations=19).p_value) == 1
+    # No direction to align with: no number, where one used to be made of rounding.
+    assert np.isnan(mi.cka(still, rare)) and np.isnan(mi.cka(np.eye(8, dtype=np.float32), rare))
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    plain = mi.cka(x, x[:, :2])
+    for unit in (1e-25, 1e25):
+        np.testing.assert_allclose(mi.cka(np.float32(unit) * x, x[:, :2]), plain, rtol=1e-5)
 
 
 def by_quadruples(x, y):
@@ -81,9 +143,14 @@ def test_toy_criteria(x64):
     np.testing.assert_allclose(unbiased, by_quadruples(TOY_X, TOY_Y), rtol=1e-11)
     np.testing.assert_allclose(mi.cka(TOY_X, TOY_Y), -0.172485301, atol=1e-9)
     np.testing.assert_allclose(mi.cka(TOY_X, TOY_X), 1, rtol=1e-12)
+    # The biased alignment is refused for so few samples; it is this combination of criteria.
+    size = [mi.hsic(z, z, unbiased=False, **linear) for z in (TOY_X, TOY_Y)]
+    np.testing.assert_allclose(biased / np.sqrt(size[0] * size[1]), 0.163379868, atol=1e-9)
 
 
-@pytest.mark.parametrize("rho,value", [(0.5, 0.0107633201), (0.8, 0.0356740726)])
+@pytest.mark.parametrize(
+    "rho,value", [(0.5, 0.0107633201), (0.8, 0.0356740726), (0.9, 0.0511434422)]
+)
 def test_gaussian_criterion_of_a_normal_law(x64, rho, value):
     a = 2.0
     closed = ((1 + a) ** 2 - (a * rho) ** 2) ** -0.5 + 1 / (1 + a)
@@ -121,6 +188,7 @@ def test_permutation_test():
     [
         (lambda: mi.renyi_entropy([1.0, 2.0], 0.0), "width"),
         (lambda: mi.renyi_entropy([1.0, 2.0], 1.0, order=0), "order"),
+        (lambda: mi.renyi_entropy([1.0, 2.0], 1.0, order=np.inf), "order"),
         (lambda: mi.renyi_information([1.0, 2.0], [1.0, 2, 3], (1.0, 1.0)), "pair"),
         (lambda: mi.renyi_total_correlation(([1.0, 2.0],), ()), "width"),
         (lambda: mi.hsic([1.0, 2, 3], [1.0, 2, 3]), "at least 4"),

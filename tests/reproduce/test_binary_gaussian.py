@@ -12,9 +12,10 @@ def test_the_simulated_network_agrees_with_the_integrals():
     assert found.exact.gap < found.exact.output_bound < found.exact.input_bound
 
 
-def test_the_reproduction_writes_its_files(tmp_path):
+def test_the_reproduction_writes_its_files(tmp_path, check_shown):
     outcome = reproductions()["binary-gaussian"].run(tmp_path, True, lambda _: None)
     assert all(path.stat().st_size > 1000 for path in outcome.files)
+    check_shown("binary-gaussian", outcome)
     cells = {c.header: list(c.cells) for c in outcome.table.columns}
     assert float(cells["gap"][0]) == pytest.approx(0.0409875, abs=1e-6)
     assert float(cells["KL output"][0]) == pytest.approx(0.1070188, abs=1e-6)

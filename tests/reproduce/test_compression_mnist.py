@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ibjax import bounds, cli, files
-from ibjax.reproduce import reproductions, stored
+from ibjax.reproduce import stored
 from ibjax.reproduce.posteriors import compression as compression_mnist
 from ibjax.reproduce.posteriors import compression_view
 
@@ -46,8 +46,8 @@ def test_the_certificates_follow_from_what_stands_beside_them(written):
         assert (found[name] >= found[name.replace("risk", "test_error")]).all()
 
 
-def test_the_file_is_shown_again(written, capsys, tmp_path):
-    assert all(path.is_file() for path in written.files)
+def test_the_file_is_shown_again(written, capsys, tmp_path, check_shown):
+    check_shown("compression-mnist", written)
     picture = tmp_path / "again.png"
     command = ["show", str(written.files[0]), "--picture", str(picture)]
     assert cli.main(command) == 0
@@ -58,8 +58,11 @@ def test_the_file_is_shown_again(written, capsys, tmp_path):
     assert "--all-bounds" in capsys.readouterr().err
 
 
-def test_every_view_is_of_a_reproduction_and_refusals_name_the_option(tmp_path):
-    assert "compression-mnist" in reproductions() and "compression" in stored.views()
+def test_files_of_before_are_told_and_refusals_name_the_option(written, tmp_path):
+    found = files.read(written.files[0])
+    del found.attrs["reproduction"]
+    assert stored.name_of(found) is None
+    assert stored.name_of(found.assign_attrs(what="compression")) == "compression-mnist"
     for change, word in (
         ({"delta": 1.5}, "delta"),
         ({"dimensions": (5, 5)}, "dimensions"),

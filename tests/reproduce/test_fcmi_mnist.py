@@ -13,7 +13,6 @@ from ibjax.reproduce.fcmi import mnist as fcmi_mnist
 from ibjax.reproduce.fcmi import rows as fcmi_rows
 from ibjax.reproduce.fcmi.rows import Beside, Row
 from ibjax.reproduce.outcome import quickened
-from ibjax.reproduce.stored import view as stored_view
 
 OPTIONS = fcmi_mnist.Options(train_size=(12,), masks=4, supersamples=2, epochs=2)
 
@@ -46,7 +45,9 @@ def rows(tmp_path_factory):
     return fcmi_mnist.row("standard", 12, cells), cells
 
 
-def test_the_grid_is_trained_once_and_resumed_cell_by_cell(tiny, tmp_path, monkeypatch):
+def test_the_grid_is_trained_once_and_resumed_cell_by_cell(
+    tiny, tmp_path, monkeypatch, check_shown
+):
     said = []
     outcome = fcmi_mnist.run(tmp_path, False, said.append, OPTIONS)
     assert len(outcome.files) == 2 + 2
@@ -66,12 +67,7 @@ def test_the_grid_is_trained_once_and_resumed_cell_by_cell(tiny, tmp_path, monke
     stored = xarray.load_dataset(outcome.files[-2], engine="h5netcdf")
     assert stored.f_CMI.dims == ("variant", "n", "supersample", "checkpoint")
     assert stored.f_CMI.attrs["kind"] == "plug-in estimate" and int(stored.replicas.sum()) == 8
-    # What is shown is a function of the file.
-    shown = stored_view(stored)
-    assert [list(c.cells) for c in shown.table.columns] == [
-        list(c.cells) for c in outcome.table.columns
-    ]
-    assert shown.table.caption == outcome.table.caption
+    check_shown("fcmi-mnist", outcome)
     monkeypatch.setattr(fcmi_rows, "_beside", lambda *_: (np.nan,) * 7)  # shown above
     # Another grid beside it: every file stays, no number is compared with the published ones.
     longer = fcmi_mnist.run(tmp_path, False, said.append, replace(OPTIONS, masks=5, epochs=3))

@@ -32,13 +32,14 @@ def test_the_noise_of_both_conventions_is_the_stated_one(tiny):
     assert stds["published"][160] == pytest.approx(8.5e-5, rel=0.01)
 
 
-def test_both_conventions_are_trained_and_resumed(tiny, tmp_path, capsys):
+def test_both_conventions_are_trained_and_resumed(tiny, tmp_path, capsys, check_shown):
     options = langevin.Options(train_size=100, masks=2, epochs=2)
     said = []
     outcome = langevin.run(tmp_path, False, said.append, options)
     plain, nulls = outcome.table.renderables
     assert plain.row_count == nulls.row_count == 4 and len(outcome.files) == 4
     assert "No memory seen with 2 masks" in nulls.caption and plain.caption is None
+    check_shown(langevin.NAME, outcome)
     capsys.readouterr()
     assert cli.main(["show", str(outcome.files[-2])]) == 0
     assert "nulls and corrected bounds" in capsys.readouterr().out

@@ -8,12 +8,13 @@ from ibjax.reproduce.width import extensive as extensive_width
 from ibjax.reproduce.width import finite as finite_width
 
 
-def test_theory_and_replicas_agree(tmp_path):
+def test_theory_and_replicas_agree(tmp_path, check_shown):
     options = finite_width.Options(
         widths=(4,), scales=(0.5,), replicas=24, steps=1000, learning_rate=0.004
     )
     outcome = finite_width.run(tmp_path, False, lambda line: None, options)
     assert outcome.table.row_count == 1
+    check_shown("finite-width", outcome)
     with xarray.open_dataset(tmp_path / "finite-width.nc", engine="h5netcdf") as found:
         off = found["langevin_variance"] - found["exact_variance"]
         assert abs(float(off[0, 0])) < 4 * float(found["langevin_variance_se"][0, 0])
@@ -49,3 +50,22 @@ def test_known_values_at_the_squared_dimension(monkeypatch):
     monkeypatch.setattr(extensive_width.teacher, "quadratic_threshold", known)
     for row in extensive_width.points(quick=True):
         np.testing.assert_allclose(row.ours, row.known.value, atol=2 * 10.0**-row.known.digits)
+
+
+def test_both_regimes_are_stored_and_shown(tmp_path, monkeypatch, check_shown):
+    """Made-up numbers: the run itself is the two lines above and the limits' own tests."""
+    known = extensive_width.Known("made up", 0.5, "nowhere", 3)
+    monkeypatch.setattr(extensive_width, "points", lambda quick: [extensive_width.Row(known, 0.4)])
+    names = ("mmse", "mmse_universal")
+    made_up = {f"quadratic_{name}": ("alpha", np.array([0.3, 0.2])) for name in names}
+    curves = xarray.Dataset(
+        {"linear_error": ("linear_alpha", np.array([0.9, 0.5, 0.4])), **made_up},
+        {"linear_alpha": [1.0, 2.0, 3.0], "alpha": [1.0, 2.0]},
+        {"floor": 0.35, "noise": 0.1},
+    )
+    monkeypatch.setattr(extensive_width, "curves", lambda quick: curves)
+    outcome = extensive_width.run(tmp_path, True, lambda line: None)
+    check_shown("extensive-width", outcome)
+    assert [next(iter(c.cells)) for c in outcome.table.columns] == [
+        "made up", "0.4000", "0.5000", "nowhere",
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from ibjax import infinite
 from ibjax.reproduce import reproductions
 from ibjax.reproduce.infinite import bounds as infinite_bounds
+from ibjax.reproduce.outcome import record
 
 SMALL = infinite_bounds.Setting(
     n=3, supersamples=2, widths=(3, 256), masks=200, steps=100, checkpoints=1, step=0.02
@@ -34,7 +35,7 @@ def test_cross_entropy_with_a_third_class_is_the_squared_loss():
     np.testing.assert_array_equal(predicted, net.apply(params, x)[:, 0] > 0)
 
 
-def test_wide_networks_reach_the_exact_errors_and_no_bound_is_broken(tmp_path):
+def test_wide_networks_reach_the_exact_errors_and_no_bound_is_broken(tmp_path, check_shown):
     data = infinite_bounds.experiment(SMALL)
     limit = data.sel(model="network")
     for name in ("train", "test", "train_loss"):
@@ -48,5 +49,6 @@ def test_wide_networks_reach_the_exact_errors_and_no_bound_is_broken(tmp_path):
     assert np.all(data["gap"] > 0.02)
     assert np.all(data["diverged"] == 0)
     assert [t.row_count for t in infinite_bounds.tables(data)] == [2, 3]
-    infinite_bounds.figure(data).savefig(tmp_path / "x.png")
-    assert reproductions()["infinite-bounds"].run is infinite_bounds.run
+    name = "infinite-bounds"
+    check_shown(name, record(data, tmp_path / "x.nc", name, infinite_bounds.view))
+    assert reproductions()[name].run is infinite_bounds.run

@@ -4,6 +4,7 @@ import numpy as np
 from ibjax import infinite
 from ibjax.reproduce import reproductions
 from ibjax.reproduce.infinite import ensembles as infinite_ensembles
+from ibjax.reproduce.outcome import record
 
 
 def test_the_draws_are_those_of_the_known_numbers(x64):
@@ -25,7 +26,7 @@ def test_the_frontier_is_the_bottleneck_of_one_correlation(x64):
     np.testing.assert_allclose(slope, rough, rtol=1e-4)
 
 
-def test_a_small_sweep_lies_below_the_frontier(tmp_path):
+def test_a_small_sweep_lies_below_the_frontier(tmp_path, check_shown):
     with jax.enable_x64(True):
         data = infinite_ensembles.experiment((0.5, 2.0), (10.0, np.inf), examples=64, tests=100)
     assert infinite_ensembles.below(data).all()
@@ -35,5 +36,6 @@ def test_a_small_sweep_lies_below_the_frontier(tmp_path):
     lifted = data.assign(label_lower=data["frontier"] + 0.5)
     assert not infinite_ensembles.below(lifted).any()
     assert infinite_ensembles.table(data).row_count == 6
-    infinite_ensembles.figure(data).savefig(tmp_path / "x.png")
-    assert reproductions()["infinite-ensembles"].run is infinite_ensembles.run
+    name = "infinite-ensembles"
+    check_shown(name, record(data, tmp_path / "x.nc", name, infinite_ensembles.view))
+    assert reproductions()[name].run is infinite_ensembles.run

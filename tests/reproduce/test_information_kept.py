@@ -26,7 +26,8 @@ def written(tmp_path_factory):
     return information_kept.run(folder, False, lambda line: None, SMALL)
 
 
-def test_informations_and_gaps_are_in_order(written):
+def test_informations_and_gaps_are_in_order(written, check_shown):
+    check_shown("information-kept", written)
     found = files.read(written.files[0])
     for regime in ("linear", "quadratic"):
         at = {k.split("_", 1)[1]: v for k, v in found.data_vars.items() if k.startswith(regime)}

@@ -51,7 +51,7 @@ def test_verdicts_hold_and_fail_where_they_should():
     assert [v.name for v in verdicts(slow) if not v.holds] == ["b"]
 
 
-def test_a_little_network_is_trained_measured_and_drawn(tmp_path):
+def test_a_little_network_is_trained_and_measured():
     rule = bottleneck.symmetric_rule()
     got = narrowing.train(
         jax.random.key(0),
@@ -74,10 +74,6 @@ def test_a_little_network_is_trained_measured_and_drawn(tmp_path):
     spread = [float(np.std(t, axis=3).max()) for t in got.repeats.values()]
     # the first layer is a function of the input, before its own noise
     assert spread[0] < 1e-6 and min(spread[1:]) > 1e-3
-    path = information_plane._write(course(3.0), tmp_path / "plane.nc")
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
-        assert stored.equals(course(3.0))
-        assert len(plane_view.figure(stored).axes) == 9
 
 
 def test_known_numbers_stand_beside_ours_and_every_number_says_what_it_is():
@@ -92,17 +88,26 @@ def test_known_numbers_stand_beside_ours_and_every_number_says_what_it_is():
     assert next(iter(failed.columns[3].cells)) == "fails: needs more epochs"
 
 
+def test_a_course_is_stored_and_shown(tmp_path, monkeypatch, check_shown):
+    monkeypatch.setattr(information_plane, "experiment", lambda *_: course(3.0))
+    outcome = information_plane.run(tmp_path, False, lambda _: None)
+    check_shown("information-plane", outcome)
+    with xr.open_dataset(outcome.files[0], engine="h5netcdf") as stored:
+        assert stored.equals(course(3.0))
+        assert len(plane_view.figure(stored).axes) == 9
+
+
 def test_options_are_checked_and_both_are_listed(tmp_path):
     with pytest.raises(ValueError, match="epochs=0"):
         information_plane.run(tmp_path, False, print, information_plane.Options(epochs=0))
     assert {"information-plane", "ib-curve"} <= set(reproductions())
 
 
-def test_known_points_of_the_curve_are_drawn_beside_ours(tmp_path, monkeypatch):
+def test_known_points_of_the_curve_are_drawn_beside_ours(tmp_path, monkeypatch, check_shown):
     line = bottleneck.Bottleneck(*[np.linspace(0, 1, 16)] * 9)
     monkeypatch.setattr(ib_curve, "noisy_rule", lambda *_: {"ib": line, "dual": line})
     rows = [ib_curve.Row("made up", 2.0, (0.5, 0.25), (0.5, 0.26))]
     monkeypatch.setattr(ib_curve, "points", lambda: rows)
     outcome = ib_curve.run(tmp_path, True, lambda _: None)
     assert list(outcome.table.columns[-1].cells) == ["1.0e-02"]
-    assert outcome.files[0].read_bytes().startswith(b"\x89PNG")
+    check_shown("ib-curve", outcome)

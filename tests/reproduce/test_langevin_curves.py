@@ -10,12 +10,13 @@ from ibjax.reproduce.langevin import curves as curves
 from ibjax.reproduce.langevin import settings as settings
 
 
-def test_published_initial_values_are_met(tfds_dir, tmp_path):
+def test_published_initial_values_are_met(tfds_dir, tmp_path, check_shown):
     """t = 0 and 1 from n = 600, rescaled: within the spread of 10 % of the squared norms."""
     options = curves.Options(data_dir=tfds_dir, slots=128, runs=1, train_size=600)
     outcome = curves.run(tmp_path, True, lambda _: None, options)
     import xarray
 
+    check_shown("langevin-mnist-mlp", outcome)
     got = xarray.open_dataset(outcome.files[0])
     assert got.attrs["comparable"] == 1 and got.checkpoint.values.tolist() == [1, 2]
     for ours, published in (

@@ -117,11 +117,12 @@ def test_weights_that_are_not_finite_are_counted_and_all_of_them_give_nan():
     assert np.isnan([value for value, _ in found.values()]).all()
 
 
-def test_a_run_is_stored_taken_up_again_and_shown(tmp_path):
+def test_a_run_is_stored_taken_up_again_and_shown(tmp_path, check_shown):
     said = []
     outcome = linear_classifier.run(tmp_path, False, said.append, OPTIONS)
     assert len(said) == 1 and "32 trainings" in said[0]
-    assert [f.suffix for f in outcome.files] == [".nc", ".png"]
+    assert [f.suffix for f in outcome.files] == [".nc", ".nc", ".png"]
+    check_shown("linear-classifier", outcome)
     assert all(f.stat().st_size > 1000 for f in outcome.files)
     again = linear_classifier.run(tmp_path, False, said.append, OPTIONS)
     assert said[1] == "n = 6: finished before" and again.files == outcome.files
@@ -143,14 +144,19 @@ def test_a_run_is_stored_taken_up_again_and_shown(tmp_path):
 def test_broken_orders_and_diverged_trainings_are_said():
     found = linear_classifier.point(6, OPTIONS)
     found.attrs["n"] = 6
-    assert linear_view.broken(found) == []
+    found.attrs["settings"] = "{}"
+
+    def last():
+        shown = linear_view.table(linear_classifier.together([found]), OPTIONS)
+        return list(shown.columns[1].cells)[-1], shown.caption
+
+    assert last()[0] == "hold"
     found.value.loc["e-CMI"] = 0.0
-    assert linear_view.broken(found) == ["ld-CMI > e-CMI"]
     found.diverged[0, 0] = 1
-    assert "n = 6: 1 of 32 trainings diverged" in linear_view.caption([found], OPTIONS)
-    assert list(linear_view.table([found], OPTIONS).columns[1].cells)[-1] == "ld-CMI > e-CMI"
+    verdict, caption = last()
+    assert verdict == "ld-CMI > e-CMI" and "n = 6: 1 of 32 trainings diverged" in caption
     found.value[:] = np.nan
-    assert list(linear_view.table([found], OPTIONS).columns[1].cells)[-1] == "nothing trained"
+    assert last()[0] == "nothing trained"
 
 
 def test_quick_keeps_what_was_asked_for(tmp_path):

@@ -71,10 +71,11 @@ def test_the_law_over_bits_is_a_law():
     assert joint.min() > 0
 
 
-def test_maxent_layers_runs_and_writes_its_files(tmp_path):
+def test_maxent_layers_runs_and_writes_its_files(tmp_path, check_shown):
     said = []
     outcome = maxent_layers.run(tmp_path, True, said.append)
     assert all(path.stat().st_size > 1000 for path in outcome.files)
+    check_shown("maxent-layers", outcome)
     found = xarray.load_dataset(outcome.files[0], engine="h5netcdf")
     assert list(found.variant.values) == list(VARIANTS)
     assert found.attrs["bits_identity_defect"] < 1e-12 > found.attrs["digits_identity_defect"]

@@ -30,13 +30,14 @@ def test_verdicts_weigh_the_distance_from_the_truth(ours, theirs, want):
     assert alone.margin == pytest.approx(3 * np.sqrt(1.5) * 0.01 + 0.0005)
 
 
-def test_the_table_the_file_and_the_picture(tmp_path, monkeypatch):
+def test_the_table_the_file_and_the_picture(tmp_path, monkeypatch, check_shown):
     laws = ("1v1-normal-0.75", "1v1-additive-0.1")
     monkeypatch.setattr(mi_benchmark, "CHOSEN", laws)
     said = []
     outcome = reproductions()["mi-benchmark"].run(tmp_path, True, said.append)
     assert outcome.table.row_count == 2 and any("quick" in s for s in said)
     assert all(path.stat().st_size > 1000 for path in outcome.files)
+    check_shown("mi-benchmark", outcome)
     with xr.open_dataset(outcome.files[0]) as found:
         assert found.law.values.tolist() == list(laws)
         ksg = found.sel(estimator="ksg")

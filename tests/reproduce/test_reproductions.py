@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import xarray
 
-from ibjax.reproduce import reproductions
+from ibjax.reproduce import reproductions, stored
 from ibjax.reproduce.depth import sign_learner
 from ibjax.reproduce.outcome import bound_text
 
@@ -16,9 +17,10 @@ def test_the_depth_factor_is_attained_at_every_depth():
 
 
 @pytest.mark.parametrize("name", ["sign-learner", "depth-trade-off"])
-def test_a_reproduction_runs_and_writes_its_files(name, tmp_path):
+def test_a_reproduction_runs_and_writes_its_files(name, tmp_path, check_shown):
     said = []
     outcome = reproductions()[name].run(tmp_path, True, said.append)
+    check_shown(name, outcome, drawn=True)
     assert said and outcome.table.row_count >= 4
     assert all(path.stat().st_size > 1000 for path in outcome.files)
     again = reproductions()[name].run(tmp_path, True, said.append)
@@ -34,6 +36,35 @@ def test_a_reproduction_runs_and_writes_its_files(name, tmp_path):
         assert factor[2] < factor[0] and factor[3] < factor[2]
         assert train[3] > train[1]
         np.testing.assert_allclose(effective, [1, 2, 1, 2])
+
+
+@pytest.mark.parametrize("name", reproductions())
+def test_every_file_of_a_reproduction_has_a_view(name):
+    """Found by its mark, and asked for the numbers it needs."""
+    assert reproductions()[name].view is not None
+    with pytest.raises(ValueError, match=f"^a file of {name} that "):
+        stored.view(xarray.Dataset(attrs={"reproduction": name}))
+
+
+@pytest.mark.parametrize(
+    "settings, name",
+    [
+        ('{"noise": "langevin", "train_size": 100, "pool": 9}', "fcmi-mnist-langevin"),
+        ('{"variant": "wide", "train_size": 75, "pool": 9}', "fcmi-mnist"),
+        ('{"budget": 1, "learning_rate": 1, "batch_size": 3}', "certified-mnist"),
+        ('{"separation": 1, "classes": 2, "sklearn": "1"}', "linear-classifier"),
+        ('{"budget": 1}', None),
+        ("[]", None),
+        ("not JSON", None),
+    ],
+)
+def test_parts_that_name_no_reproduction_are_told_by_their_settings(settings, name):
+    assert stored.name_of(xarray.Dataset(attrs={"settings": settings})) == name
+
+
+def test_a_file_of_nothing_known_has_no_view():
+    assert stored.view(xarray.Dataset(attrs={"reproduction": "of something else"})) is None
+    assert stored.view(xarray.Dataset(attrs={"title": "else"})) is None
 
 
 def test_a_vacuous_bound_says_so():

@@ -138,20 +138,91 @@ def test_rectifier_table(x64):
     assert found.status.startswith("conjectured")
 
 
-@pytest.mark.parametrize(
-    "activation,noise,alpha,known",
-    [
-        (H23, 1.25, 3.92, (0.880765758, 1.2284522, 0.851210355, 0.173297249, 1.1961592, 1)),
-        (H23, 1.25, 3.12, (0.853935267, 1.0572026, 0.803693462, 0.221704241, 1.0799170, 0)),
-        ("tanh", 0.1, 3.92, (0, 0.9497448, 0.752371037, 0.016923982, 0.9346333, 1)),
-        ("tanh", 0.1, 2.4, (0, 0.5814764, 0, 0.027415326, 0.5814764, 0)),
-    ],
-)
-def test_other_activations(x64, activation, noise, alpha, known):
-    found = teacher.quadratic_limits(activation, alpha, width_ratio=0.5, noise=noise)
-    parts = ("q2_universal", "mi_universal", "q_w_specialised", "mmse_specialised")
-    ours = [getattr(found, name) for name in (*parts, "mi_specialised", "branch")]
-    np.testing.assert_allclose(ours, known, atol=6e-8)
+def test_other_activations(x64):
+    """Columns: q2, error and information of the universal branch; q_w, q2, error, information."""
+    he = {
+        0.72: (0.536304514, 0.630362152, 0.3753284, 0, 0.418873349, 0.747793318, 0.3995644),
+        1.52: (
+            *(0.731532212, 0.435134455, 0.6511482),
+            *(0.477278790, 0.672837846, 0.475708530, 0.7171386),
+        ),
+        3.12: (
+            *(0.853935267, 0.312731400, 1.0572026),
+            *(0.803693462, 0.858441720, 0.221704241, 1.0799170),
+        ),
+        3.92: (
+            *(0.880765758, 0.285900908, 1.2284522),
+            *(0.851210355, 0.890577387, 0.173297249, 1.1961592),
+        ),
+        7.92: (
+            *(0.937414221, 0.229252446, 1.9614863),
+            *(0.932871412, 0.948967747, 0.082393840, 1.5529336),
+        ),
+    }
+    tanh = {
+        2.4: (0, 0.027415326, 0.5814764, 0, 0, 0.027415326, 0.5814764),
+        3.92: (0, 0.027415326, 0.9497448, 0.752371037, 0.566062177, 0.016923982, 0.9346333),
+        7.92: (0, 0.027415326, 1.9188722, 0.918356463, 0.843378594, 0.007046116, 1.3327873),
+    }
+    for activation, noise, table in ((H23, 1.25, he), ("tanh", 0.1, tanh)):
+        found = teacher.quadratic_limits(activation, list(table), width_ratio=0.5, noise=noise)
+        names = ("q2_universal", "mmse_universal", "mi_universal", "q_w_specialised")
+        names += ("q2_specialised", "mmse_specialised", "mi_specialised")
+        ours = np.stack([getattr(found, name) for name in names], 1)
+        np.testing.assert_allclose(ours, list(table.values()), atol=6e-8)
+        won = [row[-1] < row[2] for row in table.values()]
+        np.testing.assert_array_equal(found.branch, won)
+
+
+def test_jumps_of_the_other_activations(x64):
+    """On either side of the thresholds, and the overlap to which the rows jump."""
+    for activation, threshold, jump in (("relu", 5.53608, 0.90439), ("tanh", 3.73148, 0.71954)):
+        alpha = threshold * (1 + np.array([-1e-5, 1e-5]))
+        found = teacher.quadratic_limits(activation, alpha, **MODEL)
+        np.testing.assert_array_equal(found.branch, [0, 1])
+        np.testing.assert_allclose(found.q_w, [0, jump], atol=3e-5)
+        # Potentials are continuous where branches change.
+        np.testing.assert_allclose(*found.mi_per_parameter, rtol=1e-4)
+
+
+ENDS = np.array([1e-12, 1e-6, 1e-3, 0.1, 1.0, 10.0, 1e2, 1e4, 1e6, 1e9])
+
+
+def test_ends_of_the_regime():
+    """Faint and endless data, little noise: no branch is lost and no digits cancel.
+
+    In float32; rows found up to an error d cost (log 1/d)/2 nats a weight.
+    """
+    for noise in (0.1, 1e-12):
+        for activation in ("relu", (0.0, 0.0, 0.0, 1.0)):
+            found = teacher.quadratic_limits(activation, ENDS, width_ratio=0.5, noise=noise)
+            assert (np.diff(found.mi_per_parameter) > 0).all()
+            assert (np.diff(found.mmse) <= 0).all() and (np.asarray(found.mmse) >= 0).all()
+            np.testing.assert_array_equal(found.branch[-5:], 1)
+            growth = np.diff(found.mi_per_parameter)[-2:] / np.diff(np.log(ENDS))[-2:]
+            np.testing.assert_allclose(growth, 0.5, atol=2e-3)
+            least = np.minimum(found.mi_universal, found.mi_specialised)
+            np.testing.assert_allclose(found.mi_per_parameter, least, rtol=1e-6)
+    found = teacher.quadratic_limits("relu", ENDS, prior="rademacher", **MODEL)
+    np.testing.assert_allclose(found.mi_per_parameter[-4:], np.log(2), rtol=1e-5)
+    # The scale of the output is a matter of units.
+    small = teacher.quadratic_limits((0.0, 0.0, 1e-5, 1e-5), ENDS, width_ratio=0.5, noise=1e-10)
+    large = teacher.quadratic_limits((0.0, 0.0, 1e5, 1e5), ENDS, width_ratio=0.5, noise=1e10)
+    np.testing.assert_allclose(small.mi_per_parameter, large.mi_per_parameter, rtol=1e-4)
+
+
+def test_what_is_wrong_inside_jit_is_no_number():
+    def error(alpha, ratio, noise):
+        found = teacher.quadratic_limits("relu", alpha, width_ratio=ratio, noise=noise)
+        signal = teacher.denoise(alpha, ratio, "ones")
+        return found.mmse + found.q_w + found.mi_per_parameter, signal.overlap
+
+    run = jax.jit(error)
+    assert np.isfinite(run(1.0, 0.5, 0.1)).all()
+    for wrong in ((-1.0, 0.5, 0.1), (1.0, -0.5, 0.1), (jnp.nan, 0.5, 0.1)):
+        assert np.isnan(run(*wrong)).all()
+    for noise in (0.0, -0.1, jnp.nan):
+        assert np.isnan(run(1.0, 0.5, noise)[0])
 
 
 def test_quadratic_activation_never_specialises(x64):
@@ -219,6 +290,15 @@ def test_refusals(change, word):
     call = dict(activation="relu", alpha=1.0, width_ratio=0.5, noise=0.1) | change
     with pytest.raises(ValueError, match=word):
         teacher.quadratic_limits(**call)
+
+
+@pytest.mark.parametrize(
+    "call,word",
+    [((-1.0, 0.5, "ones"), "signal"), ((1.0, 0.0, "ones"), "ratio"), ((1.0, 0.5, "both"), "read")],
+)
+def test_denoising_refuses(call, word):
+    with pytest.raises(ValueError, match=word):
+        teacher.denoise(*call)
 
 
 def test_threshold_refuses_a_trace():

@@ -11,6 +11,7 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.bounds import checks
+from ibjax.bounds.accounting import projected
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.accounting.rules import (
@@ -43,6 +44,7 @@ def per_example_information(
     smallest_batch: int | Scalar | None = None,
     shared_batches: bool | Scalar = False,
     capacity: int | Scalar | None = None,
+    radius: Scalar | None = None,
 ) -> Estimate:
     """Upper bound on I(Z_i; W_0, ..., W_T | Z_j, j != i), mean over examples, in nats.
 
@@ -68,6 +70,12 @@ def per_example_information(
     the revealed form is the bound for every sequence of them: Poisson batches may then hold every
     example (r^2/2), and draws with replacement one example b times.
 
+    With a `radius` the bound is on I(Z_i; W_T | Z_j, j != i) of the last weights alone: each step
+    starts from their projection onto a ball, W_{t+1} = P(W_t) - ..., and wears away some of what
+    the weights held, see `projected`. It needs noise of the order of the ball, is never above the
+    bound on the path, and is proved for full batches (shared or not), for Poisson batches and for
+    fresh subsets; under other batches that on the path is returned.
+
     Args:
         step_sizes: eta_t, (T,); a step of size 0 costs nothing.
         noise_stds: s_t, (T,); a step that moves the weights without noise costs inf.
@@ -80,6 +88,8 @@ def per_example_information(
             whole epochs, the remainder).
         shared_batches: whether all replicas saw the same batches; NaN counts as yes.
         capacity: most members of a truncated Poisson batch; b + 6 sqrt(b) by default.
+        radius: R of the ball, where all gradients are those at projected weights; None, NaN or
+            inf for no projection, and for what is released of the whole path.
 
     Returns:
         An exact `Estimate` with bias "up"; not ok where it is infinite or an input is missing.
@@ -99,6 +109,7 @@ def per_example_information(
         step_sizes, noise_stds, clip, batching, batch_size, n, dim, smallest_batch, capacity
     )
     value = _dispatch(_run, batching, shared_batches, s)
+    value = _of_the_last(value, radius, step_sizes, noise_stds, clip, batching, shared_batches, s)
     value = jnp.where(jnp.isnan(s.n), jnp.nan, up(value, 8))
     return _upper(value, "per_example_information")
 
@@ -116,6 +127,7 @@ def sample_information_total(
     smallest_batch: int | Scalar | None = None,
     shared_batches: bool | Scalar = False,
     capacity: int | Scalar | None = None,
+    radius: Scalar | None = None,
 ) -> Estimate:
     """Upper bound on I(S; W_0, ..., W_T) in nats: the smaller of two.
 
@@ -137,6 +149,8 @@ def sample_information_total(
             whole epochs, the remainder).
         shared_batches: whether all replicas saw the same batches; NaN counts as yes.
         capacity: most members of a truncated Poisson batch; b + 6 sqrt(b) by default.
+        radius: of the ball that the weights are projected to before each step, for I(S; W_T) of
+            the last ones; as in `per_example_information`.
 
     Returns:
         An exact `Estimate` with bias "up".
@@ -151,7 +165,9 @@ def sample_information_total(
     s = _setting(
         step_sizes, noise_stds, clip, batching, batch_size, n, dim, smallest_batch, capacity
     )
-    each = _dispatch(_run, batching, shared_batches, s) * s.n
+    each = _dispatch(_run, batching, shared_batches, s)
+    each = _of_the_last(each, radius, step_sizes, noise_stds, clip, batching, shared_batches, s)
+    each = each * s.n
     whole = _dispatch(_run_whole, batching, shared_batches, s)
     value = jnp.minimum(_known(each), _known(whole))
     value = jnp.where(jnp.isnan(each), jnp.nan, up(value, s.shift.shape[0] + 16))
@@ -231,7 +247,7 @@ def _setting(
     return Setting(shift, b, n, dim, smallest, capacity)
 
 
-def _dispatch(run: Callable[..., JaxArray], batching: Any, shared_batches: Any, s: Setting):
+def _dispatch(run: Callable[..., JaxArray], batching: Any, shared_batches: Any, s: Any):
     """``run(name, shared, s)`` of the batching; by a switch over codes while traced."""
     name, shared = name_of(batching), _shared(shared_batches)
     if name is not None and checks.concrete(shared):
@@ -263,6 +279,21 @@ def _run_whole(name: str, shared: bool, s: Setting) -> JaxArray:
     """The batch form: every step a Gaussian channel of the power of the whole batch."""
     square = (largest_batch_square if shared else batch_norm_square)(name, s)
     return jnp.sum(channel(jnp.ones_like(s.shift), s.shift * jnp.sqrt(square), s.dim))
+
+
+def _of_the_last(path, radius, step_sizes, noise_stds, clip, batching, shared_batches, s: Setting):
+    """What the last weights hold of what the path does, where they are projected to a ball."""
+    size = jnp.inf if radius is None else checks.scalar("radius", radius, 0.0)
+    if checks.concrete(size) and not np.isfinite(size):
+        return path
+    table = projected.table(s.shift.dtype)
+
+    def run(name: str, shared: bool, p: projected.Projected) -> JaxArray:
+        return projected.last_iterate(name, shared, p, table)
+
+    p = projected.projected(s, step_sizes, noise_stds, clip, size)
+    last = _dispatch(run, batching, shared_batches, p)
+    return jnp.where(last < path, last, path)
 
 
 def _shared(shared_batches: Any) -> Any:

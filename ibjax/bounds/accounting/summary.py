@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax import contraction
 from ibjax.bounds import checks, invert
@@ -75,6 +76,7 @@ def account(
     shared_batches: bool | Scalar = False,
     level: Scalar = 0.05,
     smallest_batch: int | Scalar | None = None,
+    radius: Scalar | None = None,
 ) -> Account:
     """Bound information, gap and test error of a noisy-SGD run from its settings alone.
 
@@ -107,6 +109,8 @@ def account(
         shared_batches: whether the replicas over which the gap is averaged saw the same batches.
         level: probability with which `likely_gap` may fail.
         smallest_batch: fewest examples that a step was averaged over, where not b.
+        radius: of the ball that the weights are projected to before each step: everything but
+            `eps` is then about the last weights, not the path; see `per_example_information`.
 
     Raises:
         ValueError: an unknown batching, a training error that is no rate or only a lower bound,
@@ -120,9 +124,11 @@ def account(
     if delta is not None:
         privacy.check_batching(name or "", delta)
     run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
-    batches = {"smallest_batch": smallest_batch, "shared_batches": shared_batches}
-    each = per_example_information(*run, **batches)
-    total = sample_information_total(*run, **batches)
+    options = {
+        "smallest_batch": smallest_batch, "shared_batches": shared_batches, "radius": radius,
+    }  # fmt: skip
+    each = per_example_information(*run, **options)
+    total = sample_information_total(*run, **options)
     n = checks.whole("n", n)
     classes = checks.whole("num_classes", num_classes, 2)
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
@@ -131,7 +137,10 @@ def account(
     shift = alone / checks.whole("batch_size", batch_size)
     info, sample = each.value, total.value
     gap = invert.envelope(info)
-    note = "given the batches that all replicas share" if shared else ""
+    notes = ["given the batches that all replicas share"] if shared else []
+    if radius is not None and not (checks.concrete(radius) and not np.isfinite(radius)):
+        notes.append("of the last weights, projected to a ball before each step")
+    note = "; ".join(notes)
 
     def bound(value, what, information=info, premises=_RUN, limit=scale, remark=note):
         return checks.result(

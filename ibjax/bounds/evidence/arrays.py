@@ -51,7 +51,9 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
             ``batching``, a name of `interface.BATCHINGS`, and ``smallest_batch`` where the last
             one is averaged over its own size; ``shared_batches``, 0 where every replica drew its
             own, without which they are counted as known; ``bounded_steps``, 1 where a gradient
-            that was not finite was kept within the clip too; ``gradient_norm`` for the record.
+            that was not finite was kept within the clip too; ``radius``, where every step started
+            from weights projected to that ball and the outcomes are those of the last weights
+            (not of an average over the path); ``gradient_norm`` for the record.
 
     Returns:
         `Evidence` with one checkpoint, for `evaluate` and `gap`.

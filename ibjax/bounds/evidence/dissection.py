@@ -199,4 +199,5 @@ def _gap(now: Moment, setting: dict[str, Any]) -> BoundValue:
         dim=int(now.dim),
         shared_batches=bool(now.shared_batches != 0),
         smallest_batch=setting["smallest"],
+        radius=now.radius,
     ).gap

@@ -76,6 +76,7 @@ FIELDS: dict[str, Field] = {
     "bounded_steps": _SETTING,
     "classes_given": _SETTING,
     "membership_information": _INFORMATION,
+    "radius": _SETTING,
 }
 
 

@@ -102,7 +102,7 @@ _RUNS = (
 _TABLES = ("predictions", "labels", "mask", "diverged")
 _STEPS = ("step_sizes", "noise_stds", "checkpoints")
 _HIDDEN = (*_STEPS, "clip", "batch_size", "batching", "shared_batches", "smallest_batch", "mask")
-_EXAMPLES = (*_HIDDEN, "dim")
+_EXAMPLES = (*_HIDDEN, "dim", "radius")
 _DRAWN = ("clip", "batch_size", "batching", "smallest_batch", "mask", "diverged")
 
 _ROWS = (

@@ -57,13 +57,15 @@ def account(function: Callable[..., Estimate], moment: Moment, **keywords: objec
 
 
 def example_information(moment: Moment) -> Estimate:
-    """Bound on I(Z_i; W) along the path under clipping, mean over examples."""
-    return account(per_example_information, moment)
+    """Bound on I(Z_i; W) under clipping, mean over examples: along the path, or of the last
+    weights where they were projected to a ball, which is never more.
+    """
+    return account(per_example_information, moment, radius=moment.radius)
 
 
 def sample_information(moment: Moment) -> Estimate:
-    """Bound on I(S; W) along the path under clipping."""
-    return account(sample_information_total, moment)
+    """Bound on I(S; W) under clipping, likewise."""
+    return account(sample_information_total, moment, radius=moment.radius)
 
 
 def _hidden(moment: Moment) -> JaxArray:

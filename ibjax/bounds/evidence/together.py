@@ -27,6 +27,7 @@ SETTINGS = (
     "batch_size",
     "smallest_batch",
     "shared_batches",
+    "radius",
 )
 """Fields that must be known: names of rules, whole numbers, and which examples were shared."""
 
@@ -41,6 +42,8 @@ class Settings:
 
     def __init__(self, moment: Moment) -> None:
         self.fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
+        radius = self.fields["radius"]  # NaN, not known, is no ball
+        self.fields["radius"] = np.where(np.isfinite(radius), radius, np.inf)
         self.key = tuple((a.shape, a.dtype.str, a.tobytes()) for a in self.fields.values())
 
     def __eq__(self, other: object) -> bool:

@@ -13,6 +13,7 @@ from ibjax.bounds.falsification import (
     finite,
     given_pairs,
     paths,
+    projected,
     replicas,
     supersamples,
 )
@@ -28,7 +29,7 @@ TRUTHS = ("gap", "size", "absolute_gap", "test_error")
 
 def families() -> dict[str, Family]:
     """Every family of exactly solved models by name."""
-    every = (finite, supersamples, replicas, paths, given_pairs)
+    every = (finite, supersamples, replicas, paths, projected, given_pairs)
     return {f.name: f for module in every for f in module.families()}
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.falsification.family import Family, Tables, some, spread
-from ibjax.bounds.falsification.tables import mutual, unit, words
+from ibjax.bounds.falsification.tables import mutual, normal, unit, words
 from ibjax.mi.two_normals import NODES, told
 from ibjax.typing import Array
 
@@ -85,8 +85,8 @@ def _solve(tables: Tables, n: int) -> dict[str, Any]:
     own = np.arange(n)
     mean1 = np.stack([-r[:, 0] * start[:, own, u].mean(-1) for u in masks], -1)  # (c, u)
     mean2 = np.stack([-r[:, 1, None] * here[:, :, own, u].mean(-1) for u in masks], 1)  # (c, u, m)
-    first = _normal(grid - mean1[..., None]) * SPACING  # (c, u, m)
-    second = _normal(grid - mean2[..., None]) * SPACING  # (c, u, m, y)
+    first = normal(grid - mean1[..., None]) * SPACING  # (c, u, m)
+    second = normal(grid - mean2[..., None]) * SPACING  # (c, u, m, y)
     path = first[..., None] * second
     losses = (tables["loss"] > 0).astype(float)  # (c, side of theta, i, side)
     above = np.sum(path * (grid > tables["threshold"][:, :, None, None]), (-2, -1))  # (c, u)
@@ -136,7 +136,3 @@ def _summed(masks, r, n, start, here, first) -> np.ndarray:
 def _told(k: np.ndarray, y: np.ndarray) -> np.ndarray:
     with jax.enable_x64(True):
         return np.asarray(told(jnp.asarray(k), jnp.asarray(y), NODES, 1e-5)[1])
-
-
-def _normal(x: np.ndarray) -> np.ndarray:
-    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ibjax.bounds.falsification.family import Family, Tables, some, spread
-from ibjax.bounds.falsification.tables import divide, mutual, sigmoid, unit, words
+from ibjax.bounds.falsification.tables import divide, mutual, normal, sigmoid, unit, words
 from ibjax.typing import Array
 
 REACH, FIRST, SECOND = 7.0, 0.25, 0.33
@@ -184,13 +184,13 @@ def _solve(tables: Tables, scheme: Draws, n: int, b: int) -> dict[str, np.ndarra
     here = slope(1, np.broadcast_to(w1, (len(r), len(w1))))  # (c, m, z)
     taken, position = np.unique(scheme.second, axis=0, return_inverse=True)
     mean2 = -r[:, 1, None, None, None] * np.einsum("cmsi,ki->csmk", here[:, :, samples], taken)
-    density1 = _normal(w1 - mean1[..., None]) * FIRST  # (c, s, q, m)
+    density1 = normal(w1 - mean1[..., None]) * FIRST  # (c, s, q, m)
     by_second = np.zeros((*density1.shape[:2], len(taken), len(w1)))
     for q, k in enumerate(position.ravel()):
         by_second[:, :, k] += scheme.weight[q] * density1[:, :, q]
     path = np.zeros((len(r), len(samples), len(w1), len(y2)))
     for k in range(len(taken)):
-        density2 = _normal(y2 - mean2[..., k, None]) * SECOND
+        density2 = normal(y2 - mean2[..., k, None]) * SECOND
         path += by_second[:, :, k, :, None] * density2
     # Moments of the gradients at both points, and the loss by the law of W_2 > theta.
     reached = by_second.sum(2)  # (c, s, m)
@@ -228,10 +228,6 @@ def _solve(tables: Tables, scheme: Draws, n: int, b: int) -> dict[str, np.ndarra
         gradient_variance=clip[:, None] ** 2 * square[1],
         class_law=letters,
     )._asdict()
-
-
-def _normal(x: np.ndarray) -> np.ndarray:
-    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
 
 
 def _moments(prior, reached, start, here, samples) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Rows of the information accountant: what the settings of a noisy run alone bound."""
 
-from ibjax.bounds import account
+from ibjax.bounds import account, per_example_information
 from ibjax.bounds.falsification.rows import Row, known
 
 
@@ -37,6 +37,16 @@ def _at_error(part: str):
     return given
 
 
+def _last(step_sizes, noise_stds, clip, batching, batch_size, n, dim, radius):
+    run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
+    return per_example_information(*run, radius=radius)
+
+
+def _last_gap(step_sizes, noise_stds, clip, batching, batch_size, n, dim, radius):
+    run = {"clip": clip, "batching": batching, "batch_size": batch_size, "n": n, "dim": dim}
+    return account(step_sizes, noise_stds, **run, radius=radius).gap
+
+
 # Ways to draw batches that a run of the library has; "disjoint" ones are given in advance.
 _DRAWN = {"batching": ("full", "poisson", "without_replacement", "with_replacement", "epochs")}
 _MEAN = "mean_conditional_information"
@@ -50,4 +60,6 @@ ROWS = (
     Row("account_absolute_gap", _asked("absolute_gap"), only=_DRAWN),
     Row("account_test_error", _at_error("test_error"), "test_error", only=_DRAWN),
     Row("account_gap_at_error", _at_error("gap_at_error"), "gap", only=_DRAWN),
+    Row("account_last_weights", _last, "last_information"),
+    Row("account_last_weights_gap", _last_gap),
 )

@@ -19,6 +19,11 @@ def sigmoid(logits: Float[Array, "*batch"]) -> np.ndarray:
     return np.where(logits < -36, 0.0, 1 / (1 + np.exp(-np.maximum(logits, -36))))
 
 
+def normal(x: Float[Array, "*batch"]) -> np.ndarray:
+    """Density of the standard normal law."""
+    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
 def mutual(table: Float[Array, "*batch a b"]) -> np.ndarray:
     """Mutual information of the last two axes, times the mass of the table, in nats.
 

@@ -26,10 +26,14 @@ that suit it best.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ibjax.reproduce.certified.points import Point, Setting, point
+from ibjax.reproduce.certified.points import Point, Setting, apart, point, read, together
 from ibjax.reproduce.certified.view import figure, tables
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,18 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
 
     sizes = [measured(at_size(options, n)) for n in options.sizes]
     grid = [measured(s) for n in options.compared for s in compared_at(options, n)]
-    picture = save(figure(sizes, grid, options.dataset), folder / "certified-mnist.png")
-    return Outcome(tables(sizes, grid, options.dataset), (*files, picture))
+    found = together(sizes=sizes, grid=grid)
+    return record(found, folder / "certified-mnist.nc", "certified-mnist", view, tuple(files))
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Tables and picture of both questions, or of one point of them."""
+    if "question" in found:
+        sizes, grid = apart(found, "sizes"), apart(found, "grid")
+    else:
+        sizes = grid = [read(found)]
+    name = sizes[0].setting.dataset
+    return View(tables(sizes, grid, name), figure(sizes, grid, name))
 
 
 def at_size(options: Options, n: int) -> Setting:

@@ -1,14 +1,14 @@
 """Certificate, gap and published bounds of one setting of noisy SGD, from replicas on disk."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ibjax.interface import BoundValue, Dataset, Evidence
-from ibjax.reproduce.outcome import Log, stretches
+from ibjax.reproduce.outcome import Log, jsoned, stretches
 
 if TYPE_CHECKING:
     import xarray
@@ -106,7 +106,7 @@ def point(setting: Setting, pool: Dataset, folder: Path, log: Log) -> tuple[Poin
         found = _measured(setting, pool, stretches(log, name))
         found.attrs = {**environment.describe(), "settings": json.dumps(settings, sort_keys=True)}
         files.write(found, path)
-    return _read(setting, found), path
+    return read(found), path
 
 
 def _measured(setting: Setting, pool: Dataset, progress: Any) -> "xarray.Dataset":
@@ -201,9 +201,12 @@ def _tables(evidence: Evidence) -> tuple[BoundValue, float]:
     return bounds.evaluate(piece, names=["ld_cmi"])["ld_cmi"], float(null)
 
 
-def _read(setting: Setting, found: "xarray.Dataset") -> Point:
+def read(found: "xarray.Dataset") -> Point:
+    """The point that a file holds."""
     from ibjax.report.summary import t_quantile
 
+    given = jsoned(found.attrs, "settings")
+    setting = Setting(**{field.name: given[field.name] for field in fields(Setting)})
     names = [str(name) for name in found["bound_name"].values]
     units = setting.supersamples if setting.supersamples > 1 else setting.masks
     return Point(
@@ -217,3 +220,34 @@ def _read(setting: Setting, found: "xarray.Dataset") -> Point:
         kinds=dict(zip(names, map(str, found["bound_kind"].values))),
         null=float(found["ld_cmi_null"]),
     )
+
+
+_NUMBERS = ("train", "test", "gap", "half_width", "norms", "null")
+
+
+def together(**questions: list[Point]) -> "xarray.Dataset":
+    """The points of every question as one data set."""
+    import xarray
+
+    points = [(question, p) for question, found in questions.items() for p in found]
+    columns: dict[str, Any] = {k: ("point", [getattr(p, k) for _, p in points]) for k in _NUMBERS}
+    for field in fields(Setting):
+        columns[field.name] = ("point", [getattr(p.setting, field.name) for _, p in points])
+    columns["question"] = ("point", [question for question, _ in points])
+    for name, part in (("bound_value", "bounds"), ("bound_kind", "kinds")):
+        values = [[getattr(p, part)[bound] for bound in BOUNDS] for _, p in points]
+        columns[name] = (("point", "bound_name"), np.array(values))
+    return xarray.Dataset(columns, {"bound_name": list(BOUNDS)})
+
+
+def apart(found: "xarray.Dataset", question: str) -> list[Point]:
+    """The points of one question, as `together` stored them."""
+    names = found["bound_name"].values.tolist()
+    out = []
+    for i in np.flatnonzero(found["question"].values == question):
+        at = found.isel(point=int(i))
+        setting = Setting(**{field.name: at[field.name].item() for field in fields(Setting)})
+        parts = [dict(zip(names, at[k].values.tolist())) for k in ("bound_value", "bound_kind")]
+        numbers = {name: at[name].item() for name in _NUMBERS}
+        out.append(Point(setting=setting, bounds=parts[0], kinds=parts[1], **numbers))
+    return out

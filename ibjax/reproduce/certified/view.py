@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ibjax.report import blank
 from ibjax.reproduce.certified.points import BOUNDS, Point
 from ibjax.reproduce.outcome import bound_text
 
@@ -27,25 +28,18 @@ def tables(sizes: list[Point], grid: list[Point], name: str) -> Any:
 
 def size_table(sizes: list[Point], name: str) -> Any:
     """Certificate and gap against n."""
-    from rich import box
-    from rich.table import Table
-
     first = sizes[0].setting
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{name}, 4 versus 9: certificate and gap; T = {first.steps}, learning rate "
+    columns = ("n", "replicas", "train", "test", "gap", "certificate", "at error", "ratio")
+    table = blank.table(
+        (*columns, "revealed", "whole batch", "path", "ld_cmi", "its null"),
+        f"{name}, 4 versus 9: certificate and gap; T = {first.steps}, learning rate "
         f"{first.learning_rate:g}, budget I n^2 = {first.budget:g} nats",
-        title_justify="left",
         caption="certificate: I(Z;W) with batches hidden, tight form of Pinsker's inequality; at "
         "error: the same information at the measured training error, an estimate; ratio: "
         "certificate over gap, and over the ends of its interval; revealed, whole batch: "
         "certificates of the literature; path: information of the path about the masks, an "
         "estimate; ±: 95 % over supersamples, which share one pool.",
-        caption_justify="left",
     )
-    columns = ("n", "replicas", "train", "test", "gap", "certificate", "at error", "ratio")
-    for column in (*columns, "revealed", "whole batch", "path", "ld_cmi", "its null"):
-        table.add_column(column, justify="right", no_wrap=True)
     for p in sizes:
         low, high = (p.bounds["individual"] / (p.gap + s * p.half_width) for s in (1, -1))
         between = f"{low:.1f}–{high:.1f}" if high > 0 else f"> {low:.1f}"
@@ -66,21 +60,14 @@ def size_table(sizes: list[Point], name: str) -> Any:
 
 def best_table(grid: list[Point]) -> Any:
     """Every bound at the settings with the smallest training error plus bound, and ratio."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="each bound at its best settings",
-        title_justify="left",
+    columns = ("n", "bound", "kind", "budget", "eta", "train", "train + bound")
+    table = blank.table(
+        (*columns, "budget", "eta", "train", "bound / gap"),
+        "each bound at its best settings",
         caption="left: least training error plus bound on the gap; right: least bound over gap. "
         "Ratios only where the gap is above its interval at every setting that is compared.",
-        caption_justify="left",
+        left=("bound", "kind"),
     )
-    columns = ("n", "bound", "kind", "budget", "eta", "train", "train + bound")
-    for column in (*columns, "budget", "eta", "train", "bound / gap"):
-        side = "left" if column in ("bound", "kind") else "right"
-        table.add_column(column, justify=side, no_wrap=True)
     for n in sizes_of(grid):
         points = [p for p in grid if p.setting.n == n]
         clear = measurable(points)
@@ -120,10 +107,7 @@ def _where(p: Point) -> tuple[str, str, str]:
 
 def figure(sizes: list[Point], grid: list[Point], name: str):
     """Bounds and gap against n; test error certified, and certificate over gap, by the budget."""
-    from matplotlib.figure import Figure
-
-    out = Figure(figsize=(13, 4.6), layout="constrained")
-    left, middle, right = out.subplots(1, 3)
+    out, (left, middle, right) = blank.figure((13, 4.6), 1, 3)
     _against_size(left, sizes, name)
     _against_budget(middle, right, grid)
     return out

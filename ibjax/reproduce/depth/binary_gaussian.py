@@ -8,12 +8,16 @@ layers and of the output, the Wasserstein bounds and the gap are integrals of tw
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ibjax.bounds.weights.hierarchical import BinaryGaussian, binary_gaussian
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.report import blank
+from ibjax.reproduce.outcome import Log, Outcome, View, record
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class Setting(NamedTuple):
@@ -85,68 +89,79 @@ def row(setting: Setting, runs: int) -> Row:
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of exact and simulated quantities, a results file and the picture."""
-    from rich import box
-    from rich.table import Table
-
     settings = SETTINGS[:4] if quick else SETTINGS
     runs = 2_000 if quick else 20_000
     log(f"linear network on two Gaussian classes: {len(settings)} models, {runs} runs each")
-    rows = [row(s, runs) for s in settings]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="0-1 loss: gap <= output <= hidden = input; loss -yt: gap <= W1 output <= W2 input",
-        title_justify="left",
-    )
+    found = dataset([row(s, runs) for s in settings], quick)
+    return record(found, folder / "binary-gaussian.nc", "binary-gaussian", view)
+
+
+def dataset(rows: list[Row], quick: bool = False) -> "xarray.Dataset":
+    """The rows, and the exact quantities along the sample size and along the rank."""
+    import xarray
+
+    sizes = [10, 20, 50, 100] if quick else [5, 10, 20, 50, 100, 200, 500]
+    ranks = [2, 5, 10] if quick else [2, 3, 5, 7, 10, 15, 20]
+    curves = {
+        "by_size": [binary_gaussian(n, 10, 1.0, 1.0) for n in sizes],
+        "by_rank": [binary_gaussian(50, r, 1.0, 1.0) for r in ranks],
+    }
+    columns: dict[str, Any] = {}
+    for name in BinaryGaussian._fields:
+        columns[f"exact_{name}"] = ("setting", [getattr(r.exact, name) for r in rows])
+        for axis, found in curves.items():
+            columns[f"{axis}_{name}"] = (axis, [getattr(f, name) for f in found])
+    for name in ("gap", "gap_error", "linear_gap", "linear_error"):
+        columns[f"simulated_{name}"] = ("setting", [getattr(r, name) for r in rows])
+    for name in Setting._fields:
+        columns[name] = ("setting", [float(getattr(r.setting, name)) for r in rows])
+    about = {"units": "losses; divergence and information in nats"}
+    return xarray.Dataset(columns, {"by_size": sizes, "by_rank": ranks}, about)
+
+
+def view(found: "xarray.Dataset") -> View:
+    """The rows as a table; gap and bounds along the sample size and along the rank."""
     columns = ("n", "d", "rank", "mu", "gap", "simulated", "KL output", "KL hidden")
-    for column in (*columns, "linear gap", "simulated", "W1 output", "W2 input"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for r in rows:
-        s, e = r.setting, r.exact
+    table = blank.table(
+        (*columns, "linear gap", "simulated", "W1 output", "W2 input"),
+        "0-1 loss: gap <= output <= hidden = input; loss -yt: gap <= W1 output <= W2 input",
+    )
+    for i in range(found.sizes["setting"]):
+        r = {name: float(value[i]) for name, value in found.items() if value.dims == ("setting",)}
         table.add_row(
-            str(s.n),
-            str(s.dim),
-            str(s.rank),
-            f"{s.mean:g}",
-            f"{e.gap:.7f}",
-            f"{r.gap:.4f}±{1.96 * r.gap_error:.4f}",
-            f"{e.output_bound:.7f}",
-            f"{e.input_bound:.7f}",
-            f"{e.linear_gap:.4f}",
-            f"{r.linear_gap:.4f}±{1.96 * r.linear_error:.4f}",
-            f"{e.output_wasserstein:.4f}",
-            f"{e.input_wasserstein:.4f}",
+            *(f"{r[name]:.0f}" for name in ("n", "dim", "rank")),
+            f"{r['mean']:g}",
+            f"{r['exact_gap']:.7f}",
+            f"{r['simulated_gap']:.4f}±{1.96 * r['simulated_gap_error']:.4f}",
+            f"{r['exact_output_bound']:.7f}",
+            f"{r['exact_input_bound']:.7f}",
+            f"{r['exact_linear_gap']:.4f}",
+            f"{r['simulated_linear_gap']:.4f}±{1.96 * r['simulated_linear_error']:.4f}",
+            f"{r['exact_output_wasserstein']:.4f}",
+            f"{r['exact_input_wasserstein']:.4f}",
         )
-    stored = _write(rows, folder / "binary-gaussian.nc")
-    picture = save(figure(quick), folder / "binary-gaussian.png")
-    return Outcome(table, (stored, picture))
+    return View(table, figure(found))
 
 
-def figure(quick: bool = False):
+def figure(found: "xarray.Dataset") -> Any:
     """Gap and bounds against the sample size and against the rank of the hidden layers."""
-    from matplotlib.figure import Figure
-
-    sizes = np.array([10, 20, 50, 100] if quick else [5, 10, 20, 50, 100, 200, 500])
-    ranks = np.array([2, 5, 10] if quick else [2, 3, 5, 7, 10, 15, 20])
-    by_size = [binary_gaussian(int(n), 10, 1.0, 1.0) for n in sizes]
-    by_rank = [binary_gaussian(50, int(r), 1.0, 1.0) for r in ranks]
-    out = Figure(figsize=(11, 3.6), layout="constrained")
-    left, middle, right = out.subplots(1, 3)
-    for ax, at, found in ((left, sizes, by_size), (middle, ranks, by_rank)):
-        bounds = (
+    out, (left, middle, right) = blank.figure((11, 3.6), 1, 3)
+    ranks = found["by_rank"].values
+    for ax, axis in ((left, "by_size"), (middle, "by_rank")):
+        for name, colour, label in (
             ("input_bound", "#E69F00", "hidden layers"),
             ("output_bound", "#D55E00", "output"),
-        )
-        for name, colour, label in bounds:
-            values = [getattr(f, name) for f in found]
-            ax.loglog(at, values, "s-", color=colour, label=f"divergence bound, {label}")
-        ax.loglog(at, [f.gap for f in found], "kD-", label="exact gap")
+        ):
+            values = found[f"{axis}_{name}"]
+            ax.loglog(found[axis], values, "s-", color=colour, label=f"divergence bound, {label}")
+        ax.loglog(found[axis], found[f"{axis}_gap"], "kD-", label="exact gap")
         ax.set_ylabel("0-1 loss")
     for name, colour, label in (
         ("input_wasserstein", "#56B4E9", "Wasserstein bound, input"),
         ("output_wasserstein", "#0072B2", "Wasserstein bound, output"),
     ):
-        right.loglog(ranks, [getattr(f, name) for f in by_rank], "s-", color=colour, label=label)
-    right.loglog(ranks, [f.linear_gap for f in by_rank], "kD-", label="exact gap")
+        right.loglog(ranks, found[f"by_rank_{name}"], "s-", color=colour, label=label)
+    right.loglog(ranks, found["by_rank_linear_gap"], "kD-", label="exact gap")
     right.set_ylabel("loss -y t")
     for ax in (middle, right):
         ax.set_xticks(ranks, [str(r) for r in ranks])
@@ -157,21 +172,3 @@ def figure(quick: bool = False):
     middle.legend(frameon=False, fontsize=8)
     right.legend(frameon=False, fontsize=8)
     return out
-
-
-def _write(rows: list[Row], path: Path) -> Path:
-    import xarray
-
-    from ibjax import results
-
-    exact = BinaryGaussian._fields
-    values = {f"exact_{name}": [getattr(r.exact, name) for r in rows] for name in exact}
-    for name in ("gap", "gap_error", "linear_gap", "linear_error"):
-        values[f"simulated_{name}"] = [getattr(r, name) for r in rows]
-    for name in Setting._fields:
-        values[name] = [getattr(r.setting, name) for r in rows]
-    dataset = xarray.Dataset({k: ("setting", np.asarray(v, float)) for k, v in values.items()})
-    dataset.attrs["units"] = "losses; divergence and information in nats"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    results.write(dataset, path)
-    return path

@@ -9,14 +9,18 @@ formula is right here, because the labels play no part and the layers are fixed 
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ibjax import bounds
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.report import blank
+from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import Key
+
+if TYPE_CHECKING:
+    import xarray
 
 RATIO = 1 / math.sqrt(math.pi * math.log(2))
 """Gap over bound, at every n, rho and L."""
@@ -66,18 +70,27 @@ def points(n: int, rho: float, depths: tuple[int, ...], runs: int) -> list[Point
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of ratios and the picture of gap and bound against depth."""
-    from matplotlib.figure import Figure
-    from rich import box
-    from rich.table import Table
+    import xarray
 
     n, rho = 20, 0.8
     depths = (0, 1, 2, 4) if quick else (0, 1, 2, 3, 4, 6, 8)
     log(f"sign learner, n = {n}, rho = {rho}: gap over depth bound is 1/sqrt(pi log 2) throughout")
     found = points(n, rho, depths, 20_000 if quick else 200_000)
-    table = Table(box=box.SIMPLE_HEAD, title=f"known ratio {RATIO:.10f}", title_justify="left")
-    for column in ("layers", "exact gap", "simulated gap", "depth bound", "gap / bound"):
-        table.add_column(column, justify="right")
-    for p in found:
+    columns = {name: ("layers", list(values)) for name, values in zip(Point._fields, zip(*found))}
+    about = {"n": n, "rho": rho, "units": "loss -w T"}
+    return record(
+        xarray.Dataset(columns, attrs=about), folder / "sign-learner.nc", "sign-learner", view
+    )
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Ratios beside the known one; gap and bound against depth."""
+    table = blank.table(
+        ("layers", "exact gap", "simulated gap", "depth bound", "gap / bound"),
+        f"known ratio {RATIO:.10f}",
+        wrap=True,
+    )
+    for p in (Point(*row) for row in zip(*(found[name].values for name in Point._fields))):
         table.add_row(
             str(p.layers),
             f"{p.gap:.10f}",
@@ -85,15 +98,13 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
             f"{p.bound:.10f}",
             f"{p.gap / p.bound:.10f}",
         )
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    ax = figure.subplots()
-    layers = [p.layers for p in found]
-    ax.semilogy(layers, [p.bound for p in found], "s-", color="#D55E00", label="depth bound")
-    ax.semilogy(layers, [p.gap for p in found], "k-", label="exact gap")
+    figure, ax = blank.figure((5, 4))
+    ax.semilogy(found.layers, found.bound, "s-", color="#D55E00", label="depth bound")
+    ax.semilogy(found.layers, found.gap, "k-", label="exact gap")
     ax.errorbar(
-        layers,
-        [p.simulated for p in found],
-        [1.96 * p.std_error for p in found],
+        found.layers,
+        found.simulated,
+        1.96 * found.std_error,
         fmt="o",
         markerfacecolor="white",
         color="#0072B2",
@@ -102,4 +113,4 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     ax.set_xlabel("noisy layers")
     ax.set_ylabel("generalization gap, loss -w T")
     ax.legend(frameon=False)
-    return Outcome(table, (save(figure, folder / "sign-learner.png"),))
+    return View(table, figure)

@@ -8,19 +8,20 @@ layers are, they cannot contract more and still tell the classes apart as well.
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ibjax import contraction, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
-from ibjax.report import summarise
-from ibjax.reproduce.outcome import Log, Outcome, bound_text, save
+from ibjax.report import blank, summarise
+from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record
 
 if TYPE_CHECKING:
-    from ibjax.report import Summary
+    import xarray
 
 BASE = Experiment(
     classes=(4, 9),
@@ -48,18 +49,9 @@ class Options:
     """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
 
 
-class Curve(NamedTuple):
-    """One data set at one layer noise."""
-
-    experiment: Experiment
-    summary: "Summary"
-    effective: np.ndarray
-
-
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Sweep layer noise and depth; one results file a data set and noise, resumable."""
-    from rich import box
-    from rich.table import Table
+    import xarray
 
     options = Options() if options is None else options
     files, curves = [], []
@@ -67,45 +59,68 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         for noise in noises:
             log(f"{base.dataset}, n = {base.train_size}: layer noise {noise:g}")
             path = folder / "depth-trade-off" / f"{base.dataset}-noise-{noise:g}.nc"
-            experiment = replace(base, layer_noise=noise)
-            dataset = sweep.run(experiment, path)
             files.append(path)
-            effective = np.array([_effective(row) for row in dataset["layer_log1m"].values])
-            curves.append(Curve(experiment, summarise(dataset), effective))
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"4 versus 9, width {BASE.width}, tanh; errors over 32 fresh draws of layer noise",
-        title_justify="left",
+            curves.append(_curve(replace(base, layer_noise=noise), path))
+    exact: dict[str, Any] = {"data_vars": "minimal", "coords": "minimal", "compat": "override"}
+    found = xarray.concat(curves, "curve", join="exact", combine_attrs="override", **exact)
+    return record(found, folder / "depth-trade-off.nc", "depth-trade-off", view, tuple(files))
+
+
+def _curve(experiment: Experiment, path: Path) -> "xarray.Dataset":
+    """What one data set and noise gave, by depth."""
+    import xarray
+
+    swept = sweep.run(experiment, path)
+    s = summarise(swept)
+    columns = {
+        "effective": [_effective(row) for row in swept["layer_log1m"].values],
+        "factor": [1 - c for c in s.contracted],
+        "least": s.floor,
+    }
+    for name in ("train error", "test error", "gap", "depth"):
+        key = "bound" if name == "depth" else name.replace(" ", "_")
+        columns |= {key: s.row(name).values, f"{key}_half_width": s.row(name).errors}
+    return xarray.Dataset(
+        {name: (("curve", "depth"), np.array([v], float)) for name, v in columns.items()},
+        {
+            "depth": list(s.depths),
+            "dataset": ("curve", [str(experiment.dataset)]),
+            "train_size": ("curve", [experiment.train_size]),
+            "layer_noise": ("curve", [experiment.layer_noise]),
+        },
+        {"width": experiment.width},
+    )
+
+
+def view(found: "xarray.Dataset") -> View:
+    """One row a data set, noise and depth, and what noise buys and costs."""
+    columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "least")
+    table = blank.table(
+        (*columns, "train", "test", "gap", "bound", "train + bound"),
+        f"4 versus 9, width {found.width}, tanh; errors over 32 fresh draws of layer noise",
         caption="bound: the repaired depth bound on the gap, a certificate; train + bound: an "
         "upper bound on the test error; ±: 95 %; L eff.: how many layers like the one that "
         "contracts most would contract as much; least: the smallest eta^(L/2) that predictions as "
         "good as those on the training examples allow.",
-        caption_justify="left",
     )
-    columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "least")
-    for column in (*columns, "train", "test", "gap", "bound", "train + bound"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for curve in curves:
-        e, s = curve.experiment, curve.summary
-        names = ("train error", "test error", "gap", "depth")
-        train, test, gap, bound = (s.row(r).values for r in names)
-        for i, depth in enumerate(s.depths):
-            table.add_row(
-                e.dataset,
-                str(e.train_size),
-                f"{e.layer_noise:g}",
-                str(depth),
-                f"{curve.effective[i]:.2f}",
-                f"{1 - s.contracted[i]:.4f}",
-                "-" if np.isnan(s.floor[i]) else f"{s.floor[i]:.4f}",
-                f"{train[i]:.3f}",
-                f"{test[i]:.3f}",
-                f"{gap[i]:.3f}±{s.row('gap').errors[i]:.3f}",
-                bound_text(bound[i]),
-                f"{train[i] + bound[i]:.3f}",
-            )
-    picture = save(_figure(curves), folder / "depth-trade-off.png")
-    return Outcome(table, (*files, picture))
+    for curve, depth in product(range(found.sizes["curve"]), found.depth.values):
+        at = found.isel(curve=curve).sel(depth=depth)
+        v = {str(name): float(value) for name, value in at.items()}
+        table.add_row(
+            str(at.dataset.values),
+            str(int(at.train_size)),
+            f"{float(at.layer_noise):g}",
+            str(depth),
+            f"{v['effective']:.2f}",
+            f"{v['factor']:.4f}",
+            "-" if np.isnan(v["least"]) else f"{v['least']:.4f}",
+            f"{v['train_error']:.3f}",
+            f"{v['test_error']:.3f}",
+            f"{v['gap']:.3f}±{v['gap_half_width']:.3f}",
+            bound_text(v["bound"]),
+            f"{v['train_error'] + v['bound']:.3f}",
+        )
+    return View(table, _figure(found))
 
 
 def _experiments(quick: bool, log: Log, options: Options):
@@ -146,33 +161,24 @@ def _effective(log1m: np.ndarray) -> float:
     return float(contraction.effective_depth(layers).equivalent)
 
 
-def _figure(curves: list[Curve]):
-    from matplotlib.figure import Figure
-
-    names = list(dict.fromkeys(c.experiment.dataset for c in curves))
-    figure = Figure(figsize=(11, 3.5 * len(names)), layout="constrained")
-    grid = figure.subplots(len(names), 3, squeeze=False)
+def _figure(found: "xarray.Dataset") -> Any:
+    names = list(dict.fromkeys(found["dataset"].values.tolist()))
+    figure, grid = blank.figure((11, 3.5 * len(names)), len(names), 3, squeeze=False)
     titles = ("contraction factor eta^(L/2)", "training error", "training error + depth bound")
     colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
     for axes, name in zip(grid, names):
-        mine = [c for c in curves if c.experiment.dataset == name]
-        noises = [c.experiment.layer_noise for c in mine]
-        for i, depth in enumerate(mine[0].summary.depths):
-            factor = np.array([1 - c.summary.contracted[i] for c in mine])
-            rows = [(c.summary.row("train error"), c.summary.row("depth")) for c in mine]
-            train = np.array([r[0].values[i] for r in rows])
-            error = np.array([r[0].errors[i] for r in rows])
-            bound = np.array([r[1].values[i] for r in rows])
-            shapes = ((factor, None), (train, error), (train + bound, error))
-            for ax, (values, half) in zip(axes, shapes):
-                ax.errorbar(
-                    noises, values, half, fmt="o-", color=colours[i % 4], label=f"depth {depth}"
-                )
-            least = [c.summary.floor[i] for c in mine]
-            axes[0].plot(
-                noises, least, ":", color=colours[i % 4], label="least possible" if i == 0 else None
-            )
-        size = mine[0].experiment.train_size
+        mine = found.isel(curve=found["dataset"].values == name)
+        noises = mine["layer_noise"].values
+        for i, depth in enumerate(found.depth.values):
+            at = mine.sel(depth=depth)
+            train, half = at["train_error"].values, at["train_error_half_width"].values
+            shapes = (at["factor"].values, None), (train, half), (train + at["bound"].values, half)
+            look = {"color": colours[i % 4]}
+            for ax, (values, error) in zip(axes, shapes):
+                ax.errorbar(noises, values, error, fmt="o-", **look, label=f"depth {depth}")
+            label = "least possible" if i == 0 else None
+            axes[0].plot(noises, at["least"].values, ":", **look, label=label)
+        size = int(mine["train_size"][0])
         for ax, title in zip(axes, titles):
             ax.set_xscale("log")
             ax.set_xlabel("standard deviation of the layer noise")

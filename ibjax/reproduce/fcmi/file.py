@@ -1,7 +1,6 @@
 """Rows of the f-CMI experiment as a data set, and back."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,13 +8,13 @@ import numpy as np
 
 from ibjax import environment
 from ibjax.reproduce.fcmi.rows import BOUNDS, Beside, Row
+from ibjax.reproduce.outcome import MARK, jsoned
 
 if TYPE_CHECKING:
     import xarray
 
 T = TypeVar("T")
 
-_MARK = "reproduction"
 _BESIDE = {
     "null": "mean of the plug-in bound under masks dealt anew",
     "null_spread": "standard deviation of the plug-in bound under masks dealt anew",
@@ -66,7 +65,7 @@ def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Data
     found = xarray.combine_by_coords(each) if len(each) > 1 else each[0]
     assert isinstance(found, xarray.Dataset)
     text = json.dumps(options, sort_keys=True)
-    found.attrs = {**environment.describe(), _MARK: name, "options": text}
+    found.attrs = {**environment.describe(), MARK: name, "options": text}
     return found
 
 
@@ -121,7 +120,7 @@ def options(found: "xarray.Dataset", of: type[T]) -> T:
     Raises:
         ValueError: if they cannot be read.
     """
-    given = stored_options(found.attrs)
+    given = jsoned(found.attrs, "options")
     known: Any = of
     names = {f.name for f in fields(known)}
     chosen = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in names}
@@ -129,24 +128,6 @@ def options(found: "xarray.Dataset", of: type[T]) -> T:
         return of(**chosen)
     except TypeError as error:
         raise ValueError(f"the options of the file cannot be read ({error})") from None
-
-
-def stored_options(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The options among the attributes of a file; none where there are none."""
-    try:
-        given = json.loads(attributes.get("options", "{}"))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the options of the file cannot be read ({error})") from None
-    return given if isinstance(given, dict) else {}
-
-
-def name_of(found: "xarray.Dataset") -> str | None:
-    """Which reproduction a data set is of; files of earlier versions are told by their contents."""
-    if _MARK in found.attrs:
-        return str(found.attrs[_MARK])
-    if _variable(BOUNDS[0]) in found and "options" in found.attrs:
-        return "fcmi-mnist-langevin" if "noise" in stored_options(found.attrs) else "fcmi-mnist"
-    return None
 
 
 def _variable(name: str) -> str:

@@ -19,18 +19,18 @@ generalization bounds from supersamples", for the narrower bounds.
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data, results
+from ibjax import bounds, data
 from ibjax.interface import Dataset, Supersample
 from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.rows import BATCH, PUBLISHED, row
 from ibjax.reproduce.fcmi.rows import BOUNDS as BOUNDS
 from ibjax.reproduce.fcmi.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
@@ -100,16 +100,30 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
                 files.append(path)
             rows.append(row(variant, n, cells))
     together = fcmi_file.dataset(rows, asdict(options), "fcmi-mnist")
-    results.write(together, folder / "fcmi-mnist.nc")
-    shown, picture = view(together)
-    place = save(picture, folder / "fcmi-mnist.png")
-    return Outcome(shown, (*files, folder / "fcmi-mnist.nc", place))
+    return record(together, folder / "fcmi-mnist.nc", "fcmi-mnist", view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> tuple[Any, Any]:
-    """Table and picture of a stored grid."""
+def view(found: "xarray.Dataset") -> View:
+    """Table and picture of a stored grid, or of one cell of it."""
+    if "predictions" in found:
+        found = _alone(found)
     rows = fcmi_file.rows(found)
-    return table(rows, fcmi_file.options(found, Options)), figure(rows)
+    return View(table(rows, fcmi_file.options(found, Options)), figure(rows))
+
+
+def _alone(found: "xarray.Dataset") -> "xarray.Dataset":
+    """A cell as a grid of its own."""
+    given = jsoned(found.attrs, "settings")
+    variant, n = given["variant"], given["train_size"]
+    options = {
+        "train_size": (n,),
+        "masks": found.sizes["mask_id"],
+        "supersamples": 1,
+        "epochs": given["epochs"],
+        "variants": (variant,),
+        "precision": given["precision"],
+    }
+    return fcmi_file.dataset([row(variant, n, [found])], options, "fcmi-mnist")
 
 
 def mnist(classes: tuple[int, int] = (4, 9)) -> Dataset:

@@ -23,8 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, data, results
+from ibjax import bounds, data
 from ibjax.interface import Dataset, Supersample
+from ibjax.report import blank
 from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.mnist import SEED, mnist
 from ibjax.reproduce.fcmi.rows import Row, lost, row
@@ -37,7 +38,7 @@ from ibjax.reproduce.fcmi.view import (
     null_text,
     spread_text,
 )
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from ibjax.langevin import Config
 
+NAME = "fcmi-mnist-langevin"
 BATCH = 100
 SHOWN = ("f-CMI", "single loss", "pair JS")
 CONVENTIONS = ("published", "langevin")
@@ -149,19 +151,37 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             found, path = _train(path, noise, s, options, pool, log)
             cells.append(found)
             files.append(path)
-        epochs = np.asarray(cells[0].step.values) / (options.train_size // BATCH)
-        rows.append(row(noise, options.train_size, cells)._replace(epochs=epochs))
-    path = folder / "fcmi-mnist-langevin.nc"
-    together = fcmi_file.dataset(rows, asdict(options), "fcmi-mnist-langevin")
-    results.write(together, path)
-    shown, picture = view(together)
-    return Outcome(shown, (*files, path, save(picture, path.with_suffix(".png"))))
+        rows.append(_row(noise, options.train_size, cells))
+    together = fcmi_file.dataset(rows, asdict(options), NAME)
+    return record(together, folder / f"{NAME}.nc", NAME, view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> tuple[Any, Any]:
-    """Table and picture of what was stored."""
+def view(found: "xarray.Dataset") -> View:
+    """Table and picture of what was stored, or of one cell of it."""
+    if "predictions" in found:
+        found = _alone(found)
     rows = {r.variant: r for r in fcmi_file.rows(found)}
-    return table(rows, fcmi_file.options(found, Options)), figure(rows)
+    return View(table(rows, fcmi_file.options(found, Options)), figure(rows))
+
+
+def _row(noise: str, n: int, cells: "list[xarray.Dataset]") -> Row:
+    epochs = np.asarray(cells[0].step.values) / (n // BATCH)
+    return row(noise, n, cells)._replace(epochs=epochs)
+
+
+def _alone(found: "xarray.Dataset") -> "xarray.Dataset":
+    """A cell as a grid of its own."""
+    given = jsoned(found.attrs, "settings")
+    noise, n = given["noise"], given["train_size"]
+    options = {
+        "train_size": n,
+        "masks": found.sizes["mask_id"],
+        "supersamples": 1,
+        "epochs": given["epochs"],
+        "noise": (noise,),
+        "precision": given["precision"],
+    }
+    return fcmi_file.dataset([_row(noise, n, [found])], options, NAME)
 
 
 def _train(
@@ -193,26 +213,20 @@ def table(rows: dict[str, Row], options: Options) -> Any:
 
     Then the nulls of the bounds and the corrected ones, where the rows have them.
     """
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
     beside = all(r.beside for r in rows.values())
     text = (
         f"{caveat(options.masks, list(rows.values()))} published: read off the figure, n = 4000 "
         "and 5 x 30 networks; ± standard deviation over supersamples." + lost(list(rows.values()))
     )
-    style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "title_justify": "left"}
-    out = Table(
-        **style,
-        title=f"MNIST 4 versus 9 by Langevin dynamics, n = {options.train_size}, "
+    names = ("gap", "publ.", "f-CMI", "publ.", "single loss", "pair JS", "test error", "publ.")
+    out = blank.table(
+        ("noise", "epoch", *names),
+        f"MNIST 4 versus 9 by Langevin dynamics, n = {options.train_size}, "
         f"{options.supersamples} x {options.masks} networks, {options.precision}",
         caption=None if beside else text,
-        caption_justify="left",
     )
-    names = ("gap", "publ.", "f-CMI", "publ.", "single loss", "pair JS", "test error", "publ.")
-    for column in ("noise", "epoch", *names):
-        out.add_column(column, justify="right", no_wrap=True)
     for noise, r in rows.items():
         for i, epoch in enumerate(r.epochs):
             known = _published(float(epoch)) if options.train_size == 4000 else ("",) * 3
@@ -226,10 +240,8 @@ def table(rows: dict[str, Row], options: Options) -> Any:
             out.add_row(noise if i == 0 else "", f"{epoch:g}", *cells)
     if not beside:
         return out
-    nulls = Table(**style, title="nulls and corrected bounds", caption=text, caption_justify="left")
     parts = [column for name in SHOWN for column in (f"{name}, null", "corrected")]
-    for column in ("noise", "epoch", *parts):
-        nulls.add_column(column, justify="right", no_wrap=True)
+    nulls = blank.table(("noise", "epoch", *parts), "nulls and corrected bounds", caption=text)
     for noise, r in rows.items():
         for i, epoch in enumerate(r.epochs):
             each = [r.beside[name] for name in SHOWN]
@@ -251,12 +263,9 @@ def figure(rows: dict[str, Row]) -> Any:
 
     Bands are nulls; corrected bounds stand below.
     """
-    from matplotlib.figure import Figure
-
     below = all(r.beside for r in rows.values())
     size = (4.5 * len(rows) + 1.5, 4 + 3.5 * below)
-    out = Figure(figsize=size, layout="constrained")
-    grid = out.subplots(1 + below, len(rows), sharey="row", squeeze=False)
+    out, grid = blank.figure(size, 1 + below, len(rows), sharey="row", squeeze=False)
     panels = grid[0]
     for ax, (noise, r) in zip(panels, rows.items()):
         along_training(ax, r)

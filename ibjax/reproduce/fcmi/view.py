@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax.report import blank
 from ibjax.reproduce.fcmi.rows import BOUNDS, PUBLISHED, Beside, Published, Row, centre, lost
 from ibjax.reproduce.outcome import bound_text
 
@@ -17,26 +18,19 @@ PUBLISHED_GRID = {"supersamples": 5, "masks": 30, "epochs": 200}
 
 def table(rows: list[Row], options: "Options") -> Any:
     """Ours beside the published numbers and their nulls, mean ± deviation over supersamples."""
-    from rich import box
-    from rich.table import Table
-
     same = all(getattr(options, name) == value for name, value in PUBLISHED_GRID.items())
     advice = (
         " difference: of the means ± its standard error; sd: published standard deviations."
         if same
         else " The published numbers are of 5 x 30 networks and 200 epochs: not to be compared."
     )
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"MNIST 4 versus 9, {options.supersamples} x {options.masks} networks, "
+    out = blank.table(
+        ("variant", "n", "quantity", "ours", "null", "published", "difference"),
+        f"MNIST 4 versus 9, {options.supersamples} x {options.masks} networks, "
         f"{options.epochs} epochs, {options.precision}; ± standard deviation over supersamples",
-        title_justify="left",
         caption=caveat(options.masks, rows) + advice + lost(rows),
-        caption_justify="left",
+        left=("variant",),
     )
-    out.add_column("variant", no_wrap=True)
-    for column in ("n", "quantity", "ours", "null", "published", "difference"):
-        out.add_column(column, justify="right", no_wrap=True)
     for r in rows:
         known = PUBLISHED[r.variant].get(r.n, Published(math.nan, math.nan))
         lines = [("gap", r.gap, known.gap, known.gap_spread)]
@@ -125,12 +119,10 @@ MARKERS = dict(zip(COLOURS, "osDv^P"))
 
 def figure(rows: list[Row]) -> Any:
     """Gap and bounds against n with the published points, corrected, and along training."""
-    from matplotlib.figure import Figure
-
     variants = list(dict.fromkeys(r.variant for r in rows))
     both = all(r.beside for r in rows)
-    out = Figure(figsize=(4.5 * len(variants) + 6 + 4 * both, 4.2), layout="constrained")
-    *panels, right = out.subplots(1, len(variants) + 1 + both)
+    size = (4.5 * len(variants) + 6 + 4 * both, 4.2)
+    out, (*panels, right) = blank.figure(size, 1, len(variants) + 1 + both)
     if both:
         *panels, middle = panels
         first = [r for r in rows if r.variant == variants[0]]

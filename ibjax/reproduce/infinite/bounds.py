@@ -24,11 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, infinite, langevin, mi, results
+from ibjax import bounds, infinite, langevin, mi
 from ibjax.infinite.kernel_matrix import Kernels
 from ibjax.interface import Dataset, Estimate, Network, Supersample
 from ibjax.reproduce.infinite.view import figure, tables
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import JaxArray
 
 if TYPE_CHECKING:
@@ -261,15 +261,16 @@ def _train(data: "xarray.Dataset", setting: Setting, x, sign, log: Log) -> None:
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """Exact gap, bounds and finite networks; two tables, a results file and a picture."""
-    from rich.console import Group
-
     setting = Setting()
     if quick:
         setting = Setting(
             n=5, supersamples=2, widths=(2, 64), masks=64, steps=100, checkpoints=2, step=0.01
         )
-    data = experiment(setting, log)
-    path = folder / "infinite-bounds.nc"
-    results.write(data, path)
-    picture = save(figure(data), folder / "infinite-bounds.png")
-    return Outcome(Group(*tables(data)), (path, picture))
+    return record(experiment(setting, log), folder / "infinite-bounds.nc", "infinite-bounds", view)
+
+
+def view(data: "xarray.Dataset") -> View:
+    """Both tables, one below the other, and the picture."""
+    from rich.console import Group
+
+    return View(Group(*tables(data)), figure(data))

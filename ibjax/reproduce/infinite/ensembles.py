@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bottleneck, infinite, results
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax import bottleneck, infinite
+from ibjax.report import blank
+from ibjax.reproduce.outcome import Log, Outcome, View, record
 
 if TYPE_CHECKING:
     import xarray
@@ -209,34 +210,30 @@ def claims(data: "xarray.Dataset") -> dict[str, bool]:
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """Sweep activation, weight variance and time; a table, a results file and a picture."""
-    from rich.console import Group
-    from rich.text import Text
-
     variances = VARIANCES[:2] if quick else VARIANCES
     times = (10.0, 1e2, 1e3, np.inf) if quick else TIMES
     with jax.enable_x64(True):
         data = experiment(variances, times, log=log)
-    path = folder / "infinite-ensembles.nc"
-    results.write(data, path)
-    picture = save(figure(data), folder / "infinite-ensembles.png")
+    return record(data, folder / "infinite-ensembles.nc", "infinite-ensembles", view)
+
+
+def view(data: "xarray.Dataset") -> View:
+    """Ours beside the other program, what the paper says of its pictures, and ours of them."""
+    from rich.console import Group
+    from rich.text import Text
+
     said = [f"{'yes' if holds else 'NO '}  {claim}" for claim, holds in claims(data).items()]
-    return Outcome(Group(table(data), Text("\n".join(said))), (path, picture))
+    return View(Group(table(data), Text("\n".join(said))), figure(data))
 
 
 def table(data: "xarray.Dataset") -> Any:
     """Ours beside the other program wherever it has numbers; everything in nats but the error."""
-    from rich import box
-    from rich.table import Table
-
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        title="error of the mean; lower and upper ends of I(X;Z|D) ± 1.96 s.e.; lower bound on "
-        "I(Y;Z|D); frontier at the upper end. 'known': another program",
-        title_justify="left",
-    )
     columns = ("network", "time", "error", "known", "I(X;Z|D)", "known", "I(Y;Z|D)", "known")
-    for column in (*columns, "frontier"):
-        out.add_column(column, justify="right", no_wrap=True)
+    out = blank.table(
+        (*columns, "frontier"),
+        "error of the mean; lower and upper ends of I(X;Z|D) ± 1.96 s.e.; lower bound on "
+        "I(Y;Z|D); frontier at the upper end. 'known': another program",
+    )
     for (activation, variance), rows in KNOWN.items():
         for time, known in rows.items():
             if variance not in data.weight_variance or time not in data.time:
@@ -259,11 +256,8 @@ def table(data: "xarray.Dataset") -> Any:
 
 def figure(data: "xarray.Dataset") -> Any:
     """Information plane with the frontier, and the error of the mean against time."""
-    from matplotlib.figure import Figure
-
     colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-    picture = Figure(figsize=(9.5, 7), layout="constrained")
-    axes = picture.subplots(2, 2, sharey="row")
+    picture, axes = blank.figure((9.5, 7), 2, 2, sharey="row")
     line = np.linspace(0, 1.05 * float(data["input_upper"].max()), 200)
     with jax.enable_x64(True):
         best, _ = frontier(line)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ibjax.report import blank
 from ibjax.reproduce.outcome import bound_text
 
 if TYPE_CHECKING:
@@ -10,17 +11,10 @@ if TYPE_CHECKING:
 
 def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
     """The bounds against time, and the networks against width at the last time."""
-    from rich import box
-    from rich.table import Table
-
-    first = Table(
-        box=box.SIMPLE_HEAD,
-        title="0-1 loss at infinite width, mean over the points ± 1.96 s.e.; MI bounds on the gap",
-        title_justify="left",
+    first = blank.table(
+        ("model", "time", "test error", "gap", "e-CMI", "KL [nats]", "Xu-Raginsky", "kind"),
+        "0-1 loss at infinite width, mean over the points ± 1.96 s.e.; MI bounds on the gap",
     )
-    columns = ("model", "time", "test error", "gap", "e-CMI", "KL [nats]", "Xu-Raginsky", "kind")
-    for column in columns:
-        first.add_column(column, justify="right", no_wrap=True)
     for model in data.model.values:
         for time in data.time.values:
             at = data.sel(model=model, time=time)
@@ -34,14 +28,11 @@ def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
                 bound_text(float(at.xu_raginsky)),
                 str(at.kind.item()),
             )
-    second = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"trained networks at time {float(data.time[-1]):.2f}, ± 1.96 s.e. given the points",
-        title_justify="left",
-    )
     names = ("train", "test", "gap", "train_loss")
-    for column in ("width", *names, "plug-in e-CMI"):
-        second.add_column(column, justify="right", no_wrap=True)
+    second = blank.table(
+        ("width", *names, "plug-in e-CMI"),
+        f"trained networks at time {float(data.time[-1]):.2f}, ± 1.96 s.e. given the points",
+    )
     end = data.isel(time=-1)
     for width in data.width.values:
         at = end.sel(width=width)
@@ -59,10 +50,7 @@ def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
 
 def figure(data: "xarray.Dataset") -> Any:
     """Gap against width with its limit, and gap and bounds against time."""
-    from matplotlib.figure import Figure
-
-    picture = Figure(figsize=(11, 4), layout="constrained")
-    left, right = picture.subplots(1, 2)
+    picture, (left, right) = blank.figure((11, 4), 1, 2)
     end = data.isel(time=-1)
     rows = (("test", "#D55E00"), ("train", "#0072B2"), ("gap", "#009E73"))
     for name, colour in rows:

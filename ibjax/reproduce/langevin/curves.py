@@ -7,16 +7,21 @@ figure shows. A curve drawn the legacy way lies below the bound it is named afte
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ibjax import bounds, data, langevin, results
+from ibjax import bounds, data, langevin
 from ibjax.interface import Dataset
 from ibjax.reproduce.langevin.settings import MNIST_MLP, Setting
-from ibjax.reproduce.outcome import Log, Outcome, given, save
+from ibjax.reproduce.langevin.view import Curve, view
+from ibjax.reproduce.outcome import Log, Outcome, given, record
+
+if TYPE_CHECKING:
+    import xarray
 
 RUNS, SLOTS, STEPS = 2, 64, 101
 """Independent runs, tracked examples in each, and updates of the default run."""
@@ -57,13 +62,6 @@ class Plan(NamedTuple):
     comparable: bool
 
 
-class Curve(NamedTuple):
-    """One bound along training: value and 95 % half-width at each time."""
-
-    value: np.ndarray
-    error: np.ndarray
-
-
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """The MNIST figure with two dense hidden layers."""
     return reproduce(MNIST_MLP, folder, quick, log, options or Options())
@@ -84,10 +82,9 @@ def reproduce(setting: Setting, folder: Path, quick: bool, log: Log, options: Op
     log(f"{plan.title}: {plan.runs} runs x {plan.steps} updates, {plan.slots} examples followed")
     found = trace(setting, plan, options.seed, log)
     curves = curves_of(found, plan.size, setting.size if plan.comparable else plan.size)
-    place = folder / f"{setting.name}.nc"
-    results.write(_stored(setting, plan, found, curves, options), place)
-    picture = save(_figure(setting, plan, found, curves), folder / f"{setting.name}.png")
-    return Outcome(_table(setting, plan, found, curves), (place, picture))
+    stored = _stored(setting, plan, found, curves, options)
+    show = partial(view, setting=setting)
+    return record(stored, folder / f"{setting.name}.nc", setting.name, show)
 
 
 def _plan(setting: Setting, quick: bool, options: Options, log: Log) -> Plan:
@@ -194,99 +191,13 @@ def curves_of(found: langevin.Track, size: int, published: int) -> dict[str, Cur
         }
 
 
-_COLUMNS = (
-    ("Negrea et al.", "negrea legacy", "negrea valid", "negrea"),
-    ("test prior", "cmi legacy", "cmi valid", "cmi"),
-    ("gradient norm", "norm", "norm", "norm"),
-)
-
-
-def _published(setting: Setting, key: str, t: int) -> float:
-    values = dict(zip(setting.times, getattr(setting, key)))
-    return values.get(t, float("nan"))
-
-
-def _table(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[str, Curve]) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{plan.title}: ours legacy / published / ours valid; estimates over "
-        f"{plan.runs} x {plan.slots} examples; 1.96 standard errors",
-        title_justify="left",
-    )
-    table.add_column("t", justify="right")
-    for name, *_ in _COLUMNS:
-        table.add_column(name, justify="right")
-    for name in ("exact, phi^-1", "train / test error"):
-        table.add_column(name, justify="right")
-
-    def cell(value: float) -> str:
-        return "-" if np.isnan(value) else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"
-
-    for e, step in enumerate(found.steps):
-        t = int(step) - 1
-        cells = [str(t)]
-        for _, legacy, valid, key in _COLUMNS:
-            known = _published(setting, key, t) if plan.comparable else float("nan")
-            ours = curves[legacy]
-            first = f"{cell(ours.value[e])}±{cell(ours.error[e])}"
-            cells.append(f"{first} / {cell(known)} / {cell(curves[valid].value[e])}")
-        exact = curves["exact"]
-        cells.append(f"{cell(exact.value[e])}±{cell(exact.error[e])}")
-        cells.append(f"{found.train_error[:, e].mean():.3f} / {found.test_error[:, e].mean():.3f}")
-        table.add_row(*cells)
-    return table
-
-
-def _figure(setting: Setting, plan: Plan, found: langevin.Track, curves: dict[str, Curve]) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    ax = figure.subplots()
-    t = np.asarray(found.steps)
-    lines = (
-        ("negrea legacy", "Negrea et al., mean of roots", "#0072B2", "-"),
-        ("negrea valid", "Negrea et al., root of mean", "#0072B2", "--"),
-        ("cmi legacy", "test prior, mean of roots", "#D55E00", "-"),
-        ("cmi valid", "test prior, root of mean", "#D55E00", "--"),
-        ("exact", "exact path information", "#009E73", "-"),
-        ("norm", "gradient norm", "#CC79A7", "--"),
-    )
-    for key, label, colour, style in lines:
-        c = curves[key]
-        ax.errorbar(t, c.value, c.error, color=colour, linestyle=style, label=label, capsize=2)
-    gap = found.test_error - found.train_error
-    mean = gap.mean(0)
-    ax.plot(t, np.where(mean > 0, mean, np.nan), "k.-", label="measured gap")
-    if plan.comparable:
-        for key, colour, marker in (
-            ("negrea", "#0072B2", "o"),
-            ("cmi", "#D55E00", "s"),
-            ("norm", "#CC79A7", "^"),
-        ):
-            times = np.array(setting.times) + 1
-            ax.plot(
-                times,
-                getattr(setting, key),
-                marker,
-                color=colour,
-                markerfacecolor="white",
-                linestyle="none",
-                label=f"published, {dict(negrea='Negrea', cmi='test prior', norm='norm')[key]}",
-            )
-    ax.axhline(1.0, color="0.6", linewidth=0.8)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("updates")
-    ax.set_ylabel("bound on the generalization gap, 0-1 loss")
-    ax.set_title(plan.title, fontsize=9)
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def _stored(setting: Setting, plan: Plan, found: langevin.Track, curves, options: Options) -> Any:
+def _stored(
+    setting: Setting,
+    plan: Plan,
+    found: langevin.Track,
+    curves: dict[str, Curve],
+    options: Options,
+) -> "xarray.Dataset":
     import xarray
 
     slots = ("run", "checkpoint", "slot")
@@ -312,6 +223,5 @@ def _stored(setting: Setting, plan: Plan, found: langevin.Track, curves, options
         "setting": setting.name,
         "train_size": plan.size,
         "seed": options.seed,
-        "jax": jax.__version__,
     }
     return xarray.Dataset(fields, {"checkpoint": np.asarray(found.steps)}, attributes)

@@ -228,3 +228,6 @@ CIFAR_CNN = Setting(
     (0.1017, *(_NAN,) * 5),
     (_NAN, 0.050),
 )
+
+SETTINGS = {s.name: s for s in (MNIST_MLP, MNIST_CNN, FASHION_CNN, CIFAR_CNN)}
+"""All of them by name."""

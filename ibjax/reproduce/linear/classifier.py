@@ -36,11 +36,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ibjax import data, environment, langevin, results
+from ibjax import data, environment, files, langevin
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear.measures import MEASURED, measure
 from ibjax.reproduce.linear.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import xarray
 
 FEATURES, SEED, LARGEST, FORMAT = 5, 0, 10_000, 2
+NAME = "linear-classifier"
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,37 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     chosen: Options = options or Options()
     if quick:
         chosen = quickened(chosen, QUICK)
-    found, files = [], []
-    for n in chosen.train_size:
-        one, path = cell(folder / "linear-classifier", n, chosen, log)
-        found.append(one)
-        files.append(path)
-    picture = save(figure(found), folder / "linear-classifier.png")
-    return Outcome(table(found, chosen), (*files, picture))
+    cells = [cell(folder / NAME, n, chosen, log) for n in chosen.train_size]
+    found = together([one for one, _ in cells])
+    return record(found, folder / f"{NAME}.nc", NAME, view, tuple(path for _, path in cells))
+
+
+def together(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
+    """What is shown of every size, without the trainings."""
+    import xarray
+
+    rows = ("n", "quantity")
+    first = cells[0]
+    return xarray.Dataset(
+        {
+            "value": (rows, np.stack([one.value.values for one in cells]), first.value.attrs),
+            "std_error": (rows, np.stack([one.std_error.values for one in cells])),
+            "diverged": ("n", [int(one.diverged.sum()) for one in cells]),
+            "trainings": ("n", [one.diverged.size for one in cells]),
+        },
+        {"n": [one.n for one in cells], "quantity": first.quantity, "bias": first.bias},
+        {"settings": first.attrs["settings"]},
+    )
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Table and picture of all sizes, or of one that a file holds."""
+    if "predictions" in found:
+        found = together([found])
+    given = jsoned(found.attrs, "settings")
+    names = ("classes", "separation", "supersamples", "masks", "epochs", "learning_rate")
+    options = Options(**{name: given[name] for name in names})
+    return View(table(found, options), figure(found))
 
 
 def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Dataset, Path]":
@@ -131,7 +156,7 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
         "seconds": time.perf_counter() - start,
         "n": n,
     }
-    results.write(found, path)
+    files.write(found, path)
     gap = float(found.value.sel(quantity="gap"))
     log(f"n = {n}: {found.diverged.size} trainings in {found.seconds:.0f} s, gap {gap:.4f}")
     return found, path

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax.report import blank
 from ibjax.reproduce.linear.measures import EACH, MEASURED, POOLED
 from ibjax.reproduce.outcome import bound_text
 
@@ -22,38 +23,31 @@ ORDERS = (
 """Smaller and larger: theorems for the plug-ins themselves, by data processing in every table."""
 
 
-def table(found: "list[xarray.Dataset]", options: "Options") -> Any:
+def table(found: "xarray.Dataset", options: "Options") -> Any:
     """Training error, gap and bounds with standard errors, and whether the proved orders hold."""
-    from rich import box
-    from rich.table import Table
-
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"softmax regression, {options.classes} classes, separation {options.separation:g}, "
+    out = blank.table(
+        ("quantity", *(f"n = {n}" for n in found.n.values)),
+        f"softmax regression, {options.classes} classes, separation {options.separation:g}, "
         f"{options.supersamples} x {options.masks} trainings",
-        title_justify="left",
         caption=caption(found, options),
-        caption_justify="left",
+        left=("quantity",),
     )
-    out.add_column("quantity", no_wrap=True)
-    for one in found:
-        out.add_column(f"n = {one.n}", justify="right", no_wrap=True)
-    numbers = [_numbers(one) for one in found]
+    numbers = _numbers(found)
     limits = [1 - each["training error"][0] for each in numbers]
     groups = {"": MEASURED, "one table a pair": POOLED, "one a pair and supersample": EACH}
     for title, names in groups.items():
         if title:
             out.add_row(f"bounds, {title}:")
         for name in names:
-            limit = [math.inf] * len(found) if name in MEASURED else limits
+            limit = [math.inf] * len(numbers) if name in MEASURED else limits
             cells = [bound_text(*each[name], limit=top) for each, top in zip(numbers, limit)]
             out.add_row(name if name in MEASURED else f"  {name}", *cells)
         out.add_section()
-    out.add_row("proved orders", *map(_verdict, found))
+    out.add_row("proved orders", *map(_verdict, numbers))
     return out
 
 
-def caption(found: "list[xarray.Dataset]", options: "Options") -> str:
+def caption(found: "xarray.Dataset", options: "Options") -> str:
     """What the numbers are."""
     ceiling = math.log(2) - 1 / (2 * options.masks)
     orders = ", ".join(f"{a} <= {b}" for a, b in ORDERS)
@@ -65,27 +59,28 @@ def caption(found: "list[xarray.Dataset]", options: "Options") -> str:
         f"most. Proved orders, of the plug-ins themselves: {orders}; no other order is a theorem. "
         "No numbers are published, only curves."
     )
-    for one in found:
-        if bad := int(one.diverged.sum()):
-            text += f" n = {one.n}: {bad} of {one.diverged.size} trainings diverged, left out."
+    for n, bad, whole in zip(found.n.values, found.diverged.values, found.trainings.values):
+        if bad:
+            text += f" n = {n}: {bad} of {whole} trainings diverged, left out."
     return text
 
 
-def broken(found: "xarray.Dataset") -> list[str]:
+def broken(numbers: dict[str, tuple[float, float]]) -> list[str]:
     """The proved orders that do not hold at one size; none unless something is wrong."""
-    value = dict(zip(found.quantity.values.tolist(), found.value.values.tolist()))
-    return [f"{a} > {b}" for a, b in ORDERS if value[a] > value[b] + 1e-6]
+    return [f"{a} > {b}" for a, b in ORDERS if numbers[a][0] > numbers[b][0] + 1e-6]
 
 
-def _verdict(found: "xarray.Dataset") -> str:
-    if not np.isfinite(found.value.values).all():
+def _verdict(numbers: dict[str, tuple[float, float]]) -> str:
+    if not all(math.isfinite(value) for value, _ in numbers.values()):
         return "nothing trained"
-    return "; ".join(broken(found)) or "hold"
+    return "; ".join(broken(numbers)) or "hold"
 
 
-def _numbers(found: "xarray.Dataset") -> dict[str, tuple[float, float]]:
-    pairs = zip(found.value.values.tolist(), found.std_error.values.tolist())
-    return dict(zip(found.quantity.values.tolist(), pairs))
+def _numbers(found: "xarray.Dataset") -> list[dict[str, tuple[float, float]]]:
+    """Value and standard error of every quantity, by size."""
+    names = found.quantity.values.tolist()
+    pairs = np.stack([found.value.values, found.std_error.values], axis=-1)
+    return [dict(zip(names, map(tuple, row.tolist()))) for row in pairs]
 
 
 STYLES = {
@@ -102,16 +97,13 @@ STYLES = {
 }
 
 
-def figure(found: "list[xarray.Dataset]") -> Any:
+def figure(found: "xarray.Dataset") -> Any:
     """Gap and bounds against n: tables of all supersamples left, of each one right.
 
     Equal values are drawn side by side: positions are spread a little by name.
     """
-    from matplotlib.figure import Figure
-
-    out = Figure(figsize=(10, 4.4), layout="constrained")
-    left, right = out.subplots(1, 2, sharey=True)
-    sizes, numbers = np.array([one.n for one in found]), [_numbers(one) for one in found]
+    out, (left, right) = blank.figure((10, 4.4), 1, 2, sharey=True)
+    sizes, numbers = found.n.values, _numbers(found)
     titles = ("one table a pair", "one table a pair and supersample")
     for ax, names, title in zip((left, right), (POOLED, EACH), titles):
         for k, name in enumerate(("gap", *names)):

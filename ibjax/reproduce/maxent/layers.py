@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ibjax.report import blank
 from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
-from ibjax.reproduce.outcome import Log, Outcome, quickened, save
+from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
 
 if TYPE_CHECKING:
     import xarray
@@ -160,6 +161,30 @@ def to_dataset(found: dict[str, Measured], studies: dict[str, Study]) -> "xarray
     )
 
 
+def from_dataset(found: "xarray.Dataset") -> dict[str, Measured]:
+    """What `to_dataset` stored, by setting.
+
+    Raises:
+        KeyError: if it holds no setting.
+    """
+    out = {}
+    for setting in (k.removesuffix("_study") for k in found.attrs if k.endswith("_study")):
+        rest = {
+            str(name).removeprefix(f"{setting}_"): value.values
+            for name, value in found.items()
+            if f"replica_{setting}" in value.dims
+        }
+        heads, inputs = (
+            {k.removeprefix(part): rest.pop(k) for k in list(rest) if k.startswith(part)}
+            for part in ("head_", "inputs_")
+        )
+        defect = float(found.attrs[f"{setting}_identity_defect"])
+        out[setting] = Measured(rest, heads, inputs, defect)
+    if not out:
+        raise KeyError("a study")
+    return out
+
+
 LAYERS = {
     "linear gap": "linear_gap",
     "sufficiency": "sufficiency_residual",
@@ -170,20 +195,15 @@ LAYERS = {
 
 def tables(found: dict[str, Measured], replies: list[Answer]) -> Any:
     """The answers, and the deepest network layer by layer."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
-    top = Table(
-        box=box.SIMPLE_HEAD,
-        title="differences ± 95% over replicas, H2 to H4 less plain; statements predict < 0",
-        title_justify="left",
-        padding=0,
-        pad_edge=False,
-        show_edge=False,
+    top = blank.table(
+        ("statement", "data", "variant", "difference", "verdict"),
+        "differences ± 95% over replicas, H2 to H4 less plain; statements predict < 0",
+        left=("statement", "data", "variant", "verdict"),
+        wrap=True,
+        **blank.compact(),
     )
-    for column in ("statement", "data", "variant", "difference", "verdict"):
-        top.add_column(column, justify="right" if column == "difference" else "left")
     for a in replies:
         difference = f"{a.difference:+.4f}±{a.half:.4f}".replace("±0.", "±.").replace("±nan", "")
         if a.verdict == "not measured":
@@ -193,22 +213,14 @@ def tables(found: dict[str, Measured], replies: list[Answer]) -> Any:
 
 
 def _by_layer(setting: str, one: Measured) -> Any:
-    from rich import box
-    from rich.table import Table
-
     slots = one.heads["loss_test"].shape[1]
     kind = "exact, but for linear gap of cut units" if setting == "bits" else "by probes"
-    out = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{setting}, depth {slots}, mean ± 95%, nats; {kind}",
-        title_justify="left",
-        padding=0,
-        pad_edge=False,
-        show_edge=False,
+    out = blank.table(
+        ("", *(f"layer {layer}" for layer in range(1, slots + 1))),
+        f"{setting}, depth {slots}, mean ± 95%, nats; {kind}",
+        left=("",),
+        **blank.compact(),
     )
-    out.add_column("", no_wrap=True)
-    for layer in range(1, slots + 1):
-        out.add_column(f"layer {layer}", justify="right", no_wrap=True)
     for label, name in LAYERS.items():
         if name not in one.layers:
             continue
@@ -230,11 +242,9 @@ def _cell(mean: float, half: float) -> str:
 
 def figure(found: dict[str, Measured]) -> Any:
     """Four measures of each setting: three by layer at full depth, the last by depth."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    picture = Figure(figsize=(12, 3.2 * len(found) + 0.4), layout="constrained")
-    grid = picture.subplots(len(found), 4, squeeze=False)
+    picture, grid = blank.figure((12, 3.2 * len(found) + 0.4), len(found), 4, squeeze=False)
     for row, (setting, one) in zip(grid, found.items()):
         kind = "exact" if setting == "bits" else "probes"
         for ax, (label, name) in zip(row, list(LAYERS.items())[:3]):
@@ -269,8 +279,6 @@ def _line(ax: Any, i: int, label: str, mean: np.ndarray, half: np.ndarray) -> No
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train, measure, answer; one results file, one picture."""
-    from ibjax import results
-
     chosen = Options() if options is None else options
     if quick:
         chosen = quickened(chosen, Options(replicas=2))
@@ -289,8 +297,12 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     found[images.dataset] = by_probes(images)
     for setting, one in found.items():
         log(f"{setting}: largest defect of CE - H_q = -<W,R> - <b,R_b>: {one.identity:.1e} nats")
-    replies = [reply for setting, one in found.items() for reply in answers(one, setting)]
     path = folder / f"maxent-layers-{images.dataset}.nc"
-    results.write(to_dataset(found, studies), path)
-    picture = save(figure(found), path.with_suffix(".png"))
-    return Outcome(tables(found, replies), (path, picture))
+    return record(to_dataset(found, studies), path, "maxent-layers", view)
+
+
+def view(stored: "xarray.Dataset") -> View:
+    """The answers, and the deepest networks layer by layer."""
+    found = from_dataset(stored)
+    replies = [reply for setting, one in found.items() for reply in answers(one, setting)]
+    return View(tables(found, replies), figure(found))

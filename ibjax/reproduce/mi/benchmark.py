@@ -12,16 +12,20 @@ run on one of our samples gives our value to five decimals, so the samples diffe
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import data, mi, results
+from ibjax import data, mi
 from ibjax.interface import Estimate
+from ibjax.report import blank
 from ibjax.reproduce.mi.published import PUBLISHED, SAMPLES
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.reproduce.outcome import Log, Outcome, View, record
+
+if TYPE_CHECKING:
+    import xarray
 
 NETWORKS = ("mine", "infonce", "nwj", "dv")
 CHOSEN = (
@@ -50,10 +54,10 @@ class Cell(NamedTuple):
     truth: float
     ours: float
     spread: float
-    seeds: int
+    seeds: float
     theirs: float
     their_spread: float
-    their_seeds: int
+    their_seeds: float
 
     @property
     def margin(self) -> float:
@@ -118,9 +122,6 @@ def trained(
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table, a picture of the errors and a file of all numbers."""
-    from rich import box
-    from rich.table import Table
-
     names = tuple(PUBLISHED)
     if quick:
         names, chosen, n, seeds, steps = CHOSEN[:4], CHOSEN[:1], 1000, 2, 100
@@ -135,28 +136,31 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     cells = plain(names, estimators, n, seeds if quick else _SEEDS, log)
     objectives = NETWORKS[1:2] if quick else NETWORKS
     cells += trained(chosen, objectives, min(n, SAMPLES["infonce"]), seeds, steps, log)
-    columns = tuple(dict.fromkeys(c.estimator for c in cells))
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="nats, ours / published package; * further from the truth, + nearer, beyond noise",
-        title_justify="left",
-    )
-    table.add_column("law", no_wrap=True)
-    for column in ("true", *columns):
-        # Where the terminal is narrow a cell takes two lines rather than lose a number.
-        table.add_column(column, justify="right", no_wrap=column == "true")
-    for name in names:
-        row = {c.estimator: c for c in cells if c.law == name}
-        truth = next(iter(row.values())).truth
-        cell = (_shown(row[c]) if c in row else "" for c in columns)
-        table.add_row(_short(name), f"{truth:.3f}", *cell)
-    for column in columns:
+    for column in dict.fromkeys(c.estimator for c in cells):
         found = [c.verdict for c in cells if c.estimator == column]
         log(
             f"{column}: " + ", ".join(f"{found.count(v)} {v}" for v in ("better", "alike", "worse"))
         )
-    picture = save(_figure(cells), folder / "mi-benchmark.png")
-    return Outcome(table, (_write(cells, n, folder / "mi-benchmark.nc"), picture))
+    return record(_dataset(cells, n), folder / "mi-benchmark.nc", "mi-benchmark", view)
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Ours beside the published numbers, law by law; and the errors of both."""
+    cells = _cells(found)
+    columns = tuple(dict.fromkeys(c.estimator for c in cells))
+    table = blank.table(
+        ("law", "true", *columns),
+        "nats, ours / published package; * further from the truth, + nearer, beyond noise",
+        left=("law",),
+        # Where the terminal is narrow a cell takes two lines rather than lose a number.
+        wrap=columns,
+    )
+    for name in dict.fromkeys(c.law for c in cells):
+        row = {c.estimator: c for c in cells if c.law == name}
+        truth = next(iter(row.values())).truth
+        cell = (_shown(row[c]) if c in row else "" for c in columns)
+        table.add_row(_short(name), f"{truth:.3f}", *cell)
+    return View(table, _figure(cells))
 
 
 def _cell(name: str, estimator: str, estimates: list[Estimate]) -> Cell:
@@ -197,38 +201,47 @@ def _short(name: str) -> str:
     return name
 
 
-def _write(cells: list[Cell], n: int, path: Path) -> Path:
-    """All numbers as netCDF, whole or not at all."""
-    import xarray as xr
+_NUMBERS = ("truth", "ours", "spread", "seeds", "theirs", "their_spread", "their_seeds")
+
+
+def _dataset(cells: list[Cell], n: int) -> "xarray.Dataset":
+    """All numbers by law and estimator; NaN where an estimator was not used."""
+    import xarray
 
     laws, estimators = (
         list(dict.fromkeys(getattr(c, key) for c in cells)) for key in ("law", "estimator")
     )
-    fields = ("truth", "ours", "spread", "theirs", "their_spread")
-    arrays = {f: np.full((len(laws), len(estimators)), np.nan) for f in fields}
+    arrays = {f: np.full((len(laws), len(estimators)), np.nan) for f in _NUMBERS}
     for c in cells:
-        for f in fields:
+        for f in _NUMBERS:
             arrays[f][laws.index(c.law), estimators.index(c.estimator)] = getattr(c, f)
-    out = xr.Dataset(
-        {f: (("law", "estimator"), a, {"units": "nats"}) for f, a in arrays.items()},
+    units = {f: {"units": "1" if f.endswith("seeds") else "nats"} for f in _NUMBERS}
+    return xarray.Dataset(
+        {f: (("law", "estimator"), a, units[f]) for f, a in arrays.items()},
         {"law": laws, "estimator": estimators},
-        {"samples": n, "jax": jax.__version__},
+        {"samples": n},
     )
-    seeds = {c.estimator: c.seeds for c in cells}
-    out["seeds"] = ("estimator", [seeds[e] for e in estimators])
-    results.write(out, path)
-    return path
+
+
+def _cells(found: "xarray.Dataset") -> list[Cell]:
+    """The numbers that a file holds, estimator by estimator as they were made."""
+    out = []
+    for estimator in found.estimator.values.tolist():
+        for law in found.law.values.tolist():
+            one = found.sel(estimator=estimator, law=law)
+            numbers = {f: float(one[f]) for f in _NUMBERS}
+            if np.isfinite(numbers["seeds"]):
+                out.append(Cell(law, estimator, **numbers))
+    return out
 
 
 def _figure(cells: list[Cell]):
-    from matplotlib.figure import Figure
-
     laws, estimators = (
         list(dict.fromkeys(getattr(c, key) for c in cells)) for key in ("law", "estimator")
     )
     size = (2.6 + 1.7 * len(estimators), 1.4 + 0.2 * len(laws))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(estimators), sharey=True))
+    figure, panels = blank.figure(size, 1, len(estimators), sharey=True)
+    panels = np.atleast_1d(panels)
     for ax, estimator in zip(panels, estimators):
         chosen = [c for c in cells if c.estimator == estimator]
         rows = np.array([laws.index(c.law) for c in chosen])

@@ -5,13 +5,17 @@ channel (Mrs Gerber's lemma), a Gaussian pair with canonical correlations 0.9, 0
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from ibjax import bottleneck
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax.report import blank
+from ibjax.reproduce.outcome import Log, Outcome, View, record
+
+if TYPE_CHECKING:
+    import xarray
 
 P_X = np.array([0.15, 0.25, 0.20, 0.25, 0.15])
 ROWS = np.array(
@@ -89,51 +93,60 @@ def noisy_rule(sharpness: float, betas: np.ndarray, restarts: int) -> Any:
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of known points; curves of the noisy symmetric rule in the picture."""
-    from matplotlib.figure import Figure
-    from rich import box
-    from rich.table import Table
+    import xarray
 
     log("known points of the curve, by alternating minimisation and in closed form")
     rows = points()
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        title="nats; best of several starts, the Gaussian in closed form",
-        title_justify="left",
-    )
-    for column in ("problem", "beta", "I(X;T)", "known", "I(T;Y)", "known", "differ"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for r in rows:
-        gap = max(abs(a - b) for a, b in zip(r.ours, r.known))
-        cells = (r.ours[0], r.known[0], r.ours[1], r.known[1])
-        table.add_row(r.problem, f"{r.beta:.5g}", *(f"{c:.9f}" for c in cells), f"{gap:.1e}")
     sharpness = 0.5
     log(f"curves of the 12-bit symmetric rule with p(y=1|x) = sigmoid({sharpness} (score - 98.5))")
     with jax.enable_x64(True):
         joint = bottleneck.symmetric_rule_joint(sharpness)
         critical = {f: float(bottleneck.critical_beta(joint, form=f)) for f in TABLES}
     betas = np.geomspace(0.05, 200, 16 if quick else 70)
-    found = noisy_rule(sharpness, betas, 2 if quick else 4)
+    curves = noisy_rule(sharpness, betas, 2 if quick else 4)
     log(f"critical beta {critical['ib']:.4f}, of the dual {critical['dual']:.4f}")
     log("dashed: Y' is drawn from T by the dual's own decoder, so I(T;Y') may exceed the curve")
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    plane, against = figure.subplots(1, 2)
+    known = ("point", "coordinate")
+    columns: dict[str, Any] = {
+        "problem": ("point", [r.problem for r in rows]),
+        "known_beta": ("point", [r.beta for r in rows]),
+        "ours": (known, [r.ours for r in rows]),
+        "known": (known, [r.known for r in rows]),
+        "critical_beta": ("form", [critical[form] for form in TABLES]),
+    }
+    for name in ("i_tx", "i_ty", "i_ty_decoder"):
+        values = [np.asarray(getattr(curves[form], name), float) for form in TABLES]
+        columns[name] = (("form", "beta"), np.stack(values))
+    axes = {"beta": betas, "form": list(TABLES), "coordinate": ["I(X;T)", "I(T;Y)"]}
+    found = xarray.Dataset(columns, axes, {"units": "nats", "sharpness": sharpness})
+    return record(found, folder / "ib-curve.nc", "ib-curve", view)
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Ours beside the known points; both curves in the plane and against beta."""
+    table = blank.table(
+        ("problem", "beta", "I(X;T)", "known", "I(T;Y)", "known", "differ"),
+        "nats; best of several starts, the Gaussian in closed form",
+        padding=0,
+    )
+    parts = (found[name].values for name in ("problem", "known_beta", "ours", "known"))
+    for problem, beta, ours, known in zip(*parts):
+        cells = (f"{c:.9f}" for pair in zip(ours, known) for c in pair)
+        gap = np.abs(ours - known).max()
+        table.add_row(str(problem), f"{beta:.5g}", *cells, f"{gap:.1e}")
+    figure, (plane, against) = blank.figure((10, 4), 1, 2)
     looks = {"ib": ("#0072B2", "o", "IB"), "dual": ("#D55E00", "", "dual, Bayes decoder")}
     for form, (colour, marker, label) in looks.items():
-        f = found[form]
+        f = found.sel(form=form)
         plane.plot(f.i_tx, f.i_ty, color=colour, marker=marker, ms=3, label=label)
-        against.semilogx(betas, f.i_ty, color=colour, marker=marker, ms=3, label=label)
-        against.axvline(critical[form], color=colour, linestyle=":")
-    plane.plot(
-        found["dual"].i_tx,
-        found["dual"].i_ty_decoder,
-        color="#009E73",
-        linestyle="--",
-        label="dual, its own decoder",
-    )
+        against.semilogx(f.beta, f.i_ty, color=colour, marker=marker, ms=3, label=label)
+        against.axvline(float(f.critical_beta), color=colour, linestyle=":")
+    dual = found.sel(form="dual")
+    look = {"color": "#009E73", "linestyle": "--"}
+    plane.plot(dual.i_tx, dual.i_ty_decoder, **look, label="dual, its own decoder")
     plane.set_xlabel("I(X;T) [nats]")
     plane.set_ylabel("I(T;Y) [nats]")
     against.set_xlabel("beta (dotted: local critical values)")
     against.set_ylabel("I(T;Y) [nats]")
     plane.legend(frameon=False)
-    return Outcome(table, (save(figure, folder / "ib-curve.png"),))
+    return View(table, figure)

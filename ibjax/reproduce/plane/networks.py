@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from ibjax import bottleneck
-from ibjax.reproduce.outcome import Log, Outcome, quickened, save
+from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
 from ibjax.reproduce.plane.narrowing import EDGES, NAMES, Course, train
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, verdicts
 from ibjax.reproduce.plane.view import figure, tables
@@ -67,13 +67,16 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     if quick:
         options = quickened(options, Options(epochs=100, replicas=1))
     found = experiment(options.epochs, options.replicas, log)
-    path = _write(found, folder / "information-plane.nc")
-    picture = save(figure(found), folder / "information-plane.png")
     log("cells: entropy of cells (30 edges on (-1, 1) for tanh, else 30 over the layer's range);")
     log("edges: the edges for tanh where they do not belong, blind to what leaves (-1, 1);")
     log(f"noise: upper bound on I(X; T + N(0, {NOISE**2:g})), for noise the network does not have.")
     log("None estimates I(X;T): of a network without noise it is 12 bits or as many as T keeps.")
-    return Outcome(tables(found, verdicts(found), options.epochs), (path, picture))
+    return record(found, folder / "information-plane.nc", "information-plane", view)
+
+
+def view(found: "xarray.Dataset") -> View:
+    """Numbers and acceptance tests; courses through the plane."""
+    return View(tables(found, verdicts(found), int(found.epoch[-1])), figure(found))
 
 
 def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":
@@ -107,10 +110,3 @@ def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":
         coords,
         {"units": "bits", "noise_std": NOISE, "edges": EDGES, "rule": "12-bit symmetric rule"},
     )
-
-
-def _write(found: "xarray.Dataset", path: Path) -> Path:
-    from ibjax import results
-
-    results.write(found, path)
-    return path

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax.report import blank
 from ibjax.reproduce.plane.narrowing import NAMES
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, Verdict
 
@@ -65,18 +66,12 @@ def tables(found: "xarray.Dataset", judged: Sequence[Verdict], epochs: int) -> A
 
 
 def _numbers(found: "xarray.Dataset") -> Any:
-    from rich import box
-    from rich.table import Table
-
     replicas = found.sizes["replica"]
-    table = Table(
-        box=box.SIMPLE_HEAD,
+    table = blank.table(
+        ("network", "by", "kind", "epoch", "acc.", *NAMES[:5], "out"),
+        f"I(X;T)-like numbers in bits, mean of {replicas} replicas; known: of eight",
         padding=0,
-        title=f"I(X;T)-like numbers in bits, mean of {replicas} replicas; known: of eight",
-        title_justify="left",
     )
-    for column in ("network", "by", "kind", "epoch", "acc.", *NAMES[:5], "out"):
-        table.add_column(column, justify="right", no_wrap=True)
     mean = found.mean("replica")
     for activation, measure in SHOWN:
         known = KNOWN.get((activation, measure), {})
@@ -98,12 +93,8 @@ def _numbers(found: "xarray.Dataset") -> Any:
 
 
 def _tests(judged: Sequence[Verdict], epochs: int) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="tests", title_justify="left")
-    for column in ("", "statement, of means over replicas", "measured", ""):
-        table.add_column(column)
+    columns = ("", "statement, of means over replicas", "measured", "")
+    table = blank.table(columns, "tests", left=columns, wrap=True, pad_edge=False)
     for v in judged:
         early = "fails: needs more epochs" if epochs < 1000 else "fails"
         table.add_row(v.name, v.statement, v.measured, "holds" if v.holds else early)
@@ -112,10 +103,7 @@ def _tests(judged: Sequence[Verdict], epochs: int) -> Any:
 
 def figure(found: "xarray.Dataset") -> Any:
     """I(X;T)-like numbers along training, the plane with noise, and the saturation of tanh."""
-    from matplotlib.figure import Figure
-
-    canvas = Figure(figsize=(11, 9.4), layout="constrained")
-    axes = canvas.subplots(3, 3)
+    canvas, axes = blank.figure((11, 9.4), 3, 3)
     rows = (("cells_x", "entropy of cells [bits]"), ("noise_x", "bound on I(X; T + noise) [bits]"))
     for j, activation in enumerate(ACTIVATIONS):
         for i, (name, label) in enumerate(rows):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ibjax import data, files, networks, posteriors
+from ibjax import data, networks, posteriors
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
-from ibjax.reproduce.posteriors.compression_view import figure, table
+from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.posteriors.compression_view import view
 from ibjax.typing import Key
 
 if TYPE_CHECKING:
@@ -77,10 +77,8 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         raise ValueError("dimensions and fractions must each name one at least")
     if not 0 < chosen.delta < 1:
         raise ValueError(f"delta={chosen.delta} is a failure probability; give one in (0, 1)")
-    dataset = solve(chosen, log)
     path = folder / f"compression-{chosen.dataset}.nc"
-    files.write(dataset, path)
-    return Outcome(table(dataset), (path, save(figure(dataset), path.with_suffix(".png"))))
+    return record(solve(chosen, log), path, "compression-mnist", view)
 
 
 def solve(options: Options, log: Log) -> "xarray.Dataset":
@@ -110,7 +108,6 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
         variables,
         {"dimension": list(options.dimensions), "prior_share": list(options.fractions)},
         {
-            "what": "compression",
             "dataset": options.dataset,
             "train_size": len(train.y),
             "test_size": len(test.y),

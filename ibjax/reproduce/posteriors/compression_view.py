@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ibjax.report import blank
+from ibjax.reproduce.outcome import viewer
+
 if TYPE_CHECKING:
     import xarray
 
@@ -41,25 +44,19 @@ the papers themselves are to be added when they have been read."""
 
 def table(dataset: "xarray.Dataset") -> Any:
     """One row a certificate, ours above those of others."""
-    from rich import box
-    from rich.table import Table
-
     about = dataset.attrs
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{about['dataset']}, n = {about['train_size']}, one hidden layer of "
+    made = blank.table(
+        ("certificate", "kind", "bits | KL", "n", "train", "test", "risk"),
+        f"{about['dataset']}, n = {about['train_size']}, one hidden layer of "
         f"{about['width']}, {about['parameters']} weights",
         caption=f"risk: bound on the test error; those of one method hold together with "
         f"probability {1 - about['delta']:g}. Errors of a posterior are those of its draws, its n "
         "what the certificate counts. re-run of DR 2017: others' networks on MNIST, posteriors as "
         "Dziugaite and Roy train them, from a public repository; other sizes and training.",
-        title_justify="left",
-        caption_justify="left",
+        left=("certificate",),
+        wrap=("certificate",),
         padding=0,
     )
-    made.add_column("certificate")
-    for column in ("kind", "bits | KL", "n", "train", "test", "risk"):
-        made.add_column(column, justify="right", no_wrap=True)
     for p in dataset["dimension"].values:
         row = {k: float(dataset[f"code_{k}"].sel(dimension=p)) for k in ("bits", *_SHARED)}
         cost = f"{row['bits']:.0f} bits"
@@ -89,10 +86,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Certificates and test errors: of codes over their length, of posteriors beside them."""
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(9, 4), layout="constrained")
-    left, right = made.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    made, (left, right) = blank.figure((9, 4), 1, 2, sharey=True, width_ratios=(3, 2))
     draw_codes(dataset, left)
     draw_posteriors(dataset, right)
     return made
@@ -100,7 +94,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
 
 def draw_codes(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw certificate, test and training error over the length of the description."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     bits = dataset["code_bits"].values
     order = np.argsort(bits)
     for name, look, label in (
@@ -118,7 +112,7 @@ def draw_codes(dataset: "xarray.Dataset", ax: Any = None) -> Any:
 
 def draw_posteriors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw the same for Gaussian posteriors, one place a share of the data for the prior."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     place = np.arange(dataset.sizes["prior_share"])
     for name, look in (("risk", "s"), ("test_error", "o"), ("train_error", "_")):
         fill = COLOURS["posterior"] if name == "risk" else "white"
@@ -132,9 +126,5 @@ def draw_posteriors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, files, langevin, teacher
+from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
-from ibjax.reproduce.teacher.kept_view import figure, table
+from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
     return xarray.Dataset(
         variables,
         {f"{k}_alpha": list(v) for k, v in grids.items()},
-        {"what": "information kept"} | {k: str(v) for k, v in vars(options).items()},
+        {k: str(v) for k, v in vars(options).items()},
     )
 
 
@@ -247,7 +247,4 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         raise ValueError(
             f"teachers={chosen.teachers}, masks={chosen.masks}: give 2 or more, masks in pairs"
         )
-    dataset = solve(chosen, log)
-    path = folder / "information-kept.nc"
-    files.write(dataset, path)
-    return Outcome(table(dataset), (path, save(figure(dataset), path.with_suffix(".png"))))
+    return record(solve(chosen, log), folder / "information-kept.nc", "information-kept", view)

@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ibjax.report import blank
+from ibjax.report.moments import t_quantile
+from ibjax.reproduce.outcome import viewer
+
 if TYPE_CHECKING:
     import xarray
 
@@ -23,26 +27,19 @@ GAP = {
 
 def table(dataset: "xarray.Dataset") -> Any:
     """One column a number of samples, information above gaps, both regimes."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title="from the information in the data to the certified gap, of the same runs",
+    places = [(r, a) for r in REGIMES for a in dataset[f"{r}_alpha"].values]
+    heads = (f"{REGIMES[regime].replace('$', '')}\n{alpha:g}" for regime, alpha in places)
+    made = blank.table(
+        ("", "kind", *heads),
+        "from the information in the data to the certified gap, of the same runs",
         caption="nats a sample: what a label says about the teacher (exact at n ~ d, conjectured "
         "at n ~ d^2, there of noisy outputs whose signs are the labels); what an error needs of "
         "it, at least; what the weights kept of the samples, at most. Gap ± 95 % over teachers. "
         "Floor: Bayes less training error; no bound on the gap lies below it.",
-        title_justify="left",
-        caption_justify="left",
+        left=("", "kind"),
+        wrap=("", "kind"),
         padding=0,
     )
-    made.add_column("")
-    made.add_column("kind")
-    places = [(r, a) for r in REGIMES for a in dataset[f"{r}_alpha"].values]
-    for regime, alpha in places:
-        head = REGIMES[regime].replace("$", "")
-        made.add_column(f"{head}\n{alpha:g}", justify="right", no_wrap=True)
     names = [("n", "n", 0), *((k, v[0].split(" (")[0], 3) for k, v in INFORMATION.items())]
     names += [("train_error", "training error", 3), ("test_error", "test error", 3)]
     for name, label, digits in names:
@@ -77,9 +74,7 @@ def _row(dataset: "xarray.Dataset", places: Any, name: str, digits: int) -> list
 
 
 def _interval(dataset: "xarray.Dataset", regime: str, alpha: float) -> tuple[float, float]:
-    from scipy.stats import t
-
-    quantile = float(t.ppf(0.975, dataset.sizes["teacher"] - 1))
+    quantile = t_quantile(dataset.sizes["teacher"])
     return _at(dataset, regime, alpha, "gap"), quantile * _at(
         dataset, regime, alpha, "gap_std_error"
     )
@@ -91,10 +86,7 @@ def _floor(dataset: "xarray.Dataset", regime: str, alpha: float) -> float:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Information above, gaps below; n ~ d on the left, n ~ d^2 on the right."""
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(11, 7), layout="constrained")
-    axes = made.subplots(2, 2, sharex="col", sharey="row")
+    made, axes = blank.figure((11, 7), 2, 2, sharex="col", sharey="row")
     for column, regime in enumerate(REGIMES):
         draw_information(dataset, regime, axes[0, column])
         draw_gap(dataset, regime, axes[1, column])
@@ -103,7 +95,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
 
 def draw_information(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
     """Draw nats a sample over the number of samples: in the data, needed, kept."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     alpha = dataset[f"{regime}_alpha"]
     for name, (label, look, colour) in INFORMATION.items():
         if f"{regime}_{name}" in dataset:
@@ -122,7 +114,7 @@ def draw_information(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> 
 
 def draw_gap(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
     """Draw the gap of the same runs, the floor under it and the bounds above it."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     alpha = dataset[f"{regime}_alpha"].values
     for name, (label, look, colour) in GAP.items():
         ax.plot(alpha, dataset[f"{regime}_{name}"], look, color=colour, label=label)
@@ -140,9 +132,5 @@ def draw_gap(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
     return ax
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, langevin, results, teacher
+from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, save
-from ibjax.reproduce.teacher.view import figure, table
+from ibjax.reproduce.outcome import Log, Outcome, quickened, record
+from ibjax.reproduce.teacher.view import view
 from ibjax.typing import Key
 
 if TYPE_CHECKING:
@@ -123,10 +123,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         log(f"n/d = {alpha:g}: n = {round(alpha * options.dimension)}")
         found.append(point(alpha, options))
     together = dataset(found, options)
-    path = folder / "teacher-student.nc"
-    results.write(together, path)
-    picture = save(figure(together), folder / "teacher-student.png")
-    return Outcome(table(together), (path, picture))
+    return record(together, folder / "teacher-student.nc", "teacher-student", view)
 
 
 def point(alpha: float, options: Options) -> Point:
@@ -291,5 +288,4 @@ def dataset(found: list[Point], options: Options) -> "xarray.Dataset":
     }
     kinds = ("bound_name", [found[0].bounds[k].kind for k in names])
     coords = {"alpha": [p.alpha for p in found], "bound_name": names, "bound_kind": kinds}
-    attributes = {k: str(v) for k, v in vars(options).items()}
-    return xarray.Dataset(variables, coords, {"what": "teacher-student"} | attributes)
+    return xarray.Dataset(variables, coords, {k: str(v) for k, v in vars(options).items()})

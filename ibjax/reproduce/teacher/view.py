@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.reproduce.outcome import bound_text
+from ibjax.report import blank
+from ibjax.report.moments import t_quantile
+from ibjax.reproduce.outcome import bound_text, viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -15,10 +17,8 @@ MARKERS = {"certificate": "s", "estimate": "^", "diagnostic": "x"}
 
 def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and half-width of the 95 % Student interval over the last axis."""
-    from scipy.stats import t
-
     count = values.shape[-1]
-    half = t.ppf(0.975, count - 1) * np.std(values, axis=-1, ddof=1) / np.sqrt(count)
+    half = t_quantile(count) * np.std(values, axis=-1, ddof=1) / np.sqrt(count)
     return np.mean(values, axis=-1), half
 
 
@@ -37,25 +37,18 @@ def deviations(dataset: "xarray.Dataset") -> tuple[np.ndarray, np.ndarray]:
 
 def table(dataset: "xarray.Dataset") -> Any:
     """One column an alpha, one row a quantity with the kind of its numbers."""
-    from rich import box
-    from rich.table import Table
-
     about = dataset.attrs
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"sign of a tanh teacher, d = {about['dimension']}, p = {about['teacher_width']}; "
+    made = blank.table(
+        ("n/d", "kind", *(f"{alpha:g}" for alpha in dataset["alpha"].values)),
+        f"sign of a tanh teacher, d = {about['dimension']}, p = {about['teacher_width']}; "
         f"student of width {about['width']}",
         caption=f"{verdict(dataset)} ± is a 95 % interval over teachers, one standard error for "
         "GAMP, whose distance from state evolution (se) is in those. Exact: in the limit of "
         "large d. Floor: Bayes minus training error; a bound on the gap below it is wrong.",
-        title_justify="left",
-        caption_justify="left",
+        left=("n/d", "kind"),
+        wrap=("n/d", "kind"),
         padding=0,
     )
-    made.add_column("n/d")
-    made.add_column("kind")
-    for alpha in dataset["alpha"].values:
-        made.add_column(f"{alpha:g}", justify="right", no_wrap=True)
     for label, kind, cells in _rows(dataset):
         made.add_row(label, kind, *cells)
     return made
@@ -110,10 +103,7 @@ def _cells(means: np.ndarray, halves: np.ndarray, digits: int = 3) -> list[str]:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Errors against the Bayes line, and the gap between its floor and its bounds."""
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(10.5, 4.2), layout="constrained")
-    left, right = made.subplots(1, 2)
+    made, (left, right) = blank.figure((10.5, 4.2), 1, 2)
     draw_errors(dataset, left)
     draw_bounds(dataset, right)
     return made
@@ -121,7 +111,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
 
 def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw test errors over n/d: the Bayes line, message passing, ridge, the student."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     alpha = dataset["alpha"].values
     ax.plot(alpha, dataset["bayes_error"], color="k", label="Bayes-optimal (exact)")
     ax.plot(alpha, dataset["ridge_limit"], "--", color="#E69F00", label="ridge (exact)")
@@ -151,7 +141,7 @@ def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
 
 def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw the student's gap, the floor under it, and every bound that has a value."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     alpha = dataset["alpha"].values
     names, ends = [], []
     for i, name in enumerate(dataset["bound_name"].values):
@@ -188,9 +178,5 @@ def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

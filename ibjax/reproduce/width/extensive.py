@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from ibjax import files, teacher
-from ibjax.reproduce.outcome import Log, Outcome, save
+from ibjax import teacher
+from ibjax.report import blank
+from ibjax.reproduce.outcome import Log, Outcome, record, viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -91,7 +92,7 @@ def curves(quick: bool) -> "xarray.Dataset":
     return xarray.Dataset(
         variables,
         {"linear_alpha": linear, "alpha": quadratic},
-        {"what": "extensive width", "status": second.status, "noise": NOISE, "width_ratio": RATIO}
+        {"status": second.status, "noise": NOISE, "width_ratio": RATIO}
         | {"floor": float(teacher.activation_constants("relu").eps) + NOISE},
     )
 
@@ -105,26 +106,19 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     dataset["known"] = ("quantity", [row.known.value for row in rows])
     dataset["known_digits"] = ("quantity", [row.known.digits for row in rows])
     dataset["known_source"] = ("quantity", [row.known.source for row in rows])
-    files.write(dataset, folder / "extensive-width.nc")
-    picture = save(figure(dataset), folder / "extensive-width.png")
-    return Outcome(table(dataset), (folder / "extensive-width.nc", picture))
+    return record(dataset, folder / "extensive-width.nc", "extensive-width", view)
 
 
 def table(dataset: "xarray.Dataset") -> Any:
     """Ours beside the known values."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title="Bayes-optimal limits at n ~ d^2 (conjectured)",
+    made = blank.table(
+        ("quantity", "ours", "known", "source"),
+        "Bayes-optimal limits at n ~ d^2 (conjectured)",
         caption="authors' code: spline tables, five to six digits. Own, independent: another "
         "program and method of ours.",
-        title_justify="left",
-        caption_justify="left",
+        left=("quantity", "source"),
+        wrap=True,
     )
-    for column in ("quantity", "ours", "known", "source"):
-        made.add_column(column, justify="left" if column in ("quantity", "source") else "right")
     for name in dataset["quantity"].values:
         row = dataset.sel(quantity=name)
         digits = int(row["known_digits"]) + 1
@@ -135,10 +129,7 @@ def table(dataset: "xarray.Dataset") -> Any:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Bayes error over n/d, then over n/d^2 from the floor on which the first ends."""
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(10, 4), layout="constrained")
-    left, right = made.subplots(1, 2, sharey=True)
+    made, (left, right) = blank.figure((10, 4), 1, 2, sharey=True)
     draw_linear(dataset, left)
     draw_quadratic(dataset, right)
     return made
@@ -146,7 +137,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
 
 def draw_linear(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw the Bayes error at n ~ d."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     ax.semilogx(dataset["linear_alpha"], dataset["linear_error"], color="#0072B2", label="exact")
     ax.axhline(dataset.attrs["floor"], color="0.5", linestyle=":", label="where n ~ d^2 begins")
     ax.set_xlabel("samples per input dimension, n/d")
@@ -157,7 +148,7 @@ def draw_linear(dataset: "xarray.Dataset", ax: Any = None) -> Any:
 
 def draw_quadratic(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw the Bayes error at n ~ d^2 and both branches."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     alpha = dataset["alpha"]
     ax.semilogx(alpha, dataset["quadratic_mmse"], color="#0072B2", label="optimum (conjectured)")
     ax.semilogx(
@@ -174,9 +165,5 @@ def draw_quadratic(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

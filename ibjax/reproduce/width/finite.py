@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax import bounds, data, files, infinite, langevin
-from ibjax.reproduce.outcome import Log, Outcome, quickened, refuse_repeats, save
-from ibjax.reproduce.width.finite_view import figure, table
+from ibjax import bounds, data, infinite, langevin
+from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.width.finite_view import view
 from ibjax.typing import Key
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
     return xarray.Dataset(
         variables,
         {"scale_of_labels": list(options.scales), "width": list(options.widths)},
-        {"what": "finite width", "train_size": n, "components": d, "noise": options.noise}
+        {"train_size": n, "components": d, "noise": options.noise}
         | {"delta": options.delta, "replicas": options.replicas},
     )
 
@@ -220,7 +220,4 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             f"widths={chosen.widths}, steps={chosen.steps}, replicas={chosen.replicas}: give "
             "widths of 1 or more, at least 20 steps and 2 replicas"
         )
-    dataset = solve(chosen, log)
-    files.write(dataset, folder / "finite-width.nc")
-    picture = save(figure(dataset), folder / "finite-width.png")
-    return Outcome(table(dataset), (folder / "finite-width.nc", picture))
+    return record(solve(chosen, log), folder / "finite-width.nc", "finite-width", view)

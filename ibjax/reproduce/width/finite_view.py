@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ibjax.report import blank
+from ibjax.reproduce.outcome import viewer
 
 if TYPE_CHECKING:
     import xarray
@@ -12,23 +13,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 def table(dataset: "xarray.Dataset") -> Any:
     """One row a width and data set: theories, sampled networks, and the certificate."""
-    from rich import box
-    from rich.table import Table
-
     about = dataset.attrs
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"two-layer linear networks on two digits, n = {about['train_size']}, "
-        f"d = {about['components']}, noise {about['noise']:g}",
-        caption="Variance: mean predictive variance on test inputs; Langevin ± one standard error, "
-        "z its distance from the exact theory. KL: of the posterior from the prior, nats. Gap: of "
-        "the sign of one posterior draw; certificate: PAC-Bayes from the exact KL, at "
-        f"delta = {about['delta']:g}. Surprise below 1 (above): narrow networks have the smaller "
-        "(larger) variance.",
-        title_justify="left",
-        caption_justify="left",
-        padding=0,
-    )
     headings = (
         "labels x\n",
         "surprise\nexact",
@@ -42,8 +27,17 @@ def table(dataset: "xarray.Dataset") -> Any:
         "gap\nexact",
         "bound\ncertif.",
     )
-    for heading in headings:
-        made.add_column(heading, justify="right", no_wrap=True)
+    made = blank.table(
+        headings,
+        f"two-layer linear networks on two digits, n = {about['train_size']}, "
+        f"d = {about['components']}, noise {about['noise']:g}",
+        caption="Variance: mean predictive variance on test inputs; Langevin ± one standard error, "
+        "z its distance from the exact theory. KL: of the posterior from the prior, nats. Gap: of "
+        "the sign of one posterior draw; certificate: PAC-Bayes from the exact KL, at "
+        f"delta = {about['delta']:g}. Surprise below 1 (above): narrow networks have the smaller "
+        "(larger) variance.",
+        padding=0,
+    )
     for i, factor in enumerate(dataset["scale_of_labels"].values):
         for j, width in enumerate(dataset["width"].values):
             at = {name: float(dataset[name][i, j]) for name in dataset if dataset[name].ndim == 2}
@@ -66,11 +60,8 @@ def table(dataset: "xarray.Dataset") -> Any:
 
 def figure(dataset: "xarray.Dataset") -> Any:
     """Predictive variance over width, and below it KL, gap and certificate."""
-    from matplotlib.figure import Figure
-
     count = len(dataset["scale_of_labels"])
-    made = Figure(figsize=(4.6 * count, 6.4), layout="constrained")
-    axes = np.asarray(made.subplots(2, count, sharex=True)).reshape(2, count)
+    made, axes = blank.figure((4.6 * count, 6.4), 2, count, sharex=True, squeeze=False)
     for i in range(count):
         draw_variance(dataset, i, axes[0, i])
         draw_certificate(dataset, i, axes[1, i])
@@ -79,7 +70,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
 
 def draw_variance(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
     """Draw the predictive variance of one data set over width."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     width = dataset["width"].values
     at = dataset.isel(scale_of_labels=index)
     ax.plot(width, at["exact_variance"], color=COLOURS[0], label="exact mixture")
@@ -104,7 +95,7 @@ def draw_variance(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
 
 def draw_certificate(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
     """Draw KL per example, the certificate and the gap of one data set over width."""
-    ax = _axes(ax)
+    ax = blank.axes(ax)
     width = dataset["width"].values
     at = dataset.isel(scale_of_labels=index)
     n = dataset.attrs["train_size"]
@@ -120,9 +111,5 @@ def draw_certificate(dataset: "xarray.Dataset", index: int, ax: Any = None) -> A
     return ax
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure().subplots()
+view = viewer(table, figure)
+"""Table and picture of what was stored."""

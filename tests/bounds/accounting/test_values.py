@@ -127,6 +127,45 @@ def test_one_network_against_the_prior_of_half_of_the_data(
     assert found == pytest.approx(printed, abs=6e-7)
 
 
+BEFORE = [  # n, b, T, eta, beta; r, the gap with revealed batches, the rule of thumb
+    (120, 20, 200, 0.1, 500, 0.25, 0.7217, 0.173611),
+    (120, 120, 200, 0.1, 500, 0.0417, 0.2946, 0.173611),
+    (800, 80, 200, 0.1, 500, 0.0625, 0.1398, 0.00390625),
+    (4000, 100, 1600, 0.004, 4000, 0.0283, 0.0894, 0.0004),
+    (5000, 500, 200, 0.3, 1000, 0.0245, 0.0548, 0.0006),
+    (60000, 600, 2000, 0.1, 5000, 0.0264, 0.0589, 6.94444e-5),
+]
+
+
+@pytest.mark.parametrize("n, b, steps, eta, beta, r, gap, rule", BEFORE)
+def test_columns_of_the_table_before_amplification(x64, n, b, steps, eta, beta, r, gap, rule):
+    etas = np.full(steps, eta)
+    found = bounds.account(
+        etas, np.sqrt(2 * etas / beta), clip=1.0, batching="fixed" if b < n else "full",
+        batch_size=b, n=n, dim=None,
+    )  # fmt: skip
+    assert float(found.shift) == pytest.approx(r, abs=6e-5)
+    assert math.sqrt(float(found.per_example.value) / 2) == pytest.approx(gap, abs=6e-5)
+    assert float(found.rule_of_thumb) == pytest.approx(rule, rel=3e-6)
+
+
+def test_tight_pinsker_of_the_table(x64):
+    for info, printed in ((0.173611111, 0.291750), (0.177391075, 0.294844)):
+        assert float(bounds.invert.envelope(info)) == pytest.approx(printed, abs=6e-7)
+
+
+def test_a_renyi_order_near_one_is_near_the_nats(x64):
+    """Order 1.001 is .0013825; dp-accounting's .0022738 there is a valid bound, and a loose one."""
+    q, r, order = 0.1, 0.5, 1.001
+    x = np.linspace(-14, 16, 30_001)
+    ratio = 1 - q + q * np.exp(r * x - r * r / 2)
+    base = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    moment = np.sum(base * ratio * np.expm1((order - 1) * np.log(ratio))) * (x[1] - x[0])
+    exact = math.log1p(moment) / (order - 1)
+    assert exact == pytest.approx(0.0013825, abs=6e-8)
+    assert float(bounds.mixture_kl(q, r)) < exact < 0.0022738
+
+
 def test_renyi_orders_are_twice_as_large(x64):
     """log(1 + q^2 (e^{r^2} - 1)), the divergence of order two, against the nats of a step."""
     q, r = 0.1, 0.5

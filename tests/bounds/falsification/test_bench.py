@@ -19,6 +19,7 @@ FEW = (
     *("finite, n=2", "layered, n=2", "head, n=2", "gibbs, n=2", "relaxing, n=2", "two stages"),
     *("supersample, n=2", "interpolating, n=2", "replicas, n=3", "left out, n=3"),
     *("two candidates, 0-1", "full, n=2, b=2", "without_replacement, n=3, b=2"),
+    "projected, full, n=2, b=2",
     *("disjoint, n=2, b=1", "given pairs, n=2"),
 )
 """Families on which every row has something to say; all of them are for the benchmark."""

@@ -27,6 +27,24 @@ def test_the_line_against_scipy(x64):
     assert float(bounds.wasserstein([0.0, 1.0], [1.0, 0.0]).value) == 0.0
 
 
+def test_clouds_of_other_sizes_are_an_assignment_of_their_copies(x64):
+    """n and m points of equal weight are n m points each, every x m times and every y n times."""
+    rng = np.random.default_rng(1)
+    for n, m in ((3, 4), (5, 2), (1, 6)):
+        x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2)) + 0.5
+        copies = bounds.wasserstein(np.repeat(x, m, axis=0), np.repeat(y, n, axis=0))
+        assert bounds.wasserstein(x, y).value == pytest.approx(float(copies.value), abs=1e-10)
+
+
+def test_an_exact_plan_costs_what_that_of_pot_does(x64):
+    ot = pytest.importorskip("ot", reason="POT is not installed; the copies above stand for it")
+    rng = np.random.default_rng(2)
+    for n, m in ((7, 7), (20, 13)):
+        x, y = rng.normal(size=(n, 3)), rng.normal(size=(m, 3)) + 0.3
+        theirs = ot.emd2([], [], ot.dist(x, y, "euclidean"))
+        assert bounds.wasserstein(x, y).value == pytest.approx(float(theirs), abs=1e-9)
+
+
 def test_an_exact_plan_is_the_best_assignment(x64):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 5, 3))

@@ -47,7 +47,9 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
         if np.isfinite(low[-1]):
             ax.plot([low[-1], x[-1]], [y[-1], y[-1]], ":", color=colour, linewidth=1)
     resolution = np.unique(np.asarray(plane.resolution).round(6))
-    size = f"{resolution[0]:.3g}" if len(resolution) == 1 else "of varying width"
+    one = len(resolution) == 1
+    size = f"{resolution[0]:.3g}" if one else "of varying width"
+    width = f"kernel width {size}" if one else "one kernel width a layer"
     label = {
         "kde": f"bound on I(X; T + noise) [nats], noise std {size}",
         "propagation": f"I(X;T) [nats], noise std {size}",
@@ -60,7 +62,7 @@ def draw(plane: Plane, ax: "Axes | None" = None) -> "Axes":
     }
     across, up = kernel.get(plane.method, ("", "I(T;Y) of the same [nats]"))
     if across:
-        across += f", kernel width {size}"
+        across += f", {width}; no information"
     ax.set_xlabel(across or label.get(plane.method, f"entropy of cells [nats], cells {size}"))
     ax.set_ylabel(up)
     _ceilings(plane, ax)

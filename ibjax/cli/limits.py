@@ -1,6 +1,6 @@
 """`ibjax limits`: what no learning procedure can beat on the data of a teacher network."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,9 +23,10 @@ class Limits:
     softplus. One that is not odd is taken centred."""
     readout: Literal["identity", "sign", "abs", "tanh", "erf", "sin", "sigmoid"] = "sign"
     """What is observed of the teacher's output."""
-    noise: float = 0.0
-    """Variance of the noise: added to the output, or inside the sign. Smooth readouts need
-    some, and the information of a continuous output is infinite without."""
+    noise: float | None = None
+    """Variance of the noise: added to the output, or inside the sign; 0 by default, 0.1 in the
+    quadratic regime. Smooth readouts need some, and the information of a continuous output is
+    infinite without."""
     alpha: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0, 10.0)
     """Samples per input dimension, n/d: the rows of the table and the ends of the curve."""
     points: int = 200
@@ -58,6 +59,7 @@ def execute(command: Limits) -> None:
     from ibjax import files
     from ibjax.report import limits
 
+    command = _settled(command)
     _check(command)
     places = (command.out, command.out.with_suffix(".png"))
     for place in places:
@@ -97,6 +99,13 @@ def _check(command: Limits) -> None:
         raise ValueError(f"width={command.width} says nothing without --dimension; give both")
 
 
+def _settled(command: Limits) -> Limits:
+    """The noise of the regime where none is given."""
+    if command.noise is not None:
+        return command
+    return replace(command, noise=0.1 if command.regime == "quadratic" else 0.0)
+
+
 def _check_quadratic(command: Limits) -> None:
     """Refuse options that mean nothing at n ~ d^2, and a noise of zero."""
     if command.readout not in ("sign", "identity"):
@@ -109,7 +118,7 @@ def _check_quadratic(command: Limits) -> None:
     for name in ("dimension", "width"):
         if getattr(command, name) is not None:
             raise ValueError(f"{name} says nothing in the quadratic regime; give --width-ratio")
-    if not command.noise > 0:
+    if not (command.noise or 0.0) > 0:
         raise ValueError(f"noise={command.noise} must be positive in the quadratic regime")
     if not 0 < command.width_ratio < float("inf"):
         raise ValueError(f"width_ratio={command.width_ratio} must be a positive number, k/d")
@@ -119,7 +128,9 @@ def solve(command: Limits) -> "xarray.Dataset":
     """Limits at the table's alphas and along the curve, with what they were asked for."""
     from ibjax.results import teacher_limits
 
-    asked = {k: v for k, v in asdict(command).items() if k not in ("out", "table", "cache")}
+    asked = {
+        k: v for k, v in asdict(_settled(command)).items() if k not in ("out", "table", "cache")
+    }
     names = (*_MODEL, *_OWN[command.regime])
     solver = getattr(teacher_limits, command.regime)
     found = solver(command.alpha, command.points, **{name: asked[name] for name in names})

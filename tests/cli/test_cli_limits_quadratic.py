@@ -9,9 +9,7 @@ from ibjax import cli
 
 def test_limits_at_the_squared_dimension(tmp_path, capsys):
     out = tmp_path / "limits.nc"
-    words = (
-        "limits --regime quadratic --activation relu --noise 0.1 --alpha 1 7.92 --points 3 --out"
-    )
+    words = "limits --regime quadratic --activation relu --alpha 1 7.92 --points 3 --out"
     assert cli.main([*words.split(), str(out)]) == 0
     said = capsys.readouterr().out
     assert "0.46638" in said and "specialised" in said and "conjectured" in said
@@ -26,7 +24,7 @@ def test_limits_at_the_squared_dimension(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("", "noise=0.0 must be positive"),
+        ("--noise 0", "noise=0.0 must be positive"),
         ("--noise 1 --depth 2", "depth=2"),
         ("--noise 1 --readout abs", "readout=abs"),
         ("--noise 1 --width 5 --dimension 5", "dimension"),

@@ -51,7 +51,12 @@ def test_kernel_measures_print_cap_and_null(tmp_path, capsys, monkeypatch):
     x = rng.normal(size=(20, 3))
     np.savez(path, labels=np.arange(20) % 2, first=x[:, :2], start=x)
     for method, head in (("cka", "CKA(X,T)"), ("total_correlation", "TC of units")):
-        assert cli.main(["plane", str(path), "--method", method, "--inputs", "start"]) == 0
+        table = tmp_path / f"{method}.csv"
+        command = ["plane", str(path), "--method", method, "--inputs", "start"]
+        assert cli.main([*command, "--table", str(table)]) == 0
+        rows = table.read_text().splitlines()
+        found = dict(zip(rows[0].split(","), rows[1].split(",")))
+        assert len(rows) == 2 and np.isfinite([float(found[k]) for k in ("cap", "permuted")]).all()
         said = capsys.readouterr().out
         assert head in said and "its cap" in said and "permuted" in said and "diagnostic" in said
     assert cli.main(["plane", str(path), "--method", "hsic"]) == 2

@@ -59,7 +59,7 @@ class Options:
 QUICK = Options(
     dataset="digits",
     width=16,
-    dimensions=(20, 60, 150),
+    dimensions=(60, 150),
     fractions=(0.3, 0.6),
     steps=600,
     batch=128,

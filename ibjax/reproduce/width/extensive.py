@@ -139,7 +139,7 @@ def draw_linear(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     """Draw the Bayes error at n ~ d."""
     ax = blank.axes(ax)
     ax.semilogx(dataset["linear_alpha"], dataset["linear_error"], color="#0072B2", label="exact")
-    ax.axhline(dataset.attrs["floor"], color="0.5", linestyle=":", label="where n ~ d^2 begins")
+    ax.axhline(dataset.attrs["floor"], color="0.5", linestyle=":", label="where n ~ d$^2$ begins")
     ax.set_xlabel("samples per input dimension, n/d")
     ax.set_ylabel("Bayes error on a fresh output")
     ax.legend(frameon=False)

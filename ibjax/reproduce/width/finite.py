@@ -8,6 +8,7 @@ directions. Below them the divergence from the prior, which makes a certificate 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 from ibjax import bounds, data, infinite, langevin
 from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
 from ibjax.reproduce.width.finite_view import view
-from ibjax.typing import Key
+from ibjax.typing import JaxArray, Key
 
 if TYPE_CHECKING:
     import xarray
@@ -53,7 +54,7 @@ class Options:
     """Root of all randomness."""
 
 
-QUICK = Options(widths=(2, 8, 32), replicas=48, steps=3000)
+QUICK = Options(widths=(2, 8, 32), replicas=48, steps=2000)
 
 
 class Task(NamedTuple):
@@ -80,27 +81,28 @@ def task(options: Options) -> Task:
     return Task(inputs[order[:n]], y[order[:n]], inputs[order[n:]], y[order[n:]])
 
 
-def sample(key: Key, made: Task, scale: float, width: int, options: Options):
+def sampler(made: Task, width: int, options: Options) -> Callable[[Key, float], JaxArray]:
     """Outputs of Langevin replicas on the test inputs, at the end and along the way.
 
     The energy is a sum over examples and, for a linear network, a function of their moments only.
 
     Returns:
-        (replicas, thinned, m) outputs after the burn-in of a half.
+        ``(key, scale of the labels) -> (replicas, thinned, m)`` outputs after the burn-in of a
+        half; one program for all scales.
     """
     d = made.x.shape[1]
     gram = jnp.asarray(made.x.T @ made.x / d, jnp.float32)
-    pull = jnp.asarray(scale * made.signs @ made.x / math.sqrt(d), jnp.float32)
+    unit = jnp.asarray(made.signs @ made.x / math.sqrt(d), jnp.float32)
     seen = jnp.asarray(made.x_test / math.sqrt(d), jnp.float32)
     # The energy itself is descended, at inverse temperature 1; decay is the prior N(0, 1).
     rule = langevin.sgld(options.learning_rate, 1.0)
 
-    def energy(params):
+    def energy(params, scale):
         w = params["hidden"].T @ params["readout"] / math.sqrt(width)
-        fit = (w @ gram @ w / 2 - pull @ w) / options.noise
+        fit = (w @ gram @ w / 2 - scale * unit @ w) / options.noise
         return fit + sum(jnp.sum(p**2) for p in params.values()) / 2
 
-    def one(k):
+    def one(k, scale):
         first, second, path = jax.random.split(k, 3)
         params = {
             "hidden": jax.random.normal(first, (width, d)),
@@ -109,7 +111,7 @@ def sample(key: Key, made: Task, scale: float, width: int, options: Options):
 
         def step(state, key):
             params, memory = state
-            moves, memory = rule.update(jax.grad(energy)(params), memory, params, key=key)
+            moves, memory = rule.update(jax.grad(energy)(params, scale), memory, params, key=key)
             return (jax.tree.map(jnp.add, params, moves), memory), None
 
         def stretch(state, keys):
@@ -120,7 +122,8 @@ def sample(key: Key, made: Task, scale: float, width: int, options: Options):
         keys = jax.random.split(path, (20, options.steps // 20))
         return jax.lax.scan(stretch, (params, rule.init(params)), keys)[1][10:]
 
-    return jax.jit(jax.vmap(one))(jax.random.split(key, options.replicas))
+    run = jax.jit(jax.vmap(one, (0, None)))
+    return lambda key, scale: run(jax.random.split(key, options.replicas), scale)
 
 
 def solve(options: Options, log: Log) -> "xarray.Dataset":
@@ -140,6 +143,10 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
     ).split()
     rows = {name: np.full(shape, np.nan) for name in names}
     limits = {name: np.full(shape[0], np.nan) for name in ("surprise", "variance", "error")}
+    samplers = [sampler(made, width, options) for width in options.widths]
+    # Errors on the training and the test inputs, by one program.
+    every = np.concatenate([kernel, cross]), np.concatenate([np.diag(kernel), own])
+    signs = np.concatenate([made.signs, made.signs_test])
     for i, factor in enumerate(options.scales):
         y, y_test = factor * made.signs, factor * made.signs_test
         with jax.enable_x64(True):
@@ -149,11 +156,8 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
             law = infinite.nngp_regression(
                 kernel, y, cross, made.x_test @ made.x_test.T / d, options.noise
             )
-            train = infinite.finite_width_error(
-                *args[:4], kernel, np.diag(kernel), made.signs, linear=True
-            )
-            test = infinite.finite_width_error(*args, made.signs_test, linear=True)
-            rate = jnp.mean(train.value, axis=-1)
+            errors = infinite.finite_width_error(*args[:4], *every, signs, linear=True).value
+            rate, missed = (jnp.mean(part, axis=-1) for part in (errors[:, :n], errors[:, n:]))
             certificate = bounds.pac_bayes_kl(rate, found.divergence, n, delta=options.delta)
         spread, middle = np.diagonal(law.cov), np.asarray(law.mean)[:, 0]
         limits["surprise"][i] = float(np.ravel(found.surprise)[0])
@@ -166,10 +170,10 @@ def solve(options: Options, log: Log) -> "xarray.Dataset":
         rows["divergence"][i] = found.divergence.value
         rows["scale"][i] = found.scale
         rows["train_error"][i], rows["certificate"][i] = rate, certificate.value
-        rows["test_error"][i] = np.asarray(test.value).mean(axis=-1)
+        rows["test_error"][i] = missed
         for j, width in enumerate(options.widths):
             key = jax.random.fold_in(jax.random.key(options.seed), 1000 * i + width)
-            drawn = np.asarray(sample(key, made, factor, width, options), float)
+            drawn = np.asarray(samplers[j](key, factor), float)
             measured = summary(drawn, y_test)
             for name, value in measured.items():
                 rows[name][i, j] = value

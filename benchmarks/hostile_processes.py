@@ -175,14 +175,11 @@ def two_axes(folder: Path, count: int = 50) -> Found:
     while killed < count:
         at_once, place = sweeps % 2 == 1, folder / f"sweep{sweeps}"
         place.mkdir()
-        path, whole, ended, closing = place / "r.nc", {}, False, 0
+        path, whole, ended = place / "r.nc", {}, False
         while killed < count and not ended:
             child = Child([*words, str(path)], said, mapped[at_once])
             left = 1 - 0.8 * len(whole) / CELLS
-            closing += len(whole) == CELLS
-            if closing > 2:  # enough of the end: go on to another sweep
-                child.wait()
-            elif killed % 2:  # while the next file is written, or the one after the next
+            if killed % 2:  # while the next file is written, or the one after the next
                 cells, before = len(whole) + int(rng.integers(2)), parts(path)
                 while not (child.wait(0.0) or storing(path, before, cells)):
                     time.sleep(0.0003)

@@ -1,15 +1,15 @@
 """Where the time of `ibjax run` goes, part by part, before and after, cold and warm, in one run.
 
-    python benchmarks/main_job.py [--before REVISION] [--options ...] [--out FILE]
+    python benchmarks/main_job.py [--before REVISION] [--out FILE] [--options ...]
 
 The main job runs in a process of its own, from this checkout and from a work tree of the revision
 before it, in turns: first with an empty cache of compiled programs (cold), then with the one it
 left (warm). Every part is given in wall seconds and in CPU seconds, which hardly notice what else
 the machine does; the ratios are of CPU seconds. Parts: imports; data; compilation of the engine's
 programs; training (which holds the account); evaluation; gap, bounds, nulls and floor; files; the
-table and the picture. What runs within a part of another name counts there, so that the parts add
-up to the whole. `xla` counts the programs handed to XLA in all, those found in the cache among
-them.
+table and the picture; the rest, tracing and lowering of the engine's programs above all, is other.
+What runs within a part of another name counts there, so that the parts add up to the whole. `xla`
+counts the programs handed to XLA in all, and those of them that were found in the cache.
 """
 
 import argparse
@@ -85,27 +85,30 @@ def child(options: list[str], out: Path) -> None:
         import jax
 
         import ibjax.cli.terminal as terminal
-        from ibjax import bounds, cli, files, pipeline, sweep  # noqa: F401
+        from ibjax import bounds, cli, data, results
+
+        with contextlib.suppress(ImportError):  # earlier revisions wrote with `results`
+            from ibjax import files
+
+            results = files
     counts: dict[str, int] = defaultdict(int)
     watched = {
         "/jax/core/compile/backend_compile_duration": "programs",
         "/jax/compilation_cache/cache_hits": "from_the_cache",
     }
-    jax.monitoring.register_event_listener(
-        lambda event, **_: counts.__setitem__(
-            watched.get(event, ""), counts[watched.get(event, "")] + 1
-        )
-    )
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: counts.__setitem__(
-            watched.get(event, ""), counts[watched.get(event, "")] + 1
-        )
-    )
-    clock.watch(pipeline, "load", "data")
+
+    def seen(event: str, *rest: Any, **more: Any) -> None:
+        if event in watched:
+            counts[watched[event]] += 1
+
+    jax.monitoring.register_event_listener(seen)
+    jax.monitoring.register_event_duration_secs_listener(seen)
+    for name in ("load", "supersample"):
+        clock.watch(data, name, "data")
     for name in ("gap", "evaluate", "row_nulls", "measured_floor", "summaries"):
         clock.watch(bounds, name, "bounds")
-    clock.watch(files, "write", "files")
-    clock.watch(files, "read", "files")
+    clock.watch(results, "write", "files")
+    clock.watch(results, "read", "files")
     clock.watch(terminal, "present", "table and picture")
     by_program(clock)
     status = cli.main(["run", *options])
@@ -135,8 +138,6 @@ def by_program(clock: Clock) -> None:
             return jax.block_until_ready(call(self, *args, **keywords))
 
     jax.stages.Lowered.compile, jax.stages.Compiled.__call__ = compiled, called
-    trace = type(jax.jit(lambda: 0)).lower if hasattr(jax.jit(lambda: 0), "lower") else None
-    del trace  # tracing and lowering of the engine's programs counts as other
 
 
 def job(source: Path, cache: Path, options: list[str]) -> dict[str, Any]:

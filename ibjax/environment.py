@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -55,6 +56,31 @@ def chunk_memory() -> int:
             figures = device.memory_stats() or {}
             free.append(int(figures["bytes_limit"]) - int(figures.get("bytes_in_use", 0)))
     return int(FREE_SHARE * min(free)) if free else PROCESSOR_CHUNK
+
+
+def analysis_device() -> Any:
+    """Where bounds of evidence are computed in float64: the host; None where it has no backend.
+
+    Evidence is small and its arithmetic one short program, which launches and copies would
+    dominate on an accelerator; consumer cards have a 32nd to a 64th of their speed in float64,
+    and some accelerators none. Where JAX_PLATFORMS leaves the host out, the default device serves.
+    """
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        return None
+
+
+def quick_compilation() -> dict[str, Any]:
+    """Options of XLA for large programs that run a few times: half the time to compile.
+
+    LLVM's optimisation and the emitters of fused loops gain nothing there. Results are the same up
+    to rounding. The second option is no promise of XLA: it is given to the versions known to have
+    it.
+    """
+    known = version("jaxlib").startswith("0.10.")
+    fused = {"xla_cpu_use_fusion_emitters": False} if known else {}
+    return {"xla_backend_optimization_level": 0} | fused
 
 
 def amount(size: float) -> str:

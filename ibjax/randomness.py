@@ -1,20 +1,28 @@
-"""Same seed, same numbers: the settings under which everything is drawn, seeds and keys."""
+"""Same seed, same numbers: the settings under which everything is drawn, seeds, keys and noise."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.typing import Key
+from ibjax.typing import JaxArray, Key
 
 IMPLEMENTATION = "threefry2x32"
 """The one generator in use: its draws depend on no device and no compiler."""
 
 SEEDS = 2**32
 """Seeds are 0 to this number less one: the words of a threefry key."""
+
+_BLOCK = 1024
+"""Numbers of a block of `normal`: few enough to stay in the innermost cache."""
+
+_TURNS = (13, 15, 26, 6), (17, 29, 16, 24)
+"""Bits that the rounds of threefry turn a word by."""
 
 
 @contextmanager
@@ -97,3 +105,97 @@ def root_key(key: Any) -> Key:
     if dtype == np.uint32 and shape == (2,):
         return jax.random.wrap_key_data(jnp.asarray(key), impl=IMPLEMENTATION)
     raise ValueError(f"key has dtype {dtype} and shape {shape}, which is no random key; {remedy}")
+
+
+def fold_in(key: Key, data: Any) -> Key:
+    """The key of a number: that of `jax.random.fold_in`, for threefry written out.
+
+    Equals the number's row of `jax.random.split`, too. On a processor JAX runs the rounds as a
+    loop, one for each key: slow for the several keys of a step, and slow to compile.
+
+    Args:
+        key: of any generator.
+        data: a whole number from 0 to 2^32 - 1.
+    """
+    if not _known(key):
+        return jax.random.fold_in(key, data)
+    words = jnp.stack(_threefry(jax.random.key_data(key), jnp.asarray(data).astype(jnp.uint32)))
+    return jax.random.wrap_key_data(words, impl=IMPLEMENTATION)
+
+
+def permutation(key: Key, n: int) -> JaxArray:
+    """A random order of 0..n-1: that of `jax.random.permutation`, for threefry written out.
+
+    Sorts by random words, as often as it takes to tell all positions apart.
+    """
+    if not _known(key):
+        return jax.random.permutation(key, n)
+    order = jnp.arange(n)
+    for _ in range(math.ceil(3 * math.log(max(n, 1)) / math.log(SEEDS - 1))):
+        key, own = fold_in(key, 0), fold_in(key, 1)
+        words = _bits(jax.random.key_data(own), jnp.arange(n, dtype=jnp.uint32))
+        _, order = jax.lax.sort_key_val(words, order)
+    return order
+
+
+def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
+    """Standard normal numbers in float32: those of `jax.random.normal`, for threefry written out.
+
+    The loop over the rounds, see `fold_in`, costs four times what the numbers do without. Written
+    out, however, XLA would compute anew for
+    each that reads the numbers, unless a loop over blocks stores them first. Elsewhere JAX's own
+    generator serves.
+
+    Args:
+        key: of any generator.
+        shape: of the result, fewer than 2^32 numbers.
+    """
+    if _known(key) and jax.default_backend() == "cpu":
+        return _in_blocks(jax.random.key_data(key), shape)
+    with jax.threefry_partitionable(True):
+        return jax.random.normal(key, shape, jnp.float32)
+
+
+def _known(key: Any) -> bool:
+    """Whether a key is one of threefry: the networks' functions take any."""
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return str(jax.random.key_impl(key)) == IMPLEMENTATION
+    return key.shape[-1] == 2
+
+
+@partial(jax.jit, static_argnums=1, inline=True)
+def _in_blocks(words: JaxArray, shape: tuple[int, ...]) -> JaxArray:
+    size = math.prod(shape)
+    # At least two of them: a loop of one round is no loop.
+    each = min(_BLOCK, max(-(-size // 2), 1))
+    starts = np.arange(0, max(size, 2), each).astype(np.uint32)
+
+    def block(first: JaxArray) -> JaxArray:
+        bits = _bits(words, first + jnp.arange(each, dtype=jnp.uint32))
+        mantissa = bits >> np.uint32(9) | np.uint32(0x3F800000)
+        unit = jax.lax.bitcast_convert_type(mantissa, jnp.float32) - np.float32(1)
+        low = np.nextafter(np.float32(-1), np.float32(0))
+        uniform = jnp.maximum(unit * (np.float32(1) - low) + low, low)
+        return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform)
+
+    return jax.lax.map(block, starts).reshape(-1)[:size].reshape(shape)
+
+
+def _bits(words: JaxArray, count: JaxArray) -> JaxArray:
+    """Random words at positions of the stream of a key."""
+    a, b = _threefry(words, count)
+    return a ^ b
+
+
+@partial(jax.jit, inline=True)
+def _threefry(words: JaxArray, count: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Threefry2x32 in twenty rounds, of the words of a key and of (0, count)."""
+    keys = words[0], words[1], words[0] ^ words[1] ^ np.uint32(0x1BD11BDA)
+    a, b = jnp.broadcast_to(keys[0], count.shape), count + keys[1]
+    for five in range(5):
+        for turn in _TURNS[five % 2]:
+            a = a + b
+            b = a ^ (b << np.uint32(turn) | b >> np.uint32(32 - turn))
+        a = a + keys[(five + 1) % 3]
+        b = b + keys[(five + 2) % 3] + np.uint32(five + 1)
+    return a, b

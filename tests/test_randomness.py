@@ -65,3 +65,64 @@ def test_seeds_shifted_from_outside_are_refused():
             pass
     finally:
         jax.config.update("jax_random_seed_offset", 0)
+
+
+def keys_of_several():
+    return jax.random.split(jax.random.key(5), 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 20, 200, 2000])
+def test_orders_are_those_of_jax(size):
+    ours = jax.vmap(lambda k: randomness.permutation(k, size))(keys_of_several())
+    theirs = jax.vmap(lambda k: jax.random.permutation(k, size))(keys_of_several())
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 2**31, 2**32 - 1])
+def test_keys_of_numbers_are_those_of_jax(number):
+    key, data = jax.random.key(3), np.uint32(number)
+    ours, theirs = randomness.fold_in(key, data), jax.random.fold_in(key, data)
+    np.testing.assert_array_equal(jax.random.key_data(ours), jax.random.key_data(theirs))
+
+
+def test_keys_of_the_first_numbers_are_the_parts_of_a_key():
+    parts = jax.random.split(jax.random.key(3), 4)
+    ours = jax.vmap(randomness.fold_in, (None, 0))(jax.random.key(3), np.arange(4))
+    np.testing.assert_array_equal(jax.random.key_data(ours), jax.random.key_data(parts))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (3, 5), (1024,), (2, 1025), (0,)])
+def test_noise_is_that_of_jax(shape):
+    key = jax.random.key(8)
+    ours = randomness.normal(key, shape)
+    assert ours.shape == shape and ours.dtype == np.float32
+    np.testing.assert_array_max_ulp(ours, jax.random.normal(key, shape, np.float32), 2)
+
+
+@pytest.mark.parametrize("setting", ["x64", "not partitionable", "strict types", "no NaN"])
+def test_noise_and_orders_do_not_depend_on_the_settings(setting):
+    def drawn():
+        key = jax.random.key(8, impl=randomness.IMPLEMENTATION)
+        order = randomness.permutation(randomness.fold_in(key, 4), 9)
+        return np.asarray(randomness.normal(key, (7,))), np.asarray(order)
+
+    plain = drawn()
+    with SETTINGS[setting]():
+        for mine, theirs in zip(plain, drawn()):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("make", [lambda: jax.random.PRNGKey(2), lambda: jax.random.key(2)])
+def test_both_kinds_of_keys(make):
+    expected = jax.random.normal(jax.random.fold_in(jax.random.key(2), 1), (5,))
+    ours = randomness.normal(randomness.fold_in(make(), 1), (5,))
+    np.testing.assert_array_max_ulp(np.asarray(ours), np.asarray(expected), 2)
+
+
+def test_other_generators_serve_as_they_are():
+    key = jax.random.key(2, impl="rbg")
+    np.testing.assert_array_equal(
+        randomness.permutation(randomness.fold_in(key, 1), 6),
+        jax.random.permutation(jax.random.fold_in(key, 1), 6),
+    )
+    np.testing.assert_array_equal(randomness.normal(key, (6,)), jax.random.normal(key, (6,)))

@@ -83,6 +83,8 @@ class Network(NamedTuple):
             when all are (padded depth masks the rest).
         batch_statistics: for batch normalisation, else None. Training and evaluation then go
             through it instead of `apply`. Trajectory bounds refuse such a network.
+        antithetic: whether all that `apply` draws is symmetric noise times ``hyper.layer_noise``,
+            so that the negative of it gives the opposite draw. Evaluation then takes both.
     """
 
     init: Callable[..., Any]
@@ -93,6 +95,7 @@ class Network(NamedTuple):
     assemble: Callable[..., Any] | None = None
     trainable: Callable[..., Any] | None = None
     batch_statistics: BatchStatistics | None = None
+    antithetic: bool = False
 
     @property
     def stochastic(self) -> bool:

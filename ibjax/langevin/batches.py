@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.langevin.config import Batching, Config
+from ibjax.randomness import fold_in, permutation
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -55,11 +56,11 @@ def order(key: Key, step: Array, previous: Array, n: int, b: int, batching: Batc
     if b == n or batching in ("full", "poisson", "fixed", "with_replacement"):
         return previous
     if batching == "without_replacement":
-        return jax.random.permutation(jax.random.fold_in(key, step), n)
+        return permutation(fold_in(key, step), n)
     per_epoch = -(-n // b) if batching == "whole_epochs" else n // b
 
     def fresh():
-        return jax.random.permutation(jax.random.fold_in(key, step // per_epoch), n)
+        return permutation(fold_in(key, step // per_epoch), n)
 
     return jax.lax.cond(step % per_epoch == 0, fresh, lambda: previous)
 
@@ -75,10 +76,10 @@ def draw(
     """
     n = order.shape[0]
     if batching == "poisson" and b < n:
-        chosen = jax.random.bernoulli(jax.random.fold_in(key, step), b / n, (n,))
+        chosen = jax.random.bernoulli(fold_in(key, step), b / n, (n,))
         return order, chosen.astype(jnp.float32)
     if batching == "with_replacement":
-        return jax.random.randint(jax.random.fold_in(key, step), (b,), 0, n), None
+        return jax.random.randint(fold_in(key, step), (b,), 0, n), None
     if b == n:
         return order, None
     if batching == "whole_epochs" and n % b:

@@ -72,10 +72,12 @@ class Config:
             at the data, which leaves no trajectory theorem.
         scalars: further numbers, by name, that a ready network's functions find in
             ``hyper.scalars``; runs that differ in them alone share one compiled program.
-        noise_draws: fresh draws of the layer noise per evaluated error.
+        noise_draws: draws of the layer noise per evaluated error; every second one the opposite of
+            the one before, where the network's noise has one (`Network.antithetic`).
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
-        replicas_per_chunk: how many replicas run at once; None lets the memory decide.
+        replicas_per_chunk: how many replicas run at once; None lets the memory decide. At least two
+            a device where they run one after the other, see `mapping`.
         memory: bytes that one chunk may take on a device when it is None above; None for 2 GiB on
             a processor and most of what an accelerator has free, by its own count.
         products: what an accelerator may round the float32 factors of matrix products to: float32

@@ -81,17 +81,21 @@ def fitting(
     """
     devices = jax.local_device_count()
     room = chunk_memory() if config.memory is None else config.memory
+    # XLA takes a loop over one replica apart and may round what is in it otherwise: with two, which
+    # one after the other need no more memory, the numbers are those of any chunk.
+    least = devices * min(-(-total // devices), 1 if in_parallel(config.mapping) else 2)
     chunk = -(-min(config.replicas_per_chunk or total, total) // devices) * devices
+    chunk = max(chunk, least)
     while True:
         shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
         programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
-        fits = needed <= room or chunk == devices
+        fits = needed <= room or chunk == least
         if config.replicas_per_chunk is not None or fits:
             return programs, other, chunk
         smaller = int(chunk * room / needed) // devices * devices
-        chunk = max(min(smaller, chunk - devices), devices)
+        chunk = max(min(smaller, chunk - devices), least)
 
 
 class Source(NamedTuple):

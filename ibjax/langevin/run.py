@@ -132,16 +132,24 @@ def make_run(config: Config, network: Network, pool: Any, n: int) -> Run:
         labels = y[index]
         key = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), step)
 
-        def draw(k):
+        def draw(k: Key, sign: Any = 1.0) -> tuple[Array, Array]:
             if normalised is not None:
                 logits = normalised.evaluate(params, state.statistics, inputs, k, hyper)
             else:
-                logits, _ = network.apply(params, inputs, k, hyper)
+                noise = hyper._replace(layer_noise=sign * hyper.layer_noise)
+                logits, _ = network.apply(params, inputs, k, noise)
             loss = config.loss(logits, labels.reshape(-1)).reshape(n, 2)
             return predicted(logits).reshape(n, 2), loss
 
         draws = config.noise_draws if network.stochastic else 1
-        predictions, losses = jax.lax.map(draw, jax.random.split(key, draws))
+        if network.antithetic and draws > 1:
+            # Opposite draws cost one draw of noise, and what is odd in it cancels in their mean.
+            signs, keys = jnp.array([1.0, -1.0]), jax.random.split(key, -(-draws // 2))
+            shown = jax.lax.map(lambda k: jax.vmap(draw, (None, 0))(k, signs), keys)
+            shown = jax.tree.map(lambda a: a.reshape(-1, n, 2)[:draws], shown)
+        else:
+            shown = jax.lax.map(draw, jax.random.split(key, draws))
+        predictions, losses = shown
         errors = jnp.mean((predictions != labels).astype(jnp.float32), axis=0)
         trained = jnp.stack([1 - mask, mask], axis=-1).astype(jnp.float32)
         return Measurement(

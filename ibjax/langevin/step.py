@@ -15,6 +15,7 @@ from ibjax.langevin.gradients import StepGradient, normalised_gradient, step_gra
 from ibjax.langevin.rules import Rule
 from ibjax.langevin.streams import BATCH, LAYER, NOISE
 from ibjax.langevin.transform import schedule_value
+from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -95,10 +96,10 @@ def loop(
         )
 
     def step(t, state: State, key: Key, hyper: Hyper, rule: Rule, examples: Examples) -> State:
-        batch_key = jax.random.fold_in(key, BATCH)
+        batch_key = fold_in(key, BATCH)
         order = batches.order(batch_key, t, state.order, n, b, batching)
         member, w = batches.draw(batch_key, t, order, b, batching)
-        layer_key = jax.random.fold_in(jax.random.fold_in(key, LAYER), t)
+        layer_key = fold_in(fold_in(key, LAYER), t)
         weights, params, used = state.weights, unravel(state.weights), None
         if network.trainable is not None:
             used, _ = ravel_pytree(network.trainable(params, hyper))
@@ -116,8 +117,8 @@ def loop(
         got = gradient(*examples.batch(member))
         flat, _ = ravel_pytree(got.gradient)
         flat = flat if rule.root is None else flat * rule.root
-        noise_key = jax.random.fold_in(jax.random.fold_in(key, NOISE), t)
-        noise = jax.random.normal(noise_key, flat.shape, flat.dtype) if rule.noisy else None
+        noise_key = fold_in(fold_in(key, NOISE), t)
+        noise = normal(noise_key, flat.shape) if rule.noisy else None
         given = flat, state.optimizer, weights, noise_key, noise
         change, drift, optimizer = rule.update(*given)
         if used is not None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
+from ibjax.randomness import normal
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -94,7 +95,7 @@ class _Module(nn.Module):
         def disturb(h, i):
             if keys is None or cfg.noise == 0:
                 return h
-            return h + hyper.layer_noise * jax.random.normal(keys[i], h.shape)
+            return h + hyper.layer_noise * normal(keys[i], h.shape)
 
         features = []
         for i, out in enumerate(cfg.channels):
@@ -135,4 +136,4 @@ def build(config: CNN, num_classes: int, image_shape: tuple[int, ...]) -> Networ
         facts.append(LayerFacts(f"conv {i + 1}", units, size, config.noise))
     size = diameter(config.activation, config.width)
     facts.append(LayerFacts("dense", config.width, size, config.noise))
-    return Network(init, apply, tuple(facts))  # pyright: ignore
+    return Network(init, apply, tuple(facts), antithetic=config.noise > 0)  # pyright: ignore

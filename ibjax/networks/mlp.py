@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from ibjax.arguments import check_spread
 from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
+from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
 
@@ -116,8 +117,8 @@ def _disturbance(cfg: MLP, key: Key | None, batch: int, hyper: Hyper):
     if key is None or not (noisy or dropping):
         return lambda h, i: h
     shape = (cfg.slots, batch, cfg.width)
-    noise_key, drop_key = jax.random.split(key)
-    xi = jax.random.normal(noise_key, shape) if noisy else None
+    noise_key, drop_key = fold_in(key, 0), fold_in(key, 1)
+    xi = normal(noise_key, shape) if noisy else None
     keep = jax.random.bernoulli(drop_key, 1 - cfg.dropout, shape) if dropping else None
 
     def disturb(h, i):
@@ -195,4 +196,5 @@ def build(config: MLP, num_classes: int) -> Network:
         tap_shapes=tap_shapes,
         assemble=assemble,
         trainable=None if config.padded_to is None else trainable,
+        antithetic=config.noise > 0 and config.dropout == 0,
     )

@@ -10,10 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from ibjax.interface import Dataset, Supersample
-from ibjax.langevin import Config, cross_entropy, run_replicas
+from ibjax.interface import Dataset, Hyper, Supersample
+from ibjax.langevin import Config, cross_entropy, run_replicas, train
 from ibjax.langevin.programs import compiled
-from ibjax.networks import CNN, MLP, from_linen
+from ibjax.networks import CNN, MLP, build, from_linen
 
 RNG = np.random.default_rng(0)
 POOL = Dataset(
@@ -53,6 +53,31 @@ def test_the_size_of_a_chunk_does_not_change_the_numbers(whole, chunk):
     same(
         whole, run_replicas(KEY, dataclasses.replace(CONFIG, replicas_per_chunk=chunk), POOL, PAIRS)
     )
+
+
+def test_every_second_draw_is_the_opposite_of_the_one_before():
+    """With one noisy layer and a loss linear in the logits, two of them mean no noise at all."""
+    config = dataclasses.replace(
+        CONFIG, network=MLP(1, 4, noise=0.3), clip=None, loss=lambda z, y: z[:, 0] - z[:, 1]
+    )
+    one, two, three = (
+        train(KEY, dataclasses.replace(config, noise_draws=d), POOL, PAIRS, weights=True)
+        for d in (1, 2, 3)
+    )
+    chosen = np.take_along_axis(INDEX[:, None], PAIRS.mask[..., None], -1)[..., 0]
+    network = build(config.network, 2, (3,))
+
+    def quiet(params, rows):
+        logits, _ = network.apply(params, jnp.asarray(POOL.x)[rows], None, Hyper(0.0, 0.0))
+        return jnp.mean(config.loss(logits, None))
+
+    losses = jax.vmap(jax.vmap(quiet))(two.weights, chosen)
+    for (s, u), loss in np.ndenumerate(losses):
+        np.testing.assert_allclose(two.evidence.train_loss[s, u, -1], loss, rtol=1e-5)
+        assert abs(one.evidence.train_loss[s, u, -1] - loss) > 1e-5
+    np.testing.assert_array_equal(one.evidence.predictions, two.evidence.predictions)
+    np.testing.assert_array_equal(one.evidence.predictions, three.evidence.predictions)
+    assert (np.asarray(two.evidence.train_loss) != three.evidence.train_loss).all()
 
 
 def test_a_replica_does_not_depend_on_those_beside_it(whole):

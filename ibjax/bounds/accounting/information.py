@@ -284,7 +284,8 @@ def _run_whole(name: str, shared: bool, s: Setting) -> JaxArray:
 def _of_the_last(path, radius, step_sizes, noise_stds, clip, batching, shared_batches, s: Setting):
     """What the last weights hold of what the path does, where they are projected to a ball."""
     size = jnp.inf if radius is None else checks.scalar("radius", radius, 0.0)
-    if checks.concrete(size) and not np.isfinite(size):
+    # What is given is looked at, not the array made of it, which a trace may hold.
+    if radius is None or (checks.concrete(radius) and not np.isfinite(np.asarray(radius, float))):
         return path
     table = projected.table(s.shift.dtype)
 

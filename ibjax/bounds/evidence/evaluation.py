@@ -41,7 +41,10 @@ def evaluate(
     chosen = [row for row in rows.values() if names is None or row.name in names]
     if not concrete(*now):
         return {row.name: row.function(now) for row in chosen}
-    found = on_host(together.values(now, tuple(row.name for row in chosen)))
+    if names is None:
+        found = on_host(together.values(now, tuple(rows)))
+    else:  # a few are sooner computed than compiled
+        found = {row.name: row.function(now) for row in chosen}
     return {row.name: _explained(row, found[row.name], now) for row in chosen}
 
 
@@ -66,9 +69,9 @@ def row_nulls(
         for row in registry().values()
         if isinstance(row.measure, tabulated.Tabulated) and (names is None or row.name in names)
     }
-    if not concrete(*now):
-        return {name: measure.null(now) for name, measure in chosen.items()}
-    return together.nulls(now, tuple(chosen))
+    if names is None and concrete(*now):
+        return together.nulls(now, tuple(chosen))
+    return {name: measure.null(now) for name, measure in chosen.items()}
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:

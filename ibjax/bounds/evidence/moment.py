@@ -10,6 +10,7 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.bounds.evidence.fields import FIELDS
+from ibjax.environment import analysis_device
 from ibjax.interface import Estimate, Evidence, Moment
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
@@ -25,6 +26,8 @@ def in_float64(
 ) -> Callable[_Arguments, _Result]:
     """The function of arrays in float64, whatever the caller's precision; NumPy arrays come back.
 
+    Computed on the host, see `analysis_device`.
+
     Inside a trace the precision is the trace's own.
     """
 
@@ -33,7 +36,7 @@ def in_float64(
         if not checks.concrete(*jax.tree.leaves((args, keywords))):
             return function(*args, **keywords)
         args, keywords = jax.tree.map(_wide, (args, keywords))
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), jax.default_device(analysis_device()):
             return on_host(function(*args, **keywords))
 
     return analysed

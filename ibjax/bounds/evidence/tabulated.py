@@ -7,7 +7,7 @@ replicas as the measured gap.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from ibjax.bounds import checks
 from ibjax.bounds.evidence.moment import survivors
-from ibjax.bounds.supersamples import letters, nulls, polynomial, table_bounds
-from ibjax.bounds.supersamples.cmi import e_cmi, f_cmi, ld_cmi, single_loss
+from ibjax.bounds.supersamples import letters, mean_first, nulls, polynomial, table_bounds
+from ibjax.bounds.supersamples.cmi import Plan, e_cmi, f_cmi, ld_cmi, single_loss
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.interface import BoundValue, Moment
 from ibjax.typing import JaxArray
@@ -39,36 +39,32 @@ class Tabulated(NamedTuple):
     values: Callable[[Moment], tuple[Any, ...] | None]
     keywords: dict[str, Any] = RECOMMENDED
 
-    def __call__(self, moment: Moment, tables: Any = None) -> BoundValue:
+    def __call__(self, moment: Moment, plan: Plan | None = None) -> BoundValue:
         """The bound; missing where k2 = 1 or no replica is left.
 
         One mask a supersample shows nothing of what another would have given.
 
         Args:
             moment: the evidence.
-            tables: those of `split_tables`, where masks are traced.
+            plan: what `plans` made of it, where masks are traced.
         """
         given = self._given(moment)
         if given is None:
             return _missing()
-        if tables is None:
+        if plan is None:
             values, *rest = given
             found = self.function(values, jnp.asarray(moment.mask), *rest, **self.keywords)
         else:
-            rule, data, width = self._plan(given, moment.mask)
-            found = table_bounds.evaluate(rule, data._replace(tables=tables), width)
+            found = table_bounds.evaluate(*plan)
         alive = survivors(moment) > 0
         value = jnp.where(alive, found.value, jnp.nan)
         return replace(found, value=value, holds=found.holds & alive)
 
-    def null(self, moment: Moment, tables: Any = None) -> nulls.Null:
+    def null(self, moment: Moment) -> nulls.Null:
         """What the bound reads where masks mean nothing, see `bounds.null`; NaN where missing."""
         given = self._given(moment)
         if given is None:
             return nulls.Null(*(jnp.array(jnp.nan),) * 4)
-        if tables is not None:
-            rule, data, width = self._plan(given, moment.mask)
-            return nulls.of_plan(rule, data._replace(tables=tables), width)
         values, *rest = given
         return nulls.null(self.function, values, jnp.asarray(moment.mask), *rest, **self.keywords)
 
@@ -82,12 +78,38 @@ class Tabulated(NamedTuple):
         masks = Data(mask[..., None], mask, every, legal)
         return table_bounds.odd_masks(self.keywords.get("correction"), masks)
 
-    def _plan(self, given: tuple[Any, ...], mask: Any) -> Any:
+    def plan(self, moment: Moment, tables: polynomial.Lookup) -> Plan | None:
+        """What the bound counts, with the tables of the splits of the masks; None where missing."""
+        given = self._given(moment)
+        if given is None:
+            return None
         values, *rest = given
-        return nulls.PLANS[self.function](values, jnp.asarray(mask), *rest, **self.keywords)
+        make = nulls.PLANS[self.function]
+        rule, data, width = make(values, jnp.asarray(moment.mask), *rest, **self.keywords)
+        return rule, data._replace(tables=tables), width
 
     def _given(self, moment: Moment) -> tuple[Any, ...] | None:
         return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
+
+
+def plans(
+    measures: Mapping[str, Tabulated], moment: Moment, tables: polynomial.Lookup | None
+) -> dict[str, Plan]:
+    """What these bounds count, those that are not missing, with the tables of `split_tables`."""
+    if tables is None:
+        return {}
+    found = {name: measure.plan(moment, tables) for name, measure in measures.items()}
+    return {name: plan for name, plan in found.items() if plan is not None}
+
+
+def counted(found: Mapping[str, Plan]) -> dict[str, Plan]:
+    """Plans of the same replicas, with what those that mean first have in common counted once."""
+    first = {n: p for n, p in found.items() if p[0].means_first}
+    if not first:
+        return dict(found)
+    rules, datas, _ = zip(*first.values())
+    means = dict(zip(first, mean_first.means(rules, datas, datas[0].tables)))
+    return {n: (r, d._replace(means=means.get(n)), width) for n, (r, d, width) in found.items()}
 
 
 def split_tables(moment: Moment) -> polynomial.Lookup:

@@ -11,25 +11,19 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.evidence import certified_paths, tabulated
 from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
+from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
+from ibjax.environment import quick_compilation
 from ibjax.interface import BoundValue, Moment
 
-SETTINGS = (
-    "index",
-    "labels",
-    "num_classes",
-    "batching",
-    "batch_size",
-    "smallest_batch",
-    "shared_batches",
-    "radius",
-)
-"""Fields that must be known: names of rules, whole numbers, and which examples were shared."""
+SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "radius")
+"""Fields that may have to be known: names of rules, alphabets, the ball, shared examples."""
 
 _LAYERS = 8
 """Layers are filled up to a multiple of these, with ones that contract nothing."""
@@ -38,19 +32,39 @@ _CERTIFIED = (certified_paths.trajectory, certified_paths.trajectory_pair)
 
 
 class Settings:
-    """The settings of a moment, equal where they are equal."""
+    """The settings of a moment, equal where they decide the same.
+
+    Labels are among them only where they are missing, and of the positions of the examples only
+    what the limit of the training error asks of them: other seeds then share a program.
+    """
 
     def __init__(self, moment: Moment) -> None:
-        self.fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
-        radius = self.fields["radius"]  # NaN, not known, is no ball
-        self.fields["radius"] = np.where(np.isfinite(radius), radius, np.inf)
-        self.key = tuple((a.shape, a.dtype.str, a.tobytes()) for a in self.fields.values())
+        fields = {name: np.asarray(getattr(moment, name)) for name in SETTINGS}
+        if (fields["labels"] >= 0).all():
+            del fields["labels"]
+        radius = fields["radius"]  # NaN, not known, is no ball
+        fields["radius"] = np.where(np.isfinite(radius), radius, np.inf)
+        fields["index"] = _standing_for(fields["index"])
+        self.fields = fields
+        self.key = tuple((k, a.shape, a.dtype.str, a.tobytes()) for k, a in fields.items())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Settings) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _standing_for(index: np.ndarray) -> np.ndarray:
+    """Positions of which `limits.train_error` says the same as of these: none, apart, or shared."""
+    if index.size == 0 or index.min() < 0:
+        return np.full(index.shape, -1)
+    if len(np.unique(index)) == index.size:
+        return np.arange(index.size).reshape(index.shape)
+    stand = np.zeros(index.shape, index.dtype)
+    # of a pool cut into so many samples of n
+    stand.flat[-1] = (int(index.max()) + 1) // index.shape[1] * index.shape[1] - 1
+    return stand
 
 
 def values(moment: Moment, names: tuple[str, ...]) -> dict[str, BoundValue]:
@@ -69,7 +83,8 @@ def nulls(moment: Moment, names: tuple[str, ...]) -> dict[str, Null]:
 
 def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     """What is part of the program, what is traced, and the tables of the masks."""
-    filled: dict[str, Any] = dict.fromkeys(SETTINGS)
+    settings = Settings(moment)
+    filled: dict[str, Any] = dict.fromkeys(settings.fields)
     for name, field in FIELDS.items():
         if field.dims == ("layer",):
             row = np.asarray(getattr(moment, name))
@@ -81,26 +96,31 @@ def _parts(moment: Moment) -> tuple[Settings, Moment, Any]:
     if predictions.dtype.kind == "f" and np.isin(predictions, (0, 1)).all():
         filled["predictions"] = predictions.astype(np.int32)  # whole counts, as seen on the host
     tables = tabulated.split_tables(moment) if moment.mask.shape[-2] > 1 else None
-    return Settings(moment), moment._replace(**filled), tables
+    return settings, moment._replace(**filled), tables
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=quick_compilation())
 def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
     moment, rows = measured._replace(**settings.fields), registry()
     chosen = [rows[name] for name in names]
-    found = {row.name: row.function(moment, **_given(row, tables)) for row in chosen}
+    plans = tabulated.counted(_plans(names, moment, tables))
+    given = {name: {"plan": plan} for name, plan in plans.items()}
+    found = {row.name: row.function(moment, **given.get(row.name, {})) for row in chosen}
     certified = any(row.measure in _CERTIFIED for row in chosen)
     return found, certified_paths.facts(moment) if certified else None
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _nulls(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
-    moment, rows = measured._replace(**settings.fields), registry()
-    return {name: rows[name].measure.null(moment, tables) for name in names}  # pyright: ignore
+    plans = _plans(names, measured._replace(**settings.fields), tables)
+    found = dict(zip(plans, nulls_of_plans(tuple(plans.values())))) if plans else {}
+    return {name: found.get(name, Null(*(jnp.array(jnp.nan),) * 4)) for name in names}
 
 
-def _given(row: Bound, tables: Any) -> dict[str, Any]:
-    return {"tables": tables} if isinstance(row.measure, tabulated.Tabulated) else {}
+def _plans(names: tuple[str, ...], moment: Moment, tables: Any) -> dict[str, Any]:
+    measures = {name: registry()[name].measure for name in names}
+    known = {n: m for n, m in measures.items() if isinstance(m, tabulated.Tabulated)}
+    return tabulated.plans(known, moment, tables)
 
 
 def _remarked(row: Bound, value: BoundValue, moment: Moment, facts: Any) -> BoundValue:

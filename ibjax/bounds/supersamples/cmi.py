@@ -26,15 +26,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import letters, plugin, replica_tables, table_bounds
+from ibjax.bounds.supersamples import letters, plugin, replica_tables, rules, table_bounds
 from ibjax.bounds.supersamples.replica_tables import Data
-from ibjax.bounds.supersamples.table_bounds import Rule
+from ibjax.bounds.supersamples.rules import Rule
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
 
-_PAIR = (*table_bounds.ROOTS, "pair", "kl_half")
-_SINGLE = (*table_bounds.ROOTS, "js")
+_PAIR = (*rules.ROOTS, "pair", "kl_half")
+_SINGLE = (*rules.ROOTS, "js")
 
 Plan = tuple[Rule, Data, float]
 """What a bound counts, on what, and the length of the interval the losses lie in."""
@@ -111,7 +111,7 @@ def f_cmi_plan(
         size = replicas
     data = data._replace(values=codes[..., None])
     rule = Rule("f_cmi", "codes", size, correction, inversion)
-    table_bounds.check(rule, data, table_bounds.ROOTS)
+    table_bounds.check(rule, data, rules.ROOTS)
     return rule, data, 1.0
 
 

@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from ibjax.bounds import checks
 from ibjax.bounds.supersamples.replica_tables import Data
+from ibjax.randomness import fold_in, permutation
 from ibjax.typing import Float, Int, JaxArray, Key
 
 
@@ -31,25 +32,25 @@ def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2 n"
     """
     checks.static_whole("draws", draws)
     supersamples, replicas, _ = data.masks.shape
-    plain = jax.vmap(
-        lambda k: jax.vmap(lambda k: jax.random.permutation(k, replicas))(
-            jax.random.split(k, supersamples)
-        )
-    )
-    order = plain(jax.random.split(key, draws))
+    order = _orders(key, (draws, supersamples), replicas)
     if replicas % 2 == 0:
         order = jnp.where(complementary(data), _couples(key, draws, supersamples, replicas), order)
     return jnp.take_along_axis(data.masks[None], order[..., None], axis=2)
 
 
+def _orders(key: Key, shape: tuple[int, ...], size: int) -> Int[JaxArray, "..."]:
+    """Independent random orders of so many, from keys split along each axis of a shape."""
+    if not shape:
+        return permutation(key, size)
+    keys = jax.vmap(fold_in, (None, 0))(key, jnp.arange(shape[0]))
+    return jax.vmap(lambda k: _orders(k, shape[1:], size))(keys)
+
+
 def _couples(key: Key, draws: int, supersamples: int, replicas: int) -> JaxArray:
-    deal, turn = jax.random.split(jax.random.fold_in(key, 1))
-
-    def one(k):
-        return jax.random.permutation(k, replicas // 2)
-
-    keys = jax.random.split(deal, (draws, supersamples))
-    couple = jax.vmap(jax.vmap(one))(keys)
+    ours = fold_in(key, 1)
+    deal, turn = fold_in(ours, 0), fold_in(ours, 1)
+    couple = _orders(deal, (draws * supersamples,), replicas // 2)
+    couple = couple.reshape(draws, supersamples, -1)
     over = jax.random.bernoulli(turn, shape=couple.shape).astype(int)
     both = jnp.stack([2 * couple + over, 2 * couple + 1 - over], -1)
     return both.reshape(draws, supersamples, replicas)

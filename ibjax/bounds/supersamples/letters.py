@@ -6,11 +6,13 @@ not tossed but counted in fractions: every replica gives L to letter 1 and 1 - L
 pairs the products of the two columns. For 0-1 losses these are the plain counts.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
 from ibjax.bounds.supersamples import polynomial
-from ibjax.bounds.supersamples.replica_tables import Data, cell_tables
+from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.typing import Float, JaxArray
 
 SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
@@ -42,10 +44,40 @@ def weights(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 k2 n c 
     return jnp.stack([jnp.stack(column, -1) for column in columns], -2)
 
 
+def shown(alphabet: str, size: int, data: Data) -> JaxArray | None:
+    """Which replicas show each letter, as the bits of words (k1, n, c * m, words).
+
+    None where replicas give fractions to letters.
+    """
+    if not jnp.issubdtype(data.values.dtype, jnp.integer):
+        return None
+    if alphabet == "codes":
+        return _packed(data.values == jnp.arange(size))
+    each = weights(alphabet, size, data) > 0.5
+    return _packed(each.reshape(*each.shape[:3], -1))
+
+
+def _packed(flags: JaxArray) -> JaxArray:
+    """Flags of replicas (k1, k2, ...) as the bits of words (k1, ..., words)."""
+    missing = ((0, 0), (0, -flags.shape[1] % 32)) + ((0, 0),) * (flags.ndim - 2)
+    split = jnp.pad(flags, missing).reshape(flags.shape[0], -1, 32, *flags.shape[2:])
+    places = jnp.arange(32, dtype=jnp.uint32).reshape(-1, *(1,) * (flags.ndim - 2))
+    words = jnp.sum(split.astype(jnp.uint32) << places, 2, dtype=jnp.uint32)
+    return jnp.moveaxis(words, 1, -1)
+
+
+def _counted(words: JaxArray, data: Data) -> list[JaxArray]:
+    """How many replicas with each value of the bit show each letter, two arrays (k1, n, c * m)."""
+    sides = [_packed((data.masks == side) & data.valid)[:, :, None] for side in (0, 1)]
+    return [jnp.sum(jax.lax.population_count(words & side), -1, dtype=int) for side in sides]
+
+
 def counts(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 c n 2 m"]:
     """Tables of (fractional) counts, bit on the last axis but one."""
-    if alphabet == "codes":
-        return cell_tables(data.values[..., 0], data, size)[:, None]
+    words = shown(alphabet, size, data) if data.shown is None else data.shown
+    if words is not None:
+        both = jnp.stack(_counted(words, data), 2).astype(jnp.result_type(float))
+        return jnp.moveaxis(both.reshape(*both.shape[:3], -1, size), 3, 1)
     each = weights(alphabet, size, data)
     sides = jnp.stack([data.masks == 0, data.masks == 1], -1) & data.valid[..., None]
     return jnp.einsum(
@@ -54,31 +86,43 @@ def counts(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 c n 2 m"
 
 
 def polynomial_information(
-    alphabet: str, size: int, data: Data, tables: polynomial.Lookup
-) -> tuple[Float[JaxArray, "k1 n"], Float[JaxArray, "k1 n"]]:
+    wanted: Sequence[tuple[str, int, Data]], tables: polynomial.Lookup
+) -> list[tuple[Float[JaxArray, "k1 n"], Float[JaxArray, "k1 n"]]]:
     """Information of little bias of each pair, mean over alphabets, and its largest bias.
 
     Of fractions of counts it is the mean over all tosses of the coins: the count of a letter is a
     sum of coins, whose law is exact.
+
+    Args:
+        wanted: an alphabet, its size and what it is counted in, each; under the same masks.
+        tables: of their splits.
     """
+    data = wanted[0][2]
     sides = [jnp.sum((data.masks == side) & data.valid, 1) for side in (0, 1)]
     most = tables.index.shape[0] - 1
     row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
     found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
     row = jnp.where(found, row, 0)
-    if jnp.issubdtype(data.values.dtype, jnp.integer):
-        table = jnp.round(counts(alphabet, size, data)).astype(int)
-        each = tables.table[row[:, None, :, None], table[..., 0, :], table[..., 1, :]]
-        info = jnp.mean(jnp.sum(each, -1), 1)
-    else:
-        info = _mean_over_coins(weights(alphabet, size, data), data, tables, row)
-    if alphabet == "codes":
-        # Letters that none of the replicas showed count as one.
-        seen = jnp.sum(counts(alphabet, size, data).sum(-2) > 0, -1)[:, 0]
-        allowed = tables.allowance[row, jnp.minimum(seen + 1, size)]
-    else:
-        allowed = tables.allowance[row, size]
-    return jnp.where(found, info, jnp.nan), jnp.where(found, allowed, jnp.nan)
+    words = [shown(*one) if one[2].shown is None else one[2].shown for one in wanted]
+    whole = [w for w in words if w is not None]
+    if whole:
+        # The letters of all alphabets side by side, since information is a sum over letters.
+        first, second = _counted(jnp.concatenate(whole, 2), data)
+        each, seen = tables.table[row[..., None], first, second], first + second > 0
+    informed, start = [], 0
+    for (alphabet, size, own), bits in zip(wanted, words):
+        letters = jnp.full(row.shape, size)
+        if bits is None:
+            info = _mean_over_coins(weights(alphabet, size, own), own, tables, row)
+        else:
+            here = slice(start, start := start + bits.shape[2])
+            info = jnp.sum(each[..., here], -1) / (bits.shape[2] // size)
+            if alphabet == "codes":
+                # Letters that none of the replicas showed count as one.
+                letters = jnp.minimum(jnp.sum(seen[..., here], -1) + 1, size)
+        allowed = tables.allowance[row, letters]
+        informed.append(tuple(jnp.where(found, a, jnp.nan) for a in (info, allowed)))
+    return informed
 
 
 def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row: JaxArray) -> JaxArray:

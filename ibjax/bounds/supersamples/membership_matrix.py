@@ -15,6 +15,7 @@ from ibjax.bounds.supersamples import (
     mistakes,
     nulls,
     replica_tables,
+    rules,
     table_bounds,
 )
 from ibjax.bounds.supersamples.leave_one_out import leave_one_out
@@ -104,7 +105,7 @@ def from_membership(
         2020; Carlini et al. 2022).
     """
     checks.choice("form", form, FORMS)
-    checks.choice("correction", correction, table_bounds.CORRECTIONS)
+    checks.choice("correction", correction, rules.CORRECTIONS)
     data, width = examples.pool(losses, membership, valid, clip)
     bits, kept = np.asarray(data.masks[0]), np.asarray(data.valid[0])
     used = np.asarray(jnp.any(data.valid[0], 1))
@@ -221,8 +222,8 @@ def _pair_bound(bound, values, masks, use, correction, width, dealt, data, pairs
     rule, prepared, _ = plan
     value = table_bounds.evaluate(rule, prepared, width)
     bits, apart = _split(dealt, data.valid[None], pairs)
-    law = table_bounds.shuffled(rule, prepared, bits, apart)
-    return value, nulls.summary(width * law[0], law[1])
+    ((values, informed),) = table_bounds.shuffled((rule,), (prepared,), bits, apart)
+    return value, nulls.summary(width * values, informed)
 
 
 def _left_out_one(bits: np.ndarray, kept: np.ndarray, loss: np.ndarray) -> np.ndarray | None:

@@ -6,7 +6,7 @@ noise. Complementary couples of masks stay couples (see `flips`).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -84,8 +84,8 @@ def null(
     draws = checks.static_whole("draws", draws, 2)
     key = jax.random.key(0) if key is None else key
     if bound in PLANS:
-        rule, data, width = PLANS[bound](values, masks, *args, valid=valid, **keywords)
-        return of_plan(rule, data, width, draws, key, exact)
+        plan = PLANS[bound](values, masks, *args, valid=valid, **keywords)
+        return of_plans((plan,), draws, key, exact)[0]
     masks = numeric("masks", masks)
     if masks.ndim != 3:
         raise ValueError(f"masks has shape {masks.shape}; give (k1, k2, n)")
@@ -102,25 +102,25 @@ def null(
     return summary(*_mapped(flips.strangers(key, data, draws), one))
 
 
-def of_plan(
-    rule: table_bounds.Rule,
-    data: Data,
-    width: float,
-    draws: int = 200,
-    key: Key | None = None,
-    exact: bool = True,
-) -> Null:
-    """The null of a bound from tables, given what it counts; see `null`."""
+def of_plans(
+    plans: Sequence[cmi.Plan], draws: int = 200, key: Key | None = None, exact: bool = True
+) -> list[Null]:
+    """The nulls of bounds from tables of the same replicas, under the same deals; see `null`."""
     key = jax.random.key(0) if key is None else key
-    found = table_bounds.shuffled(rule, data, flips.strangers(key, data, draws))
-    law = summary(width * found[0], found[1])
-    whole = jnp.issubdtype(data.values.dtype, jnp.integer)
-    if exact and rule.correction is None and whole and not rule.pooled:
-        # What the exact mean over all deals takes off is that mean.
-        less = table_bounds.evaluate(replace(rule, correction="permutation"), data)
-        plain = table_bounds.evaluate(rule, data)
-        law = law._replace(information=plain.information - less.information)
-    return law
+    rules, datas, _ = zip(*plans)
+    dealt = flips.strangers(key, datas[0], draws)
+    laws = []
+    for plan, found in zip(plans, table_bounds.shuffled(rules, datas, dealt)):
+        rule, data, width = plan
+        law = summary(width * found[0], found[1])
+        whole = jnp.issubdtype(data.values.dtype, jnp.integer)
+        if exact and rule.correction is None and whole and not rule.pooled:
+            # What the exact mean over all deals takes off is that mean.
+            less = table_bounds.evaluate(replace(rule, correction="permutation"), data)
+            plain = table_bounds.evaluate(rule, data)
+            law = law._replace(information=plain.information - less.information)
+        laws.append(law)
+    return laws
 
 
 @partial(jax.jit, static_argnums=1)

@@ -46,7 +46,8 @@ def note(correction: str | None, pooled: bool = False) -> str:
 class Data(NamedTuple):
     """Checked arrays: values (k1, k2, n, c), masks and valid (k1, k2, n), whether all are legal.
 
-    `tables` are those of the splits of the masks, where these are known and not traced elsewhere.
+    `tables` are those of the splits of the masks, where these are known and not traced elsewhere;
+    `shown` and `means` what `letters.shown` and `table_bounds.means` have counted already.
     """
 
     values: JaxArray
@@ -54,6 +55,8 @@ class Data(NamedTuple):
     valid: JaxArray
     legal: JaxArray
     tables: Any = None
+    shown: Any = None
+    means: Any = None
 
 
 def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:

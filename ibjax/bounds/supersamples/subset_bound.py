@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import jackknife, nulls, plugin, replica_tables, table_bounds
+from ibjax.bounds.supersamples import jackknife, nulls, plugin, replica_tables, rules
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue
 from ibjax.typing import JaxArray
@@ -72,9 +72,9 @@ def _subset(data: replica_tables.Data) -> tuple[JaxArray, JaxArray, JaxArray]:
     )
     spread = jackknife.error(left[:, None], jnp.ones(1, bool), jnp.array(False))
     value = jnp.sqrt(squared)
-    low = jnp.sqrt(jnp.maximum(squared - table_bounds.Z * spread, 0.0))
-    high = jnp.sqrt(squared + table_bounds.Z * spread)
-    return value, info, jnp.maximum(value - low, high - value) / table_bounds.Z
+    low = jnp.sqrt(jnp.maximum(squared - rules.Z * spread, 0.0))
+    high = jnp.sqrt(squared + rules.Z * spread)
+    return value, info, jnp.maximum(value - low, high - value) / rules.Z
 
 
 def _proxy(pi: JaxArray) -> JaxArray:

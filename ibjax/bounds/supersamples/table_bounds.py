@@ -7,63 +7,39 @@ of the mean alone. "polynomial" adds the largest bias its tables can have to the
 "conservative" is the plug-in of balanced masks, whose mean is not below the truth.
 """
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.root import sub_gaussian
-from ibjax.bounds.supersamples import flips, jackknife, letters, plugin, polynomial, replica_tables
+from ibjax.bounds.supersamples import (
+    flips,
+    jackknife,
+    letters,
+    mean_first,
+    plugin,
+    polynomial,
+    replica_tables,
+)
 from ibjax.bounds.supersamples.replica_tables import Data
+from ibjax.bounds.supersamples.rules import (
+    CORRECTIONS,
+    MEAN_FIRST,
+    ROOTS,
+    Numbers,
+    Rule,
+    apply,
+    root,
+)
 from ibjax.interface import BoundValue
 from ibjax.typing import JaxArray
 
-MEAN_FIRST = ("polynomial", "conservative")
-CORRECTIONS = (*plugin.CORRECTIONS, *MEAN_FIRST)
-ROOTS = ("sqrt", "phi")
-
 _TRACED = 40
 """Most masks for which the tables of every split are held where the masks are not known yet."""
-
-Z = 1.959964
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a bound counts and what it makes of it.
-
-    Attributes:
-        name: of the bound.
-        alphabet: one of `letters.SIZES`.
-        size: letters of the alphabet.
-        correction: one of `CORRECTIONS`.
-        inversion: "sqrt", "phi" or the name of an inversion of the mean information.
-        pooled: one table for all pairs and supersamples.
-        factor: of the root.
-    """
-
-    name: str
-    alphabet: str
-    size: int
-    correction: str | None
-    inversion: str
-    pooled: bool = False
-    factor: float = 1.0
-
-
-class Numbers(NamedTuple):
-    """Value in units of a loss in [0, 1], information in nats, error, training error, allowance."""
-
-    value: JaxArray
-    information: JaxArray
-    error: JaxArray
-    rate: JaxArray
-    allowance: JaxArray
 
 
 def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
@@ -89,7 +65,8 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
-    numbers = _numbers(data, _tables(rule, data, _one(data.masks), _one(data.valid)), rule)
+    tables = _tables((rule,), data, _one(data.masks), _one(data.valid))
+    numbers = mean_first.numbers(data, tables, rule) if rule.means_first else _plain(data, rule)
     remarks = odd_masks(rule.correction, data)
     text = replica_tables.note(rule.correction, rule.pooled)
     return checks.result(
@@ -114,42 +91,47 @@ def odd_masks(correction: str | None, data: Data) -> tuple[str, ...]:
 
 
 def shuffled(
-    rule: Rule, data: Data, masks: JaxArray, valid: JaxArray | None = None
-) -> tuple[JaxArray, JaxArray]:
-    """Values (for losses in [0, 1]) and information under other masks, (draws, k1, k2, n).
+    rules: tuple[Rule, ...], datas: tuple[Data, ...], masks: JaxArray, valid: JaxArray | None = None
+) -> list[tuple[JaxArray, JaxArray]]:
+    """Values (for losses in [0, 1]) and information of bounds under other masks, (draws,) each.
 
     Args:
-        rule: what is evaluated.
-        data: the values.
-        masks: of each draw.
-        valid: what to use in each draw; that of `data` unless given.
+        rules: what is evaluated.
+        datas: the values of each, of the same replicas.
+        masks: of each draw, (draws, k1, k2, n).
+        valid: what to use in each draw; that of the values unless given.
     """
-    use = _one(data.valid) if valid is None else valid
-    return _shuffled(data, masks, valid, _tables(rule, data, masks, use), rule)
+    use = _one(datas[0].valid) if valid is None else valid
+    return _shuffled(datas, masks, valid, _tables(rules, datas[0], masks, use), rules)
 
 
-@partial(jax.jit, static_argnames="rule")
-def _shuffled(data: Data, masks, valid, tables: polynomial.Lookup | None, rule: Rule):
+@partial(jax.jit, static_argnames="rules")
+def _shuffled(datas, masks, valid, tables: polynomial.Lookup | None, rules: tuple[Rule, ...]):
+    # What replicas show is the same in every draw.
+    datas = [d._replace(shown=letters.shown(r.alphabet, r.size, d)) for r, d in zip(rules, datas)]
+
     def one(drawn):
-        masks, use = drawn
-        moved = data._replace(masks=masks, valid=data.valid if use is None else use)
-        numbers = _numbers(moved, tables, rule)
-        return numbers.value, numbers.information
+        moved = [d._replace(masks=drawn[0]) for d in datas]
+        moved = moved if drawn[1] is None else [d._replace(valid=drawn[1]) for d in moved]
+        found = iter(mean_first.informed(rules, moved, tables))
+        return [
+            mean_first.read(rule, data, *next(found))[:4]
+            if rule.means_first
+            else _plain(data, rule)[:2]
+            for rule, data in zip(rules, moved)
+        ]
 
-    return jax.lax.map(one, (masks, valid))
+    # Inverted outside the loop, for all draws at once.
+    return [
+        (mean_first.value_of(rule, *found), found[0] * found[3]) if rule.means_first else found
+        for rule, found in zip(rules, jax.lax.map(one, (masks, valid)))
+    ]
 
 
-def _numbers(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers:
-    if rule.correction in MEAN_FIRST:
-        return _mean_first(data, tables, rule)
-    return _plain(data, rule)
-
-
-def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup | None:
+def _tables(rules: Any, data: Data, masks: Any, valid: Any) -> polynomial.Lookup | None:
     """The tables of all splits of the replicas that occur, also with a group left out."""
-    if rule.correction != "polynomial":
-        return None
-    if data.tables is not None:
+    sizes = [rule.size for rule in rules if rule.correction == "polynomial"]
+    if not sizes or data.tables is not None:
         return data.tables
     replicas = data.masks.shape[1]
     if not checks.concrete(masks, valid):
@@ -159,8 +141,8 @@ def _tables(rule: Rule, data: Data, masks: Any, valid: Any) -> polynomial.Lookup
                 f"jit); give known masks, or at most {_TRACED}"
             )
         splits = {(a, b) for a in range(replicas + 1) for b in range(replicas + 1 - a)}
-        return polynomial.lookup(splits, rule.size)
-    return tables_of(np.asarray(masks), np.asarray(valid), rule.size)
+        return polynomial.lookup(splits, max(sizes))
+    return tables_of(np.asarray(masks), np.asarray(valid), max(sizes))
 
 
 def tables_of(bits: np.ndarray, valid: np.ndarray, letters: int) -> polynomial.Lookup:
@@ -189,12 +171,6 @@ def tables_of(bits: np.ndarray, valid: np.ndarray, letters: int) -> polynomial.L
 def _one(array: JaxArray) -> Any:
     """A leading axis of one, without losing a known array to a trace."""
     return np.asarray(array)[None] if checks.concrete(array) else array[None]
-
-
-def root(information: JaxArray, inversion: str) -> JaxArray:
-    """sqrt(2 I) or the inverse of phi, of the positive part."""
-    positive = jnp.maximum(information, 0.0)
-    return sub_gaussian(positive) if inversion == "sqrt" else invert.phi(positive)
 
 
 @partial(jax.jit, static_argnames="rule")
@@ -226,7 +202,7 @@ def _plain(data: Data, rule: Rule) -> Numbers:
         else:
             mean, _ = mean_and_error(each, use)
         rate = jnp.sum(wrong * use) / jnp.sum(trained * use)
-        return _apply(rule, mean, rate), mean, rate
+        return apply(rule, mean, rate), mean, rate
 
     value, information, rate = found(use)
     rate = jnp.zeros_like(rate) if rule.inversion in ROOTS else rate
@@ -248,58 +224,3 @@ def _information(data: Data, tables: JaxArray, rule: Rule, draws: int) -> JaxArr
     within = flips.flip_mean(weights, data)
     every = plugin.permutation_mean(tables, draws)
     return raw - jnp.where(flips.complementary(data), within, every)
-
-
-def _apply(rule: Rule, information: JaxArray, rate: JaxArray) -> JaxArray:
-    if rule.inversion in ROOTS:
-        return rule.factor * root(information, rule.inversion)
-    return getattr(invert, rule.inversion)(rate, jnp.maximum(information, 0.0)) - rate
-
-
-@partial(jax.jit, static_argnames="rule")
-def _mean_first(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers:
-    """Mean information with its allowance for bias, root last, error of both."""
-
-    def by_supersample(data: Data) -> tuple[JaxArray, JaxArray, JaxArray]:
-        if tables is None:
-            counted = letters.counts(rule.alphabet, rule.size, data)
-            info = jnp.mean(plugin.mutual_information(counted), 1)
-            allowed = jnp.zeros_like(info)
-        else:
-            info, allowed = letters.polynomial_information(rule.alphabet, rule.size, data, tables)
-        wrong, trained = replica_tables.train_error(data)
-        mean, allowance = (replica_tables.pair_mean(data, each) for each in (info, allowed))
-        return mean, allowance, wrong / jnp.maximum(trained, 1)
-
-    use = replica_tables.usable(data)
-    info, allowed, rates = by_supersample(data)
-    mean, over_supersamples = mean_and_error(info, use)
-    allowance, _ = mean_and_error(allowed, use)
-    rate, rate_over = mean_and_error(rates, use)
-    replicas = data.masks.shape[1]
-    group = jnp.asarray(jackknife.groups(replicas))
-
-    def without(g):
-        kept = data._replace(valid=data.valid & (group != g)[None, :, None])
-        left, _, rates = by_supersample(kept)
-        return left, rates
-
-    deleted = jax.lax.map(without, jnp.arange(jackknife.count(replicas)))
-    shared = jnp.all(data.masks == data.masks[:1])
-    spread = jackknife.larger(over_supersamples, jackknife.error(deleted[0], use, shared))
-    value = _apply(rule, mean_plus := jnp.maximum(mean, 0.0) + allowance, rate)
-    low = _apply(rule, jnp.maximum(mean, 0.0) - allowance - Z * spread, rate)
-    high = _apply(rule, jnp.maximum(mean_plus, mean + allowance + Z * spread), rate)
-    error = jnp.maximum(value - low, high - value) / Z
-    if rule.inversion in ROOTS:
-        rate = jnp.zeros_like(rate)
-    else:
-        moved = jackknife.larger(rate_over, jackknife.error(deleted[1], use, shared))
-        ends = (jnp.maximum(rate - moved, 0.0), jnp.minimum(rate + moved, 1.0))
-        changes = [jnp.abs(_apply(rule, mean_plus, end) - value) for end in ends]
-        error += jnp.maximum(*changes)
-    fit = replica_tables.fair(data)
-    if tables is None:
-        fit &= jnp.all(replica_tables.balanced(data))
-    known = jnp.where(fit, 1.0, jnp.nan)
-    return Numbers(known * value, known * mean, known * error, rate, allowance)

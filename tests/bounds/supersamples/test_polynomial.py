@@ -3,12 +3,13 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import binom, multinomial
 
 from ibjax import bounds
-from ibjax.bounds.supersamples import letters, polynomial, replica_tables
+from ibjax.bounds.supersamples import letters, nulls, polynomial, replica_tables
 
 
 def exact_mean(table, p, q):
@@ -188,6 +189,40 @@ def test_letters_are_the_coins_of_both_members(x64):
     np.testing.assert_allclose(
         difference @ np.array([-1, 0, 1]), losses[..., 1] - losses[..., 0], atol=1e-12
     )
+
+
+@pytest.mark.parametrize("replicas", [2, 31, 32, 33, 70])
+def test_bits_of_words_count_like_sums(x64, replicas):
+    rng = np.random.default_rng(replicas)
+    losses = rng.integers(2, size=(2, replicas, 3, 2))
+    masks, valid = rng.integers(2, size=(2, 2, replicas, 3))
+    data, _ = replica_tables.prepare_losses(losses, masks, valid == 1)
+    fractions = data._replace(values=data.values.astype(float))
+    for alphabet, size in letters.SIZES.items():
+        counted = letters.counts(alphabet, size, data)
+        np.testing.assert_array_equal(counted, letters.counts(alphabet, size, fractions))
+    codes = data._replace(values=jnp.asarray(2 * losses[..., :1] + losses[..., 1:]))
+    pairs = letters.counts("pair", 4, data)
+    np.testing.assert_array_equal(letters.counts("codes", 4, codes), pairs)
+
+
+def test_bounds_counted_together_have_the_nulls_of_each_alone(x64):
+    rng = np.random.default_rng(3)
+    masks, losses = rng.integers(2, size=(2, 6, 4)), rng.integers(2, size=(2, 6, 4, 2))
+    polynomial_pair = {"correction": "polynomial", "inversion": "pair"}
+    plans = [
+        nulls.PLANS[bound](losses, masks, *rest, **how)
+        for bound, rest, how in (
+            (bounds.f_cmi, (2,), {"correction": "polynomial"}),
+            (bounds.ld_cmi, (), polynomial_pair),
+            (bounds.single_loss, (), {}),
+            (bounds.ld_cmi, (), {"correction": "conservative"}),
+        )
+    ]
+    for plan, found in zip(plans, nulls.of_plans(plans, draws=5)):
+        (alone,) = nulls.of_plans([plan], draws=5)
+        for mine, theirs in zip(found, alone):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-12)
 
 
 def test_multinomial_letters(x64):

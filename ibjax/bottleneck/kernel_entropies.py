@@ -70,7 +70,9 @@ def _layer(
     t: JaxArray, classes: JaxArray, own: JaxArray | None, places: JaxArray, *, method: str
 ) -> dict[str, JaxArray]:
     flat = t.reshape(-1, *t.shape[-2:])
-    width = usual_width(flat[-1])
+    finite = jnp.all(jnp.isfinite(flat), axis=(-2, -1))
+    last = flat[flat.shape[0] - 1 - jnp.argmax(finite[::-1])]  # of traced ones some may be NaN
+    width = usual_width(last)
     entropic = method in ("renyi", "total_correlation")
     label = gram_entropy(classes, ORDER) if entropic else criterion(classes, classes, True)
 
@@ -102,7 +104,7 @@ def _layer(
         i_ty, null = beside_labels(lambda c: criterion(gram, c, True) / scale)
         return i_tx, i_ty, jnp.sqrt(size * label) / scale, null
 
-    units = jax.vmap(usual_width, 1)(flat[-1])
+    units = jax.vmap(usual_width, 1)(last)
     names = ("i_tx", "i_ty", "cap", "permuted")
     values = (v.reshape(t.shape[:-2]) for v in jax.lax.map(one, flat))
     shown = jnp.mean(units) if method == "total_correlation" else width

@@ -3,8 +3,8 @@
 Data that need no TFDS, such as the embedded digits, are cut in this language too, and
 `tfds.core.ReadInstruction` costs the import of TFDS, a second or more, before anything is read.
 Pieces are those of ReadInstruction wherever it has some; what is said otherwise here is that a
-slice beyond the end is cut, as Python does, where ReadInstruction refuses it, and that a piece
-without examples is refused. ReadInstruction's shards and its ``all`` are no part of it.
+slice of so many examples is cut at the end, as Python does, where ReadInstruction refuses it, and
+that a piece without examples is refused. ReadInstruction's shards and its ``all`` are no part of it.
 """
 
 import re
@@ -38,7 +38,8 @@ def parse(text: str, sizes: Mapping[str, int], *, name: str) -> tuple[Piece, ...
         One piece per term of the sum.
 
     Raises:
-        ValueError: unknown split, a slice that cannot be read, or one that is empty.
+        ValueError: unknown split, a slice that cannot be read, one beyond 100 per cent, or one
+            that is empty.
     """
     pieces = []
     for term in text.split("+"):
@@ -51,6 +52,11 @@ def parse(text: str, sizes: Mapping[str, int], *, name: str) -> tuple[Piece, ...
                 "a slice such as 'train[:1000]' or 'train[:80%]', or a sum with '+'"
             )
         size = sizes[part]
+        if shares and any(end is not None and abs(float(end)) > 100 for end in (first, last)):
+            raise ValueError(
+                f"split={text!r} of data set {name!r}: with a % both ends are per cent, of which "
+                f"there are 100; {part!r} has {size} examples"
+            )
         ends = (
             None if end is None else round(float(end) * size / 100) if shares else int(end)
             for end in (first, last)

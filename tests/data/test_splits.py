@@ -48,7 +48,7 @@ def test_pieces_are_those_of_read_instruction_wherever_it_has_some():
             theirs = core.ReadInstruction.from_spec(text).to_absolute(infos)
         except ValueError:
             # Beyond the ends: cut as a list would be, unless nothing is left.
-            assert isinstance(found, list) or "is empty" in found, text
+            assert isinstance(found, list) or "is empty" in found or "per cent" in found, text
             outcomes["cut"] += 1
             continue
         whole = [(t.splitname, t.from_ or 0, t.to) for t in theirs]
@@ -67,7 +67,9 @@ def test_a_slice_is_that_of_a_list():
         rows = list(range(97))[first:last]
         text = f"train[{'' if first is None else first}:{'' if last is None else last}]"
         assert ours(text) == [("train", rows[0], rows[-1] + 1)]
-    assert ours("train[150%:]+test").endswith("is empty: 'train' has 97 examples")
+    assert ours("train[150:]+test").endswith("is empty: 'train' has 97 examples")
+    for text in ("train[150%:]+test", "train[2%:50]+train[:-101%]", "test[2%:250]"):
+        assert "both ends are per cent" in ours(text), text
     assert ours("test[1:50%]") == [("test", 0, 4)]  # one per cent of 8 examples
 
 

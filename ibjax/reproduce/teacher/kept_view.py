@@ -108,7 +108,9 @@ def draw_information(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> 
     ax.set(xscale="log", yscale="log", ylabel="information (nats a sample)")
     teacher = "tanh network, signs" if regime == "linear" else "two-layer rectifier, signs"
     ax.set_title(f"n ~ {'d' if regime == 'linear' else 'd$^2$'}: {teacher}", fontsize=10)
-    ax.legend(frameon=False, fontsize=8)
+    low, high = ax.get_ylim()
+    ax.set_ylim(bottom=min(low, high / 1e4))  # room for the legend below the curves
+    ax.legend(frameon=False, fontsize=8, loc="lower left")
     return ax
 
 

@@ -57,7 +57,8 @@ def more_than(k: JaxArray, count: JaxArray, q: JaxArray) -> JaxArray:
     left = jnp.where(more, count - k, 1.0)
     tail = betainc(k + 1, left, jnp.broadcast_to(q, left.shape))
     lost = (2**12 + 8 * count * jnp.log1p(count)) * eps
-    fraction = jnp.where(count < _EXACT, tail * (1 + lost), jnp.inf)
+    trusted = (count < _EXACT) & (lost < 0.5)
+    fraction = jnp.where(trusted, tail * (1 + lost), jnp.inf)
     inside = (q > 0) & (q < 1)
     p, share = jnp.where(inside, q, 0.5), jnp.where(more, k, 0.0) / jnp.maximum(count, 1.0)
     rate = p * bregman((share - p) / p) + (1 - p) * bregman((p - share) / (1 - p))

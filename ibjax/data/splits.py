@@ -4,7 +4,8 @@ Data that need no TFDS, such as the embedded digits, are cut in this language to
 `tfds.core.ReadInstruction` costs the import of TFDS, a second or more, before anything is read.
 Pieces are those of ReadInstruction wherever it has some; what is said otherwise here is that a
 slice of so many examples is cut at the end, as Python does, where ReadInstruction refuses it, and
-that a piece without examples is refused. ReadInstruction's shards and its ``all`` are no part of it.
+that a piece without examples is refused. ReadInstruction's shards and its ``all`` are no part of
+it.
 """
 
 import re

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import betainc
 
 from ibjax import contraction
 from ibjax.bounds import checks
+from ibjax.bounds.accounting import binomial
 from ibjax.bounds.accounting.mixtures import poisson_step
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import up
@@ -42,9 +42,6 @@ _PARTS = (0.0025, 0.005, 0.01, *np.linspace(0.02, 0.98, 49), 0.99, 0.995, 0.999,
 
 _LARGE = 2.0
 """Shift in units of the noise from which the closed form of `centred_step` is not tried."""
-
-_LEVELS = 64
-"""Sizes of a batch that are told apart."""
 
 
 class Projected(NamedTuple):
@@ -104,13 +101,13 @@ def _poisson(p: Projected, table: JaxArray) -> Choices:
 def poisson_choices(p: Projected, table: JaxArray, q: JaxArray) -> Choices:
     """The same with any probability q beside the constant normaliser b."""
     s, part = p.setting, _parts(p)
-    sizes, above = _binomial(s.n - 1, q)
+    sizes, above = binomial.levels(s.n - 1, q)
     keep = _kept(p, table, sizes, 1 - part)
     # E keep = keep(first) + sum_k P(N > size_k) (keep(size_{k+1}) - keep(size_k)).
     mean = keep[..., 0] + jnp.sum(above * jnp.diff(keep, axis=-1), -1)
     r = s.r[:, None] / jnp.sqrt(part)
     return Choices(
-        up(mean, _LEVELS),
+        up(mean, binomial.LEVELS),
         poisson_step(*jnp.broadcast_arrays(q, r, s.dim)),
         poisson_step(*jnp.broadcast_arrays(q, s.r, s.dim)),
     )
@@ -262,26 +259,3 @@ def _table() -> np.ndarray:
         ratios = jnp.linspace(0.0, _FAR, _CELLS + 1, dtype=jnp.float64)
         found = contraction.gaussian_noise(2 * ratios, jnp.ones_like(ratios))
         return np.asarray(coefficient(found, certified=True, divergence="kl"))
-
-
-def _binomial(count: JaxArray, q: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """Numbers that Bin(count, q) is rounded up to, and the probability of more than each.
-
-    All of 0..count where these are few; else what lies within eight deviations of the mean, in
-    equal steps, and the largest.
-
-    Returns:
-        Sizes (levels,) and P(N > size) of all but the last, (levels - 1,), rounded upwards.
-    """
-    spread = 8 * jnp.sqrt(count * q * (1 - q)) + 1
-    few = count < _LEVELS
-    low = jnp.where(few, 0.0, jnp.maximum(jnp.floor(count * q - spread), 0.0))
-    high = jnp.minimum(jnp.ceil(count * q + spread), count)
-    each = jnp.where(few, 1.0, jnp.maximum(jnp.ceil((high - low) / (_LEVELS - 2)), 1.0))
-    sizes = jnp.minimum(low + each * jnp.arange(_LEVELS, dtype=count.dtype), count)
-    sizes = sizes.at[-1].set(count)
-    more = sizes[:-1] < count
-    left = jnp.where(more, count - sizes[:-1], 1.0)
-    tail = betainc(sizes[:-1] + 1, left, jnp.broadcast_to(q, left.shape))
-    eps = jnp.finfo(count.dtype).eps
-    return sizes, jnp.where(more, jnp.minimum(tail * (1 + 2**12 * eps) + 64 * eps, 1.0), 0.0)

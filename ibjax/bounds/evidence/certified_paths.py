@@ -55,13 +55,16 @@ def _certificate(moment: Moment, delta: float) -> BoundValue:
     return replace(found, value=jnp.where(held, value, jnp.nan), holds=held)
 
 
-def _said(value: BoundValue, moment: Moment) -> BoundValue:
-    """The value with what it certifies and, where it is known now, `remark`."""
-    told = replace(value, note="of the mean over masks and seeds given these supersamples")
+def _said(value: BoundValue) -> BoundValue:
+    return replace(value, note="of the mean over masks and seeds given these supersamples")
+
+
+def advised(value: BoundValue, moment: Moment) -> BoundValue:
+    """The value with `remark`, where it is known now: after the premises, for one that holds."""
     if not checks.concrete(value.value, *moment):
-        return told
-    more = remark(told, facts(moment))
-    return replace(told, note="; ".join(filter(None, (told.note, more))))
+        return value
+    more = remark(value, facts(moment))
+    return replace(value, note="; ".join(filter(None, (value.note, more))))
 
 
 def facts(moment: Moment) -> tuple[JaxArray, JaxArray]:
@@ -88,7 +91,7 @@ def _beforehand(moment: Moment) -> JaxArray:
 def trajectory(moment: Moment) -> BoundValue:
     """``phi^-1(I_up)``, I_up the upper confidence limit of the mean path information."""
     found = _certificate(moment, 1 - limits.CONFIDENCE)
-    return _said(found, moment)
+    return _said(found)
 
 
 def trajectory_pair(moment: Moment) -> BoundValue:
@@ -114,4 +117,8 @@ def trajectory_pair(moment: Moment) -> BoundValue:
         confidence=info.confidence,
     )
     value = jnp.where(found.holds, found.value, jnp.nan)
-    return _said(replace(found, value=value), moment)
+    return _said(replace(found, value=value))
+
+
+MEASURES = (trajectory, trajectory_pair)
+"""The rows of this module."""

@@ -64,7 +64,7 @@ class Bound:
         value = self.measure(moment, **given)
         known = jnp.isfinite(jnp.asarray(value.value))
         ok = value.holds & known & premises.hold(moment, self.assumptions)
-        return replace(
+        found = replace(
             value,
             value=jnp.where(ok, value.value, jnp.nan),
             # A difference of two losses spans twice the range of one; their gap does not.
@@ -74,6 +74,8 @@ class Bound:
             kind=weakest(value.kind, self.kind),
             assumptions=self.assumptions,
         )
+        path = self.measure in certified_paths.MEASURES
+        return certified_paths.advised(found, moment) if path else found
 
 
 def registry() -> dict[str, Bound]:

@@ -28,8 +28,6 @@ SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "rad
 _LAYERS = 8
 """Layers are filled up to a multiple of these, with ones that contract nothing."""
 
-_CERTIFIED = (certified_paths.trajectory, certified_paths.trajectory_pair)
-
 
 class Settings:
     """The settings of a moment, equal where they decide the same.
@@ -106,7 +104,7 @@ def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables
     plans = tabulated.counted(_plans(names, moment, tables))
     given = {name: {"plan": plan} for name, plan in plans.items()}
     found = {row.name: row.function(moment, **given.get(row.name, {})) for row in chosen}
-    certified = any(row.measure in _CERTIFIED for row in chosen)
+    certified = any(row.measure in certified_paths.MEASURES for row in chosen)
     return found, certified_paths.facts(moment) if certified else None
 
 
@@ -126,7 +124,7 @@ def _plans(names: tuple[str, ...], moment: Moment, tables: Any) -> dict[str, Any
 def _remarked(row: Bound, value: BoundValue, moment: Moment, facts: Any) -> BoundValue:
     if isinstance(row.measure, tabulated.Tabulated):
         more = row.measure.remarks(moment)
-    elif row.measure in _CERTIFIED:
+    elif row.measure in certified_paths.MEASURES:
         more = (certified_paths.remark(value, facts),)
     else:
         return value

@@ -16,7 +16,7 @@ from ibjax.bounds import (
     per_example_information,
     sample_information_total,
 )
-from ibjax.bounds.accounting import projected
+from ibjax.bounds.accounting import binomial, projected
 from ibjax.bounds.accounting.rules import Setting
 from ibjax.bounds.falsification.bench import falsify, families
 from ibjax.interface import BATCHINGS
@@ -335,7 +335,7 @@ def test_the_table_lies_above_the_coefficient(x64):
 
 @pytest.mark.parametrize("count, q", [(1, 0.6), (40, 0.3), (999, 0.1), (10**5, 0.01), (30, 1.0)])
 def test_the_mean_over_the_others_lies_above(x64, count, q):
-    sizes, above = projected._binomial(*(jnp.asarray(v, float) for v in (count, q)))
+    sizes, above = binomial.levels(*(jnp.asarray(v, float) for v in (count, q)))
     all_of = np.arange(count + 1)
 
     def kept(size):
@@ -345,6 +345,30 @@ def test_the_mean_over_the_others_lies_above(x64, count, q):
     values = kept(np.asarray(sizes))
     found = values[0] + float(above @ np.diff(values))
     assert mean * (1 - 1e-12) <= found <= mean * (1 + (1e-9 if count < 64 else 0.02))
+
+
+@pytest.mark.parametrize("q", [1e-6, 1e-3, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_of_many_others_lie_above_in_every_precision(x64, dtype, q):
+    for count in (1, 63, 64, 3000, 18271, 10**6, 8 * 10**6, 10**7):
+        given = np.asarray(count, dtype), np.asarray(q, dtype)
+        sizes, above = (np.asarray(a, float) for a in binomial.levels(*map(jnp.asarray, given)))
+        exact = stats.binom(count, float(given[1]))
+        sure = exact.sf(sizes[:-1])
+        assert (above >= sure * (1 - 1e-12)).all()
+        factor, most = (1.1, 0.1) if dtype == np.float32 else (1.001, 1e-8)
+        assert (above <= factor * exact.sf(sizes[:-1] - 1) + most).all()
+
+
+def test_float32_is_never_below_float64_with_many_examples():
+    run = np.ones(8, np.float32), np.full(8, 0.5, np.float32), np.float32(1)
+    for batch, n, radius in ((18, 18272, 0.8), (20, 10**6, 0.01), (100, 50000, 0.05)):
+        options = dict(batching="poisson", batch_size=batch, n=n, dim=None)
+        low = per_example_information(*run, **options, radius=np.float32(radius)).value
+        with jax.enable_x64(True):
+            wide = (np.asarray(a, float) for a in run)
+            exact = per_example_information(*wide, **options, radius=float(np.float32(radius)))
+        assert float(low) >= float(exact.value)
 
 
 def test_the_account_of_a_projected_run(x64):

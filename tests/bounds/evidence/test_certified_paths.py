@@ -73,6 +73,12 @@ def test_too_few_masks_are_said_to_be_too_few():
     assert float(many.value) < beforehand < float(few.value)
 
 
+def test_more_runs_are_not_advised_where_the_premises_fail():
+    for value in values(evidence(1, 10, shared_batches=1.0)):
+        assert not bool(value.holds) and "shared_batches" in value.note
+        assert "do not help" not in value.note
+
+
 def test_complementary_and_equal_masks_count_once():
     half = RNG.integers(0, 2, (2, 30, N))
     paired = np.stack([half, 1 - half], 2).reshape(2, 60, N)

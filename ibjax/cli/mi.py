@@ -59,7 +59,9 @@ def execute(command: Mi) -> None:
             float(tested.value.std_error),
         )
         ratio = ("two copies over the sum of theirs", "1", float(tested.ratio), math.nan)
-        rows += [(*whole, bool(tested.value.ok)), (*ratio, bool(tested.additivity.ok))]
+        # Neither is a test: nothing is passed, but a value may be none.
+        missing = ["" if e.ok else "no value" for e in (tested.value, tested.additivity)]
+        rows += [(*whole, missing[0]), (*ratio, missing[1])]
         exporting.write_table(command.table, CHECK_HEADS, rows)
         return
     with jax.enable_x64(True):

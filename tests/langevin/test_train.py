@@ -75,9 +75,10 @@ def test_weights_evaluated_by_hand_give_the_predictions_and_errors_of_the_eviden
     for s, u, e in np.ndindex(2, 3, 3):
         params = jax.tree.map(lambda a: a[s, u, e], trained.weights)  # noqa: B023
         key = jax.random.fold_in(keys[s, u], EVALUATION)
-        draws = jax.random.split(jax.random.fold_in(key, trained.evidence.checkpoints[e]), 4)
-        inputs = POOL.x[INDEX[s]].reshape(20, 3)
-        logits = [NETWORK.apply(params, inputs, k, hyper(CONFIG))[0] for k in draws]
+        draws = jax.random.split(jax.random.fold_in(key, trained.evidence.checkpoints[e]), 2)
+        inputs, h = POOL.x[INDEX[s]].reshape(20, 3), hyper(CONFIG)
+        pairs = [h, h._replace(layer_noise=-h.layer_noise)]  # each draw and its opposite
+        logits = [NETWORK.apply(params, inputs, k, a)[0] for k in draws for a in pairs]
         guesses = np.argmax(logits, axis=-1).reshape(4, 10, 2)
         np.testing.assert_array_equal(guesses[0], trained.evidence.predictions[s, u, e])
         wrong = (guesses != labels[s]).mean(axis=0)

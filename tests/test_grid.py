@@ -17,6 +17,7 @@ import pytest
 import xarray
 
 from ibjax import bounds, experiment, langevin, pipeline, report, results, sweep
+from ibjax.bounds import from_arrays
 from ibjax.cli import main
 from ibjax.interface import Dataset
 from ibjax.langevin import programs
@@ -519,3 +520,14 @@ def test_a_data_set_of_ones_own_is_recorded_with_its_own_classes():
     assert experiment.settings(Experiment())["classes"] == experiment.EVEN_AND_ODD
     grouped = Experiment(dataset=pool, classes=((0, 2), 1))
     assert experiment.settings(grouped)["classes"] == ((0, 2), 1)
+
+
+def test_evidence_of_chosen_steps_is_refused():
+    rng = np.random.default_rng(0)
+    arrays = {"predictions": (2, 3, 5, 2), "labels": (2, 5, 2), "mask": (2, 3, 5)}
+    given = {name: rng.integers(0, 2, shape) for name, shape in arrays.items()}
+    given |= {"step_sizes": np.full(4, 0.1), "noise_stds": np.full(4, 0.2)}
+    dataset = results.from_evidence(from_arrays(given))
+    for step in (slice(None, None, 2), [0, 1]):
+        with pytest.raises(ValueError, match="2 of the 4 steps"):
+            results.evidence(dataset.isel(step=step))

@@ -53,6 +53,11 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
         keep["checkpoint"] = known.any([d for d in known.dims if d != "checkpoint"]).values
     for name, count in (("layer", _count(one, "layers", depth)), ("step", _count(one, "updates"))):
         if count is not None:
+            if name == "step" and one.sizes.get(name, 0) < count:
+                raise ValueError(
+                    f"the data set holds {one.sizes.get(name, 0)} of the {count} steps of the run, "
+                    "and the bounds count each; take evidence before steps are chosen"
+                )
             keep[name] = np.arange(one.sizes[name]) < count
     parts = {}
     for name, field in FIELDS.items():

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betainc
 
 from ibjax.bounds import checks
+from ibjax.bounds.accounting import binomial
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -123,7 +123,7 @@ def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) ->
     def halve(_, bracket):
         left, right = bracket
         middle = left + (right - left) / 2
-        rarer = betainc(shape, r - shape + 1, middle) <= delta
+        rarer = binomial.more_than(shape - 1, r, middle) <= delta
         return jnp.where(rarer, middle, left), jnp.where(rarer, right, middle)
 
     ends = (jnp.zeros_like(k), jnp.ones_like(k))

@@ -88,7 +88,13 @@ def at(evidence: Evidence, checkpoint: int = -1) -> Moment:
             raise ValueError(f"evidence.{name} has shape {values.shape}; it must begin {replicas}")
     now = {name: v[:, :, checkpoint] if v.ndim else v for name, v in along.items()}
     steps = xp.asarray(evidence.checkpoints)[checkpoint]
-    past = xp.arange(np.shape(evidence.step_sizes)[0]) < steps
+    held = np.shape(evidence.step_sizes)[0]
+    if xp is np and held and steps > held:
+        raise ValueError(
+            f"evidence.step_sizes holds {held} steps, fewer than the {steps:g} that checkpoint "
+            f"{checkpoint} comes after; give that of every step"
+        )
+    past = xp.arange(held) < steps
     sizes = xp.where(past, xp.asarray(evidence.step_sizes), 0.0)
     rest = evidence._asdict() | now | {"checkpoints": steps, "step_sizes": sizes}
     return Moment(**rest)

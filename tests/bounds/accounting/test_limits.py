@@ -138,3 +138,12 @@ def test_survival_edges(x64):
         bounds.survival_limit(6, 5, 0.05)
     with pytest.raises(ValueError, match="give"):
         bounds.survival_split(np.full((2, 2), 0.25), np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_limit_of_many_survivors_is_not_above_that_of_the_binomial(x64, dtype):
+    for survived, runs in ((990, 1000), (9 * 10**5, 10**6), (10**6, 10**6), (5 * 10**6, 10**7)):
+        delta = np.asarray(0.05, dtype)
+        low = float(bounds.survival_limit(survived, runs, delta).value)
+        exact = stats.beta.ppf(float(delta), survived, runs - survived + 1)
+        assert exact - 1e-4 <= low <= exact

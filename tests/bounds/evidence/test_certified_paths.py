@@ -79,6 +79,13 @@ def test_more_runs_are_not_advised_where_the_premises_fail():
         assert "do not help" not in value.note
 
 
+def test_steps_that_are_missing_are_refused():
+    given = evidence(1, 10)
+    few = given._replace(step_sizes=given.step_sizes[:1], noise_stds=given.noise_stds[:1])
+    with pytest.raises(ValueError, match="step_sizes holds 1 steps"):
+        values(few)
+
+
 def test_complementary_and_equal_masks_count_once():
     half = RNG.integers(0, 2, (2, 30, N))
     paired = np.stack([half, 1 - half], 2).reshape(2, 60, N)

@@ -522,7 +522,7 @@ def test_a_data_set_of_ones_own_is_recorded_with_its_own_classes():
     assert experiment.settings(grouped)["classes"] == ((0, 2), 1)
 
 
-def test_evidence_of_chosen_steps_is_refused():
+def test_evidence_of_chosen_steps_or_pairs_is_refused():
     rng = np.random.default_rng(0)
     arrays = {"predictions": (2, 3, 5, 2), "labels": (2, 5, 2), "mask": (2, 3, 5)}
     given = {name: rng.integers(0, 2, shape) for name, shape in arrays.items()}
@@ -531,3 +531,9 @@ def test_evidence_of_chosen_steps_is_refused():
     for step in (slice(None, None, 2), [0, 1]):
         with pytest.raises(ValueError, match="2 of the 4 steps"):
             results.evidence(dataset.isel(step=step))
+    with pytest.raises(ValueError, match="lists a step twice"):
+        results.evidence(dataset.isel(step=[0, 0, 1, 1]))
+    with pytest.raises(ValueError, match="3 of the 5 pairs"):
+        results.evidence(dataset.assign_coords(train_size=5).isel(pair=[0, 2, 4]))
+    with pytest.raises(ValueError, match="lists a pair twice"):
+        results.evidence(dataset.isel(pair=[0, 0, 1, 2, 3]))

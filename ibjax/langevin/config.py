@@ -146,6 +146,8 @@ class Config:
             self._set("clip", None if clip == math.inf else clip)
         if self.radius is not None:
             radius = _scalar("radius", self.radius)
+            if radius < 1e-12:
+                raise ValueError(f"radius={radius:g} has no squares in float32; give 1e-12 or more")
             self._set("radius", None if radius == math.inf else radius)
         if self.radius is not None and self.optimizer != "sgld":
             raise ValueError(

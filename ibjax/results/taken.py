@@ -48,6 +48,16 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
     }
     if not used.any():
         raise ValueError(f"no cell lies at {point}; the grid has none there")
+    for name in ("step", "pair"):
+        if name in one.coords and len(np.unique(one[name])) < one.sizes.get(name, 0):
+            raise ValueError(f"the data set lists a {name} twice; take evidence before it does")
+    if "train_size" in one and one["train_size"].size == 1:
+        n, found = one["train_size"].item(), int(keep["pair"].sum())
+        if found < n:
+            raise ValueError(
+                f"the data set holds {found} of the {n:g} pairs of the run, and the bounds are on "
+                "the whole sample; take evidence before pairs are chosen"
+            )
     if "checkpoint" in one.sizes:
         known = one["train_error"].notnull()
         keep["checkpoint"] = known.any([d for d in known.dims if d != "checkpoint"]).values

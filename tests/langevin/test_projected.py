@@ -151,7 +151,7 @@ def test_rules_without_a_proof_are_refused(optimizer):
         dataclasses.replace(CONFIG, optimizer=optimizer, account=False)
 
 
-@pytest.mark.parametrize("radius", [0.0, -1.0, np.nan, "wide", True])
+@pytest.mark.parametrize("radius", [0.0, -1.0, np.nan, "wide", True, 1e-20])
 def test_a_radius_is_one_positive_number(radius):
     with pytest.raises(ValueError, match="radius"):
         dataclasses.replace(CONFIG, radius=radius)

@@ -142,9 +142,8 @@ def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
     """Standard normal numbers in float32: those of `jax.random.normal`, for threefry written out.
 
     The loop over the rounds, see `fold_in`, costs four times what the numbers do without. Written
-    out, however, XLA would compute anew for
-    each that reads the numbers, unless a loop over blocks stores them first. Elsewhere JAX's own
-    generator serves.
+    out, however, XLA would compute them anew for each that reads them, unless a loop over blocks
+    stores them first. Elsewhere JAX's own generator serves.
 
     Args:
         key: of any generator.

@@ -6,6 +6,7 @@ import numpy as np
 
 from ibjax.report import blank
 from ibjax.report.moments import t_quantile
+from ibjax.report.summary import headlines
 from ibjax.reproduce.outcome import bound_text, viewer
 
 if TYPE_CHECKING:
@@ -140,11 +141,14 @@ def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
 
 
 def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
-    """Draw the student's gap, the floor under it, and every bound that has a value."""
+    """Draw the student's gap, the floor under it, and the bounds of a table that have a value."""
     ax = blank.axes(ax)
     alpha = dataset["alpha"].values
     names, ends = [], []
+    shown = headlines(dataset)
     for i, name in enumerate(dataset["bound_name"].values):
+        if name not in shown:
+            continue
         values = dataset["bound_value"].values[:, i]
         kind = str(dataset["bound_kind"].values[i])
         if np.isfinite(values).any():

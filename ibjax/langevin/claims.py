@@ -63,6 +63,8 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
             treated each by itself.
     """
     key, leaves = jax.random.key(17), jax.tree.leaves(params)
+    if network.antithetic:
+        _check_antithetic(network, params, x, hyper._replace(layer_noise=jnp.float32(0)))
     claimed = [i for i, f in enumerate(network.layers) if f.noise > 0 or f.dropout > 0]
     facts = [network.layers[i] for i in claimed]
     places = (0, *(1 + i for i in claimed))
@@ -99,6 +101,16 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
     if network.taps is not None:
         _check_taps(network, params, x, hyper, before[0].shape[1])
+
+
+def _check_antithetic(network: Network, params: Any, x: Array, still: Hyper) -> None:
+    """All noise is a multiple of that of the layers, hence gone without it."""
+    one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
+    if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
+        raise ValueError(
+            "network.antithetic says that all noise is a multiple of hyper.layer_noise, but logits "
+            "change with the key where that is 0; leave it False"
+        )
 
 
 def _scaled(leaves: Sequence[Array], size: Any, x: Array) -> list[Array]:

@@ -171,3 +171,12 @@ def test_stated_noise_keeps_a_network_from_learning_coin_flips():
         assert got.layer_noise.tolist() == [100.0] * len(layers)
         errors.append(got.train_error.mean())
     assert errors[0] + 0.1 < errors[1]
+
+
+def test_noise_that_does_not_follow_the_layers_noise_has_no_opposite():
+    with pytest.raises(ValueError, match=r"network\.antithetic says"):
+        look(network(facts())._replace(antithetic=True))
+    for ready in (MLP(depth=2, width=4, noise=0.3), CNN(noise=0.2)):
+        shape = (3,) if isinstance(ready, MLP) else (12, 12, 1)
+        built = build(ready, 2, shape)
+        assert built.antithetic and network_of(built, 2, shape, "float32").antithetic

@@ -67,7 +67,7 @@ def _encoded(dataset: "xarray.Dataset | xarray.DataTree", path: Path) -> bytes:
         made = bare["/"]
         return bytes(made.to_netcdf(engine="h5netcdf", encoding=_compressed(made)))
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0][:200]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ValueError(f"{path}: netCDF cannot hold this data set ({first})") from error
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import exporting, reading
-from ibjax.cli.terminal import PICTURES, console, print_whole, write_rows
+from ibjax.cli import exporting, reading, remembered
+from ibjax.cli.terminal import PICTURES, console, print_whole
 
 _MOST_EXAMPLES = 1000
 """More are for a file."""
@@ -117,7 +117,8 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
         out.print(f"Diverged replicas, wrong everywhere: {int(gone.sum())}.")
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
-    _remembered(command, losses, now.mask, labels, ("supersample", "pair", "column"), ~gone)
+    columns = ("supersample", "pair", "column")
+    remembered.show(command, losses, now.mask, labels, columns, ~gone)
     return exporting.bounds(errors, values, nulls, about, limit)
 
 
@@ -140,7 +141,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
         if not np.isin(gone, (0, 1)).all():
             raise ValueError("diverged must hold 0 and 1 only: whether each model diverged")
         valid = ~gone.astype(bool)
-    labels = _labels(arrays)
+    labels = remembered.labels_of(arrays)
     with jax.enable_x64(True):
         found = bounds.from_membership(arrays["membership"], arrays["losses"], valid=valid)
     models, size = arrays["membership"].shape
@@ -163,22 +164,8 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     console().print(_limit(None, 1))
     _say(found.remarks)
     bits = arrays["membership"]
-    _remembered(command, arrays["losses"], bits, labels, ("example",), valid)
+    remembered.show(command, arrays["losses"], bits, labels, ("example",), valid)
     return exporting.bounds(errors, found.bounds, found.nulls, about)
-
-
-def _labels(arrays: dict[str, Any]) -> Any:
-    """Whole numbers, one an example of the pool; None where there are none."""
-    import numpy as np
-
-    if "labels" not in arrays:
-        return None
-    labels, wanted = np.asarray(arrays["labels"]), np.shape(arrays["losses"])[-1:]
-    if labels.shape != wanted:
-        raise ValueError(f"labels has shape {labels.shape}; it must be {wanted} to fit the losses")
-    if not np.all(labels == np.round(labels)):
-        raise ValueError("labels must hold whole numbers, the class of each example")
-    return labels
 
 
 def _limit(limit: Any, supersamples: int) -> str:
@@ -261,44 +248,6 @@ def _say(remarks) -> None:
         console().print(f"Note: {remark}.", soft_wrap=True)
 
 
-def _remembered(command: Bounds, values, masks, labels, columns, valid=None) -> None:
-    """Tables and picture of the memory of examples and, where their labels are known, classes."""
-    import jax
-    import numpy as np
-
-    from ibjax import bounds, files, report
-
-    if not command.wants_examples:
-        return
-    with jax.enable_x64(True):
-        found = bounds.remembered(values, masks, valid=valid)
-        classes, names = None, None
-        if labels is not None:
-            distinct, place = np.unique(labels, return_inverse=True)
-            names, place = distinct.tolist(), place.reshape(np.shape(labels))
-            classes = bounds.remembered_by_class(values, masks, place, len(names), valid=valid)
-    out = console()
-    if command.examples:
-        print_whole(out, report.examples_table(found, columns, command.examples))
-        if classes is not None:
-            print_whole(out, report.classes_table(classes, names))
-    if command.table is not None:
-        write_rows(command.table, (*columns, *report.HEADS), report.examples(found))
-        out.print(f"table: {command.table}", soft_wrap=True)
-        if classes is not None:
-            write_rows(_beside(command.table), report.CLASS_HEADS, report.classes(classes, names))
-            out.print(f"table: {_beside(command.table)}", soft_wrap=True)
-    if command.picture is not None:
-        figure = report.memory_figure(found, classes, command.examples or 30, names)
-        files.save_figure(figure, command.picture)
-        out.print(f"picture: {command.picture}", soft_wrap=True)
-
-
-def _beside(table: Path) -> Path:
-    """Where the memory of classes goes, beside that of examples."""
-    return table.with_stem(f"{table.stem}-classes")
-
-
 def _check(command: Bounds) -> None:
     """Refuse options that cannot be, and places that cannot be written, before any work."""
     from ibjax import files
@@ -323,7 +272,7 @@ def _check(command: Bounds) -> None:
             files.check_apart(place, command.file, f"--{name}")
             files.check_place(place, f"--{name}")
     if command.table is not None:
-        files.check_apart(_beside(command.table), command.file, "--table")
+        files.check_apart(remembered.beside(command.table), command.file, "--table")
 
 
 def _within(value, std_error, quantile: float) -> str:

@@ -64,30 +64,10 @@ def train(
 ) -> Trained:
     """Train all replicas and measure them; every host must call, and gets the results of all.
 
-    Args:
-        config: the run.
-        replicas: which.
-        x: inputs of the pool.
-        y: its labels.
-        num_classes: K.
-        stops: updates done at each checkpoint, increasing.
-        look: compiles an observation, see `programs.fitting`.
-        weights: those at the end, or of all "checkpoints".
-        progress: called after every stretch of steps.
+    The chunks of `in_turn`, whose arguments these are, in one piece.
     """
-    parts = list(
-        in_turn(
-            config,
-            replicas,
-            x,
-            y,
-            num_classes,
-            stops,
-            look=look,
-            weights=weights,
-            progress=progress,
-        )
-    )
+    given = config, replicas, x, y, num_classes, stops
+    parts = in_turn(*given, look=look, weights=weights, progress=progress)
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 

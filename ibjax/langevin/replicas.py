@@ -9,7 +9,7 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.interface import Dataset, Evidence, Supersample
-from ibjax.langevin import batches, engine
+from ibjax.langevin import batches, engine, hosts
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper
 from ibjax.langevin.engine import Progress
@@ -24,6 +24,7 @@ from ibjax.langevin.observed import (
     unravelled,
 )
 from ibjax.langevin.prepared import network_of
+from ibjax.langevin.programs import fitting
 from ibjax.langevin.run import Pairs
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
@@ -103,6 +104,16 @@ def train(
         return _train(
             root_key(key), config, dataset, supersample, observe, weights, first_mask, progress
         )
+
+
+@pinned()
+def compile_for(config: Config, dataset: Dataset, supersample: Supersample) -> None:
+    """Compile what `train` needs for such a run, in a thread that has nothing else to do, say."""
+    x, _ = pool_arrays(dataset, config.network)
+    _, mask = pairs(supersample, dataset)
+    k1, k2, n = mask.shape
+    room = len(hosts.share(k1 * k2))
+    fitting(config, Pairs(n), x, room, int(dataset.num_classes))
 
 
 def _train(key, config, dataset, supersample, observe, weights, first_mask, progress) -> Trained:

@@ -11,7 +11,7 @@ from ibjax.interface import Hyper, Network
 from ibjax.langevin import batches
 from ibjax.langevin.accounts import Account, Examples, Step
 from ibjax.langevin.config import Config, schedules
-from ibjax.langevin.gradients import StepGradient, normalised_gradient, step_gradient
+from ibjax.langevin.gradients import normalised_gradient, step_gradient
 from ibjax.langevin.rules import Rule
 from ibjax.langevin.streams import BATCH, LAYER, NOISE
 from ibjax.langevin.transform import schedule_value
@@ -83,7 +83,7 @@ def loop(
     """
     batching, b = batches.scheme(config, n)
     normalised = network.batch_statistics
-    each = any(account.each for account in accounts)
+    paired = any(account.paired for account in accounts)
 
     def start(weights: Array, rule: Rule) -> State:
         return State(
@@ -107,14 +107,13 @@ def loop(
             weights = projected(weights, used, hyper.radius)
             params = unravel(weights)
 
-        def gradient(x: Any, y: Array) -> StepGradient:
-            if normalised is not None:
-                inputs = (x, y, w, b, layer_key, hyper, config.loss)
-                return normalised_gradient(normalised, params, state.statistics, *inputs)
-            arguments = (x, y, w, b, layer_key, hyper, config.clip is not None)
-            return step_gradient(network, params, *arguments, each, config.loss)
-
-        got = gradient(*examples.batch(member))
+        given = (*examples.batch(member), w, b, layer_key, hyper)
+        if normalised is not None:
+            got = normalised_gradient(normalised, params, state.statistics, *given, config.loss)
+        else:
+            ghosts = examples.ghosts(member) if paired and examples.ghosts is not None else None
+            how = (config.clip is not None, paired, config.loss, ghosts)
+            got = step_gradient(network, params, *given, *how)
         flat, _ = ravel_pytree(got.gradient)
         flat = flat if rule.root is None else flat * rule.root
         noise_key = fold_in(fold_in(key, NOISE), t)
@@ -126,7 +125,7 @@ def loop(
         eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
         taken = Step(
             params, hyper, rule, got, flat, drift, noise, eta, beta if rule.noisy else jnp.inf,
-            member, w, examples, gradient,
+            member, w, examples,
         )  # fmt: skip
         after = weights + change
         if config.radius is not None:  # what is handed out lies in the ball too

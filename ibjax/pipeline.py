@@ -213,17 +213,22 @@ def run_cells(
 def bounded(evidence: Evidence) -> Cell:
     """Gap, bounds and nulls of evidence at each of its checkpoints.
 
-    The four are worked out side by side: XLA compiles and runs without Python's lock.
+    Worked out side by side: XLA compiles and runs without Python's lock.
     """
-    times = range(len(np.atleast_1d(evidence.checkpoints)))
-
-    def each(function: Callable[..., Any]) -> list[Any]:
-        with pinned():  # the settings of JAX are those of a thread
-            return [function(evidence, t) for t in times]
-
     functions = bounds.gap, bounds.evaluate, bounds.row_nulls, bounds.measured_floor
-    with ThreadPoolExecutor(len(functions)) as pool:
-        return Cell(evidence, *pool.map(each, functions))
+
+    def one(function: Callable[..., Any], checkpoint: int) -> Any:
+        with pinned():  # the settings of JAX are those of a thread
+            return function(evidence, checkpoint)
+
+    with ThreadPoolExecutor() as pool:
+        # The first checkpoint compiles the programs of all.
+        first = list(pool.map(one, functions, [0] * len(functions)))
+        later = range(1, len(np.atleast_1d(evidence.checkpoints)))
+        rest = [[pool.submit(one, function, t) for t in later] for function in functions]
+        return Cell(
+            evidence, *([a, *(f.result() for f in b)] for a, b in zip(first, rest, strict=True))
+        )
 
 
 def last_layer(

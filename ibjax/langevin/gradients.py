@@ -217,7 +217,8 @@ def differences(
         return sum(jnp.sum(o * d, axis=1) for o, d in zip(outputs, e.deltas))  # pyright: ignore
 
     # Rows are rows: in one product, which XLA does worse with an axis more.
-    before, after = along(jax.tree.map(lambda a: a.reshape(-1, a.shape[-1]), examples)).reshape(2, -1)
+    rows = jax.tree.map(lambda a: a.reshape(-1, a.shape[-1]), examples)
+    before, after = along(rows).reshape(2, -1)
     return jnp.maximum(squares - 2 * cross, 0.0), after - before
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ibjax.environment import chunk_memory
+from ibjax.environment import chunk_memory, lean_compilation
 from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
 from ibjax.langevin.prepared import network_of
@@ -130,10 +130,11 @@ class Sources(NamedTuple):
 def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
     found = sources(config, shape)
+    options = lean_compilation() if jax.default_backend() == "cpu" else {}
     # XLA lets go of Python's lock: while it compiles one program the next is traced.
     with jax.default_matmul_precision(PRECISIONS[config.products]), ThreadPoolExecutor() as pool:
         begun = [
-            pool.submit(source.lower().compile)
+            pool.submit(source.lower().compile, options)
             for source in (found.advance, found.evaluate, found.init)
         ]
         advance, evaluate, init = (one.result() for one in begun)

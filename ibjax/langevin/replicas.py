@@ -26,7 +26,7 @@ from ibjax.langevin.observed import (
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.programs import fitting
 from ibjax.langevin.run import Pairs
-from ibjax.randomness import pinned, root_key
+from ibjax.randomness import fold_in, pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -155,6 +155,6 @@ def replica_keys(key: Key, k1: int, k2: int, shared: bool, first: int = 0) -> Ar
     """Keys (k1 * k2,): replica (s, first + u) has the same one whatever k1 and k2 are."""
     if shared:
         return jnp.broadcast_to(key, (k1 * k2,))
-    outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
-    inner = jax.vmap(jax.random.fold_in, (None, 0))
+    outer = jax.vmap(fold_in, (None, 0))(key, jnp.arange(k1))
+    inner = jax.vmap(fold_in, (None, 0))
     return jax.vmap(inner, (0, None))(outer, first + jnp.arange(k2)).reshape(-1)

@@ -17,7 +17,6 @@ from ibjax.langevin.streams import BATCH, LAYER, NOISE
 from ibjax.langevin.transform import schedule_value
 from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
 
 
 class State(NamedTuple):
@@ -95,11 +94,11 @@ def loop(
             None if config.stop_error is None else jnp.array(False),
         )
 
-    def step(t, state: State, key: Key, hyper: Hyper, rule: Rule, examples: Examples) -> State:
-        batch_key = fold_in(key, BATCH)
+    def step(t, state: State, keys: Any, hyper: Hyper, rule: Rule, examples: Examples) -> State:
+        batch_key, others = keys
         order = batches.order(batch_key, t, state.order, n, b, batching)
         member, w = batches.draw(batch_key, t, order, b, batching)
-        layer_key = fold_in(fold_in(key, LAYER), t)
+        layer_key, noise_key = jax.vmap(fold_in, (0, None))(others, t)
         weights, params, used = state.weights, unravel(state.weights), None
         if network.trainable is not None:
             used, _ = ravel_pytree(network.trainable(params, hyper))
@@ -116,7 +115,6 @@ def loop(
             got = step_gradient(network, params, *given, *how)
         flat, _ = ravel_pytree(got.gradient)
         flat = flat if rule.root is None else flat * rule.root
-        noise_key = fold_in(fold_in(key, NOISE), t)
         noise = normal(noise_key, flat.shape) if rule.noisy else None
         given = flat, state.optimizer, weights, noise_key, noise
         change, drift, optimizer = rule.update(*given)
@@ -140,8 +138,11 @@ def loop(
         )
 
     def advance(state, start, stop, key, hyper, rule, examples) -> State:
+        batch, *others = (fold_in(key, stream) for stream in (BATCH, LAYER, NOISE))
+        keys = batch, jnp.stack(others)
+
         def body(t, s: State) -> State:
-            return step(t, s, key, hyper, rule, examples)
+            return step(t, s, keys, hyper, rule, examples)
 
         if config.stop_error is None:
             return jax.lax.fori_loop(start, stop, body, state)

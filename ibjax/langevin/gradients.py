@@ -96,10 +96,11 @@ def step_gradient(
     w = jnp.ones(x.shape[0]) if weights is None else weights
     if network.taps is not None:
         return _tapped(network, params, x, y, w, b, key, hyper, clipping, loss, ghosts)
+    each = each or ghosts is not None
     if clipping or each:
         arguments = (w, b, key, hyper, clipping, each, loss)
         got = _mapped(network, params, x, y, *arguments)
-        if ghosts is None or not each:
+        if ghosts is None:
             return got
         others = _mapped(network, params, *ghosts, *arguments)
         return got._replace(examples=_stacked(got.examples, others.examples))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import bounds, experiment, files, maxent
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import version
 from ibjax.experiment import Experiment
 from ibjax.interface import Dataset
+from ibjax.interface.fields import FIELDS
 from ibjax.pipeline import Cell
 from ibjax.results import layout
 
@@ -98,7 +98,8 @@ def measured(cell: Cell) -> "xarray.Dataset":
         value = np.asarray(getattr(cell.evidence, name))
         if field.stored and np.array_equal(kept := value.astype(field.stored), value):
             value = kept  # fractions in the place of predictions stay as they are
-        variables[layout.stored(name)] = (field.dims, value, {"units": field.unit})
+        about = {"units": field.unit, **({"long_name": field.what} if field.what else {})}
+        variables[layout.stored(name)] = (field.dims, value, about)
     counts = {"layers": cell.evidence.layer_log1m, "updates": cell.evidence.step_sizes}
     for name, listed in counts.items():
         variables[name] = ((), np.asarray(np.size(listed)), {"units": "1"})

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import pipeline
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import merged
 from ibjax.experiment import AXES
 from ibjax.interface import Evidence
+from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.cells import measured
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ibjax import files
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import expanded
+from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes, stacked
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import Evidence
+from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes
 

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.evidence import certified_paths, tabulated
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
 from ibjax.environment import quick_compilation
 from ibjax.interface import BoundValue, Moment
+from ibjax.interface.fields import FIELDS
 
 SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "radius")
 """Fields that may have to be known: names of rules, alphabets, the ball, shared examples."""

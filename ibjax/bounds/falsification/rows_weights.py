@@ -1,5 +1,7 @@
 """Rows that read information about the weights, posteriors and their divergences."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,17 +22,9 @@ from ibjax.bounds import (
     two_stage,
     xu_raginsky,
 )
-from ibjax.bounds.falsification.rows import Row, known
+from ibjax.bounds.falsification.rows import Row, fed, known
 
 DELTA = 0.1
-
-
-def _xu_raginsky(information, n, sigma):
-    return xu_raginsky(known(information), n, sigma)
-
-
-def _individual(information_i, sigma):
-    return individual(known(information_i), sigma)
 
 
 def _cumulant(information_i, weight_law, example_law, loss_table):
@@ -60,35 +54,9 @@ def _path_prior_kl(conditional_information_i, train_error):
     return path_prior(known(jnp.mean(conditional_information_i)), train_error=known(train_error))
 
 
-def _absolute(information, n, sigma):
-    return absolute_gap(known(information), n, sigma)
-
-
 def _deviation(deviations, information, n, sigma):
     each = [deviation_probability(d, information, n, sigma) for d in deviations]
     return jnp.stack(each)  # pyright: ignore[reportArgumentType]
-
-
-def _rate_distortion(hidden_information, n, sigma, distortion):
-    return rate_distortion(known(hidden_information), n, sigma, known(distortion))
-
-
-def _sliced(hidden_information, n, sigma, subspace_distance, lipschitz):
-    return sliced_weights(
-        known(hidden_information), n, sigma, distance=subspace_distance, lipschitz=lipschitz
-    )
-
-
-def _transport(transport_costs, lipschitz):
-    return algorithmic_transport(known(transport_costs), lipschitz)
-
-
-def _pac_bayes(train_error, information, n):
-    return pac_bayes_kl(known(train_error), known(information), n)
-
-
-def _pac_bayes_delta(sample_train_error, sample_divergence, n):
-    return pac_bayes_kl(known(sample_train_error), known(sample_divergence), n, delta=DELTA)
 
 
 def _how_often(fields, value):
@@ -97,54 +65,38 @@ def _how_often(fields, value):
     return np.sum(fields["sample_law"] * (gap > value + 1e-9), -1), np.full(len(gap), DELTA)
 
 
-def _thermodynamic(temperature_losses, temperature_grid, n):
-    return thermodynamic(temperature_losses, temperature_grid, n)
-
-
-def _thermodynamic_kl(temperature_losses, temperature_grid, n, train_error):
-    return thermodynamic(temperature_losses, temperature_grid, n, train_error=train_error)
-
-
-def _free_energy(prior_loss, train_error, relaxed_temperature, n):
-    return free_energy(prior_loss, train_error, relaxed_temperature, n)
-
-
-def _free_energy_kl(prior_loss, train_error, relaxed_temperature, n):
-    return free_energy(prior_loss, train_error, relaxed_temperature, n, train_error=train_error)
-
-
-def _finite_weights(num_weights):
-    return finite_weights(1, num_weights)
-
-
-def _two_stage(n_cover, n_train, vc_dimension):
-    return two_stage(n_cover, n_train, vc_dimension)
-
+_SLICED = "hidden_information! n sigma distance=subspace_distance lipschitz=lipschitz"
+_TEMPERATURES = "temperature_losses temperature_grid n"
+_RELAXED = "prior_loss train_error relaxed_temperature n"
 
 ROWS = (
-    Row("xu_raginsky", _xu_raginsky),
-    Row("individual", _individual),
+    Row("xu_raginsky", fed(xu_raginsky, "information! n sigma")),
+    Row("individual", fed(individual, "information_i! sigma")),
     Row("individual_cumulant", _cumulant, "gap"),
     Row("random_subset", _random_subset),
     Row("path_prior", _path_prior),
     Row("path_prior_kl", _path_prior_kl, "gap"),
-    Row("absolute_gap", _absolute, "absolute_gap"),
+    Row("absolute_gap", fed(absolute_gap, "information! n sigma"), "absolute_gap"),
     Row("deviation_probability", _deviation, "deviation_probability"),
-    Row("rate_distortion", _rate_distortion),
-    Row("sliced_weights", _sliced),
-    Row("algorithmic_transport", _transport),
-    Row("finite_weights", _finite_weights, "information"),
-    Row("pac_bayes_kl", _pac_bayes, "gap"),
+    Row("rate_distortion", fed(rate_distortion, "hidden_information! n sigma distortion!")),
+    Row("sliced_weights", fed(sliced_weights, _SLICED)),
+    Row("algorithmic_transport", fed(algorithmic_transport, "transport_costs! lipschitz")),
+    Row("finite_weights", fed(partial(finite_weights, 1), "num_weights"), "information"),
+    Row("pac_bayes_kl", fed(pac_bayes_kl, "train_error! information! n"), "gap"),
     Row(
         "pac_bayes_kl_delta",
-        _pac_bayes_delta,
+        fed(pac_bayes_kl, "sample_train_error! sample_divergence! n", delta=DELTA),
         "probability",
         compare=_how_often,
         note=f"share of samples above the bound against delta = {DELTA}",
     ),
-    Row("thermodynamic", _thermodynamic),
-    Row("thermodynamic_kl", _thermodynamic_kl, "gap"),
-    Row("free_energy", _free_energy),
-    Row("free_energy_kl", _free_energy_kl, "gap"),
-    Row("two_stage", _two_stage, "gap"),
+    Row("thermodynamic", fed(thermodynamic, _TEMPERATURES)),
+    Row(
+        "thermodynamic_kl",
+        fed(thermodynamic, f"{_TEMPERATURES} train_error=train_error"),
+        "gap",
+    ),
+    Row("free_energy", fed(free_energy, _RELAXED)),
+    Row("free_energy_kl", fed(free_energy, f"{_RELAXED} train_error=train_error"), "gap"),
+    Row("two_stage", fed(two_stage, "n_cover n_train vc_dimension"), "gap"),
 )

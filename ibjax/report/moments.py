@@ -3,14 +3,12 @@
 import json
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.results import layout
-
-if TYPE_CHECKING:
-    import xarray
 
 LOSS_RANGE = 1.0
 """Range of the 0-1 loss: a bound at or above it is vacuous."""
@@ -46,7 +44,7 @@ def t_quantile(units: int) -> float:
     return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
 
 
-def usable(cell: "xarray.Dataset") -> np.ndarray:
+def usable(cell: xarray.Dataset) -> np.ndarray:
     """Places of the checkpoints that one cell has: others belong to cells of other lengths."""
     if "checkpoint" not in cell.sizes:
         return np.zeros(1, int)
@@ -58,7 +56,7 @@ def usable(cell: "xarray.Dataset") -> np.ndarray:
     return np.arange(cell.sizes["checkpoint"])
 
 
-def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
+def moment(cell: xarray.Dataset, checkpoint: int, names: list[str]) -> Moment:
     """Everything a table shows of one cell.
 
     Args:
@@ -102,7 +100,7 @@ def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
     )
 
 
-def units(dataset: "xarray.Dataset") -> tuple[int, int]:
+def units(dataset: xarray.Dataset) -> tuple[int, int]:
     """Supersamples, and masks of each, that gap and bounds were measured on.
 
     A user may have chosen or averaged some of them since; what was stored stays that of all.
@@ -121,7 +119,7 @@ def _quantile(supersamples: int, masks: int) -> float:
     return t_quantile(supersamples if supersamples > 1 else masks)
 
 
-def check_numbers(dataset: "xarray.Dataset") -> None:
+def check_numbers(dataset: xarray.Dataset) -> None:
     """Refuse what is no number where a table needs one.
 
     Raises:
@@ -136,7 +134,7 @@ def check_numbers(dataset: "xarray.Dataset") -> None:
             )
 
 
-def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
+def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
     there = stored(now)
 
     def column(name: str, missing: Any) -> list[Any]:
@@ -169,7 +167,7 @@ def _held(value: Any) -> bool:
     return bool(value == 1)
 
 
-def _contracted(now: "xarray.Dataset") -> float:
+def _contracted(now: xarray.Dataset) -> float:
     if "layer_log1m" not in now:
         return math.nan
     # log eta = log(1 - e^log1m) keeps what lies far below the rounding of 1
@@ -180,18 +178,18 @@ def _contracted(now: "xarray.Dataset") -> float:
     return float(-np.expm1(0.5 * np.nansum(log_eta))) if known else math.nan
 
 
-def _number(now: "xarray.Dataset", name: str) -> float:
+def _number(now: xarray.Dataset, name: str) -> float:
     return float(now[name]) if name in now and not now[name].ndim else math.nan
 
 
-def stored(dataset: "xarray.Dataset") -> list[str]:
+def stored(dataset: xarray.Dataset) -> list[str]:
     """The bounds that a data set has, in its order."""
     if "bound_name" not in dataset.coords:
         return []
     return np.atleast_1d(dataset["bound_name"].values).tolist()
 
 
-def _cluster_mean(values: "xarray.DataArray") -> tuple[float, float]:
+def _cluster_mean(values: xarray.DataArray) -> tuple[float, float]:
     """Mean and standard error over supersamples of (supersample, mask) values."""
     array = values.transpose(*(d for d in ("supersample", "mask_id") if d in values.dims)).values
     array = np.asarray(array, float)

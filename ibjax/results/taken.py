@@ -1,19 +1,17 @@
 """Evidence taken out of a data set again, as the engine returned it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax.interface import Evidence
 from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes
 
-if TYPE_CHECKING:
-    import xarray
 
-
-def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) -> Evidence:
+def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) -> Evidence:
     """The evidence of one cell of a results file, as the engine returned it.
 
     Args:
@@ -83,7 +81,7 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
     return Evidence(**parts)
 
 
-def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
+def cell(dataset: xarray.Dataset, point: dict[str, Any]) -> xarray.Dataset:
     """One cell of a data set by its coordinates.
 
     Raises:
@@ -111,7 +109,7 @@ def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
     return dataset
 
 
-def _whole(value: Any, name: str, one: "xarray.Dataset") -> Any:
+def _whole(value: Any, name: str, one: xarray.Dataset) -> Any:
     """A field with the axes it has in evidence; one that a user chose a place on has length 1."""
     for dim in FIELDS[name].dims:
         if dim not in value.dims and dim not in one.sizes:
@@ -123,6 +121,6 @@ def _real(*values: Any) -> bool:
     return all(isinstance(v, int | float | np.number) for v in values)
 
 
-def _count(one: "xarray.Dataset", name: str, otherwise: int | None = None) -> int | None:
+def _count(one: xarray.Dataset, name: str, otherwise: int | None = None) -> int | None:
     """How many layers or steps a cell has; files of the second layout have as many as its depth."""
     return int(one[name]) if name in one else otherwise

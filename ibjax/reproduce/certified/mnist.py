@@ -26,14 +26,12 @@ that suit it best.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import xarray
 
 from ibjax.reproduce.certified.points import Point, Setting, apart, point, read, together
 from ibjax.reproduce.certified.view import figure, tables
 from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
-
-if TYPE_CHECKING:
-    import xarray
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(found, folder / "certified-mnist.nc", "certified-mnist", view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Tables and picture of both questions, or of one point of them."""
     if "question" in found:
         sizes, grid = apart(found, "sizes"), apart(found, "grid")

@@ -31,10 +31,11 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import data, environment, files, langevin
 from ibjax.interface import Dataset, Hyper, Network, Supersample
@@ -43,9 +44,6 @@ from ibjax.reproduce.linear.view import figure, table
 from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
 from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key
-
-if TYPE_CHECKING:
-    import xarray
 
 FEATURES, SEED, LARGEST, FORMAT = 5, 0, 10_000, 2
 NAME = "linear-classifier"
@@ -102,10 +100,8 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(found, folder / f"{NAME}.nc", NAME, view, tuple(path for _, path in cells))
 
 
-def together(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
+def together(cells: list[xarray.Dataset]) -> xarray.Dataset:
     """What is shown of every size, without the trainings."""
-    import xarray
-
     rows = ("n", "quantity")
     first = cells[0]
     return xarray.Dataset(
@@ -120,7 +116,7 @@ def together(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
     )
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Table and picture of all sizes, or of one that a file holds."""
     if "predictions" in found:
         found = together([found])
@@ -130,7 +126,7 @@ def view(found: "xarray.Dataset") -> View:
     return View(table(found, options), figure(found))
 
 
-def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Dataset, Path]":
+def cell(folder: Path, n: int, options: Options, log: Log) -> tuple[xarray.Dataset, Path]:
     """One size from its file if that is there, else computed and stored; and the file.
 
     The name of the file ends in the fingerprint of the settings: others have files of their own.
@@ -162,10 +158,8 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     return found, path
 
 
-def point(n: int, options: Options) -> "xarray.Dataset":
+def point(n: int, options: Options) -> xarray.Dataset:
     """The trainings of one size, and gap and bounds with their standard errors."""
-    import xarray
-
     key, pairs, x, y = synthetic(n, options)
     size = options.classes, options.epochs, options.learning_rate
     predictions, diverged = train(key, x, y, pairs.mask, *size)

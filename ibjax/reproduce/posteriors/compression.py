@@ -8,10 +8,11 @@ and learnt on a half of the data. Each certificate bounds the test error and sta
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import data, networks, posteriors
 from ibjax.interface import Dataset, Hyper, Network
@@ -19,9 +20,6 @@ from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
 from ibjax.reproduce.posteriors.compression_view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,8 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(solve(chosen, log), path, "compression-mnist", view)
 
 
-def solve(options: Options, log: Log) -> "xarray.Dataset":
+def solve(options: Options, log: Log) -> xarray.Dataset:
     """Every certificate and the test error beside it."""
-    import xarray
-
     load = partial(data.load, options.dataset, data_dir=options.data_dir)
     train, test = load("train"), load("test")
     network = networks.build(

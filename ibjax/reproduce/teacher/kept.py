@@ -9,11 +9,12 @@ last costs as a bound on the gap, beside the gap.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Supersample
@@ -21,9 +22,6 @@ from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
 from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 NOISE, RATIO = 0.1, 0.5
 
@@ -173,10 +171,8 @@ def needed(error: Any, alpha: Any) -> np.ndarray:
         return -np.log1p(-np.where(overlap < 1, overlap, np.nan)) / (2 * np.asarray(alpha))
 
 
-def solve(options: Options, log: Log) -> "xarray.Dataset":
+def solve(options: Options, log: Log) -> xarray.Dataset:
     """Both regimes."""
-    import xarray
-
     variables: dict[str, Any] = {}
     grids = {"linear": options.linear_alpha, "quadratic": options.quadratic_alpha}
     for place, (regime, grid) in enumerate(grids.items()):

@@ -8,11 +8,12 @@ error`` is a floor under the student's gap, and under every bound on it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
@@ -20,9 +21,6 @@ from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, quickened, record
 from ibjax.reproduce.teacher.view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 READOUT, ACTIVATION = "sign", "tanh"
 
@@ -249,10 +247,8 @@ def message_passing(key: Key, alpha: float, options: Options) -> Passing:
     return Passing(error, overlap, *evolved)
 
 
-def dataset(found: list[Point], options: Options) -> "xarray.Dataset":
+def dataset(found: list[Point], options: Options) -> xarray.Dataset:
     """What was found as one data set, with units and kinds."""
-    import xarray
-
     names = list(found[0].bounds)
 
     def stack(get) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import exporting, reading, remembered
-from ibjax.cli.terminal import PICTURES, console, print_whole
+from ibjax import archives
+from ibjax.cli import exporting, remembered
+from ibjax.cli.terminal import console, print_whole
 
 _MOST_EXAMPLES = 1000
 """More are for a file."""
@@ -47,7 +48,7 @@ class Bounds:
 def execute(command: Bounds) -> None:
     """Print the measured errors and gap, and one row a bound beside its null."""
     _check(command)
-    arrays = _scaled(reading.archive(command.file), command.clip)
+    arrays = _scaled(archives.archive(command.file), command.clip)
     rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
     exporting.write_table(command.out, exporting.BOUNDS, rows)
 
@@ -265,12 +266,8 @@ def _check(command: Bounds) -> None:
         raise ValueError(
             f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and HIGH"
         )
-    for name, endings in (("table", (".csv", ".md", ".tex")), ("picture", PICTURES)):
-        if (place := getattr(command, name)) is not None:
-            if place.suffix not in endings:
-                raise ValueError(f"{name}={place} must end in {', '.join(endings)}")
-            files.check_apart(place, command.file, f"--{name}")
-            files.check_place(place, f"--{name}")
+    exporting.check_table(command.table, command.file)
+    exporting.check_picture(command.picture, command.file)
     if command.table is not None:
         files.check_apart(remembered.beside(command.table), command.file, "--table")
 

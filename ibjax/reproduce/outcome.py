@@ -112,6 +112,17 @@ def quickened(options: T, small: T) -> T:
     return replace(chosen, **{name: getattr(small, name) for name in left})
 
 
+def settled(options: T | None, quick: bool, small: T) -> T:
+    """Options, those of the defaults where none are given, checked; `quickened` where wanted.
+
+    Raises:
+        ValueError: as `check`.
+    """
+    chosen = type(small)() if options is None else options
+    check(chosen)
+    return quickened(chosen, small) if quick else chosen
+
+
 def check(options: Any) -> None:
     """Refuse options that no experiment has: counts below 1, seeds out of range, empty grids.
 

@@ -19,7 +19,7 @@ from ibjax import contraction, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
 from ibjax.report import blank, summarise
-from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record
+from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record, settled
 
 BASE = Experiment(
     classes=(4, 9),
@@ -49,7 +49,7 @@ class Options:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Sweep layer noise and depth; one results file a data set and noise, resumable."""
-    options = Options() if options is None else options
+    options = settled(options, False, Options())
     files, curves = [], []
     for base, noises in _experiments(quick, log, options):
         for noise in noises:

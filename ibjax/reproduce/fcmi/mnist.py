@@ -31,7 +31,7 @@ from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.rows import BATCH, PUBLISHED, row
 from ibjax.reproduce.fcmi.rows import BOUNDS as BOUNDS
 from ibjax.reproduce.fcmi.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ QUICK = Options(masks=4, supersamples=1, epochs=5)
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train what is missing of the grid, then the table and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     log(bounds.masks_advice(options.masks, balanced=False))
     pool = mnist()
     rows, files = [], []

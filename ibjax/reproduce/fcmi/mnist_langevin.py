@@ -39,7 +39,7 @@ from ibjax.reproduce.fcmi.view import (
     null_text,
     spread_text,
 )
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ def _checkpoints(epochs: int) -> int:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train what is missing, then the table along training and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     log(bounds.masks_advice(options.masks, balanced=False))
     pool = mnist()
     rows, files = [], []

@@ -19,7 +19,7 @@ from ibjax import bounds, data, langevin
 from ibjax.interface import Dataset
 from ibjax.reproduce.langevin.settings import MNIST_MLP, Setting
 from ibjax.reproduce.langevin.view import Curve, view
-from ibjax.reproduce.outcome import Log, Outcome, given, record
+from ibjax.reproduce.outcome import Log, Outcome, given, record, settled
 
 RUNS, SLOTS, STEPS = 2, 64, 101
 """Independent runs, tracked examples in each, and updates of the default run."""
@@ -62,14 +62,14 @@ class Plan(NamedTuple):
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """The MNIST figure with two dense hidden layers."""
-    return reproduce(MNIST_MLP, folder, quick, log, options or Options())
+    return reproduce(MNIST_MLP, folder, quick, log, settled(options, False, Options()))
 
 
 def runner(setting: Setting) -> Callable[..., Outcome]:
     """`run` for another published figure."""
 
     def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
-        return reproduce(setting, folder, quick, log, options or Options())
+        return reproduce(setting, folder, quick, log, settled(options, False, Options()))
 
     return run
 

@@ -41,7 +41,7 @@ from ibjax import data, environment, files, langevin
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear.measures import MEASURED, measure
 from ibjax.reproduce.linear.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key
 
@@ -92,9 +92,7 @@ QUICK = Options(train_size=(5, 20), supersamples=10, masks=30)
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train and bound the sizes that are not stored yet; draw gap and bounds against n."""
-    chosen: Options = options or Options()
-    if quick:
-        chosen = quickened(chosen, QUICK)
+    chosen = settled(options, quick, QUICK)
     cells = [cell(folder / NAME, n, chosen, log) for n in chosen.train_size]
     found = together([one for one, _ in cells])
     return record(found, folder / f"{NAME}.nc", NAME, view, tuple(path for _, path in cells))

@@ -24,7 +24,7 @@ import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
+from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
 
 BITS = Study("bits", train_size=500, width=8, growth=4, batch_size=100, steps=800)
 IMAGES = Study()
@@ -275,9 +275,7 @@ def _line(ax: Any, i: int, label: str, mean: np.ndarray, half: np.ndarray) -> No
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train, measure, answer; one results file, one picture."""
-    chosen = Options() if options is None else options
-    if quick:
-        chosen = quickened(chosen, Options(replicas=2))
+    chosen = settled(options, quick, Options(replicas=2))
     own = {"replicas": chosen.replicas}
     bits = replace(BITS, **own)
     images = replace(IMAGES, dataset=chosen.dataset, data_dir=chosen.data_dir, **own)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray
 
 from ibjax import bottleneck
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
+from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
 from ibjax.reproduce.plane.narrowing import EDGES, NAMES, Course, train
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, verdicts
 from ibjax.reproduce.plane.view import figure, tables
@@ -57,13 +57,7 @@ def measure(course: Course, labels: Any, activation: str) -> dict[str, np.ndarra
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train, measure, judge; a table, a results file and a picture."""
-    options = options or Options()
-    if options.epochs < 1 or options.replicas < 1:
-        raise ValueError(
-            f"epochs={options.epochs}, replicas={options.replicas}: give at least 1 of each"
-        )
-    if quick:
-        options = quickened(options, Options(epochs=100, replicas=1))
+    options = settled(options, quick, Options(epochs=100, replicas=1))
     found = experiment(options.epochs, options.replicas, log)
     log("cells: entropy of cells (30 edges on (-1, 1) for tanh, else 30 over the layer's range);")
     log("edges: the edges for tanh where they do not belong, blind to what leaves (-1, 1);")

@@ -19,7 +19,7 @@ import xarray
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
 from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
 
@@ -232,13 +232,12 @@ def limits(regime: str, alpha: np.ndarray) -> dict[str, np.ndarray]:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Table, results file and picture."""
-    chosen = Options() if options is None else options
-    chosen = quickened(chosen, QUICK) if quick else chosen
+    chosen = settled(options, quick, QUICK)
     for name in ("linear_alpha", "quadratic_alpha"):
         grid = getattr(chosen, name)
         refuse_repeats(name, grid)
-        if not grid or min(grid) <= 0:
-            raise ValueError(f"{name}={grid} must hold positive numbers, one at least")
+        if min(grid) <= 0:
+            raise ValueError(f"{name}={grid} must hold positive numbers")
     if chosen.teachers < 2 or chosen.masks < 2 or chosen.masks % 2:
         raise ValueError(
             f"teachers={chosen.teachers}, masks={chosen.masks}: give 2 or more, masks in pairs"

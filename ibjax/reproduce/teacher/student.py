@@ -18,7 +18,7 @@ import xarray
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record
+from ibjax.reproduce.outcome import Log, Outcome, record, settled
 from ibjax.reproduce.teacher.view import view
 from ibjax.typing import Key
 
@@ -113,9 +113,7 @@ class Point(NamedTuple):
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Run every alpha; write the results file and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     found = []
     for alpha in options.alpha:
         log(f"n/d = {alpha:g}: n = {round(alpha * options.dimension)}")

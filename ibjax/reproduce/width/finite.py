@@ -19,7 +19,7 @@ import numpy as np
 import xarray
 
 from ibjax import bounds, data, infinite, langevin
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
 from ibjax.reproduce.width.finite_view import view
 from ibjax.typing import JaxArray, Key
 
@@ -211,8 +211,7 @@ def summary(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Table, results file and picture."""
-    chosen = options or Options()
-    chosen = quickened(chosen, QUICK) if quick else chosen
+    chosen = settled(options, quick, QUICK)
     refuse_repeats("widths", chosen.widths)
     refuse_repeats("scales", chosen.scales)
     if min(chosen.widths) < 1 or chosen.steps < 20 or chosen.replicas < 2:

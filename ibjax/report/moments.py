@@ -150,7 +150,7 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
         "null": column("bound_null", math.nan),
         "null_spread": column("bound_null_spread", math.nan),
         "confidence": column("bound_confidence", 1.0),
-        "holds": [_held(value) for value in column("bound_holds", 1)],
+        "holds": [bool(value == 1) for value in column("bound_holds", 1)],
     }
     found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
     for row in found.values():
@@ -161,10 +161,6 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
         if row["vacuous"] is None or row["vacuous"] not in (0, 1):
             row["vacuous"] = row["value"] >= LOSS_RANGE
     return {name: found[name] for name in names}
-
-
-def _held(value: Any) -> bool:
-    return bool(value == 1)
 
 
 def _contracted(now: xarray.Dataset) -> float:

@@ -52,7 +52,8 @@ def _split(dataset: Any) -> Any:
     if not _whole(dataset, grid):
         return dataset  # what a user made of it stays as it is
     groups = {}
-    for point in _points(grid):
+    for place in itertools.product(*grid.values()):
+        point = dict(zip(grid, place))
         chosen = {a: grid[a].index(v) for a, v in point.items()}
         raw = dataset[list(layout.RAW)].isel(chosen, missing_dims="ignore").reset_coords(drop=True)
         pairs = int(np.isin(raw["mask"].values, (0, 1)).any((0, 1)).sum())
@@ -79,10 +80,6 @@ def _whole(dataset: xarray.Dataset, grid: dict[str, Any]) -> bool:
     return (
         plain and apart and indexed and all(dims[name] == FIELDS[name].dims for name in layout.RAW)
     )
-
-
-def _points(grid: dict[str, Any]) -> list[dict[str, Any]]:
-    return [dict(zip(grid, place)) for place in itertools.product(*grid.values())]
 
 
 def _joined(groups: dict[str, xarray.Dataset]) -> xarray.Dataset:

@@ -76,7 +76,9 @@ def _noisy(kappa, u, *, fine, count=201):
     sides = [here * ndtr(a * b + x / b), mirrored * ndtr(x / b - a * b)]
     z = sides[0] + sides[1]
     if fine:
-        slope = sum(w * a * _curvature(x, s * a, b) for s, w in zip(*_legendre()))
+        slope = sum(
+            w * a * _curvature(x, s * a, b) for s, w in zip(*np.polynomial.legendre.leggauss(4))
+        )
     else:
         slope = (x - a) * sides[0] - (x + a) * sides[1]
         slope += b * (here * normal_pdf(a * b + x / b) - mirrored * normal_pdf(x / b - a * b))
@@ -85,10 +87,6 @@ def _noisy(kappa, u, *, fine, count=201):
     fisher = jnp.sum(weight * jnp.where(positive, slope**2 / safe, 0.0), axis=1)
     entropy = -jnp.sum(weight * jnp.where(positive, z * jnp.log(safe), 0.0), axis=1)
     return jnp.stack([fisher, 1 - fisher, 0.5 * np.log(2 * np.pi * np.e) - entropy])
-
-
-def _legendre():
-    return np.polynomial.legendre.leggauss(4)
 
 
 def _curvature(x, s, b):

@@ -1,6 +1,6 @@
 """Rows of the information accountant: what the settings of a noisy run alone bound."""
 
-from ibjax.bounds import account, per_example_information
+from ibjax import bounds
 from ibjax.bounds.falsification.rows import Row, fed
 
 _RUN = "step_sizes noise_stds clip=clip batching=batching batch_size=batch_size n=n"
@@ -11,7 +11,7 @@ def _asked(part: str, *more: str, **options):
     """One bound of the account; `more` of what it may be told besides."""
 
     def bound(*args, **keywords):
-        return getattr(account(*args, **keywords), part)
+        return getattr(bounds.account(*args, **keywords), part)
 
     return fed(
         bound, " ".join((_RUN, *(f"{word.removesuffix('!')}={word}" for word in more))), **options
@@ -38,7 +38,7 @@ ROWS = (
     Row("account_gap_at_error", _asked("gap_at_error", "dim", "train_error!"), "gap", only=_DRAWN),
     Row(
         "account_last_weights",
-        fed(per_example_information, f"{_STEPS} radius=radius"),
+        fed(bounds.per_example_information, f"{_STEPS} radius=radius"),
         "last_information",
     ),
     Row("account_last_weights_gap", _asked("gap", "dim", "radius")),

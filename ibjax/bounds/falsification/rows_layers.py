@@ -2,37 +2,26 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import (
-    depth,
-    depth_examples,
-    depth_tv,
-    funnel,
-    funnel_layers,
-    gibbs,
-    individual,
-    label_deviation,
-    last_layer,
-    variation_from_information,
-)
+from ibjax import bounds
 from ibjax.bounds.falsification.rows import Row, coefficient, fed, known
 
 
 def _singles(information_i, label_information_i, etas, n, sigma):
     labels = known(jnp.sum(label_information_i))
     total = known(jnp.sum(information_i))
-    return depth(total, coefficient(etas), n, sigma, label_information=labels)
+    return bounds.depth(total, coefficient(etas), n, sigma, label_information=labels)
 
 
 def _deviation(information_i, etas, n, sigma, label_deviation):
     total = known(jnp.sum(information_i))
-    return depth(total, coefficient(etas), n, sigma, label_deviation=known(label_deviation))
+    return bounds.depth(total, coefficient(etas), n, sigma, label_deviation=known(label_deviation))
 
 
 def _tv_information(label_information_i, input_information_i, etas_tv, loss_range):
     labels, inputs = (
-        variation_from_information(i) for i in (label_information_i, input_information_i)
+        bounds.variation_from_information(i) for i in (label_information_i, input_information_i)
     )
-    return depth_tv(labels, inputs, coefficient(etas_tv, "tv"), loss_range=loss_range)
+    return bounds.depth_tv(labels, inputs, coefficient(etas_tv, "tv"), loss_range=loss_range)
 
 
 def _of_balls(bound):
@@ -52,43 +41,43 @@ _EVERY = f"{_DEPTH} {_LABELS} {_CLASSES} label_deviation=label_deviation! loss_r
 _LAYERED = {"layers": (1, 2)}
 
 ROWS = (
-    Row("depth", fed(depth, _EVERY)),
-    Row("depth_label_information", fed(depth, f"{_DEPTH} {_LABELS}")),
+    Row("depth", fed(bounds.depth, _EVERY)),
+    Row("depth_label_information", fed(bounds.depth, f"{_DEPTH} {_LABELS}")),
     Row("depth_single_examples", _singles),
-    Row("depth_classes", fed(depth, f"{_DEPTH} {_CLASSES}")),
+    Row("depth_classes", fed(bounds.depth, f"{_DEPTH} {_CLASSES}")),
     Row("depth_label_deviation", _deviation),
     Row(
         "depth_examples",
-        fed(depth_examples, "label_information_i! input_information_i! etas sigma"),
+        fed(bounds.depth_examples, "label_information_i! input_information_i! etas sigma"),
     ),
     Row(
         "depth_tv",
-        fed(depth_tv, "label_variation input_variation etas_tv loss_range=loss_range"),
+        fed(bounds.depth_tv, "label_variation input_variation etas_tv loss_range=loss_range"),
     ),
     Row("depth_tv_information", _tv_information),
     Row(
         "layer_divergence",
-        fed(individual, "layer_information_i! sigma"),
+        fed(bounds.individual, "layer_information_i! sigma"),
         note="the divergence of each layer by itself",
     ),
-    Row("label_deviation", fed(label_deviation, "class_law n"), "label_deviation"),
-    Row("funnel", _of_balls(funnel), only=_LAYERED),
-    Row("funnel_layers", _of_balls(funnel_layers), only=_LAYERED),
+    Row("label_deviation", fed(bounds.label_deviation, "class_law n"), "label_deviation"),
+    Row("funnel", _of_balls(bounds.funnel), only=_LAYERED),
+    Row("funnel_layers", _of_balls(bounds.funnel_layers), only=_LAYERED),
     Row(
         "last_layer",
-        fed(last_layer, "head_information! n sigma hidden_information=hidden_information!"),
+        fed(bounds.last_layer, "head_information! n sigma hidden_information=hidden_information!"),
     ),
-    Row("gibbs", fed(gibbs, "inverse_temperature n sigma")),
-    Row("gibbs_layers", fed(gibbs, f"inverse_temperature n sigma etas {_LABELS}")),
+    Row("gibbs", fed(bounds.gibbs, "inverse_temperature n sigma")),
+    Row("gibbs_layers", fed(bounds.gibbs, f"inverse_temperature n sigma etas {_LABELS}")),
     Row(
         "depth_published",
-        fed(depth, _DEPTH, variant="published"),
+        fed(bounds.depth, _DEPTH, variant="published"),
         theorem=False,
         note="labels bypass the layers, hidden weights depend on the sample",
     ),
     Row(
         "last_layer_published",
-        fed(last_layer, "head_information! n sigma", frozen=True),
+        fed(bounds.last_layer, "head_information! n sigma", frozen=True),
         theorem=False,
         note="claims frozen hidden weights where they are trained",
     ),

@@ -2,22 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import (
-    binary_js,
-    e_cmi,
-    f_cmi,
-    f_information,
-    fast_rate,
-    information_profile,
-    interpolation,
-    k_ghost,
-    ld_cmi,
-    leave_one_out,
-    path_membership,
-    per_class,
-    single_loss,
-    steinke_zakynthinou,
-)
+from ibjax import bounds
 from ibjax.bounds.falsification.rows import Row, fed
 
 _MASKS = "mask_information! n"
@@ -27,7 +12,7 @@ _FORM = "candidate_information! candidates=candidates"
 
 
 def _per_class(losses, labels, masks, num_classes):
-    found = per_class(losses, labels, masks, num_classes).bound
+    found = bounds.per_class(losses, labels, masks, num_classes).bound
     # A class that does not occur has no gap and no bound.
     return jnp.where(jnp.isnan(found.value), jnp.inf, found.value)
 
@@ -37,7 +22,7 @@ def _size_of_classes(fields, value):
 
 
 def _profile(predictions, losses, masks):
-    return information_profile([2 * predictions + losses, losses], masks)
+    return bounds.information_profile([2 * predictions + losses, losses], masks)
 
 
 def _with_error(bound, information: str, **options):
@@ -47,15 +32,15 @@ def _with_error(bound, information: str, **options):
 
 _FORMS = ("mutual", "mutual_tv", "chi2", "hellinger", "tv", "js")
 _REPLICAS = (
-    *(("e_cmi", e_cmi, {"inversion": i}) for i in ("sqrt", "phi", "pair", "kl_half")),
-    *(("ld_cmi", ld_cmi, {"inversion": i}) for i in ("sqrt", "phi", "pair", "kl_half")),
-    *(("single_loss", single_loss, {"inversion": i}) for i in ("sqrt", "phi", "js")),
-    ("e_cmi", e_cmi, {"pooled": True}),
-    ("ld_cmi", ld_cmi, {"pooled": True}),
-    ("ld_cmi", ld_cmi, {"pooled": True, "inversion": "pair"}),
-    ("single_loss", single_loss, {"pooled": True}),
-    *(("f_information", f_information, {"form": f}) for f in _FORMS),
-    *(("f_information", f_information, {"form": f, "pooled": True}) for f in _FORMS),
+    *(("e_cmi", bounds.e_cmi, {"inversion": i}) for i in ("sqrt", "phi", "pair", "kl_half")),
+    *(("ld_cmi", bounds.ld_cmi, {"inversion": i}) for i in ("sqrt", "phi", "pair", "kl_half")),
+    *(("single_loss", bounds.single_loss, {"inversion": i}) for i in ("sqrt", "phi", "js")),
+    ("e_cmi", bounds.e_cmi, {"pooled": True}),
+    ("ld_cmi", bounds.ld_cmi, {"pooled": True}),
+    ("ld_cmi", bounds.ld_cmi, {"pooled": True, "inversion": "pair"}),
+    ("single_loss", bounds.single_loss, {"pooled": True}),
+    *(("f_information", bounds.f_information, {"form": f}) for f in _FORMS),
+    *(("f_information", bounds.f_information, {"form": f, "pooled": True}) for f in _FORMS),
 )
 
 
@@ -69,72 +54,74 @@ def _signed(options: dict) -> str:
 
 
 ROWS = (
-    Row("steinke_zakynthinou", fed(steinke_zakynthinou, _MASKS)),
-    Row("steinke_zakynthinou_phi", fed(steinke_zakynthinou, _MASKS, inversion="phi")),
+    Row("steinke_zakynthinou", fed(bounds.steinke_zakynthinou, _MASKS)),
+    Row("steinke_zakynthinou_phi", fed(bounds.steinke_zakynthinou, _MASKS, inversion="phi")),
     Row(
         "steinke_zakynthinou_evaluated",
-        fed(steinke_zakynthinou, _LOSSES, evaluated=True),
+        fed(bounds.steinke_zakynthinou, _LOSSES, evaluated=True),
         "ghost_gap",
     ),
     Row(
         "steinke_zakynthinou_evaluated_phi",
-        fed(steinke_zakynthinou, _LOSSES, evaluated=True, inversion="phi"),
+        fed(bounds.steinke_zakynthinou, _LOSSES, evaluated=True, inversion="phi"),
         "ghost_gap",
     ),
     *(
         Row(
             f"fast_rate_{form}{free}",
-            _with_error(fast_rate, f"difference_information{free}", form=form),
+            _with_error(bounds.fast_rate, f"difference_information{free}", form=form),
             "gap",
         )
         for form in ("pair", "kl_half", "linear", "basic")
         for free in ("", "_free")
     ),
-    Row("fast_rate_pair_losses", _with_error(fast_rate, "pair_information"), "gap"),
-    Row("fast_rate_pair_predictions", _with_error(fast_rate, "prediction_information"), "gap"),
+    Row("fast_rate_pair_losses", _with_error(bounds.fast_rate, "pair_information"), "gap"),
+    Row(
+        "fast_rate_pair_predictions", _with_error(bounds.fast_rate, "prediction_information"), "gap"
+    ),
     *(
         Row(f"{name}{free}", _with_error(bound, f"{given}_information{free}"), truth)
         for name, bound, given, truth in (
-            ("binary_js", binary_js, "single", "gap"),
-            ("interpolation", interpolation, "difference", "test_error"),
+            ("binary_js", bounds.binary_js, "single", "gap"),
+            ("interpolation", bounds.interpolation, "difference", "test_error"),
         )
         for free in ("", "_free")
     ),
-    Row("f_cmi", fed(f_cmi, "predictions masks num_classes", inversion="sqrt")),
-    Row("f_cmi_phi", fed(f_cmi, "predictions masks num_classes", inversion="phi")),
+    Row("f_cmi", fed(bounds.f_cmi, "predictions masks num_classes", inversion="sqrt")),
+    Row("f_cmi_phi", fed(bounds.f_cmi, "predictions masks num_classes", inversion="phi")),
     *(
         Row(_name(base, options), fed(bound, "losses masks", **options), _signed(options))
         for base, bound, options in _REPLICAS
     ),
     Row("per_class", _per_class, "class_gap", compare=_size_of_classes),
     Row("information_profile", _profile),
-    Row("leave_one_out", fed(leave_one_out, "left_out_losses", form="sqrt")),
+    Row("leave_one_out", fed(bounds.leave_one_out, "left_out_losses", form="sqrt")),
     Row(
         "leave_one_out_interpolation",
-        fed(leave_one_out, "left_out_losses", form="interpolation"),
+        fed(bounds.leave_one_out, "left_out_losses", form="interpolation"),
         "test_error",
     ),
-    Row("k_ghost", fed(k_ghost, _CANDIDATES)),
-    Row("path_membership", fed(path_membership, _FORM, form="sqrt")),
+    Row("k_ghost", fed(bounds.k_ghost, _CANDIDATES)),
+    Row("path_membership", fed(bounds.path_membership, _FORM, form="sqrt")),
     Row(
         "path_membership_phi",
-        fed(path_membership, "candidate_information!", form="phi"),
+        fed(bounds.path_membership, "candidate_information!", form="phi"),
         only={"candidates": (2,)},
     ),
     Row(
         "path_membership_pair",
-        fed(path_membership, "candidate_information! train_error=train_error!", form="pair"),
+        fed(bounds.path_membership, "candidate_information! train_error=train_error!", form="pair"),
         "gap",
         only={"candidates": (2,), "binary_loss": (True,)},
     ),
     Row(
         "path_membership_kl",
-        fed(path_membership, f"{_FORM} train_error=train_error!", form="kl"),
+        fed(bounds.path_membership, f"{_FORM} train_error=train_error!", form="kl"),
         "gap",
     ),
     Row(
         "single_loss_published",
-        fed(single_loss, "losses masks", centred=False),
+        fed(bounds.single_loss, "losses masks", centred=False),
         theorem=False,
         note="one column: needs a law that swapping a pair and its bit leaves unchanged",
     ),

@@ -5,23 +5,7 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import (
-    absolute_gap,
-    algorithmic_transport,
-    deviation_probability,
-    finite_weights,
-    free_energy,
-    individual,
-    individual_cumulant,
-    pac_bayes_kl,
-    path_prior,
-    random_subset,
-    rate_distortion,
-    sliced_weights,
-    thermodynamic,
-    two_stage,
-    xu_raginsky,
-)
+from ibjax import bounds
 from ibjax.bounds.falsification.rows import Row, fed, known
 
 DELTA = 0.1
@@ -39,23 +23,25 @@ def _cumulant(information_i, weight_law, example_law, loss_table):
         curve = jnp.where(small, series, jnp.expm1(x) - x)
         return jnp.log1p(jnp.sum(mass * curve, (-2, -1)))
 
-    return individual_cumulant(known(information_i), psi, most=300.0)
+    return bounds.individual_cumulant(known(information_i), psi, most=300.0)
 
 
 def _random_subset(conditional_information_i, n, sigma):
-    return random_subset(known(jnp.mean(conditional_information_i)), n, n - 1, sigma)
+    return bounds.random_subset(known(jnp.mean(conditional_information_i)), n, n - 1, sigma)
 
 
 def _path_prior(conditional_information_i, sigma):
-    return path_prior(known(jnp.mean(conditional_information_i)), sigma=sigma)
+    return bounds.path_prior(known(jnp.mean(conditional_information_i)), sigma=sigma)
 
 
 def _path_prior_kl(conditional_information_i, train_error):
-    return path_prior(known(jnp.mean(conditional_information_i)), train_error=known(train_error))
+    return bounds.path_prior(
+        known(jnp.mean(conditional_information_i)), train_error=known(train_error)
+    )
 
 
 def _deviation(deviations, information, n, sigma):
-    each = [deviation_probability(d, information, n, sigma) for d in deviations]
+    each = [bounds.deviation_probability(d, information, n, sigma) for d in deviations]
     return jnp.stack(each)  # pyright: ignore[reportArgumentType]
 
 
@@ -70,33 +56,33 @@ _TEMPERATURES = "temperature_losses temperature_grid n"
 _RELAXED = "prior_loss train_error relaxed_temperature n"
 
 ROWS = (
-    Row("xu_raginsky", fed(xu_raginsky, "information! n sigma")),
-    Row("individual", fed(individual, "information_i! sigma")),
+    Row("xu_raginsky", fed(bounds.xu_raginsky, "information! n sigma")),
+    Row("individual", fed(bounds.individual, "information_i! sigma")),
     Row("individual_cumulant", _cumulant, "gap"),
     Row("random_subset", _random_subset),
     Row("path_prior", _path_prior),
     Row("path_prior_kl", _path_prior_kl, "gap"),
-    Row("absolute_gap", fed(absolute_gap, "information! n sigma"), "absolute_gap"),
+    Row("absolute_gap", fed(bounds.absolute_gap, "information! n sigma"), "absolute_gap"),
     Row("deviation_probability", _deviation, "deviation_probability"),
-    Row("rate_distortion", fed(rate_distortion, "hidden_information! n sigma distortion!")),
-    Row("sliced_weights", fed(sliced_weights, _SLICED)),
-    Row("algorithmic_transport", fed(algorithmic_transport, "transport_costs! lipschitz")),
-    Row("finite_weights", fed(partial(finite_weights, 1), "num_weights"), "information"),
-    Row("pac_bayes_kl", fed(pac_bayes_kl, "train_error! information! n"), "gap"),
+    Row("rate_distortion", fed(bounds.rate_distortion, "hidden_information! n sigma distortion!")),
+    Row("sliced_weights", fed(bounds.sliced_weights, _SLICED)),
+    Row("algorithmic_transport", fed(bounds.algorithmic_transport, "transport_costs! lipschitz")),
+    Row("finite_weights", fed(partial(bounds.finite_weights, 1), "num_weights"), "information"),
+    Row("pac_bayes_kl", fed(bounds.pac_bayes_kl, "train_error! information! n"), "gap"),
     Row(
         "pac_bayes_kl_delta",
-        fed(pac_bayes_kl, "sample_train_error! sample_divergence! n", delta=DELTA),
+        fed(bounds.pac_bayes_kl, "sample_train_error! sample_divergence! n", delta=DELTA),
         "probability",
         compare=_how_often,
         note=f"share of samples above the bound against delta = {DELTA}",
     ),
-    Row("thermodynamic", fed(thermodynamic, _TEMPERATURES)),
+    Row("thermodynamic", fed(bounds.thermodynamic, _TEMPERATURES)),
     Row(
         "thermodynamic_kl",
-        fed(thermodynamic, f"{_TEMPERATURES} train_error=train_error"),
+        fed(bounds.thermodynamic, f"{_TEMPERATURES} train_error=train_error"),
         "gap",
     ),
-    Row("free_energy", fed(free_energy, _RELAXED)),
-    Row("free_energy_kl", fed(free_energy, f"{_RELAXED} train_error=train_error"), "gap"),
-    Row("two_stage", fed(two_stage, "n_cover n_train vc_dimension"), "gap"),
+    Row("free_energy", fed(bounds.free_energy, _RELAXED)),
+    Row("free_energy_kl", fed(bounds.free_energy, f"{_RELAXED} train_error=train_error"), "gap"),
+    Row("two_stage", fed(bounds.two_stage, "n_cover n_train vc_dimension"), "gap"),
 )

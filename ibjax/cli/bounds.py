@@ -40,9 +40,9 @@ class Bounds:
     """Where to draw the examples that are remembered most, and the classes: .png, .pdf or .svg."""
 
     @property
-    def wants_examples(self) -> bool:
-        """Whether single examples are asked for."""
-        return bool(self.examples) or self.table is not None or self.picture is not None
+    def asked(self) -> remembered.Asked:
+        """What is wanted of single examples."""
+        return remembered.Asked(self.examples, self.table, self.picture)
 
 
 def execute(command: Bounds) -> None:
@@ -119,7 +119,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     columns = ("supersample", "pair", "column")
-    remembered.show(command, losses, now.mask, labels, columns, ~gone)
+    remembered.show(command.asked, losses, now.mask, labels, columns, ~gone)
     return exporting.bounds(errors, values, nulls, about, limit)
 
 
@@ -165,7 +165,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     console().print(_limit(None, 1))
     _say(found.remarks)
     bits = arrays["membership"]
-    remembered.show(command, arrays["losses"], bits, labels, ("example",), valid)
+    remembered.show(command.asked, arrays["losses"], bits, labels, ("example",), valid)
     return exporting.bounds(errors, found.bounds, found.nulls, about)
 
 

@@ -182,5 +182,5 @@ def named(*dims: str) -> tuple[str, ...]:
 def documented() -> str:
     """The fields as the section of a docstring, one entry each: shape, unit, meaning."""
     entries = (f"{name}: {field.words}." for name, field in FIELDS.items())
-    style = {"initial_indent": " " * 8, "subsequent_indent": " " * 12}
-    return "\n".join(textwrap.fill(entry, 98, break_on_hyphens=False, **style) for entry in entries)
+    wrapper = textwrap.TextWrapper(98, " " * 8, " " * 12, break_on_hyphens=False)
+    return "\n".join(map(wrapper.fill, entries))

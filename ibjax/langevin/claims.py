@@ -63,8 +63,9 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
             treated each by itself.
     """
     key, leaves = jax.random.key(17), jax.tree.leaves(params)
+    where = params, jax.tree.unflatten(jax.tree.structure(params), moved(leaves))
     if network.antithetic:
-        _check_antithetic(network, params, x, hyper._replace(layer_noise=jnp.float32(0)))
+        _check_antithetic(network, where, x, hyper._replace(layer_noise=jnp.float32(0)))
     claimed = [i for i, f in enumerate(network.layers) if f.noise > 0 or f.dropout > 0]
     facts = [network.layers[i] for i in claimed]
     places = (0, *(1 + i for i in claimed))
@@ -80,11 +81,11 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
     nothing = [jnp.zeros(s.shape) for s in shapes]
     draws = _drawing(noisy)
     # A claim is for all weights: training moves gains, gates and scales that start at 0 or 1.
-    for weights in (leaves, _moved(leaves)):
+    for weights in (leaves, moved(leaves)):
         before = run(weights, 1.0, x, nothing, False)
         if weights is not leaves and not all(np.isfinite(b).all() for b in before):
             continue
-        _check_alone(before[0], run(weights, 1.0, x.at[0].set(_other(x)), nothing, False)[0])
+        check_alone(before[0], run(weights, 1.0, x.at[0].set(_other(x)), nothing, False)[0])
         fixed = [
             c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
             for i, (f, c) in enumerate(zip(facts, before[1:]))
@@ -97,11 +98,10 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
             outputs = [run(weights, size, i, nothing, False)[1:] for i in inputs]
             _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
     if network.taps is not None:
-        where = params, jax.tree.unflatten(jax.tree.structure(params), _moved(leaves))
         _check_taps(network, where, x, hyper, before[0].shape[1])
 
 
-def _moved(leaves: Sequence[Array]) -> list[Array]:
+def moved(leaves: Sequence[Array]) -> list[Array]:
     """Other weights: every one by a quarter to a half of the size of its array, either way."""
 
     def one(key: Any, leaf: Array) -> Array:
@@ -129,14 +129,15 @@ def _check_noise(facts: Sequence[LayerFacts], clean: list[Any], drawn: list[Any]
     _check_independent([f.name for f in facts], added)
 
 
-def _check_antithetic(network: Network, params: Any, x: Array, still: Hyper) -> None:
+def _check_antithetic(network: Network, where: Sequence[Any], x: Array, still: Hyper) -> None:
     """All noise is a multiple of that of the layers, hence gone without it."""
-    one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
-    if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise ValueError(
-            "network.antithetic says that all noise is a multiple of hyper.layer_noise, but logits "
-            "change with the key where that is 0; leave it False"
-        )
+    for params in where:
+        one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
+        if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
+            raise ValueError(
+                "network.antithetic says that all noise is a multiple of hyper.layer_noise, but "
+                "logits change with the key where that is 0; leave it False"
+            )
 
 
 def _scaled(leaves: Sequence[Array], size: Any, x: Array) -> list[Array]:
@@ -281,7 +282,7 @@ def _check_diameters(
             )
 
 
-def _check_alone(before: Array, after: Array) -> None:
+def check_alone(before: Array, after: Array) -> None:
     """Logits of the other examples must stay where the first one changes."""
     here, there = np.asarray(before)[1:], np.asarray(after)[1:]
     if not np.allclose(here, there, rtol=1e-3, atol=1e-4, equal_nan=True):

@@ -88,7 +88,8 @@ def learn_posterior(
         provided that nothing here was chosen by looking at it.
 
     Raises:
-        ValueError: probabilities out of range, sizes that leave no example, batch statistics.
+        ValueError: probabilities out of range, sizes that leave no example, batch statistics or a
+            network that treats examples of a batch together, data it cannot take.
 
     Reference:
         Perez-Ortiz, Rivasplata, Shawe-Taylor, Szepesvari 2021, "Tighter risk certificates for
@@ -117,7 +118,7 @@ def learn_posterior(
     def plain(params, a, b, _):
         return bounded_loss(problem.logits(params, a), b, smallest)
 
-    prior = network.init(key_init, problem.x[:1])
+    prior = problem.network.init(key_init, problem.x[:1])
     if first and prior_steps:
         where = problem.x[learnt], problem.y[learnt]
         prior = descend(plain, prior, *where, key_prior, steps=prior_steps, **training)

@@ -83,7 +83,8 @@ def compress(
         machine rounding may change ties of the largest logits.
 
     Raises:
-        ValueError: sizes out of range, a network with batch statistics.
+        ValueError: sizes out of range, a network with batch statistics or one that treats examples
+            of a batch together, data it cannot take.
 
     Reference:
         Li, Farkhoor, Liu, Yosinski 2018, "Measuring the intrinsic dimension of objective

@@ -9,6 +9,8 @@ import numpy as np
 
 from ibjax.arguments import host
 from ibjax.interface import Dataset, Hyper, Network
+from ibjax.langevin.checks import pool_arrays
+from ibjax.langevin.prepared import check_each, network_of
 from ibjax.typing import JaxArray, Key
 
 
@@ -19,11 +21,13 @@ class Problem(NamedTuple):
         x: inputs, (n, ...).
         y: labels, (n,).
         logits: ``(params, x) -> (n, K)``, without layer noise.
+        network: the network with parameters in float32: what a posterior adds to them is not lost.
     """
 
     x: JaxArray
     y: JaxArray
     logits: Callable[[Any, JaxArray], JaxArray]
+    network: Network
 
 
 def ready(network: Network, dataset: Dataset) -> Problem:
@@ -31,7 +35,9 @@ def ready(network: Network, dataset: Dataset) -> Problem:
 
     Raises:
         ValueError: for normalisation by batch statistics, whose weights are not all in the
-            posterior, for padded depth, or data that do not pair up.
+            posterior, or of a network's own, by which the error of an example is no function of
+            weights and example; for padded depth; for data that do not pair up, labels out of
+            range, or logits that are not one a class.
     """
     if network.batch_statistics is not None:
         raise ValueError(
@@ -40,11 +46,20 @@ def ready(network: Network, dataset: Dataset) -> Problem:
         )
     if network.trainable is not None:
         raise ValueError("network is padded beyond its depth; give one without padded_to")
-    x, y = jnp.asarray(dataset.x), host("dataset.y", dataset.y)
-    if len(x) != len(y) or len(y) < 4:
-        raise ValueError(f"dataset has {len(x)} inputs and {len(y)} labels; give pairs, 4 or more")
-    hyper = Hyper(0.0, 0.0)
-    return Problem(x, jnp.asarray(y), lambda params, z: network.apply(params, z, None, hyper)[0])
+    labels = host("dataset.y", dataset.y)
+    if len(dataset.x) != len(labels) or len(labels) < 4:
+        raise ValueError(
+            f"dataset has {len(dataset.x)} inputs and {len(labels)} labels; give pairs, 4 or more"
+        )
+    x, y = pool_arrays(dataset, network)
+    hyper, described = Hyper(0.0, 0.0), (x.shape[1:], x.dtype.name)
+    network = network_of(network, int(dataset.num_classes), *described, claims=False)
+    check_each(network, *described, hyper)
+
+    def logits(params: Any, z: JaxArray) -> JaxArray:
+        return network.apply(params, z, None, hyper)[0]
+
+    return Problem(jnp.asarray(x), jnp.asarray(y), logits, network)
 
 
 def bounded_loss(logits: JaxArray, y: JaxArray, smallest: float) -> JaxArray:

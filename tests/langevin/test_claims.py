@@ -129,7 +129,7 @@ def test_products_that_are_not_the_gradients_are_refused():
 
 
 def gated(what):
-    """A tanh layer with noise and a parameter that starts at 0, by which training breaks a claim."""
+    """A noisy tanh layer, and a parameter that starts at 0 by which training breaks a claim."""
 
     def init(key, x):
         kernel, head = (

@@ -1,5 +1,6 @@
 """What every package asks of an argument: that it holds real numbers which survive their trip."""
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -170,6 +171,21 @@ def _fits(array: np.ndarray) -> bool:
         return True
     limits = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
     return bool(array.min() >= limits.min and array.max() <= limits.max)
+
+
+def check_rate(name: str, value: Any) -> None:
+    """Refuse a step size that is not one positive finite number; a traced one is let through.
+
+    Without it training stays where it began, or leaves the finite numbers at once.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not concrete(value):
+        return
+    number = host(name, value)
+    if number.ndim or number.dtype.kind not in "iuf" or not 0 < float(number) < math.inf:
+        raise ValueError(f"{name}={value!r} is a step size; give one positive finite number")
 
 
 def check_spread(name: str, value: float) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import bounds
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
 from ibjax.signatures import enforced
@@ -95,6 +95,7 @@ def learn_posterior(
         Perez-Ortiz, Rivasplata, Shawe-Taylor, Szepesvari 2021, "Tighter risk certificates for
         neural networks"; Langford and Caruana 2001 for the two inversions, here one-sided.
     """
+    check_rate("learning_rate", learning_rate)
     problem = ready(network, dataset)
     n = problem.y.shape[0]
     if not 0 <= prior_fraction < 1:

@@ -9,7 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ibjax import bounds
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import BoundValue, Dataset, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, ready
 from ibjax.signatures import enforced
@@ -91,6 +91,7 @@ def compress(
         landscapes"; Lotfi et al. 2022, "PAC-Bayes compression bounds so tight that they can
         explain generalization", whose description of the length is corrected here.
     """
+    check_rate("learning_rate", learning_rate)
     problem = ready(network, dataset)
     dimension, letters = whole("dimension", dimension), whole("letters", letters, 2)
     steps, refine = whole("steps", steps), whole("refine", refine, 0)

@@ -1,6 +1,5 @@
 """What every package asks of an argument: that it holds real numbers which survive their trip."""
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -174,9 +173,10 @@ def _fits(array: np.ndarray) -> bool:
 
 
 def check_rate(name: str, value: Any) -> None:
-    """Refuse a step size that is not one positive finite number; a traced one is let through.
+    """Refuse a step size that is not one positive number; a traced one is let through.
 
-    Without it training stays where it began, or leaves the finite numbers at once.
+    Without it training stays where it began, or climbs; one that is too large diverges, and says
+    so itself.
 
     Raises:
         ValueError: naming it.
@@ -184,8 +184,8 @@ def check_rate(name: str, value: Any) -> None:
     if not concrete(value):
         return
     number = host(name, value)
-    if number.ndim or number.dtype.kind not in "iuf" or not 0 < float(number) < math.inf:
-        raise ValueError(f"{name}={value!r} is a step size; give one positive finite number")
+    if number.ndim or number.dtype.kind not in "iuf" or not float(number) > 0:
+        raise ValueError(f"{name}={value!r} is a step size; give one positive number")
 
 
 def check_spread(name: str, value: float) -> None:

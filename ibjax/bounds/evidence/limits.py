@@ -136,6 +136,43 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
     return _limit(value, 1 - delta)
 
 
+def least_gap(moment: Moment, delta: float) -> float:
+    """Lower confidence limit on the mean gap over masks and seeds given these supersamples.
+
+    ``(1 + gap)/2 >= 1 - kl^-1((1 - m)/2, log(1/delta)/R)``, m the measured mean gap and R the
+    independent runs: the gap of a run lies in [-1, 1]. -1 where runs are not independent, or a
+    number is missing.
+
+    Args:
+        moment: evidence of one checkpoint, known now.
+        delta: failure probability.
+    """
+    train, test = (np.asarray(e, float) for e in replica_errors(moment))
+    below = (1 - np.mean(test - train)) / 2
+    if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
+        return -1.0
+    for runs in (train.size, None):  # the dearer count only where it can matter
+        runs = float(independent_runs(moment.mask)) if runs is None else runs
+        least = 1 - 2 * _largest_rate(min(max(below, 0.0), 1.0), math.log(1 / delta) / runs)
+        if least <= 0:
+            break
+    return least
+
+
+def _largest_rate(rate: float, nats: float) -> float:
+    """``kl^-1(rate, nats)`` by bisection, without a program of XLA."""
+    low, high = rate, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        apart = sum(
+            a * math.log(a / b)
+            for a, b in ((rate, middle), (1 - rate, 1 - middle))
+            if a > 0 and 0 < b
+        )
+        low, high = (middle, high) if apart <= nats else (low, middle)
+    return high
+
+
 def _limit(value, confidence) -> Estimate:
     zero = jnp.zeros_like(value)
     return Estimate(

@@ -1,5 +1,7 @@
 """Limits on measured path information: what they certify, and when they do not help."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,6 +131,33 @@ def test_a_limit_on_the_training_error_counts_draws_and_the_examples_that_were_s
     apart = np.arange(3 * 2 * n).reshape(3, n, 2)
     np.testing.assert_array_equal(limits.sampling(apart), [3, np.inf])
     np.testing.assert_array_equal(limits.sampling(apart - 1), [0, 0])
+
+
+def test_settings_that_the_runs_contradict_certify_nothing():
+    """All is right on what was trained on and wrong elsewhere, which so little cannot tell."""
+    learnt = evidence(2, 60)
+    zero = np.zeros((2, 60, 1))
+    learnt = learnt._replace(train_error=zero, test_error=zero + 1)
+    learnt = learnt._replace(noise_stds=learnt.noise_stds * 10, membership_information=zero)
+    names = ("individual", "xu_raginsky", *NAMES)
+    for found in bounds.evaluate(learnt, names=names).values():
+        assert np.isnan(found.value) and not found.holds and not found.vacuous
+        assert "at least 0.783" in found.note and "something of it is not so" in found.note
+    # what can be is not contradicted, nor what is said of runs that share their noise
+    for change in (
+        {"noise_stds": learnt.noise_stds / 100},
+        {"test_error": zero + 0.3},
+        {"shared_batches": np.float64(1)},
+    ):
+        assert bounds.evaluate(learnt._replace(**change), names=["individual"])["individual"].holds
+
+
+def test_masks_that_are_no_fair_coins_certify_nothing():
+    fair = np.random.default_rng(4).integers(0, 2, (2, 60, N))
+    for mask, named in ((fair * 0, "share 0 of"), (fair | fair[:, ::-1], r"share 0\.7")):
+        for found in values(evidence(mask=mask)):
+            assert not found.holds and re.search(named, found.note)
+    assert all(found.holds for found in values(evidence(mask=fair)))
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,11 @@ def test_logits_that_are_not_one_a_class_are_refused():
         posteriors.compress(KEY, one, TASK)
     with pytest.raises(ValueError, match=r"dataset\.y"):
         posteriors.compress(KEY, network(), TASK._replace(y=np.asarray(TASK.y) + 1))
+
+
+@pytest.mark.parametrize("certify", [posteriors.compress, posteriors.learn_posterior])
+def test_a_data_set_of_copies_is_refused(certify):
+    """Half of the copies would learn what the other half is certified on."""
+    x, y = (np.concatenate([np.asarray(a)[:50]] * 2) for a in (TASK.x, TASK.y))
+    with pytest.raises(ValueError, match="lists every example 2 times"):
+        certify(KEY, network(), TASK._replace(x=x, y=y))

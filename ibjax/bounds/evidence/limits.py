@@ -148,7 +148,7 @@ def least_gap(moment: Moment, delta: float) -> float:
         delta: failure probability.
     """
     train, test = (np.asarray(e, float) for e in replica_errors(moment))
-    below = (1 - np.mean(test - train)) / 2
+    below = float(1 - np.mean(test - train)) / 2
     if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
         return -1.0
     for runs in (train.size, None):  # the dearer count only where it can matter

@@ -180,5 +180,5 @@ def _advice(changes: dict[str, BoundValue], now: Evidence) -> list[str]:
         f"What would help most: {_CHANGES[best]} takes individual from {before:.3g} to "
         f"{after:.3g} (times {after / before:.3g}), with all else as it is; {rest}.",
         "I = T eta beta C^2 / (4 n^2): less clip, fewer steps or a higher temperature pay with "
-        "training error, more examples do not.",
+        "training and test error, more examples with a little training error alone.",
     ]

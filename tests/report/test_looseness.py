@@ -1,9 +1,11 @@
-"""Why a bound is as large as it is: what the sentences may say of certificates."""
+"""What sentences and tables may say of certificates."""
 
 import numpy as np
 
 from ibjax import report
 from ibjax.bounds import from_arrays
+from ibjax.report.summary import Row
+from ibjax.report.table import cell
 
 
 def test_the_best_of_several_limits_holds_with_the_confidence_of_all():
@@ -24,3 +26,11 @@ def test_the_best_of_several_limits_holds_with_the_confidence_of_all():
     assert "(the best of 2 limits, 90 %) " in three.sentences[0]
     sure = report.why(evidence, names=("individual", "individual_at_error"))
     assert "Certificate to estimate: individual " in sure.sentences[0]
+
+
+def test_a_small_bound_does_not_read_as_zero():
+    values = np.array([0.00041, 0.0, 0.0126])
+    row = Row("individual", "certificate", values, np.full(3, np.nan), np.zeros(3, bool))
+    assert [cell(row, i) for i in range(3)] == ["0.0004", "0.000", "0.013"]
+    measured = row._replace(kind="measured", errors=np.full(3, 0.001))
+    assert cell(measured, 0) == "0.000±.001"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import bounds
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
 from ibjax.signatures import enforced
@@ -88,12 +88,14 @@ def learn_posterior(
         provided that nothing here was chosen by looking at it.
 
     Raises:
-        ValueError: probabilities out of range, sizes that leave no example, batch statistics.
+        ValueError: probabilities out of range, sizes that leave no example, batch statistics or a
+            network that treats examples of a batch together, data it cannot take.
 
     Reference:
         Perez-Ortiz, Rivasplata, Shawe-Taylor, Szepesvari 2021, "Tighter risk certificates for
         neural networks"; Langford and Caruana 2001 for the two inversions, here one-sided.
     """
+    check_rate("learning_rate", learning_rate)
     problem = ready(network, dataset)
     n = problem.y.shape[0]
     _check(prior_fraction, prior_std, delta, delta_draws)
@@ -111,7 +113,7 @@ def learn_posterior(
     def plain(params, a, b, _):
         return bounded_loss(problem.logits(params, a), b, smallest)
 
-    prior = network.init(key_init, problem.x[:1])
+    prior = problem.network.init(key_init, problem.x[:1])
     if first and prior_steps:
         where = problem.x[learnt], problem.y[learnt]
         prior = descend(plain, prior, *where, key_prior, steps=prior_steps, **training)

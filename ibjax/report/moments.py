@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
+from ibjax.bounds.evidence.registry import Bound, registry
+from ibjax.bounds.kinds import weakest
+from ibjax.experiment import AXES
 from ibjax.results import layout
 
 LOSS_RANGE = 1.0
@@ -153,7 +156,12 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
         "holds": [bool(value == 1) for value in column("bound_holds", 1)],
     }
     found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
-    for row in found.values():
+    known, places = registry(), averaged(now)
+    for name, row in found.items():
+        if name in known:
+            row["kind"] = _allowed(row["kind"], known[name], "bound_confidence" in now.variables)
+        # A mean of statements holds where all of them do.
+        row["confidence"] = max(0.0, 1 - places * (1 - row["confidence"]))
         row["error"] = quantile * row["error"]
         # A mean over places of which it holds at some alone bounds no mean over all of them.
         if not row.pop("holds"):
@@ -161,6 +169,25 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
         if row["vacuous"] is None or row["vacuous"] not in (0, 1):
             row["vacuous"] = row["value"] >= LOSS_RANGE
     return {name: found[name] for name in names}
+
+
+def _allowed(kind: Any, row: Bound, sure: bool) -> str:
+    """What a file may say of a bound: a kind is never better than what the bound reads allows."""
+    if row.limits and not sure:
+        return "unknown"  # a limit whose confidence is lost
+    return weakest(kind, row.kind) if kind in layout.KINDS else str(kind)
+
+
+def averaged(dataset: xarray.Dataset) -> int:
+    """Places of the run's grid that a user took a mean over: their axes left no coordinate."""
+    try:
+        config = json.loads(dataset.attrs.get("config", "{}"))
+        mine = [a for a in AXES if not (a.own and config.get("network"))]
+        listed = {a.name: config.get(a.setting) for a in mine} if "source" not in config else config
+    except (AttributeError, TypeError, ValueError):
+        return 1
+    lost = [v for k, v in listed.items() if isinstance(v, list) and k not in dataset.coords]
+    return math.prod(max(len(v), 1) for v in lost)
 
 
 def _contracted(now: xarray.Dataset) -> float:

@@ -185,6 +185,10 @@ def from_evidence(
     cells = [measured(pipeline.bounded(piece)) for piece in listed]
     found = stacked(cells, points, grid)
     known = {a: np.asarray(v).tolist() for a, v in grid.items()}
+    for place, name in enumerate(("supersamples", "masks")):
+        counts = {int(np.shape(piece.mask)[place]) for piece in listed}
+        if len(counts) == 1 and name not in known:
+            known[name] = counts.pop()
     made = environment()
     return found.assign_attrs(
         {

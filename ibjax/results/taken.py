@@ -1,5 +1,6 @@
 """Evidence taken out of a data set again, as the engine returned it."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ from ibjax.results.grid import axes
 def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) -> Evidence:
     """The evidence of one cell of a results file, as the engine returned it.
 
+    Of some of the replicas only, what has a confidence limit is left out (`index` is -1 and
+    `membership_information` NaN): a limit on their mean is none where they were chosen.
+
     Args:
         dataset: a results file, see `read`.
         depth: of the cell; may be left out where there is one.
         **point: the other coordinates, such as ``train_size=60``, of every axis that has several.
 
     Raises:
-        ValueError: if the file has no such cell, several, or lacks a table of it.
+        ValueError: if the file has no such cell, several, or lacks a table of it; for one of more
+            replicas, or of other settings, than its configuration has.
     """
     one = cell(dataset, {**({} if depth is None else {"depth": depth}), **point})
     absent = [n for n in FIELDS if layout.stored(n) not in one and n not in one.variables]
@@ -32,6 +37,7 @@ def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) ->
             f"the data set lacks {', '.join(missing[:3])}{more}, which evidence holds; take it "
             "from the file as it was written"
         )
+    _check_axes(one)
     mask = _whole(one["mask"], "mask", one).values
     used = np.isin(mask, (0, 1))
     if not (used | np.isnan(mask) | (mask == -1)).all():
@@ -78,7 +84,85 @@ def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) ->
         if field.stored and np.array_equal(array, array.astype("int32")):
             array = array.astype("int32")
         parts[name] = array
+    written = _configuration(dataset)
+    _check_settings(written, one, parts)
+    if _some(written, parts["mask"].shape):
+        parts["index"] = np.full_like(parts["index"], -1)
+        if "membership_information" in parts:
+            parts["membership_information"] = np.full(parts["train_error"].shape, np.nan)
     return Evidence(**parts)
+
+
+def _check_axes(one: xarray.Dataset) -> None:
+    """Refuse a field with an axis that it has not in evidence, as runs put side by side have.
+
+    Raises:
+        ValueError: naming it.
+    """
+    counts: dict[str, tuple[str, ...]] = {"updates": (), "layers": ()}
+    for name, dims in (counts | {layout.stored(n): f.dims for n, f in FIELDS.items()}).items():
+        others = sorted({str(d) for d in one[name].dims} - {*dims}) if name in one else []
+        if others:
+            raise ValueError(
+                f"{name} has values along {', '.join(others)}, where a run has one: the data set "
+                "joins several runs; take the evidence of each from its file"
+            )
+
+
+def _configuration(dataset: xarray.Dataset) -> dict[str, Any]:
+    """What the file says of the run it is of; nothing where it has lost that."""
+    try:
+        found = json.loads(dataset.attrs.get("config", "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _some(written: dict[str, Any], shape: tuple[int, ...]) -> bool:
+    """Whether only some of the replicas of the run are there.
+
+    Raises:
+        ValueError: if there are more.
+    """
+    some = False
+    for name, words, there in zip(("supersamples", "masks"), ("", " a supersample"), shape):
+        trained = written.get(name)
+        if type(trained) is not int:
+            continue
+        if there > trained:
+            raise ValueError(
+                f"the data set holds {there} {name}{words}, and its run had {trained}: it joins "
+                "several files or lists one twice; take the evidence of each from its file"
+            )
+        some = some or there < trained
+    return some
+
+
+def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[str, Any]) -> None:
+    """Refuse numbers that are not those of the configuration they came with.
+
+    Raises:
+        ValueError: naming the setting and both.
+    """
+    if "source" in written:  # evidence from elsewhere, whose axes may be called anything
+        return
+    found: dict[str, Any] = {"clip": parts["clip"], "learning_rate": parts["step_sizes"]}
+    with np.errstate(all="ignore"):
+        found["inverse_temperature"] = 2 * parts["step_sizes"] / parts["noise_stds"] ** 2
+    for name, values in found.items():
+        wanted = one[name].values if name in one.coords else written.get(name)
+        if name == "clip" and type(written.get(name)) in (int, float):
+            wanted = written[name]  # where it is no axis the field itself is all there is
+        if not _real(wanted) and not (isinstance(wanted, np.ndarray) and wanted.ndim == 0):
+            continue
+        number = float(np.asarray(wanted))
+        off = ~np.isclose(np.asarray(values, float), number, rtol=2e-3)
+        if np.isfinite(number) and off.any():
+            odd = np.asarray(values, float)[off].flat[0] if np.ndim(values) else float(values)
+            raise ValueError(
+                f"{name} is {odd:g} in the data set and {number:g} in the configuration of its "
+                "run; take evidence from the file as it was written"
+            )
 
 
 def cell(dataset: xarray.Dataset, point: dict[str, Any]) -> xarray.Dataset:

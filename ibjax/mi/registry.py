@@ -11,11 +11,11 @@ from ibjax.arguments import host, is_classes
 from ibjax.interface import Estimate
 from ibjax.mi.copula import cca, gaussian_copula
 from ibjax.mi.histogram import binned, plug_in
-from ibjax.mi.host import places
 from ibjax.mi.k_slices import k_sliced
 from ibjax.mi.knn import ksg
 from ibjax.mi.latent_codes import latent
 from ibjax.mi.mixed_samples import mixed, ross
+from ibjax.mi.ranges import places
 from ibjax.mi.slices import max_sliced, sliced
 from ibjax.mi.variational import neural
 from ibjax.signatures import enforced

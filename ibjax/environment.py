@@ -137,14 +137,10 @@ def cache_folder() -> Path:
     return (Path(told) if told else home() / ".cache") / "ibjax" / "xla"
 
 
-def has_home() -> bool:
-    """Whether this user has a home directory, by HOME or by the table of users."""
-    return not os.path.expanduser("~").startswith("~")
-
-
 def home() -> Path:
     """The home directory, or a folder of this user's in the temporary one where there is none."""
-    return Path(os.path.expanduser("~")) if has_home() else temporary()
+    place = os.path.expanduser("~")  # by HOME, or by the table of users
+    return temporary() if place.startswith("~") else Path(place)
 
 
 def temporary() -> Path:

@@ -73,7 +73,11 @@ def load_pool(experiment: Experiment) -> Dataset:
         if cell.network is None:
             capacity.check_network(inputs, cell.width, cell.depths[0], pool.num_classes)
         if 2 * cell.train_size > len(pool.y):
-            _refuse_size(cell.train_size, pool)
+            size = cell.train_size
+            raise ValueError(
+                f"train_size={size} needs {2 * size} examples and {pool.name!r} has "
+                f"{len(pool.y)}; at most {len(pool.y) // 2} can be trained on"
+            )
     return pool
 
 
@@ -89,13 +93,6 @@ def _pool(experiment: Experiment) -> Dataset:
     given: Any = experiment.dataset
     pool = data.from_file(given) if isinstance(given, str) else given
     return pool if chosen is None else data.relabelled(pool, chosen)
-
-
-def _refuse_size(size: int, pool: Dataset) -> None:
-    raise ValueError(
-        f"train_size={size} needs {2 * size} examples and {pool.name!r} has {len(pool.y)}; at "
-        f"most {len(pool.y) // 2} can be trained on"
-    )
 
 
 @pinned()

@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
+import xarray
 
 from ibjax import bounds, files, pipeline, results, toml
 from ibjax.environment import expanded
@@ -17,9 +18,6 @@ from ibjax.langevin import hosts
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
-
-if TYPE_CHECKING:
-    import xarray
 
 Report = Callable[[Point, int, int], None]
 """Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
@@ -32,7 +30,7 @@ def run(
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
     mapped: bool | None = None,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """Run every cell of a sweep and write the results file, with its settings beside it.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
@@ -62,8 +60,6 @@ def run(
         ValueError: if the experiment cannot run.
         OSError: if `path` cannot be written; found out before training.
     """
-    import xarray
-
     path = expanded(path)
     pipeline.check(experiment)
     _all_writable(path)
@@ -219,7 +215,7 @@ def _computed(
     yield pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
 
 
-def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
+def _keep_aside(path: Path, new: xarray.Dataset, log: Callable[[str], None]) -> None:
     """Rename the files of another sweep in the same place, unless the new one holds its cells."""
     if not path.exists():
         return

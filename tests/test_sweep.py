@@ -14,9 +14,9 @@ import pytest
 import xarray
 from rich.console import Console
 
-from ibjax import files, pipeline, report, results, sweep
-from ibjax.bounds.evidence import fields
+from ibjax import bounds, files, pipeline, report, results, sweep
 from ibjax.cli import main
+from ibjax.interface import fields
 from ibjax.pipeline import Experiment
 from ibjax.results import cells as result_cells
 
@@ -462,6 +462,24 @@ def test_equal_coordinates_are_places_of_their_own(finished, tmp_path):
     results.write(unknown, tmp_path / "unknown.nc")
     assert results.read(tmp_path / "unknown.nc").identical(unknown)
     assert len(report.summaries(unknown, axis="checkpoint")) == 2
+
+
+def test_a_file_cannot_claim_a_better_kind_or_confidence_than_its_bounds_have(finished):
+    _, dataset = finished
+    every = np.full(dataset.sizes["bound_name"], "certificate")
+    claimed = report.summarise(dataset.assign_coords(bound_kind=("bound_name", every)))
+    plain, best = report.summarise(dataset), bounds.registry()
+    for row, named in zip(plain.rows, claimed.rows):
+        assert named.kind == (best[row.name].kind if row.name in best else row.kind)
+    assert {"certificate", "estimate", "diagnostic"} <= {row.kind for row in claimed.rows}
+    assert plain.row("individual_kl").confidence == 0.95
+    # the mean over two depths fails where either does
+    mean = report.summarise(dataset.mean("depth", keep_attrs=True))
+    assert mean.row("individual_kl").confidence == pytest.approx(0.9)
+    assert mean.row("individual").confidence == 1
+    lost = report.summarise(dataset.drop_vars("bound_confidence"))
+    kinds = [lost.row(name).kind for name in ("individual_kl", "individual")]
+    assert kinds == ["unknown", "certificate"]
 
 
 def test_a_mean_of_a_bound_that_holds_at_some_places_is_none(finished):

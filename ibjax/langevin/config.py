@@ -83,7 +83,8 @@ class Config:
             a processor and most of what an accelerator has free, by its own count.
         products: what an accelerator may round the float32 factors of matrix products to: float32
             for nothing, or tensorfloat32 (10 bits; several times faster where there is hardware
-            for it). A processor rounds nothing.
+            for it). A processor rounds nothing. Clipped gradients may then be a thousandth
+            longer, which the evidence counts.
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).

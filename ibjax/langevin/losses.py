@@ -24,7 +24,7 @@ def cross_entropy(logits: Array, y: Array) -> Array:
 
     Args:
         logits: (batch, K).
-        y: labels 0..K-1, (batch,).
+        y: labels 0..K-1, (batch,); of any other the loss is NaN.
 
     Raises:
         ValueError: where there is not one label a row of logits.
@@ -37,7 +37,8 @@ def cross_entropy(logits: Array, y: Array) -> Array:
     shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
     own = jnp.asarray(y)[..., None] == jnp.arange(jnp.shape(logits)[-1])
     chosen = jnp.sum(jnp.where(own, shifted, 0.0), axis=-1)
-    return jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - chosen
+    losses = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - chosen
+    return jnp.where(jnp.any(own, axis=-1), losses, jnp.nan)
 
 
 def predicted(logits: Array) -> Array:

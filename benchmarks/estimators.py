@@ -172,10 +172,10 @@ def crossover(shrink: int, peers: Path | None) -> dict:
     found: dict[str, Any] = {}
     for dims, sizes in {
         4: (1000, 4000),
-        5: (3000, 9000),
-        6: (4000, 12_000),
-        8: (7000, 20_000),
-        10: (15_000, 40_000),
+        5: (3000, 6000),
+        6: (5000, 10_000),
+        7: (25_000,),
+        8: (60_000,),
     }.items():
         for n in (size // shrink for size in sizes):
             rng = np.random.default_rng(0)

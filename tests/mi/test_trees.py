@@ -53,8 +53,8 @@ def test_every_estimator_counts_as_by_blocks(step, dims, by_blocks, x64):
 
 
 def test_trees_are_for_known_samples_in_few_dimensions():
-    many = np.zeros((30_000, 1))
-    assert host.trees_win(10, many) and not host.trees_win(11, many)
+    many = np.zeros((60_000, 1))
+    assert host.trees_win(8, many) and not host.trees_win(9, many)
     assert host.trees_win(1, many[:1000]) and not host.trees_win(4, many[:999])
     assert not host.trees_win(5, many[:1000]) and host.trees_win(5, many[:6000])
     assert not jax.jit(lambda v: host.trees_win(1, v))(many)

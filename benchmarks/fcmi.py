@@ -302,7 +302,9 @@ def main() -> None:
         return
     devices()
     before = os.getloadavg()
+    stored = json.loads(args.out.read_text()) if args.out.exists() else {}
     result = {
+        **{k: v for k, v in stored.items() if k == "profile"},
         "what": "training the published f-CMI network: ibjax against PyTorch",
         "settings": {k: v for k, v in vars(args).items() if k != "out"},
         **slice_of(args),

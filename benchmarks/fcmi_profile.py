@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-
 AMX = (
     "bfloat16 products summed in float32 go to YNNPACK by the default flags of jaxlib 0.10, whose "
     "AMX kernels are in the wheel and chosen by the processor: no flag is needed. Not run here: "

@@ -15,8 +15,8 @@ import xarray
 from rich.console import Console
 
 from ibjax import bounds, files, pipeline, report, results, sweep
-from ibjax.bounds.evidence import fields
 from ibjax.cli import main
+from ibjax.interface import fields
 from ibjax.pipeline import Experiment
 from ibjax.results import cells as result_cells
 

@@ -10,9 +10,10 @@ import numpy as np
 from jax.scipy.special import digamma
 
 from ibjax.mi.checks import missing
-from ibjax.mi.host import atom_counts, class_counts, twins
-from ibjax.mi.host import places as host_places
+from ibjax.mi.host import atom_counts, class_counts
 from ibjax.mi.neighbours import chebyshev, count, kth_smallest, map_rows, psi, repeated
+from ibjax.mi.ranges import places as host_places
+from ibjax.mi.ranges import twins
 from ibjax.mi.tables import covered, joint_places, places, sizes
 from ibjax.typing import JaxArray
 

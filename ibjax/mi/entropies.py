@@ -7,12 +7,14 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import xlogy
 
 from ibjax.arguments import in_double, precision, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import Scale, estimate, missing, samples, sound
 from ibjax.mi.exact import log_determinant
+from ibjax.mi.host import kth_distance, trees_win
 from ibjax.mi.laws import covariance, table
 from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, psi, rows_at_once
 from ibjax.signatures import enforced
@@ -124,7 +126,8 @@ def knn_entropy(
         scale: "standardise" measures distances in each coordinate's standard deviation and adds
             the logarithms of these again, so that the estimate moves with the units exactly as the
             entropy does; None takes the units given for distances too.
-        block: samples compared with all others at once; None chooses it from n.
+        block: samples compared with all others at once; None chooses it from n. Many samples in
+            few dimensions go through a k-d tree on a CPU.
 
     Returns:
         Nats, with the standard error of the mean of the local terms; not ok for n <= k or where
@@ -145,7 +148,11 @@ def knn_entropy(
     dtype = precision(x)
     found = missing()
     if n > k:
-        found = _kozachenko(jnp.asarray(z, dtype), k, norm, rows_at_once(n, block))
+        rows = rows_at_once(n, block)
+        if trees_win(z.shape[1], z):
+            found = _by_tree(np.asarray(z), k, norm, dtype)
+        else:
+            found = _kozachenko(jnp.asarray(z, dtype), k, norm, rows)
         if scale:
             varies = z.std(axis=0) > 0
             unit = jnp.where(varies, raw.std(axis=0) / jnp.where(varies, z.std(axis=0), 1.0), 1.0)
@@ -167,10 +174,23 @@ def _kozachenko(x: JaxArray, k: int, norm: str, rows: int):
         return kth_smallest(jnp.where(jnp.arange(n) == i, jnp.inf, distance), k)
 
     logs = d * jnp.log(map_rows(one, n, rows))
-    ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
-    volume = d * math.log(2) if norm == "chebyshev" else ball
-    value = psi(n) - psi(k) + volume + jnp.mean(logs)
+    value = psi(n) - psi(k) + _ball(d, norm) + jnp.mean(logs)
     return value.astype(x.dtype), jnp.std(logs, ddof=1) / math.sqrt(n)
+
+
+def _by_tree(x: np.ndarray, k: int, norm: str, dtype):
+    n, d = x.shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = d * np.log(kth_distance(x, k, np.inf if norm == "chebyshev" else 2.0))
+        value, spread = psi(n) - psi(k) + _ball(d, norm) + logs.mean(), logs.std(ddof=1)
+    return jnp.asarray(value, dtype), jnp.asarray(spread / math.sqrt(n), dtype)
+
+
+def _ball(d: int, norm: str) -> float:
+    """Logarithm of the volume of the unit ball."""
+    if norm == "chebyshev":
+        return d * math.log(2)
+    return d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
 
 
 @jax.jit

@@ -1,42 +1,27 @@
-"""Neighbours on the host, where trees and sorting win: few dimensions, many samples.
+"""Neighbours on the host, where trees and sorting win: few dimensions, many samples."""
 
-Samples at one place are one point with a weight, so that ties cost nothing: a tree would walk
-through every copy for every copy.
-"""
+from typing import Any
 
-from typing import NamedTuple
-
+import jax
 import numpy as np
 
-FEW_DIMENSIONS = 4
-MANY_SAMPLES = 1000
+from ibjax.arguments import concrete
+from ibjax.mi.ranges import Places, places, within
+
+_FEWEST = {4: 1000, 5: 6000, 6: 8000, 7: 10_000, 8: 14_000, 9: 20_000, 10: 30_000}
+"""Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`).
+
+In four and fewer a tree also wins what the comparison takes to compile.
+"""
 
 
-class Places(NamedTuple):
-    """The distinct points of samples.
+def trees_win(dims: int, *samples: Any) -> bool:
+    """Whether neighbours of known samples, (n, ...), in so many dimensions are found by trees.
 
-    Attributes:
-        points: (m, d), each once.
-        place: the point of each sample, (n,).
-        weight: samples at each point, (m,).
+    False on an accelerator, where comparing all pairs is fast, and where samples are traced.
     """
-
-    points: np.ndarray
-    place: np.ndarray
-    weight: np.ndarray
-
-
-def places(z: np.ndarray) -> Places:
-    """The distinct rows of samples, (n, d)."""
-    n = len(z)
-    if any(len(np.unique(column)) == n for column in z.T):
-        return Places(z, np.arange(n), np.ones(n, int))
-    order = np.lexsort(z.T)
-    ordered = z[order]
-    new = np.concatenate([[True], np.any(ordered[1:] != ordered[:-1], axis=1)])
-    place = np.empty(n, int)
-    place[order] = np.cumsum(new) - 1
-    return Places(ordered[new], place, np.bincount(place))
+    known = concrete(*samples) and jax.default_backend() == "cpu"
+    return known and dims <= max(_FEWEST) and len(samples[0]) >= _FEWEST[max(dims, min(_FEWEST))]
 
 
 def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
@@ -53,19 +38,56 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
         Counts in x and in y, (n,) each, and the distance of the k-th neighbour, (n,).
     """
     joint = places(np.hstack([x, y]))
-    radius, index, _ = _nearest(joint, np.full(len(joint.points), k))
-    counts = []
-    for j, z in enumerate((x, y)):
-        if algorithm == 1:
-            counts.append(within(places(z), z, radius[joint.place], strict=True))
-        else:
-            columns = slice(None, x.shape[1]) if j == 0 else slice(x.shape[1], None)
-            points = joint.points[:, columns]
-            gap = np.abs(points[index] - points[:, None]).max(axis=2)
-            whole = np.abs(joint.points[index] - joint.points[:, None]).max(axis=2)
-            reach = np.where(whole <= radius[:, None], gap, 0.0).max(axis=1)[joint.place]
-            counts.append(within(places(z), z, reach, strict=False) - 1)
-    return counts[0], counts[1], radius[joint.place]
+    radius, index, tied = _nearest(joint, np.full(len(joint.points), k))
+    far = radius[joint.place]
+    if algorithm == 1:
+        return *(within(places(z), z, far, strict=True) for z in (x, y)), far
+    counts, columns = [], (slice(None, x.shape[1]), slice(x.shape[1], None))
+    for z, own in zip((x, y), columns):
+        reach = _reach(joint.points, own, index, radius)
+        if tied.any():
+            reach[tied] = _reach_of_all(joint.points, own, tied, radius)
+        counts.append(within(places(z), z, reach[joint.place], strict=False) - 1)
+    return *counts, far
+
+
+def _reach(points: np.ndarray, own: slice, index: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """How far the neighbours of each point up to a radius are in some coordinates, (m,)."""
+    gap = np.abs(points[index] - points[:, None])
+    near = gap.max(axis=2) <= radius[:, None]
+    return np.where(near, gap[:, :, own].max(axis=2), 0.0).max(axis=1)
+
+
+def _reach_of_all(points: np.ndarray, own: slice, tied: np.ndarray, radius: np.ndarray):
+    """The same where more lie at that distance than are looked at, as on the grid of rounding."""
+    from scipy.spatial import KDTree
+
+    tree, places = KDTree(points, balanced_tree=False), np.flatnonzero(tied)
+    found = []
+    for some in np.array_split(places, -(-len(places) // 4096)):
+        near = tree.query_ball_point(points[some], radius[some], p=np.inf, workers=-1)
+        sizes = np.array([len(v) for v in near])
+        gap = np.abs(points[np.concatenate(near).astype(int)] - points[some].repeat(sizes, axis=0))
+        found.append(np.maximum.reduceat(gap[:, own].max(axis=1), np.cumsum(sizes) - sizes))
+    return np.concatenate(found)
+
+
+def conditional_counts(x: np.ndarray, y: np.ndarray, z: np.ndarray, k: int):
+    """Samples strictly closer than the k-th neighbour in (x, y, z), by a k-d tree.
+
+    Returns:
+        Counts in (x, z), in (y, z) and in z, itself among them, and the distance, (n,) each.
+    """
+    joint = places(np.hstack([x, y, z]))
+    radius = _nearest(joint, np.full(len(joint.points), k))[0][joint.place]
+    spaces = np.hstack([x, z]), np.hstack([y, z]), z
+    return *(within(places(v), v, radius, strict=True) for v in spaces), radius
+
+
+def kth_distance(x: np.ndarray, k: int, norm: float) -> np.ndarray:
+    """Distance of each sample, (n, d), to its k-th neighbour in the norm of that power, (n,)."""
+    points = places(x)
+    return _nearest(points, np.full(len(points.points), k), norm=norm)[0][points.place]
 
 
 def class_counts(x: np.ndarray, codes: np.ndarray, k: int, blur: float):
@@ -127,67 +149,24 @@ def atom_counts(x: np.ndarray, y: np.ndarray, k: int, blur: float):
     return neighbours, counts[0], counts[1], radius
 
 
-def twins(z: np.ndarray) -> float:
-    """The share of samples that occur more than once."""
-    found = places(z)
-    return float(np.mean(found.weight[found.place] > 1))
-
-
-def within(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
-    """Samples within a radius of each, itself among them unless the radius is 0 and strict."""
-    if z.shape[1] == 1:
-        return _within_on_a_line(of, z[:, 0], radius, strict)
-    from scipy.spatial import KDTree
-
-    reach = np.nextafter(radius, -np.inf) if strict else radius
-    total = np.zeros(len(z), int)
-    for bit in range(int(of.weight.max()).bit_length()):
-        # a tree counts points, not weights: one tree for each binary digit of these
-        chosen = of.points[(of.weight >> bit) & 1 == 1]
-        if len(chosen):
-            found = KDTree(chosen).query_ball_point(
-                z, reach, p=np.inf, return_length=True, workers=-1
-            )
-            total += found << bit
-    return total
-
-
-def _nearest(of: Places, wanted: np.ndarray, blur: float = 0.0):
+def _nearest(of: Places, wanted: np.ndarray, blur: float = 0.0, norm: float = np.inf):
     """Distance of the neighbour asked for, by point; the points looked at; whether others tie."""
     from scipy.spatial import KDTree
 
     m = len(of.points)
     look = min(int(wanted.max()) + 2, m)
-    distance, index = KDTree(of.points).query(of.points, look, p=np.inf, workers=-1)
-    distance, index = np.reshape(distance, (m, look)), np.reshape(index, (m, look))
+    tree = KDTree(of.points, balanced_tree=False)
+    order = tree.indices
+    distance, index = np.empty((m, look)), np.empty((m, look), int)
+    found = tree.query(of.points[order], look, p=norm, workers=-1)
+    distance[order], index[order] = (np.reshape(part, (m, look)) for part in found)
+    if len(of.points) == len(of.place) and look > wanted.max() + 1:  # each once: no weights to add
+        rows = np.arange(m)
+        radius = distance[rows, wanted]
+        return radius, index, distance[rows, wanted + 1] <= radius + blur
     total = np.cumsum(of.weight[index], axis=1)
     met = total > wanted[:, None]
     position = np.where(met.any(axis=1), met.argmax(axis=1), look - 1)[:, None]
     radius = np.take_along_axis(distance, position, axis=1)[:, 0]
     near = np.where(distance <= radius[:, None] + blur, total, 0).max(axis=1)
     return np.where(met.any(axis=1), radius, np.inf), index, near > wanted + 1
-
-
-def _within_on_a_line(of: Places, z: np.ndarray, radius: np.ndarray, strict: bool) -> np.ndarray:
-    rank = np.argsort(of.points[:, 0])
-    order = of.points[rank, 0]
-    before = np.concatenate([[0], np.cumsum(of.weight[rank])])
-    m = len(order)
-
-    def inside(position):
-        gap = np.abs(order[np.clip(position, 0, m - 1)] - z)
-        near = gap < radius if strict else gap <= radius
-        return near & (position >= 0) & (position < m)
-
-    low = np.searchsorted(order, z - radius, "left")
-    high = np.searchsorted(order, z + radius, "right")
-    # z +- radius is rounded and a difference is rounded otherwise: move the ends until they agree
-    while (move := inside(low - 1)).any():
-        low = low - move
-    while (move := ~inside(low) & (low < high)).any():
-        low = low + move
-    while (move := inside(high)).any():
-        high = high + move
-    while (move := ~inside(high - 1) & (high > low)).any():
-        high = high - move
-    return before[high] - before[low]

@@ -1,6 +1,5 @@
 """Mutual information where a variable has classes, atoms, or both."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,7 +7,7 @@ from ibjax.arguments import codes, concrete, host, is_classes, precision, whole
 from ibjax.interface import Estimate
 from ibjax.mi import class_estimates as counts
 from ibjax.mi.checks import Scale, blur, estimate, missing, pair, samples, sound
-from ibjax.mi.host import FEW_DIMENSIONS, MANY_SAMPLES
+from ibjax.mi.host import trees_win
 from ibjax.mi.neighbours import rows_at_once
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int
@@ -69,7 +68,7 @@ def ross(
     rows = rows_at_once(n, block)
     dtype = precision(x)
     near = blur(x, z)
-    if _on_host(z, y):
+    if trees_win(z.shape[1], z, y):
         found = counts.ross_by_tree(np.asarray(z), np.asarray(y), k, near)
     else:
         found = counts.ross(jnp.asarray(z, dtype), y, k, rows, near)
@@ -142,7 +141,7 @@ def mixed(
     near = max(one, other) if concrete(one, other) else jnp.maximum(one, other)
     if n <= k:
         found = missing()
-    elif _on_host(both.x, both.y):
+    elif trees_win(both.x.shape[1] + both.y.shape[1], both.x, both.y):
         found = counts.mixed_by_tree(np.asarray(both.x), np.asarray(both.y), k, float(near))
     else:
         found = counts.mixed(*both.on_device(), k, rows, near)
@@ -154,12 +153,6 @@ def _named(v: Array) -> bool:
     return v.ndim == 1 and is_classes(v)
 
 
-def _on_host(x: Array, y: Array) -> bool:
-    low = y.ndim == 1 or x.shape[1] + y.shape[1] <= FEW_DIMENSIONS
-    many = x.shape[0] >= MANY_SAMPLES and x.shape[1] <= FEW_DIMENSIONS
-    return low and many and concrete(x, y) and jax.default_backend() == "cpu"
-
-
 def _with_classes(x: Array, labels: Array, k: int, scale: Scale, block: int | None) -> Estimate:
     """The estimator with atoms for a continuous variable and classes."""
     z, y = samples("x", x, scale), codes("y", labels)
@@ -168,7 +161,7 @@ def _with_classes(x: Array, labels: Array, k: int, scale: Scale, block: int | No
         raise ValueError(f"x has {n} samples but y {y.shape[0]}; pair them up")
     dtype = precision(x)
     near = blur(x, z)
-    if _on_host(z, y):
+    if trees_win(z.shape[1], z, y):
         found = counts.classes_by_tree(np.asarray(z), np.asarray(y), k, near)
     else:
         found = counts.classes(jnp.asarray(z, dtype), y, k, rows_at_once(n, block), near)

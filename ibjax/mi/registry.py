@@ -11,11 +11,11 @@ from ibjax.arguments import host, is_classes
 from ibjax.interface import Estimate
 from ibjax.mi.copula import cca, gaussian_copula
 from ibjax.mi.histogram import binned, plug_in
-from ibjax.mi.host import places
 from ibjax.mi.k_slices import k_sliced
 from ibjax.mi.knn import ksg
 from ibjax.mi.latent_codes import latent
 from ibjax.mi.mixed_samples import mixed, ross
+from ibjax.mi.ranges import places
 from ibjax.mi.slices import max_sliced, sliced
 from ibjax.mi.variational import neural
 from ibjax.signatures import enforced
@@ -54,155 +54,158 @@ class Estimator:
     samples: int = 2
 
 
+_ROWS = (
+    Estimator(
+        "ksg",
+        ksg,
+        "continuous",
+        "down",
+        "Kraskov, Stoegbauer, Grassberger (2004)",
+        "nearest neighbours, algorithm 1, k = 3; the first choice in few dimensions",
+    ),
+    Estimator(
+        "ksg_2",
+        partial(ksg, algorithm=2),
+        "continuous",
+        "down",
+        "Kraskov, Stoegbauer, Grassberger (2004)",
+        "nearest neighbours, algorithm 2, k = 3",
+    ),
+    Estimator(
+        "gaussian_copula",
+        gaussian_copula,
+        "continuous",
+        "unknown",
+        "Ince et al. (2017)",
+        "Gaussian dependence of the ranks; misses what correlation does not show",
+    ),
+    Estimator(
+        "cca",
+        cca,
+        "continuous",
+        "unknown",
+        "Gaussian law with exact correction",
+        "canonical correlations; exact on average for Gaussian samples of any dimension",
+    ),
+    Estimator(
+        "binned_10",
+        partial(binned, bins=10),
+        "continuous",
+        "unknown",
+        "",
+        "plug-in over 10 equal bins a coordinate: cutting lowers it, counting raises it",
+    ),
+    Estimator(
+        "binned_10_mass",
+        partial(binned, bins=10, cells="mass"),
+        "continuous",
+        "unknown",
+        "",
+        "plug-in over 10 bins of equal mass each: cutting lowers it, counting raises it",
+    ),
+    Estimator(
+        "sliced",
+        sliced,
+        "continuous",
+        "down",
+        "Goldfeld, Greenewald (2021)",
+        "mean over random one-dimensional projections; a smaller quantity than I",
+        random=True,
+    ),
+    Estimator(
+        "max_sliced",
+        max_sliced,
+        "continuous",
+        "down",
+        "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
+        "the best of such projections, measured on the other half of the samples",
+        random=True,
+    ),
+    Estimator(
+        "neural_infonce",
+        neural,
+        "continuous",
+        "down",
+        "van den Oord et al. (2018)",
+        "trained critic, held out; at most the logarithm of the samples measured at once",
+        random=True,
+    ),
+    Estimator(
+        "neural_nwj",
+        partial(neural, objective="nwj"),
+        "continuous",
+        "down",
+        "Nguyen, Wainwright, Jordan (2010)",
+        "trained critic, held out; no cap, variance grows like exp(I)",
+        random=True,
+    ),
+    Estimator(
+        "mixed_numbers",
+        mixed,
+        "continuous",
+        "unknown",
+        "Gao, Kannan, Oh, Viswanath (2017)",
+        "nearest neighbours with atoms and ties: rounded values, many zeros",
+    ),
+    Estimator(
+        "k_sliced_2",
+        partial(k_sliced, dim=2),
+        "continuous",
+        "down",
+        "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
+        "mean over random planes; a smaller quantity than I",
+        random=True,
+        each=2,
+    ),
+    Estimator(
+        "latent",
+        latent,
+        "continuous",
+        "down",
+        "Gowri, Lun, Klein, Yin (2024)",
+        "nearest neighbours of learnt codes: many dimensions that share few",
+        random=True,
+        together=10,
+        samples=200,
+    ),
+    Estimator(
+        "ross",
+        ross,
+        "mixed",
+        "down",
+        "Ross (2014)",
+        "nearest neighbours within and across classes",
+    ),
+    Estimator(
+        "mixed",
+        mixed,
+        "mixed",
+        "unknown",
+        "Gao, Kannan, Oh, Viswanath (2017)",
+        "nearest neighbours with atoms, within and across classes",
+    ),
+    Estimator(
+        "plug_in",
+        plug_in,
+        "discrete",
+        "unknown",
+        "",
+        "table of counts",
+    ),
+    Estimator(
+        "plug_in_corrected",
+        partial(plug_in, corrected=True),
+        "discrete",
+        "unknown",
+        "Panzeri, Treves (1996)",
+        "table of counts less the leading bias",
+    ),
+)
+
+
 def estimators() -> tuple[Estimator, ...]:
     """Every estimator of two plain samples."""
-    return (
-        Estimator(
-            "ksg",
-            ksg,
-            "continuous",
-            "down",
-            "Kraskov, Stoegbauer, Grassberger (2004)",
-            "nearest neighbours, algorithm 1, k = 3; the first choice in few dimensions",
-        ),
-        Estimator(
-            "ksg_2",
-            partial(ksg, algorithm=2),
-            "continuous",
-            "down",
-            "Kraskov, Stoegbauer, Grassberger (2004)",
-            "nearest neighbours, algorithm 2, k = 3",
-        ),
-        Estimator(
-            "gaussian_copula",
-            gaussian_copula,
-            "continuous",
-            "unknown",
-            "Ince et al. (2017)",
-            "Gaussian dependence of the ranks; misses what correlation does not show",
-        ),
-        Estimator(
-            "cca",
-            cca,
-            "continuous",
-            "unknown",
-            "Gaussian law with exact correction",
-            "canonical correlations; exact on average for Gaussian samples of any dimension",
-        ),
-        Estimator(
-            "binned_10",
-            partial(binned, bins=10),
-            "continuous",
-            "unknown",
-            "",
-            "plug-in over 10 equal bins a coordinate: cutting lowers it, counting raises it",
-        ),
-        Estimator(
-            "binned_10_mass",
-            partial(binned, bins=10, cells="mass"),
-            "continuous",
-            "unknown",
-            "",
-            "plug-in over 10 bins of equal mass each: cutting lowers it, counting raises it",
-        ),
-        Estimator(
-            "sliced",
-            sliced,
-            "continuous",
-            "down",
-            "Goldfeld, Greenewald (2021)",
-            "mean over random one-dimensional projections; a smaller quantity than I",
-            random=True,
-        ),
-        Estimator(
-            "max_sliced",
-            max_sliced,
-            "continuous",
-            "down",
-            "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
-            "the best of such projections, measured on the other half of the samples",
-            random=True,
-        ),
-        Estimator(
-            "neural_infonce",
-            neural,
-            "continuous",
-            "down",
-            "van den Oord et al. (2018)",
-            "trained critic, held out; at most the logarithm of the samples measured at once",
-            random=True,
-        ),
-        Estimator(
-            "neural_nwj",
-            partial(neural, objective="nwj"),
-            "continuous",
-            "down",
-            "Nguyen, Wainwright, Jordan (2010)",
-            "trained critic, held out; no cap, variance grows like exp(I)",
-            random=True,
-        ),
-        Estimator(
-            "mixed_numbers",
-            mixed,
-            "continuous",
-            "unknown",
-            "Gao, Kannan, Oh, Viswanath (2017)",
-            "nearest neighbours with atoms and ties: rounded values, many zeros",
-        ),
-        Estimator(
-            "k_sliced_2",
-            partial(k_sliced, dim=2),
-            "continuous",
-            "down",
-            "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
-            "mean over random planes; a smaller quantity than I",
-            random=True,
-            each=2,
-        ),
-        Estimator(
-            "latent",
-            latent,
-            "continuous",
-            "down",
-            "Gowri, Lun, Klein, Yin (2024)",
-            "nearest neighbours of learnt codes: many dimensions that share few",
-            random=True,
-            together=10,
-            samples=200,
-        ),
-        Estimator(
-            "ross",
-            ross,
-            "mixed",
-            "down",
-            "Ross (2014)",
-            "nearest neighbours within and across classes",
-        ),
-        Estimator(
-            "mixed",
-            mixed,
-            "mixed",
-            "unknown",
-            "Gao, Kannan, Oh, Viswanath (2017)",
-            "nearest neighbours with atoms, within and across classes",
-        ),
-        Estimator(
-            "plug_in",
-            plug_in,
-            "discrete",
-            "unknown",
-            "",
-            "table of counts",
-        ),
-        Estimator(
-            "plug_in_corrected",
-            partial(plug_in, corrected=True),
-            "discrete",
-            "unknown",
-            "Panzeri, Treves (1996)",
-            "table of counts less the leading bias",
-        ),
-    )
+    return _ROWS
 
 
 @enforced

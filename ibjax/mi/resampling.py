@@ -12,6 +12,10 @@ import numpy as np
 from ibjax.arguments import codes, concrete, host, is_classes, precision, whole, widened
 from ibjax.interface import Estimate
 from ibjax.mi.checks import samples
+from ibjax.mi.host import trees_win
+from ibjax.mi.knn import ksg
+from ibjax.mi.mixed_samples import mixed, ross
+from ibjax.mi.slices import max_sliced, sliced
 from ibjax.signatures import enforced
 from ibjax.typing import Array, JaxArray, Key
 
@@ -36,7 +40,7 @@ def with_std_error(
     Returns:
         A function ``(x, y) -> Estimate``, whose error is right for smooth estimators and too
         large, by a third or so, for counts of neighbours. The blocks are estimated one after
-        another in one program.
+        another in one program, or on the host where the estimator finds neighbours by trees.
 
     Raises:
         ValueError: for fewer than two blocks; when called, for fewer samples than blocks.
@@ -46,18 +50,24 @@ def with_std_error(
     """
     blocks = whole("blocks", blocks, 2)
 
-    @jax.jit
-    def without(x: JaxArray, y: JaxArray) -> Estimate:
-        n = x.shape[0]
+    def kept(n: int) -> JaxArray:
         left_out = np.arange(blocks * (n // blocks)).reshape(blocks, -1)
-        kept = np.stack([np.setdiff1d(np.arange(n), g) for g in left_out])
-        return jax.lax.map(lambda i: estimator(x[i], y[i]), jnp.asarray(kept))
+        return jnp.asarray(np.stack([np.setdiff1d(np.arange(n), g) for g in left_out]))
+
+    @jax.jit
+    def mapped(x: JaxArray, y: JaxArray) -> JaxArray:
+        return jax.lax.map(lambda i: estimator(x[i], y[i]).value, kept(x.shape[0]))
+
+    def without(x: JaxArray, y: JaxArray) -> JaxArray:
+        if _by_trees(estimator, x, y):
+            return jnp.stack([estimator(x[i], y[i]).value for i in kept(x.shape[0])])
+        return mapped(x, y)
 
     def estimate(x: Array, y: Array) -> Estimate:
         x, y = _ready("x", x), _ready("y", y)
         if x.shape[0] < 2 * blocks:
             raise ValueError(f"x holds {x.shape[0]} samples; give 2 a block, {2 * blocks} at least")
-        full, left = estimator(x, y), without(x, y).value
+        full, left = estimator(x, y), without(x, y)
         error = jnp.sqrt((blocks - 1) * jnp.var(left))
         value = full.value
         if corrected:
@@ -115,7 +125,12 @@ def permutation(
         raise ValueError(f"x has shape {x.shape} but y {y.shape}; pair the samples up")
     permutations = whole("permutations", permutations)
     found = estimator(x, y)
-    values = _shuffled(estimator, x, y, jax.random.split(key, permutations))
+    keys = jax.random.split(key, permutations)
+    if _by_trees(estimator, x, y):
+        shuffled = (jax.random.permutation(k, y) for k in keys)
+        values = jnp.stack([estimator(x, other).value for other in shuffled])
+    else:
+        values = _shuffled(estimator, x, y, keys)
     # a null value that is no number counts against a finding
     reach = (1 + jnp.sum(~(values < found.value))) / (permutations + 1)
     reach = jnp.where(jnp.isfinite(found.value), reach, jnp.nan)
@@ -132,6 +147,18 @@ def permutation(
 @partial(jax.jit, static_argnums=0)
 def _shuffled(estimator: Callable[[Any, Any], Estimate], x: JaxArray, y: JaxArray, keys: Any):
     return jax.lax.map(lambda k: estimator(x, jax.random.permutation(k, y)).value, keys)
+
+
+def _by_trees(estimator: Callable[[Any, Any], Estimate], x: JaxArray, y: JaxArray) -> bool:
+    """Whether an estimator finds neighbours by trees, which no program of XLA can hold.
+
+    Seen of the estimators of this package, also with keywords settled by `functools.partial`.
+    """
+    function = estimator.func if isinstance(estimator, partial) else estimator
+    if function in (sliced, max_sliced):
+        return trees_win(2, x, y)
+    dims = sum(v.shape[1] if v.ndim > 1 else 1 for v in (x, y))
+    return function in (ksg, mixed, ross) and trees_win(dims, x, y)
 
 
 def _ready(name: str, value: Array) -> JaxArray:

@@ -12,7 +12,7 @@ import numpy as np
 from ibjax.arguments import concrete, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import Pair, Scale, estimate, pair
-from ibjax.mi.host import MANY_SAMPLES
+from ibjax.mi.host import trees_win
 from ibjax.mi.knn import ksg
 from ibjax.signatures import enforced
 from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key
@@ -156,7 +156,7 @@ def _directions(key: Key, dx: int, dy: int, slices: int, dtype) -> tuple[JaxArra
 
 
 def _on_slices(x: Array, y: Array, theta, phi, estimator, dtype) -> Estimate:
-    if concrete(x, y, theta) and estimator is ksg and x.shape[0] >= MANY_SAMPLES:
+    if estimator is ksg and trees_win(2, x, y, theta):
         # on the host a tree beats brute force by far on a line
         x, y, theta, phi = (np.asarray(v, float) for v in (x, y, theta, phi))
         each = [ksg(x @ a, y @ b) for a, b in zip(theta, phi)]

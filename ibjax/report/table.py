@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import axes
 from ibjax.report.summary import Row, Summary, headlines, summaries
 
 if TYPE_CHECKING:
-    import xarray
     from rich.console import RenderableType
 
 _STYLE = {"measured": "bold", "certificate": "green", "estimate": "", "diagnostic": "dim"}
 
 
 def table(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,

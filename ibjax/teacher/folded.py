@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
 
-from ibjax.teacher.quadrature import even_mean_of_scaled, grid, normal_pdf
+from ibjax.teacher.quadrature import even_mean_of_narrow, even_mean_of_scaled, grid, normal_pdf
 from ibjax.typing import JaxArray as Array
 
 STEP = 0.1  # the folded normal has singularities near the real line
@@ -40,7 +40,7 @@ def folded_means(slope: Array, kappa: Array) -> tuple[jax.Array, jax.Array]:
         jnp.where(quiet, 0, jnp.where(slope < SMALL, 1, 2)),
         [
             lambda: even_mean_of_scaled(_clean, slope, step=STEP),
-            lambda: even_mean_of_scaled(partial(_noisy, safe, fine=True), slope, step=STEP),
+            lambda: even_mean_of_narrow(partial(_noisy, safe, fine=True), slope),
             lambda: even_mean_of_scaled(partial(_noisy, safe, fine=False), slope, step=STEP),
         ],
     )
@@ -70,16 +70,20 @@ def _noisy(kappa, u, *, fine, count=201):
     edge = b / jnp.sqrt(1 + kappa)
     low, high = -np.arcsinh(9.0), jnp.arcsinh((9.0 + a) / edge)
     tau = low + (high - low) * jnp.linspace(0, 1, count, dtype=u.dtype)
-    x = edge * jnp.sinh(tau)
-    weight = edge * jnp.cosh(tau) * (high - low) / (count - 1)
-    here, mirrored = normal_pdf(x - a), normal_pdf(x + a)
-    sides = [here * ndtr(a * b + x / b), mirrored * ndtr(x / b - a * b)]
+    up = jnp.exp(tau) / 2
+    down = 0.25 / up
+    x = edge * (up - down)
+    weight = edge * (up + down) * (high - low) / (count - 1)
+    sides = [normal_pdf(x - a) * _below(a * b + x / b), normal_pdf(x + a) * _below(x / b - a * b)]
     z = sides[0] + sides[1]
     if fine:
-        slope = sum(w * a * _curvature(x, s * a, b) for s, w in zip(*_legendre()))
+        slope = sum(
+            w * a * _curvature(x, s * a, b) for s, w in zip(*np.polynomial.legendre.leggauss(4))
+        )
     else:
+        # The derivatives of the two Phi are equal and cancel: both are
+        # b exp(-(x^2 (1 + 1/b^2) + a^2 (1 + b^2)) / 2) / (2 pi).
         slope = (x - a) * sides[0] - (x + a) * sides[1]
-        slope += b * (here * normal_pdf(a * b + x / b) - mirrored * normal_pdf(x / b - a * b))
     positive = z > (1e-290 if z.dtype == jnp.float64 else 1e-36)
     safe = jnp.where(positive, z, 1.0)
     fisher = jnp.sum(weight * jnp.where(positive, slope**2 / safe, 0.0), axis=1)
@@ -87,15 +91,16 @@ def _noisy(kappa, u, *, fine, count=201):
     return jnp.stack([fisher, 1 - fisher, 0.5 * np.log(2 * np.pi * np.e) - entropy])
 
 
-def _legendre():
-    return np.polynomial.legendre.leggauss(4)
+def _below(x):
+    """The normal distribution function, by one call of erfc where `ndtr` makes two and an erf."""
+    return 0.5 * jax.lax.erfc(-x / np.sqrt(2.0).astype(x.dtype))
 
 
 def _curvature(x, s, b):
     """Second derivative of G at s."""
     k = s * b + x / b
     c = x - s
-    return normal_pdf(c) * ((c * c - 1) * ndtr(k) + (2 * b * c - b * b * k) * normal_pdf(k))
+    return normal_pdf(c) * ((c * c - 1) * _below(k) + (2 * b * c - b * b * k) * normal_pdf(k))
 
 
 def absolute_gain(u: Array) -> jax.Array:

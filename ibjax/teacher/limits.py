@@ -208,8 +208,9 @@ def _solve_one(alpha, *, curve, entropies, teacher, readout, prior, nodes):
     top = jnp.full_like(log_alpha, high)
     z_first = jnp.where(some, solve(first), top)
     z_last = jax.lax.cond(last != first, lambda: solve(last), lambda: z_first)
-    z_last = jnp.where(some, z_last, z_first)
     z_algorithmic = jnp.where(trivial, bottom, z_first)
+    # Without a crossing the top is no fixed point unless recovery is perfect.
+    z_last = jnp.where(some, z_last, z_algorithmic)
     candidates = jnp.stack([z_algorithmic, z_last, jnp.where(perfect, top, z_algorithmic)])
 
     def score(z):

@@ -73,6 +73,29 @@ def even_mean_of_scaled(
     return function(slope * (x / s)) @ (weight * normal_pdf(x / s) / s)
 
 
+def even_mean_of_narrow(
+    function: Callable[[jax.Array], jax.Array], slope: jax.Array, *, nodes: int = 12
+) -> jax.Array:
+    """Compute `mean_of_scaled` of an even function at a slope so small that it is nearly constant.
+
+    By the Gauss-Hermite rule, exact where g is a polynomial of degree 2 nodes - 1 over a few
+    slopes; half of its nodes are evaluated.
+
+    Args:
+        function: g, even, with the nodes u >= 0 as its last axis.
+        slope: a, a scalar, small beside the distance of g's singularities from 0.
+        nodes: of the rule, even.
+
+    Returns:
+        The mean, or the means of several functions (k,) from values (k, nodes / 2).
+    """
+    x, weight = np.polynomial.hermite_e.hermegauss(nodes)
+    half = x > 0
+    dtype = jnp.result_type(slope)
+    weight = jnp.asarray(2 * weight[half] / SQRT_2PI, dtype)
+    return function(slope * jnp.asarray(x[half], dtype)) @ weight
+
+
 def legendre_normal(panels: int = 60, order: int = 20, edge: float = 14.0):
     """Nodes and weights of E f(z), z standard normal, by composite Gauss-Legendre on [-14, 14].
 

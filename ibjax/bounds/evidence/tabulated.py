@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -86,7 +87,9 @@ class Tabulated(NamedTuple):
         values, *rest = given
         make = nulls.PLANS[self.function]
         rule, data, width = make(values, jnp.asarray(moment.mask), *rest, **self.keywords)
-        return rule, data._replace(tables=tables), width
+        # All replicas are in use; as a constant XLA would sum that over every pair itself.
+        valid = jax.lax.optimization_barrier(data.valid)
+        return rule, data._replace(tables=tables, valid=valid), width
 
     def _given(self, moment: Moment) -> tuple[Any, ...] | None:
         return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
@@ -119,7 +122,7 @@ def split_tables(moment: Moment) -> polynomial.Lookup:
     # many for the replicas there are.
     pairs = 0 if math.isnan(classes) else min((int(classes) + 1) ** 2, max(mask.shape[-2], 8))
     most = max(pairs, *letters.SIZES.values())
-    return table_bounds.tables_of(mask[None], np.ones((1, *mask.shape), bool), most)
+    return table_bounds.tables_of([(mask, np.ones(mask.shape, bool))], most, error=True)
 
 
 def losses(moment: Moment) -> JaxArray:

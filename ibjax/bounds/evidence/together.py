@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.evidence import certified_paths, limits, tabulated
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
-from ibjax.environment import quick_compilation
+from ibjax.environment import lean_compilation, quick_compilation
 from ibjax.interface import BoundValue, Moment
+from ibjax.interface.fields import FIELDS
 
 SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "radius")
 """Fields that may have to be known: names of rules, alphabets, the ball, shared examples."""
@@ -96,7 +96,7 @@ def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables
     return found, certified_paths.facts(moment) if certified else None
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=lean_compilation())
 def _nulls(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
     plans = _plans(names, measured._replace(**settings.fields), tables)
     found = dict(zip(plans, nulls_of_plans(tuple(plans.values())))) if plans else {}

@@ -24,18 +24,24 @@ def complementary(data: Data) -> JaxArray:
     return jnp.all(first + second == 1) & jnp.all(together)
 
 
-def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2 n"]:
-    """Masks dealt anew to the replicas of each supersample.
+def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2"]:
+    """Deals of the masks of each supersample to its replicas: whose mask each one gets.
 
     Complementary couples stay couples: they are permuted as such, and each is turned over by a
-    fair coin. Other masks are permuted over all replicas.
+    fair coin. Other masks are permuted over all replicas. The masks of one deal are `dealt`; those
+    of all together would be the largest array there is.
     """
     checks.static_whole("draws", draws)
     supersamples, replicas, _ = data.masks.shape
     order = _orders(key, (draws, supersamples), replicas)
     if replicas % 2 == 0:
         order = jnp.where(complementary(data), _couples(key, draws, supersamples, replicas), order)
-    return jnp.take_along_axis(data.masks[None], order[..., None], axis=2)
+    return order
+
+
+def dealt(masks: Int[JaxArray, "k1 k2 n"], deal: Int[JaxArray, "k1 k2"]) -> JaxArray:
+    """The masks of one deal, (k1, k2, n)."""
+    return jax.vmap(lambda rows, order: rows[order])(masks, deal)
 
 
 def _orders(key: Key, shape: tuple[int, ...], size: int) -> Int[JaxArray, "..."]:

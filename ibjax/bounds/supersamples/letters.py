@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds.supersamples import polynomial
+from ibjax.bounds.supersamples import polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.typing import Float, JaxArray
 
@@ -52,31 +52,22 @@ def shown(alphabet: str, size: int, data: Data) -> JaxArray | None:
     if not jnp.issubdtype(data.values.dtype, jnp.integer):
         return None
     if alphabet == "codes":
-        return _packed(data.values == jnp.arange(size))
+        return words.packed(data.values == jnp.arange(size))
     each = weights(alphabet, size, data) > 0.5
-    return _packed(each.reshape(*each.shape[:3], -1))
+    return words.packed(each.reshape(*each.shape[:3], -1))
 
 
-def _packed(flags: JaxArray) -> JaxArray:
-    """Flags of replicas (k1, k2, ...) as the bits of words (k1, ..., words)."""
-    missing = ((0, 0), (0, -flags.shape[1] % 32)) + ((0, 0),) * (flags.ndim - 2)
-    split = jnp.pad(flags, missing).reshape(flags.shape[0], -1, 32, *flags.shape[2:])
-    places = jnp.arange(32, dtype=jnp.uint32).reshape(-1, *(1,) * (flags.ndim - 2))
-    words = jnp.sum(split.astype(jnp.uint32) << places, 2, dtype=jnp.uint32)
-    return jnp.moveaxis(words, 1, -1)
-
-
-def _counted(words: JaxArray, data: Data) -> list[JaxArray]:
+def _counted(shown: JaxArray, data: Data) -> list[JaxArray]:
     """How many replicas with each value of the bit show each letter, two arrays (k1, n, c * m)."""
-    sides = [_packed((data.masks == side) & data.valid)[:, :, None] for side in (0, 1)]
-    return [jnp.sum(jax.lax.population_count(words & side), -1, dtype=int) for side in sides]
+    sides = words.sides(data.masks, data.valid) if data.sides is None else data.sides
+    return [words.count(shown & side[:, :, None]) for side in sides]
 
 
 def counts(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 c n 2 m"]:
     """Tables of (fractional) counts, bit on the last axis but one."""
-    words = shown(alphabet, size, data) if data.shown is None else data.shown
-    if words is not None:
-        both = jnp.stack(_counted(words, data), 2).astype(jnp.result_type(float))
+    seen = shown(alphabet, size, data) if data.shown is None else data.shown
+    if seen is not None:
+        both = jnp.stack(_counted(seen, data), 2).astype(jnp.result_type(float))
         return jnp.moveaxis(both.reshape(*both.shape[:3], -1, size), 3, 1)
     each = weights(alphabet, size, data)
     sides = jnp.stack([data.masks == 0, data.masks == 1], -1) & data.valid[..., None]
@@ -98,34 +89,37 @@ def polynomial_information(
         tables: of their splits.
     """
     data = wanted[0][2]
-    sides = [jnp.sum((data.masks == side) & data.valid, 1) for side in (0, 1)]
+    sides = replica_tables.side_sizes(data)
     most = tables.index.shape[0] - 1
     row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
+    turned = sides[0] > sides[1]  # tables have the side of fewer draws first
     found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
     row = jnp.where(found, row, 0)
-    words = [shown(*one) if one[2].shown is None else one[2].shown for one in wanted]
-    whole = [w for w in words if w is not None]
+    letters = [shown(*one) if one[2].shown is None else one[2].shown for one in wanted]
+    whole = [v for v in letters if v is not None]
     if whole:
         # The letters of all alphabets side by side, since information is a sum over letters.
         first, second = _counted(jnp.concatenate(whole, 2), data)
-        each, seen = tables.table[row[..., None], first, second], first + second > 0
+        back = turned[..., None]
+        less, more = jnp.where(back, second, first), jnp.where(back, first, second)
+        each, seen = tables.table[row[..., None], less, more], first + second > 0
     informed, start = [], 0
-    for (alphabet, size, own), bits in zip(wanted, words):
-        letters = jnp.full(row.shape, size)
+    for (alphabet, size, own), bits in zip(wanted, letters):
+        number = jnp.full(row.shape, size)
         if bits is None:
-            info = _mean_over_coins(weights(alphabet, size, own), own, tables, row)
+            info = _mean_over_coins(weights(alphabet, size, own), own, tables, row, turned)
         else:
             here = slice(start, start := start + bits.shape[2])
             info = jnp.sum(each[..., here], -1) / (bits.shape[2] // size)
             if alphabet == "codes":
                 # Letters that none of the replicas showed count as one.
-                letters = jnp.minimum(jnp.sum(seen[..., here], -1) + 1, size)
-        allowed = tables.allowance[row, letters]
+                number = jnp.minimum(jnp.sum(seen[..., here], -1) + 1, size)
+        allowed = tables.allowance[row, number]
         informed.append(tuple(jnp.where(found, a, jnp.nan) for a in (info, allowed)))
     return informed
 
 
-def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row: JaxArray) -> JaxArray:
+def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row, turned) -> JaxArray:
     most = tables.index.shape[0] - 1
     k1, _, n, alphabets, size = each.shape
     start = jnp.zeros((k1, n, alphabets, size, 2, most + 1), each.dtype).at[..., 0].set(1.0)
@@ -141,11 +135,12 @@ def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row: JaxArray)
     law, _ = jax.lax.scan(add, start, tuple(moved))
 
     def one(cell):
-        law, row = cell
+        law, row, turned = cell
         # The padding of a table is never reached.
         held = jnp.nan_to_num(tables.table[row])
+        held = jnp.where(turned, held.T, held)
         exact = jax.lax.Precision.HIGHEST
         return jnp.einsum("cma,ab,cmb->", law[..., 0, :], held, law[..., 1, :], precision=exact)
 
-    cells = law.reshape(k1 * n, alphabets, size, 2, most + 1), row.reshape(-1)
+    cells = law.reshape(k1 * n, alphabets, size, 2, most + 1), row.reshape(-1), turned.reshape(-1)
     return jax.lax.map(one, cells, batch_size=128).reshape(k1, n) / alphabets

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.supersamples import jackknife, letters, plugin, polynomial, replica_tables
+from ibjax.bounds.supersamples import jackknife, letters, plugin, polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.bounds.supersamples.rules import ROOTS, Numbers, Rule, Z, apply
 from ibjax.typing import JaxArray
@@ -46,15 +47,23 @@ def means(
     rules: Sequence[Rule], datas: Sequence[Data], tables: polynomial.Lookup | None
 ) -> list[Means]:
     """What the bounds that mean first are made of, of the same replicas, counted at once."""
-    data = datas[0]
-    group = jnp.asarray(jackknife.groups(data.masks.shape[1]))
+    data, replicas = datas[0], datas[0].masks.shape[1]
+    group, number = jackknife.groups(replicas), jackknife.count(replicas)
+    # What replicas show and where they train is packed once: a group is left out of the words.
+    sides = words.sides(data.masks, data.valid)
+    datas = [
+        d._replace(shown=letters.shown(r.alphabet, r.size, d), sides=sides)
+        for r, d in zip(rules, datas)
+    ]
 
-    def without(g):
-        valid = data.valid & (group != g)[None, :, None]
-        left = informed(rules, [d._replace(valid=valid) for d in datas], tables)
+    def without(left_out):
+        g, bits = left_out
+        valid = data.valid & (jnp.asarray(group) != g)[None, :, None]
+        kept = sides.without(bits)
+        left = informed(rules, [d._replace(valid=valid, sides=kept) for d in datas], tables)
         return [information for information, _ in left]
 
-    left = jax.lax.map(without, jnp.arange(jackknife.count(data.masks.shape[1])))
+    left = jax.lax.map(without, (jnp.arange(number), words.of_groups(group, number)))
     return [Means(*each, out) for each, out in zip(informed(rules, datas, tables), left)]
 
 
@@ -79,6 +88,17 @@ def informed(
 
 def _rates(data: Data) -> JaxArray:
     wrong, trained = replica_tables.train_error(data)
+    return wrong / jnp.maximum(trained, 1)
+
+
+def _rates_without(data: Data) -> JaxArray:
+    """Training errors with each group of masks left out, (groups, k1)."""
+    replicas = data.masks.shape[1]
+    kept = jackknife.groups(replicas) != np.arange(jackknife.count(replicas))[:, None]
+    wrong, trained = (
+        jnp.einsum("gr,sr->gs", jnp.asarray(kept, part.dtype), part, precision="highest")
+        for part in replica_tables.train_errors(data)
+    )
     return wrong / jnp.maximum(trained, 1)
 
 
@@ -109,7 +129,7 @@ def numbers(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers
     found = means((rule,), (data,), tables)[0] if data.means is None else data.means
     now = read(rule, data, found.information, found.allowance)
     mean, allowance, rate, known, over_supersamples, rate_over = now
-    use, replicas = replica_tables.usable(data), data.masks.shape[1]
+    use = replica_tables.usable(data)
     shared = jnp.all(data.masks == data.masks[:1])
     spread = jackknife.larger(over_supersamples, jackknife.error(found.left, use, shared))
     value = apply(rule, mean_plus := jnp.maximum(mean, 0.0) + allowance, rate)
@@ -117,11 +137,7 @@ def numbers(data: Data, tables: polynomial.Lookup | None, rule: Rule) -> Numbers
     high = apply(rule, jnp.maximum(mean_plus, mean + allowance + Z * spread), rate)
     error = jnp.maximum(value - low, high - value) / Z
     if rule.inversion not in ROOTS:
-        group = jnp.asarray(jackknife.groups(replicas))
-        left = jax.lax.map(
-            lambda g: _rates(data._replace(valid=data.valid & (group != g)[None, :, None])),
-            jnp.arange(jackknife.count(replicas)),
-        )
+        left = _rates_without(data)
         moved = jackknife.larger(rate_over, jackknife.error(left, use, shared))
         ends = (jnp.maximum(rate - moved, 0.0), jnp.minimum(rate + moved, 1.0))
         changes = [jnp.abs(apply(rule, mean_plus, end) - value) for end in ends]

@@ -1,6 +1,6 @@
 """Bounds from models that were trained on random subsets of one pool."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -130,14 +130,14 @@ def from_membership(
     found: dict[str, BoundValue] = {}
     null: dict[str, Null] = {}
     pool = _chosen(data, np.flatnonzero(varies))
-    dealt = flips.strangers(key, data, draws)
+    deals = flips.strangers(key, data, draws)
     found["single_example"] = subset_bound(pool, width)
-    null["single_example"] = subset_null(pool, dealt[..., np.flatnonzero(varies)], width)
+    null["single_example"] = subset_null(pool, deals, width)
     if form != "single":
         name = None if correction == "polynomial" and used.sum() >= _MANY else correction
         for bound in (cmi.single_loss, cmi.ld_cmi, cmi.e_cmi):
             values, masks, use = _paired(data, pairs)
-            value, law = _pair_bound(bound, values, masks, use, name, width, dealt, data, pairs)
+            value, law = _pair_bound(bound, values, masks, use, name, width, deals, data, pairs)
             found[value.name], null[value.name] = value, law
     left = _left_out_one(bits, kept, loss)
     if left is not None:
@@ -212,17 +212,18 @@ def _paired(data: replica_tables.Data, pairs: np.ndarray):
     return data.values[..., 0][:, :, pairs], masks, use
 
 
-def _split(masks: JaxArray, valid: JaxArray, pairs: np.ndarray):
+def _split(masks: JaxArray, valid: JaxArray, pairs: Any):
     first, second = masks[..., pairs[:, 0]], masks[..., pairs[:, 1]]
     return second, (first != second) & valid[..., pairs[:, 0]]
 
 
-def _pair_bound(bound, values, masks, use, correction, width, dealt, data, pairs):
+def _pair_bound(bound, values, masks, use, correction, width, deals, data, pairs):
     plan = nulls.PLANS[bound](values, masks, valid=use, correction=correction)
     rule, prepared, _ = plan
     value = table_bounds.evaluate(rule, prepared, width)
-    bits, apart = _split(dealt, data.valid[None], pairs)
-    ((values, informed),) = table_bounds.shuffled((rule,), (prepared,), bits, apart)
+    given = data.valid, jnp.asarray(pairs)
+    found = table_bounds.shuffled((rule,), (prepared,), deals, data.masks, _split, given)
+    ((values, informed),) = found
     return value, nulls.summary(width * values, informed)
 
 

@@ -99,7 +99,7 @@ def null(
         result = bound(values, drawn, *args, **keywords)
         return jnp.asarray(result.value), jnp.asarray(result.information)
 
-    return summary(*_mapped(flips.strangers(key, data, draws), one))
+    return summary(*_mapped(flips.strangers(key, data, draws), data.masks, one))
 
 
 def of_plans(
@@ -108,9 +108,9 @@ def of_plans(
     """The nulls of bounds from tables of the same replicas, under the same deals; see `null`."""
     key = jax.random.key(0) if key is None else key
     rules, datas, _ = zip(*plans)
-    dealt = flips.strangers(key, datas[0], draws)
+    deals = flips.strangers(key, datas[0], draws)
     laws = []
-    for plan, found in zip(plans, table_bounds.shuffled(rules, datas, dealt)):
+    for plan, found in zip(plans, table_bounds.shuffled(rules, datas, deals, datas[0].masks)):
         rule, data, width = plan
         law = summary(width * found[0], found[1])
         whole = jnp.issubdtype(data.values.dtype, jnp.integer)
@@ -123,9 +123,9 @@ def of_plans(
     return laws
 
 
-@partial(jax.jit, static_argnums=1)
-def _mapped(masks: JaxArray, one: Callable[[JaxArray], tuple[JaxArray, JaxArray]]):
-    return jax.lax.map(one, masks)
+@partial(jax.jit, static_argnums=2)
+def _mapped(deals: JaxArray, masks: JaxArray, one: Callable[[JaxArray], tuple[JaxArray, JaxArray]]):
+    return jax.lax.map(lambda deal: one(flips.dealt(masks, deal)), deals)
 
 
 def summary(value: JaxArray, information: JaxArray) -> Null:

@@ -13,11 +13,12 @@ once a count and kept.
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import xlogy
+from scipy.sparse import csr_array
+from scipy.special import gammaln, xlogy
 from scipy.stats import binom, hypergeom
 
 from ibjax.arguments import whole
@@ -27,6 +28,9 @@ _GRID, _RIDGE, _DIAGONAL, _OFFSET = 70, 0.1, 3.0, 0.02
 _DENSE, _NODES = 30, 24
 """Up to the first count every entry is free; beyond, entries between the nodes are interpolated."""
 
+_KEPT = 64
+"""Tables of splits up to so many draws are kept for the next call; larger ones take megabytes."""
+
 _FINE, _SLOPES = 161, np.linspace(-0.4, 0.4, 161)
 """Points a side on which the bias is bounded, and the multipliers tried."""
 
@@ -34,9 +38,11 @@ _FINE, _SLOPES = 161, np.linspace(-0.4, 0.4, 161)
 class Lookup(NamedTuple):
     """Tables of several splits (draws with bit 0, with bit 1) of the replicas.
 
+    Those of (b, a) are the transposed of those of (a, b) and not held beside them.
+
     Attributes:
         index: position of each split, (most + 1, most + 1); -1 where it is not held.
-        table: h of each split, (splits, most + 1, most + 1).
+        table: h of each split, (splits, most + 1, most + 1); the fewer draws first.
         allowance: largest bias of each split by number of letters, (splits, letters + 1).
     """
 
@@ -127,14 +133,21 @@ def largest_bias(draws: int, letters: int) -> float:
     return max(worst, largest_bias(draws, 2))
 
 
-@lru_cache(maxsize=1024)
 def split_table(first: int, second: int) -> np.ndarray:
     """h[a, b] for unequal numbers of draws: that of the smaller one, the larger sample thinned.
 
     The mean over all choices of as many draws from the larger sample has the bias of `table`.
     """
+    small = max(first, second) <= _KEPT
+    return _kept_split_table(first, second) if small else _split_table(first, second)
+
+
+def _split_table(first: int, second: int) -> np.ndarray:
     size = draws_used(min(first, second), first == second)
-    return _thin(first, size) @ table(size) @ _thin(second, size).T
+    return (_thin(second, size) @ (_thin(first, size) @ table(size)).T).T
+
+
+_kept_split_table = lru_cache(maxsize=1024)(_split_table)
 
 
 def draws_used(small: int, equal: bool = False) -> int:
@@ -146,9 +159,38 @@ def draws_used(small: int, equal: bool = False) -> int:
 
 
 @lru_cache(maxsize=256)
-def _thin(draws: int, size: int) -> np.ndarray:
+def _thin(draws: int, size: int) -> Any:
+    """Chances of each count of `size` draws, given that of `draws`; a sparse matrix beyond 64.
+
+    A count lies within t of its mean but for a chance of 2 exp(-2 t^2 / (m (1 - (m - 1) / N)))
+    (Serfling 1974, for m of N): what is left out is below 1e-21.
+    """
     counts = np.arange(draws + 1)
-    return hypergeom.pmf(np.arange(size + 1), draws, counts[:, None], size)
+    if draws <= _KEPT:
+        return hypergeom.pmf(np.arange(size + 1), draws, counts[:, None], size)
+    reach = int(np.ceil(5 * np.sqrt(size * (1 - (size - 1) / draws)))) + 1
+    seen = counts[:, None] * size // draws + np.arange(-reach, reach + 1)
+    rest = draws - counts[:, None], size - seen
+    possible = (seen >= 0) & (seen <= counts[:, None]) & (rest[1] >= 0) & (rest[1] <= rest[0])
+    row, place = np.nonzero(possible)
+    of, chosen = counts[row], seen[row, place]
+    logs = gammaln(np.arange(draws + 2) + 1.0)
+
+    def choices(n: Any, k: Any) -> Any:
+        return logs[n] - logs[k] - logs[n - k]
+
+    law = choices(of, chosen) + choices(draws - of, size - chosen) - choices(draws, size)
+    chance = np.exp(law)
+    chance /= np.bincount(row, chance)[row]
+    return csr_array((chance, (row, chosen)), shape=(draws + 1, size + 1))
+
+
+def _rounded_up(number: int) -> int:
+    """To a power of two, or beyond 64 to one of eight steps an octave."""
+    if number <= 64:
+        return 1 << max(number - 1, 0).bit_length()
+    step = 1 << (number.bit_length() - 4)
+    return -(-number // step) * step
 
 
 def lookup(splits: Iterable[tuple[int, int]], letters: int) -> Lookup:
@@ -158,15 +200,16 @@ def lookup(splits: Iterable[tuple[int, int]], letters: int) -> Lookup:
         splits: pairs (draws with bit 0, draws with bit 1).
         letters: most letters of an alphabet.
     """
-    known = sorted({(int(a), int(b)) for a, b in splits if min(a, b) > 0})
-    most = max((max(pair) for pair in known), default=1)
+    known = sorted({(int(min(pair)), int(max(pair))) for pair in splits if min(pair) > 0})
     # Padded, so that masks with other splits find the same program compiled.
-    rows = 1 << max(len(known) - 1, 0).bit_length()
+    most = max((pair[1] for pair in known), default=1)
+    most = most if most <= 64 else _rounded_up(most)
+    rows = _rounded_up(len(known))
     index = np.full((most + 1, most + 1), -1)
     tables = np.full((rows, most + 1, most + 1), np.nan)
     allowance = np.full((rows, letters + 1), np.nan)
     for row, (a, b) in enumerate(known):
-        index[a, b] = row
+        index[a, b] = index[b, a] = row
         tables[row, : a + 1, : b + 1] = split_table(a, b)
         allowance[row] = [
             largest_bias(draws_used(min(a, b), a == b), count) for count in range(letters + 1)

@@ -10,7 +10,7 @@ from scipy import special as host_special
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import plugin
+from ibjax.bounds.supersamples import plugin, words
 from ibjax.typing import Float, JaxArray
 
 ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
@@ -47,7 +47,8 @@ class Data(NamedTuple):
     """Checked arrays: values (k1, k2, n, c), masks and valid (k1, k2, n), whether all are legal.
 
     `tables` are those of the splits of the masks, where these are known and not traced elsewhere;
-    `shown` and `means` what `letters.shown` and `table_bounds.means` have counted already.
+    `shown`, `sides` and `means` are what `letters.shown`, `words.sides` and `mean_first.means` have
+    counted already: who replaces masks or valid replaces the sides too.
     """
 
     values: JaxArray
@@ -56,6 +57,7 @@ class Data(NamedTuple):
     legal: JaxArray
     tables: Any = None
     shown: Any = None
+    sides: words.Sides | None = None
     means: Any = None
 
 
@@ -165,14 +167,21 @@ def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n
 
 def varies(data: Data) -> JaxArray:
     """Pairs whose bit took both values in the replicas in use, (k1, n); of others I is unknown."""
-    ones = ((data.masks == 1) & data.valid).any(1)
-    return ones & ((data.masks == 0) & data.valid).any(1) & data.legal
+    zeros, ones = side_sizes(data)
+    return (zeros > 0) & (ones > 0) & data.legal
+
+
+def side_sizes(data: Data) -> tuple[JaxArray, JaxArray]:
+    """How many replicas in use have bit 0, and bit 1, (k1, n) each."""
+    if data.sides is not None:
+        return data.sides.sizes()
+    return ((data.masks == 0) & data.valid).sum(1), ((data.masks == 1) & data.valid).sum(1)
 
 
 def balanced(data: Data) -> JaxArray:
     """Pairs each member of which trains in half of the replicas in use, (k1, n)."""
-    ones = ((data.masks == 1) & data.valid).sum(1)
-    return 2 * ones == data.valid.sum(1)
+    zeros, ones = side_sizes(data)
+    return zeros == ones
 
 
 def usable(data: Data) -> JaxArray:
@@ -201,7 +210,7 @@ def fair(data: Data) -> JaxArray:
     # On the host where the masks are NumPy's: remarks then cost no program of XLA.
     xp: Any = np if isinstance(data.masks, np.ndarray) else jnp
     log_ratio: Any = host_special.xlogy if xp is np else xlogy
-    counts = data.valid.sum(1)
+    counts = sum(side_sizes(data))
     some = counts >= 2
     units = xp.maximum(some.sum(), 1)
     share = (some & ~varies(data)).sum() / units
@@ -245,5 +254,11 @@ def remarks(data: Data) -> tuple[str, ...]:
 
 def train_error(data: Data) -> tuple[JaxArray, JaxArray]:
     """Summed loss of the training members and their number in each supersample, (k1,) each."""
-    picked = jnp.take_along_axis(data.values, data.masks[..., None], -1)[..., 0]
-    return jnp.sum(picked * data.valid, (1, 2)), jnp.sum(data.valid, (1, 2))
+    wrong, trained = train_errors(data)
+    return jnp.sum(wrong, 1), jnp.sum(trained, 1)
+
+
+def train_errors(data: Data) -> tuple[JaxArray, JaxArray]:
+    """Summed loss of the training members and their number in each replica, (k1, k2) each."""
+    picked = jnp.where(data.masks == 0, data.values[..., 0], data.values[..., 1])
+    return jnp.sum(picked * data.valid, 2), jnp.sum(data.valid, 2)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import jackknife, nulls, plugin, replica_tables, rules
+from ibjax.bounds.supersamples import flips, jackknife, nulls, plugin, replica_tables, rules
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue
 from ibjax.typing import JaxArray
@@ -87,15 +87,15 @@ def _proxy(pi: JaxArray) -> JaxArray:
 
 
 @jax.jit
-def _dealt(data: replica_tables.Data, masks: JaxArray) -> tuple[JaxArray, JaxArray]:
-    def one(drawn: JaxArray) -> tuple[JaxArray, JaxArray]:
-        value, info, _ = _subset(data._replace(masks=drawn))
+def _dealt(data: replica_tables.Data, deals: JaxArray) -> tuple[JaxArray, JaxArray]:
+    def one(deal: JaxArray) -> tuple[JaxArray, JaxArray]:
+        value, info, _ = _subset(data._replace(masks=flips.dealt(data.masks, deal)))
         return value, info
 
-    return jax.lax.map(one, masks)
+    return jax.lax.map(one, deals)
 
 
-def subset_null(data: replica_tables.Data, masks: JaxArray, width: float = 1.0) -> Null:
-    """The null of `subset_bound` under dealt rows of the matrix, (draws, 1, models, N)."""
-    value, info = _dealt(data, masks)
+def subset_null(data: replica_tables.Data, deals: JaxArray, width: float = 1.0) -> Null:
+    """The null of `subset_bound` under dealt rows of the matrix, see `flips.strangers`."""
+    value, info = _dealt(data, deals)
     return nulls.summary(width * value, info)

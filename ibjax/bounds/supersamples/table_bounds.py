@@ -7,6 +7,7 @@ of the mean alone. "polynomial" adds the largest bias its tables can have to the
 "conservative" is the plug-in of balanced masks, whose mean is not below the truth.
 """
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from ibjax.bounds.supersamples import (
     plugin,
     polynomial,
     replica_tables,
+    words,
 )
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.bounds.supersamples.rules import (
@@ -37,6 +39,8 @@ from ibjax.bounds.supersamples.rules import (
 )
 from ibjax.interface import BoundValue
 from ibjax.typing import JaxArray
+
+Split = Callable[..., tuple[JaxArray, JaxArray]]
 
 _TRACED = 40
 """Most masks for which the tables of every split are held where the masks are not known yet."""
@@ -65,7 +69,7 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
-    tables = _tables((rule,), data, _one(data.masks), _one(data.valid))
+    tables = _tables((rule,), data, data.masks, data.valid)
     numbers = mean_first.numbers(data, tables, rule) if rule.means_first else _plain(data, rule)
     remarks = odd_masks(rule.correction, data)
     text = replica_tables.note(rule.correction, rule.pooled)
@@ -91,28 +95,56 @@ def odd_masks(correction: str | None, data: Data) -> tuple[str, ...]:
 
 
 def shuffled(
-    rules: tuple[Rule, ...], datas: tuple[Data, ...], masks: JaxArray, valid: JaxArray | None = None
+    rules: tuple[Rule, ...],
+    datas: tuple[Data, ...],
+    deals: JaxArray,
+    masks: JaxArray,
+    split: Split | None = None,
+    given: Any = (),
 ) -> list[tuple[JaxArray, JaxArray]]:
     """Values (for losses in [0, 1]) and information of bounds under other masks, (draws,) each.
 
     Args:
         rules: what is evaluated.
         datas: the values of each, of the same replicas.
-        masks: of each draw, (draws, k1, k2, n).
-        valid: what to use in each draw; that of the values unless given.
+        deals: whose mask each replica gets, (draws, k1, k2); see `flips.strangers`.
+        masks: that are dealt, (k1, k2, more).
+        split: makes the bits of the pairs (k1, k2, n) and what to use of them from the masks of a
+            deal and `given`; None where the masks are these bits, and what is used that of the
+            values. The draws are made one at a time: all together are hundreds of times as large.
+        given: further arguments of `split`.
     """
-    use = _one(datas[0].valid) if valid is None else valid
-    return _shuffled(datas, masks, valid, _tables(rules, datas[0], masks, use), rules)
+    small = masks.astype(jnp.int8)
+    tables = _dealt_tables(rules, datas[0], deals, masks, split, given)
+    return _shuffled(datas, deals, small, given, tables, rules, split)
 
 
-@partial(jax.jit, static_argnames="rules")
-def _shuffled(datas, masks, valid, tables: polynomial.Lookup | None, rules: tuple[Rule, ...]):
+def _dealt_tables(rules, data, deals, masks, split, given) -> polynomial.Lookup | None:
+    """The tables of the splits of all deals."""
+    sizes = _sizes(rules)
+    if not sizes or data.tables is not None:
+        return data.tables
+    valid = data.valid
+    if split is None and checks.concrete(masks, valid) and np.asarray(valid).all():
+        # Shuffling whole masks of replicas that are all in use changes no count.
+        return tables_of([(masks, valid)], max(sizes))
+    if not checks.concrete(deals, masks, valid, *given):
+        return _every_split(data.masks.shape[1], max(sizes))
+    drawn = (flips.dealt(masks, deal) for deal in deals)
+    used = ((bits, valid) if split is None else split(bits, *given) for bits in drawn)
+    return tables_of(used, max(sizes))
+
+
+@partial(jax.jit, static_argnames=("rules", "split"))
+def _shuffled(datas, deals, masks, given, tables, rules: tuple[Rule, ...], split: Split | None):
     # What replicas show is the same in every draw.
     datas = [d._replace(shown=letters.shown(r.alphabet, r.size, d)) for r, d in zip(rules, datas)]
 
-    def one(drawn):
-        moved = [d._replace(masks=drawn[0]) for d in datas]
-        moved = moved if drawn[1] is None else [d._replace(valid=drawn[1]) for d in moved]
+    def one(deal):
+        drawn = flips.dealt(masks, deal)
+        bits, valid = (drawn, datas[0].valid) if split is None else split(drawn, *given)
+        sides = words.sides(bits, valid)
+        moved = [d._replace(masks=bits, valid=valid, sides=sides) for d in datas]
         found = iter(mean_first.informed(rules, moved, tables))
         return [
             mean_first.read(rule, data, *next(found))[:4]
@@ -124,53 +156,63 @@ def _shuffled(datas, masks, valid, tables: polynomial.Lookup | None, rules: tupl
     # Inverted outside the loop, for all draws at once.
     return [
         (mean_first.value_of(rule, *found), found[0] * found[3]) if rule.means_first else found
-        for rule, found in zip(rules, jax.lax.map(one, (masks, valid)))
+        for rule, found in zip(rules, jax.lax.map(one, deals))
     ]
 
 
 def _tables(rules: Any, data: Data, masks: Any, valid: Any) -> polynomial.Lookup | None:
     """The tables of all splits of the replicas that occur, also with a group left out."""
-    sizes = [rule.size for rule in rules if rule.correction == "polynomial"]
+    sizes = _sizes(rules)
     if not sizes or data.tables is not None:
         return data.tables
-    replicas = data.masks.shape[1]
     if not checks.concrete(masks, valid):
-        if replicas > _TRACED:
-            raise ValueError(
-                f"correction='polynomial' with {replicas} masks that are not known yet (under "
-                f"jit); give known masks, or at most {_TRACED}"
-            )
-        splits = {(a, b) for a in range(replicas + 1) for b in range(replicas + 1 - a)}
-        return polynomial.lookup(splits, max(sizes))
-    return tables_of(np.asarray(masks), np.asarray(valid), max(sizes))
+        return _every_split(data.masks.shape[1], max(sizes))
+    return tables_of([(masks, valid)], max(sizes), error=True)
 
 
-def tables_of(bits: np.ndarray, valid: np.ndarray, letters: int) -> polynomial.Lookup:
-    """The tables of all splits of known masks, on the host.
+def _sizes(rules: Iterable[Rule]) -> list[int]:
+    return [rule.size for rule in rules if rule.correction == "polynomial"]
 
-    Args:
-        bits: masks (draws, k1, k2, n); of one draw also the splits with a group left out.
-        valid: what is used, of a shape that broadcasts to that of the masks.
-        letters: most letters of an alphabet.
-    """
-    replicas = bits.shape[2]
-    group = jackknife.groups(replicas)
-    every = np.broadcast_to(valid, bits.shape)
-    # Shuffling whole masks of replicas that are all in use changes no count.
-    several = slice(None, 1) if every.all() else slice(None)
-    splits: set[tuple[int, int]] = set()
-    for drawn, use in zip(bits[several], every[several]):
-        # The error needs the splits with one group left out; the draws of a null have no error.
-        for left in (-1, *range(jackknife.count(replicas))) if len(bits) == 1 else (-1,):
-            kept = use & (group != left)[None, :, None]
-            sides = [np.sum(kept & (drawn == side), 1).ravel() for side in (0, 1)]
-            splits |= set(zip(*(side.tolist() for side in sides)))
+
+def _every_split(replicas: int, letters: int) -> polynomial.Lookup:
+    if replicas > _TRACED:
+        raise ValueError(
+            f"correction='polynomial' with {replicas} masks that are not known yet (under "
+            f"jit); give known masks, or at most {_TRACED}"
+        )
+    splits = {(a, b) for a in range(replicas + 1) for b in range(replicas + 1 - a)}
     return polynomial.lookup(splits, letters)
 
 
-def _one(array: JaxArray) -> Any:
-    """A leading axis of one, without losing a known array to a trace."""
-    return np.asarray(array)[None] if checks.concrete(array) else array[None]
+def tables_of(
+    draws: Iterable[tuple[Any, Any]], letters: int, *, error: bool = False
+) -> polynomial.Lookup:
+    """The tables of all splits of known masks, on the host.
+
+    Args:
+        draws: masks (k1, k2, n) and what is used of them, of the same shape.
+        letters: most letters of an alphabet.
+        error: whether an error is made, which needs the splits with one group left out too.
+    """
+    splits: set[tuple[int, int]] = set()
+    for masks, valid in draws:
+        every = np.asarray(valid)
+        ones = (np.asarray(masks) == 1) & every
+        zeros, ones = _by_group(every & ~ones), _by_group(ones)
+        left_out = zip(zeros, ones) if error else ()
+        for less in ((0, 0), *left_out):
+            sides = zeros.sum(0) - less[0], ones.sum(0) - less[1]
+            splits |= set(zip(*(side.ravel().tolist() for side in sides)))
+    return polynomial.lookup(splits, letters)
+
+
+def _by_group(flags: np.ndarray) -> np.ndarray:
+    """How many replicas of each group have a flag, (groups, k1, n)."""
+    replicas = flags.shape[1]
+    group = jackknife.groups(replicas)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(jackknife.count(replicas)))
+    return np.add.reduceat(flags[:, order], starts, axis=1, dtype=int).swapaxes(0, 1)
 
 
 @partial(jax.jit, static_argnames="rule")

@@ -21,6 +21,11 @@ def prepared(losses, masks, valid=None):
     return replica_tables.prepare_losses(losses, masks, valid)[0]
 
 
+def dealt_masks(key, data, draws):
+    deals = flips.strangers(key, data, draws)
+    return np.stack([flips.dealt(data.masks, deal) for deal in deals])
+
+
 def test_flip_mean_is_the_mean_over_all_turns(x64):
     masks = balanced(0, 1, 4, 2)
     losses = np.random.default_rng(1).integers(2, size=(1, 8, 2, 2))
@@ -58,13 +63,13 @@ def test_correlated_couples_are_not_over_corrected(x64):
 def test_deals_keep_the_design_of_the_masks():
     masks = balanced(4, 2, 5, 3)
     data = prepared(np.zeros((2, 10, 3, 2), int), masks)
-    dealt = np.asarray(flips.strangers(jax.random.key(1), data, 20))
+    dealt = dealt_masks(jax.random.key(1), data, 20)
     assert dealt.shape == (20, 2, 10, 3)
     assert (dealt[:, :, 0::2] + dealt[:, :, 1::2] == 1).all()
     assert (dealt[:, 0] != dealt[:1, 0]).any()
     fair = np.random.default_rng(0).integers(2, size=(2, 7, 3))
     data = prepared(np.zeros((2, 7, 3, 2), int), fair)
-    for deal in np.asarray(flips.strangers(jax.random.key(1), data, 20)):
+    for deal in dealt_masks(jax.random.key(1), data, 20):
         for old, new in zip(fair, deal):
             assert sorted(map(tuple, old)) == sorted(map(tuple, new))
 
@@ -95,7 +100,7 @@ def test_the_null_is_that_of_the_printed_quantity(x64):
         (bounds.ld_cmi, {"inversion": "phi", "clip": (-1.0, 3.0)}),
     ]:
         law = nulls.null(bound, losses, masks, draws=3, key=key, **keywords)
-        dealt = np.asarray(flips.strangers(key, prepared(losses, masks), 3))
+        dealt = dealt_masks(key, prepared(losses, masks), 3)
         values = [float(bound(losses, m, **keywords).value) for m in dealt]
         assert float(law.mean) == pytest.approx(np.mean(values), abs=1e-9)
         assert float(law.spread) == pytest.approx(np.std(values, ddof=1), abs=1e-9)
@@ -105,7 +110,7 @@ def test_the_null_of_another_function(x64):
     masks = balanced(8, 2, 5, 6)
     losses = np.random.default_rng(8).integers(2, size=(2, 10, 6, 2))
     law = nulls.null(bounds.f_information, losses, masks, form="chi2", draws=5)
-    dealt = np.asarray(flips.strangers(jax.random.key(0), prepared(losses, masks), 5))
+    dealt = dealt_masks(jax.random.key(0), prepared(losses, masks), 5)
     values = [float(bounds.f_information(losses, m, form="chi2").value) for m in dealt]
     assert float(law.mean) == pytest.approx(np.mean(values), abs=1e-9)
 

@@ -8,7 +8,9 @@ left (warm). Every part is given in wall seconds and in CPU seconds, which hardl
 the machine does; the ratios are of CPU seconds. Parts: imports; data; compilation of the engine's
 programs; training (which holds the account); evaluation; gap, bounds, nulls and floor; files; the
 table and the picture; the rest, tracing and lowering of the engine's programs above all, is other.
-What runs within a part of another name counts there, so that the parts add up to the whole. `xla`
+What runs within a part of another name counts there, so that the parts add up to the whole; what
+runs in threads beside it counts with the part that the main one is in. Where programs are traced
+while others compile, both are compilation. `xla`
 counts the programs handed to XLA in all, and those of them that were found in the cache.
 """
 
@@ -21,6 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -65,6 +68,8 @@ class Clock:
             return
 
         def counted(*args: Any, **keywords: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return kept(*args, **keywords)  # the part that waits for it, or goes on, counts
             with self.part(name):
                 return kept(*args, **keywords)
 
@@ -85,7 +90,7 @@ def child(options: list[str], out: Path) -> None:
         import jax
 
         import ibjax.cli.terminal as terminal
-        from ibjax import bounds, cli, data, results
+        from ibjax import bounds, cli, data, pipeline, results
 
         with contextlib.suppress(ImportError):  # earlier revisions wrote with `results`
             from ibjax import files
@@ -107,6 +112,11 @@ def child(options: list[str], out: Path) -> None:
         clock.watch(data, name, "data")
     for name in ("gap", "evaluate", "row_nulls", "measured_floor", "summaries"):
         clock.watch(bounds, name, "bounds")
+    clock.watch(pipeline, "bounded", "bounds")
+    with contextlib.suppress(ImportError):
+        from ibjax.langevin import programs
+
+        clock.watch(programs, "compiled", "compilation")
     clock.watch(results, "write", "files")
     clock.watch(results, "read", "files")
     clock.watch(terminal, "present", "table and picture")
@@ -123,12 +133,12 @@ def by_program(clock: Clock) -> None:
     import jax
 
     names = {"jit_advance": "training", "jit_evaluate": "evaluation"}
+    clock.watch(jax.stages.Lowered, "compile", "compilation")
     compile_, call = jax.stages.Lowered.compile, jax.stages.Compiled.__call__
     known: dict[int, str] = {}
 
     def compiled(self: Any, *args: Any, **keywords: Any) -> Any:
-        with clock.part("compilation"):
-            done = compile_(self, *args, **keywords)
+        done = compile_(self, *args, **keywords)
         name = str(self.compiler_ir().operation.attributes["sym_name"]).strip('"')
         known[id(done)] = names.get(name, "other")
         return done

@@ -172,6 +172,22 @@ def _fits(array: np.ndarray) -> bool:
     return bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
+def check_rate(name: str, value: Any) -> None:
+    """Refuse a step size that is not one positive number; a traced one is let through.
+
+    Without it training stays where it began, or climbs; one that is too large diverges, and says
+    so itself.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not concrete(value):
+        return
+    number = host(name, value)
+    if number.ndim or number.dtype.kind not in "iuf" or not float(number) > 0:
+        raise ValueError(f"{name}={value!r} is a step size; give one positive number")
+
+
 def check_spread(name: str, value: float) -> None:
     """Refuse a standard deviation of noise that is negative, or too large for single precision.
 

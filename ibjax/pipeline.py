@@ -4,7 +4,8 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -72,7 +73,11 @@ def load_pool(experiment: Experiment) -> Dataset:
         if cell.network is None:
             capacity.check_network(inputs, cell.width, cell.depths[0], pool.num_classes)
         if 2 * cell.train_size > len(pool.y):
-            _refuse_size(cell.train_size, pool)
+            size = cell.train_size
+            raise ValueError(
+                f"train_size={size} needs {2 * size} examples and {pool.name!r} has "
+                f"{len(pool.y)}; at most {len(pool.y) // 2} can be trained on"
+            )
     return pool
 
 
@@ -88,13 +93,6 @@ def _pool(experiment: Experiment) -> Dataset:
     given: Any = experiment.dataset
     pool = data.from_file(given) if isinstance(given, str) else given
     return pool if chosen is None else data.relabelled(pool, chosen)
-
-
-def _refuse_size(size: int, pool: Dataset) -> None:
-    raise ValueError(
-        f"train_size={size} needs {2 * size} examples and {pool.name!r} has {len(pool.y)}; at "
-        f"most {len(pool.y) // 2} can be trained on"
-    )
 
 
 @pinned()
@@ -210,15 +208,24 @@ def run_cells(
 
 
 def bounded(evidence: Evidence) -> Cell:
-    """Gap, bounds and nulls of evidence at each of its checkpoints."""
-    times = range(len(np.atleast_1d(evidence.checkpoints)))
-    return Cell(
-        evidence,
-        [bounds.gap(evidence, t) for t in times],
-        [bounds.evaluate(evidence, t) for t in times],
-        [bounds.row_nulls(evidence, t) for t in times],
-        [bounds.measured_floor(evidence, t) for t in times],
-    )
+    """Gap, bounds and nulls of evidence at each of its checkpoints.
+
+    Worked out side by side: XLA compiles and runs without Python's lock.
+    """
+    functions = bounds.gap, bounds.evaluate, bounds.row_nulls, bounds.measured_floor
+
+    def one(function: Callable[..., Any], checkpoint: int) -> Any:
+        with pinned():  # the settings of JAX are those of a thread
+            return function(evidence, checkpoint)
+
+    with ThreadPoolExecutor() as pool:
+        # The first checkpoint compiles the programs of all.
+        first = list(pool.map(one, functions, [0] * len(functions)))
+        later = range(1, len(np.atleast_1d(evidence.checkpoints)))
+        rest = [[pool.submit(one, function, t) for t in later] for function in functions]
+        return Cell(
+            evidence, *([a, *(f.result() for f in b)] for a, b in zip(first, rest, strict=True))
+        )
 
 
 def last_layer(

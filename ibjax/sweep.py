@@ -1,11 +1,14 @@
 """A sweep, one cell at a time, resumable: finished cells are kept and never redone."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
+import xarray
 
 from ibjax import bounds, files, pipeline, results, toml
 from ibjax.environment import expanded
@@ -13,10 +16,8 @@ from ibjax.experiment import Experiment, Point, axes, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
 from ibjax.langevin.config import static
+from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
-
-if TYPE_CHECKING:
-    import xarray
 
 Report = Callable[[Point, int, int], None]
 """Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
@@ -29,7 +30,7 @@ def run(
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
     mapped: bool | None = None,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """Run every cell of a sweep and write the results file, with its settings beside it.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
@@ -59,8 +60,6 @@ def run(
         ValueError: if the experiment cannot run.
         OSError: if `path` cannot be written; found out before training.
     """
-    import xarray
-
     path = expanded(path)
     pipeline.check(experiment)
     _all_writable(path)
@@ -68,8 +67,11 @@ def run(
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     found, told = {}, once(log)
-    for group in _groups(todo, pairs, at_once):
-        found |= _cells(todo, group, progress, log, told)
+    groups = _groups(todo, pairs, at_once)
+    with ThreadPoolExecutor(1) as beside:
+        for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
+            ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
+            found |= _cells(todo, group, _telling(progress, ahead), log, told)
     cells = [found[_key(point)] for point in todo.points]
     if not hosts.first():
         return xarray.Dataset()
@@ -80,7 +82,7 @@ def run(
     return together
 
 
-def once(log: Callable[[str], None]) -> Callable[[str], None]:
+def once(log: Callable[[str], object]) -> Callable[[str], None]:
     """A log that says one thing, the first time it is told."""
     said: list[str] = []
 
@@ -90,6 +92,18 @@ def once(log: Callable[[str], None]) -> Callable[[str], None]:
             log(message)
 
     return tell
+
+
+def _telling(progress: Report | None, begun: Callable[[str], None]) -> Report:
+    """A report that also says when training has begun."""
+
+    def report(point: Point, done: int, total: int) -> None:
+        if done < total:
+            begun("")
+        if progress is not None:
+            progress(point, done, total)
+
+    return report
 
 
 Cells = list[tuple[Point, Supersample]]
@@ -110,6 +124,14 @@ def _drawn(todo: Plan) -> Cells:
             pairs[drawn] = pipeline.draw(one, todo.pool)
         cells.append((point, pairs[drawn]))
     return cells
+
+
+def _compile(todo: Plan, group: Cells) -> None:
+    """The programs of a cell that is trained next, while its predecessor is trained and bounded."""
+    if len(group) == 1 and not any(place.exists() for place in todo.places(group[0][0])):
+        ((point, pairs),) = group
+        config = training(todo.cell(point), todo.network, todo.padded_to)
+        compile_for(config, todo.pool, pairs)
 
 
 def _groups(todo: Plan, cells: Cells, at_once: bool) -> list[Cells]:
@@ -193,7 +215,7 @@ def _computed(
     yield pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
 
 
-def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
+def _keep_aside(path: Path, new: xarray.Dataset, log: Callable[[str], None]) -> None:
     """Rename the files of another sweep in the same place, unless the new one holds its cells."""
     if not path.exists():
         return

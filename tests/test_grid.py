@@ -522,18 +522,63 @@ def test_a_data_set_of_ones_own_is_recorded_with_its_own_classes():
     assert experiment.settings(grouped)["classes"] == ((0, 2), 1)
 
 
-def test_evidence_of_chosen_steps_or_pairs_is_refused():
+@pytest.fixture(scope="module")
+def coins():
+    """Coin flips for predictions, with all that limits need, as a data set."""
     rng = np.random.default_rng(0)
-    arrays = {"predictions": (2, 3, 5, 2), "labels": (2, 5, 2), "mask": (2, 3, 5)}
+    arrays = {"predictions": (3, 4, 5, 2), "labels": (3, 5, 2), "mask": (3, 4, 5)}
     given = {name: rng.integers(0, 2, shape) for name, shape in arrays.items()}
-    given |= {"step_sizes": np.full(4, 0.1), "noise_stds": np.full(4, 0.2)}
-    dataset = results.from_evidence(from_arrays(given))
+    given |= {"step_sizes": np.full(4, 0.1), "noise_stds": np.full(4, 0.2), "clip": 1.0}
+    given |= {"exchangeable": 1, "shared_batches": 0, "bounded_steps": 1, "dim": 7}
+    given |= {"batching": "full", "batch_size": 5, "membership_information": np.full((3, 4), 1e-3)}
+    whole = from_arrays(given)._replace(index=np.arange(30).reshape(3, 5, 2))
+    return results.from_evidence(whole)
+
+
+def test_evidence_of_chosen_steps_or_pairs_is_refused(coins):
     for step in (slice(None, None, 2), [0, 1]):
         with pytest.raises(ValueError, match="2 of the 4 steps"):
-            results.evidence(dataset.isel(step=step))
+            results.evidence(coins.isel(step=step))
     with pytest.raises(ValueError, match="lists a step twice"):
-        results.evidence(dataset.isel(step=[0, 0, 1, 1]))
+        results.evidence(coins.isel(step=[0, 0, 1, 1]))
     with pytest.raises(ValueError, match="3 of the 5 pairs"):
-        results.evidence(dataset.assign_coords(train_size=5).isel(pair=[0, 2, 4]))
+        results.evidence(coins.assign_coords(train_size=5).isel(pair=[0, 2, 4]))
     with pytest.raises(ValueError, match="lists a pair twice"):
-        results.evidence(dataset.isel(pair=[0, 0, 1, 2, 3]))
+        results.evidence(coins.isel(pair=[0, 0, 1, 2, 3]))
+
+
+def test_evidence_of_chosen_replicas_has_no_confidence_limits(coins):
+    """Which were chosen may have looked at what they measured."""
+    limited = ("individual_kl", "trajectory_cmi_certified")
+    holds = coins["bound_holds"].sel(bound_name=list(limited))
+    assert holds.all() and (results.evidence(coins).index >= 0).all()
+    for part in (coins.isel(supersample=[1, 2]), coins.isel(mask_id=[0, 2])):
+        stored = results.evidence(part)
+        assert (stored.index == -1).all() and np.isnan(stored.membership_information).all()
+    found = bounds.evaluate(stored, names=("individual", *limited))
+    assert float(found["individual_kl"].value) == float(found["individual"].value)
+    assert not found["trajectory_cmi_certified"].holds
+    for axis in ("supersample", "mask_id"):
+        with pytest.raises(ValueError, match="it joins several files or lists one twice"):
+            results.evidence(coins.isel({axis: [0, 0, 1, 1, 2, 2]}))
+
+
+def test_evidence_of_joined_runs_or_other_settings_is_refused(swept):
+    _, dataset, _ = swept
+    at = dict(train_size=7, learning_rate=0.1, layer_noise=0.1)
+    joined = xarray.concat([dataset, dataset.assign(clip=0.5)], "supersample", data_vars="all")
+    with pytest.raises(ValueError, match=r"has values along supersample, where a run has one"):
+        results.evidence(joined, **at)
+    scaled = dataset["noise_stds"] * 2
+    for changed, named in (
+        ({"clip": 0.1}, r"clip is 0\.1 in the data set and 1 in"),
+        ({"noise_stds": scaled}, "inverse_temperature is 40 in the data set and 160"),
+        ({"step_sizes": dataset["step_sizes"] / 4}, r"learning_rate is 0\.025 in the data"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            results.evidence(dataset.assign(changed), **at)
+    parts = [dataset.drop_vars("clip").assign_coords(clip=c) for c in (1.0, 0.5)]
+    along = xarray.concat(parts, "clip", data_vars="all", coords="minimal", compat="override")
+    assert [float(results.evidence(along, **at, clip=c).clip) for c in (1, 0.5)] == [1, 0.5]
+    single = dataset.map(lambda a: a.astype("float32") if a.dtype.kind == "f" else a)
+    assert float(results.evidence(single, **at).clip) == 1

@@ -14,9 +14,9 @@ import pytest
 import xarray
 from rich.console import Console
 
-from ibjax import files, pipeline, report, results, sweep
-from ibjax.bounds.evidence import fields
+from ibjax import bounds, files, pipeline, report, results, sweep
 from ibjax.cli import main
+from ibjax.interface import fields
 from ibjax.pipeline import Experiment
 from ibjax.results import cells as result_cells
 
@@ -464,6 +464,24 @@ def test_equal_coordinates_are_places_of_their_own(finished, tmp_path):
     assert len(report.summaries(unknown, axis="checkpoint")) == 2
 
 
+def test_a_file_cannot_claim_a_better_kind_or_confidence_than_its_bounds_have(finished):
+    _, dataset = finished
+    every = np.full(dataset.sizes["bound_name"], "certificate")
+    claimed = report.summarise(dataset.assign_coords(bound_kind=("bound_name", every)))
+    plain, best = report.summarise(dataset), bounds.registry()
+    for row, named in zip(plain.rows, claimed.rows):
+        assert named.kind == (best[row.name].kind if row.name in best else row.kind)
+    assert {"certificate", "estimate", "diagnostic"} <= {row.kind for row in claimed.rows}
+    assert plain.row("individual_kl").confidence == 0.95
+    # the mean over two depths fails where either does
+    mean = report.summarise(dataset.mean("depth", keep_attrs=True))
+    assert mean.row("individual_kl").confidence == pytest.approx(0.9)
+    assert mean.row("individual").confidence == 1
+    lost = report.summarise(dataset.drop_vars("bound_confidence"))
+    kinds = [lost.row(name).kind for name in ("individual_kl", "individual")]
+    assert kinds == ["unknown", "certificate"]
+
+
 def test_a_mean_of_a_bound_that_holds_at_some_places_is_none(finished):
     _, dataset = finished
     here = (dataset["depth"] == 1) | (dataset["bound_name"] != "individual")
@@ -498,8 +516,14 @@ def test_evidence_of_a_chosen_part_keeps_its_axes(finished):
     whole = results.evidence(dataset, 2)
     part = results.evidence(dataset.isel(supersample=0, mask_id=1, checkpoint=1), 2)
     assert part.mask.shape == (1, 1, 10) and part.checkpoints.tolist() == [6]
+    # what limits are made of is left out: those of chosen replicas would be none
+    assert (part.index == -1).all() and np.isnan(part.membership_information).all()
+    shapes = {"index": (1, 10, 2), "membership_information": (1, 1, 1)}
     for name, kept, full in zip(whole._fields, part, whole):
         dims = fields.FIELDS[name].dims
+        if name in shapes:
+            assert np.shape(kept) == shapes[name]
+            continue
         chosen = {"supersample": 0, "mask_id": 1, "checkpoint": 1}
         at = tuple(slice(chosen[d], chosen[d] + 1) if d in chosen else slice(None) for d in dims)
         np.testing.assert_array_equal(kept, np.asarray(full)[at], err_msg=name)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import is_classes, numeric, whole
+from ibjax.arguments import check_rate, is_classes, numeric, whole
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.latent import informations, latent_networks
 from ibjax.signatures import enforced
@@ -147,6 +147,7 @@ def variational(
     """
     inputs, labels = _pair("x", x, "y", y)
     tables.check_betas(beta)
+    check_rate("learning_rate", learning_rate)
     if num_classes is None:
         if not tables.concrete(labels):
             raise ValueError("num_classes=None needs labels that are known; give it under jit")

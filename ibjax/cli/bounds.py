@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import exporting, reading, remembered
-from ibjax.cli.terminal import PICTURES, console, print_whole
+from ibjax import archives
+from ibjax.cli import exporting, remembered
+from ibjax.cli.terminal import console, print_whole
 
 _MOST_EXAMPLES = 1000
 """More are for a file."""
@@ -39,15 +40,15 @@ class Bounds:
     """Where to draw the examples that are remembered most, and the classes: .png, .pdf or .svg."""
 
     @property
-    def wants_examples(self) -> bool:
-        """Whether single examples are asked for."""
-        return bool(self.examples) or self.table is not None or self.picture is not None
+    def asked(self) -> remembered.Asked:
+        """What is wanted of single examples."""
+        return remembered.Asked(self.examples, self.table, self.picture)
 
 
 def execute(command: Bounds) -> None:
     """Print the measured errors and gap, and one row a bound beside its null."""
     _check(command)
-    arrays = _scaled(reading.archive(command.file), command.clip)
+    arrays = _scaled(archives.archive(command.file), command.clip)
     rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
     exporting.write_table(command.out, exporting.BOUNDS, rows)
 
@@ -118,7 +119,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     _say(remarks)
     labels = None if np.any(now.labels < 0) else now.labels
     columns = ("supersample", "pair", "column")
-    remembered.show(command, losses, now.mask, labels, columns, ~gone)
+    remembered.show(command.asked, losses, now.mask, labels, columns, ~gone)
     return exporting.bounds(errors, values, nulls, about, limit)
 
 
@@ -164,7 +165,7 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     console().print(_limit(None, 1))
     _say(found.remarks)
     bits = arrays["membership"]
-    remembered.show(command, arrays["losses"], bits, labels, ("example",), valid)
+    remembered.show(command.asked, arrays["losses"], bits, labels, ("example",), valid)
     return exporting.bounds(errors, found.bounds, found.nulls, about)
 
 
@@ -265,12 +266,8 @@ def _check(command: Bounds) -> None:
         raise ValueError(
             f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and HIGH"
         )
-    for name, endings in (("table", (".csv", ".md", ".tex")), ("picture", PICTURES)):
-        if (place := getattr(command, name)) is not None:
-            if place.suffix not in endings:
-                raise ValueError(f"{name}={place} must end in {', '.join(endings)}")
-            files.check_apart(place, command.file, f"--{name}")
-            files.check_place(place, f"--{name}")
+    exporting.check_table(command.table, command.file)
+    exporting.check_picture(command.picture, command.file)
     if command.table is not None:
         files.check_apart(remembered.beside(command.table), command.file, "--table")
 

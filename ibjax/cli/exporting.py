@@ -11,6 +11,8 @@ from ibjax.cli.terminal import console, write_rows
 TABLES = (".csv", ".md", ".tex")
 """What a table can be written as."""
 
+PICTURES = (".png", ".pdf", ".svg")
+"""What pictures can be drawn as."""
 
 BOUNDS = (
     "quantity",
@@ -38,13 +40,27 @@ def check_table(place: Path | None, *taken: Path, option: str = "--table") -> No
         ValueError: for an ending of no table, or a file that is taken.
         OSError: if there is no such folder, or it cannot be written.
     """
-    if place is None:
-        return
-    if place.suffix not in TABLES:
-        raise ValueError(f"{option} {place} must end in {', '.join(TABLES)}")
-    for other in taken:
-        files.check_apart(place, other, option)
-    files.check_place(place, option)
+    check_ending(place, TABLES, option)
+    _check_place(place, taken, option)
+
+
+def check_picture(place: Path | None, *taken: Path) -> None:
+    """The same of the place of a picture."""
+    check_ending(place, PICTURES, "--picture")
+    _check_place(place, taken, "--picture")
+
+
+def check_ending(place: Path | None, endings: tuple[str, ...], option: str) -> None:
+    """Refuse a file, where one is given, whose ending is none of these."""
+    if place is not None and place.suffix not in endings:
+        raise ValueError(f"{option} {place} must end in {', '.join(endings)}")
+
+
+def _check_place(place: Path | None, taken: tuple[Path, ...], option: str) -> None:
+    if place is not None:
+        for other in taken:
+            files.check_apart(place, other, option)
+        files.check_place(place, option)
 
 
 def write_table(place: Path | None, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax.cli import exporting, reading
+from ibjax import archives
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, print_whole
 
 
@@ -114,7 +115,7 @@ def _tests(tested: Any) -> tuple[tuple[str, str, Any], ...]:
 
 
 def _variable(path: Path) -> Any:
-    found = reading.array(path)
+    found = archives.array(path)
     if found.ndim not in (1, 2):
         raise ValueError(f"{path}: has shape {found.shape}; give (n,) or (n, d)")
     return found

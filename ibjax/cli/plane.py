@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ibjax.cli import exporting, reading
+from ibjax import archives
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, print_whole
 
 HEADS = ("layer", "replica", "checkpoint", "i_tx", "i_tx_lower", "i_ty", "resolution")
@@ -65,7 +66,7 @@ def execute(command: PlaneOptions) -> None:
     picture = command.out or command.file.with_suffix(".png")
     files.check_apart(picture, command.file, "--out")
     exporting.check_table(command.table, command.file, picture)
-    arrays = reading.archive(command.file)
+    arrays = archives.archive(command.file)
     if command.labels not in arrays:
         raise ValueError(
             f"{command.file}: holds no array {command.labels!r}, only {sorted(arrays)}; name the "

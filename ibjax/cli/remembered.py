@@ -1,33 +1,17 @@
 """What `ibjax bounds` shows of single examples and classes: how much of each is remembered."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from ibjax.cli.terminal import console, print_whole, write_rows
 
 
-class Asked(Protocol):
-    """The options that say what is wanted of single examples, and where to put it."""
+class Asked(NamedTuple):
+    """How many examples to print, and where to write all of them and draw those remembered most."""
 
-    @property
-    def examples(self) -> int:
-        """How many examples to print."""
-        ...
-
-    @property
-    def table(self) -> Path | None:
-        """Where to write all of them."""
-        ...
-
-    @property
-    def picture(self) -> Path | None:
-        """Where to draw those remembered most."""
-        ...
-
-    @property
-    def wants_examples(self) -> bool:
-        """Whether anything of the kind is asked for."""
-        ...
+    examples: int
+    table: Path | None
+    picture: Path | None
 
 
 def labels_of(arrays: dict[str, Any]) -> Any:
@@ -45,7 +29,7 @@ def labels_of(arrays: dict[str, Any]) -> Any:
 
 
 def show(
-    command: Asked,
+    asked: Asked,
     values: Any,
     masks: Any,
     labels: Any,
@@ -58,7 +42,7 @@ def show(
 
     from ibjax import bounds, files, report
 
-    if not command.wants_examples:
+    if not any(asked):
         return
     with jax.enable_x64(True):
         found = bounds.remembered(values, masks, valid=valid)
@@ -68,20 +52,20 @@ def show(
             names, place = distinct.tolist(), place.reshape(np.shape(labels))
             classes = bounds.remembered_by_class(values, masks, place, len(names), valid=valid)
     out = console()
-    if command.examples:
-        print_whole(out, report.examples_table(found, columns, command.examples))
+    if asked.examples:
+        print_whole(out, report.examples_table(found, columns, asked.examples))
         if classes is not None:
             print_whole(out, report.classes_table(classes, names))
-    if command.table is not None:
-        write_rows(command.table, (*columns, *report.HEADS), report.examples(found))
-        out.print(f"table: {command.table}", soft_wrap=True)
+    if asked.table is not None:
+        write_rows(asked.table, (*columns, *report.HEADS), report.examples(found))
+        out.print(f"table: {asked.table}", soft_wrap=True)
         if classes is not None:
-            write_rows(beside(command.table), report.CLASS_HEADS, report.classes(classes, names))
-            out.print(f"table: {beside(command.table)}", soft_wrap=True)
-    if command.picture is not None:
-        figure = report.memory_figure(found, classes, command.examples or 30, names)
-        files.save_figure(figure, command.picture)
-        out.print(f"picture: {command.picture}", soft_wrap=True)
+            write_rows(beside(asked.table), report.CLASS_HEADS, report.classes(classes, names))
+            out.print(f"table: {beside(asked.table)}", soft_wrap=True)
+    if asked.picture is not None:
+        figure = report.memory_figure(found, classes, asked.examples or 30, names)
+        files.save_figure(figure, asked.picture)
+        out.print(f"picture: {asked.picture}", soft_wrap=True)
 
 
 def beside(table: Path) -> Path:

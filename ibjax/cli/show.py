@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from ibjax.cli.terminal import PICTURES, chosen, console, present, print_whole
+from ibjax.cli import exporting
+from ibjax.cli.exporting import PICTURES
+from ibjax.cli.terminal import chosen, console, present, print_whole
 
 if TYPE_CHECKING:
     import xarray
@@ -43,8 +45,7 @@ def execute(command: Show) -> None:
 
     if not command.files:
         raise ValueError("show needs a results file; see ibjax show --help")
-    if command.picture is not None and command.picture.suffix not in PICTURES:
-        raise ValueError(f"picture={command.picture} must end in {', '.join(PICTURES)}")
+    exporting.check_ending(command.picture, PICTURES, "--picture")
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             for file in command.files:

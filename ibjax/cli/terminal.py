@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-PICTURES = (".png", ".pdf", ".svg")
-"""What pictures can be drawn as."""
-
 
 def console(stderr: bool = False) -> "Console":
     """A console that prints what it is given; the width is the terminal's.

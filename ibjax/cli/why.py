@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ibjax.cli import exporting, reading
+from ibjax import archives
+from ibjax.cli import exporting
 from ibjax.cli.terminal import chosen, console, print_whole
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
         if command.depth:
             raise ValueError(f"--depth {command.depth[0]}: an archive holds one run; leave it out")
         names = list(command.bounds) or None
-        return {command.file.name: bounds.from_arrays(reading.archive(command.file))}, names
+        return {command.file.name: bounds.from_arrays(archives.archive(command.file))}, names
     dataset = results.read(command.file)
     count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:

@@ -86,7 +86,8 @@ def prepare(
                 f"{name} needs {file} in source_dir={str(source_dir)!r}: put it there, under "
                 "that name"
             )
-        _verify(path, sha256)
+        with path.open("rb") as opened:
+            _agrees(str(path), hashlib.file_digest(opened, "sha256").hexdigest(), sha256)
         files[file] = path
     label_names = _FASHION if name == "fashion_mnist" else None
     if name == "cifar10":
@@ -174,11 +175,6 @@ def _fetch(url: str, target: Path, sha256: str) -> None:
             f"{url} could not be fetched ({error}): check the network, or get the file elsewhere "
             f"and put it in {target.parent}"
         ) from error
-
-
-def _verify(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        _agrees(str(path), hashlib.file_digest(file, "sha256").hexdigest(), sha256)
 
 
 def _agrees(what: str, found: str, sha256: str) -> None:

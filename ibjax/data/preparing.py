@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,33 @@ def write(
     Raises:
         RuntimeError: fewer or more records were stored than given.
     """
-    tfds = library()
-    dataset_name, images = name, next(iter(parts.values()))[0]
+    about = {"name": name, "version": version, "homepage": homepage}
+    builder = _builder(library(), parts, label_names, with_id, about)(
+        data_dir=str(root), file_format="array_record"
+    )
+    builder.download_and_prepare(
+        download_config=library().download.DownloadConfig(try_download_gcs=False)
+    )
+    folder = Path(builder.data_dir)
+    for split, (_, y) in parts.items():
+        stored = shards.count(sorted(folder.glob(f"*-{split}.array_record-*")))
+        if stored != len(y):
+            raise RuntimeError(
+                f"{name}: {stored} of {len(y)} records of {split!r} were stored in {folder}: "
+                "delete that folder and prepare again"
+            )
+    return folder
+
+
+def _builder(
+    tfds: Any,
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    label_names: Sequence[str] | None,
+    with_id: bool,
+    about: Mapping[str, str],
+) -> Any:
+    """A class of TFDS that gives these records under this name and version."""
+    images = next(iter(parts.values()))[0]
     label = (
         tfds.features.ClassLabel(names=list(label_names))
         if label_names
@@ -53,15 +79,15 @@ def write(
     class Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # pyright: ignore
         # with a dotted module TFDS asks for importlib_resources, which it does not install
         __module__ = "ibjax"
-        name = dataset_name
-        VERSION = tfds.core.Version(version)
+        name = about["name"]
+        VERSION = tfds.core.Version(about["version"])
 
         def _info(self):
             return tfds.core.DatasetInfo(
                 builder=self,
                 features=tfds.features.FeaturesDict(features),
                 supervised_keys=("image", "label"),
-                homepage=homepage,
+                homepage=about["homepage"],
             )
 
         def _split_generators(self, dl_manager):
@@ -77,19 +103,7 @@ def write(
                 record = {"image": picture, "label": int(y)}
                 yield i, (record | {"id": f"{split}_{i:05d}"} if with_id else record)
 
-    builder = Original(data_dir=str(root), file_format="array_record")
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-    )
-    folder = Path(builder.data_dir)
-    for split, (_, y) in parts.items():
-        stored = shards.count(sorted(folder.glob(f"*-{split}.array_record-*")))
-        if stored != len(y):
-            raise RuntimeError(
-                f"{name}: {stored} of {len(y)} records of {split!r} were stored in {folder}: "
-                "delete that folder and prepare again"
-            )
-    return folder
+    return Original
 
 
 def prepare_stock(name: str, root: Path) -> Path | None:

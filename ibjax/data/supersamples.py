@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Supersample
-from ibjax.randomness import pinned, root_key
+from ibjax.randomness import fold_in, permutation, pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import Int, JaxArray, Key
 
@@ -91,7 +91,7 @@ def _draw(
 
 
 def _pairs(key: Key, size: int, n: int) -> Int[JaxArray, "n 2"]:
-    chosen = jax.random.permutation(key, size)[: 2 * n]
+    chosen = permutation(key, size)[: 2 * n]
     return chosen.reshape(n, 2).astype(jnp.int32)
 
 
@@ -104,5 +104,5 @@ def _masks(key: Key, ids: JaxArray, count: int, n: int) -> Int[JaxArray, "k1 cou
 
 def _fold(key: Key, *path: JaxArray | int) -> Key:
     for step in path:
-        key = jax.random.fold_in(key, step)
+        key = fold_in(key, step)
     return key

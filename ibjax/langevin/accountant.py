@@ -75,16 +75,13 @@ def pairs(network: Network, unravel: Any, n: int, b: int) -> accounts.Account:
     """
 
     def step(account: Account, step: accounts.Step) -> Account:
-        examples = step.examples
-        assert examples.ghosts is not None and step.noise is not None
-        ghost: Any = step.others(*examples.ghosts(step.member)).examples
-        used: Any = step.got.examples
-        square, along = differences(network, step.params, used, ghost, unravel(step.noise))
+        examples: Any = step.got.examples
+        square, along = differences(network, step.params, examples, unravel(step.noise))
         scale = step.scale / b
         most = largest(scale, 2 * step.hyper.clip)  # two clipped gradients differ by no more
         return update(account, step.member, square, along, scale, most)
 
-    return accounts.Account(partial(start, n), step, read, each=True)
+    return accounts.Account(partial(start, n), step, read, paired=True)
 
 
 def start(n: int) -> Account:

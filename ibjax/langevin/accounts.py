@@ -32,7 +32,7 @@ class Step(NamedTuple):
         params: the parameters before it.
         hyper: scalars of the run.
         rule: the update rule.
-        got: gradients of the batch.
+        got: gradients of the batch, and of its ghosts where an account is paired.
         gradient: their mean as the update rule was given it, flat, (d,).
         drift: what the rule moves along, (d,): the gradient, or its buffer under momentum.
         noise: the standard normal noise the rule was given, (d,), 0 for unused parameters; None
@@ -42,7 +42,6 @@ class Step(NamedTuple):
         member: positions of the batch in the training set, (b,).
         weights: how often each counts, (b,), or None for once each.
         examples: where the examples of the replica are.
-        others: gradients of other examples (x, y) under the layer noise of this batch.
     """
 
     params: Any
@@ -57,7 +56,6 @@ class Step(NamedTuple):
     member: Array
     weights: Array | None
     examples: Examples
-    others: Callable[[Any, Array], StepGradient]
 
     @property
     def scale(self) -> Array:
@@ -72,13 +70,13 @@ class Account(NamedTuple):
         init: ``() -> state`` before the first step.
         update: ``(state, step) -> state`` after it.
         finish: ``state -> what it says at a checkpoint``, by name.
-        each: whether it needs the gradient of every example of the batch.
+        paired: whether it needs the gradients of every example of the batch and of its ghost.
     """
 
     init: Callable[[], Any]
     update: Callable[[Any, Step], Any]
     finish: Callable[[Any], dict[str, Any]]
-    each: bool = False
+    paired: bool = False
 
 
 NORMS = ("gradient_information", "sample_information", "incoherence_information")

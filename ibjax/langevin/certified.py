@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
 from ibjax.langevin.gradients import Loss, cross_entropy, step_gradient
+from ibjax.langevin.losses import predicted
 from ibjax.langevin.streams import EVALUATION, INIT, LAYER, NOISE
 from ibjax.langevin.transform import noise_std
 from ibjax.typing import JaxArray as Array
@@ -121,6 +122,8 @@ def noisy_errors(
 ) -> Array:
     """0-1 error of each example, averaged over fresh draws of the layer noise, (n,).
 
+    Logits that are not finite are an error whatever the label.
+
     Args:
         key: of the run; the draws have a stream of their own.
         network: the network.
@@ -133,7 +136,7 @@ def noisy_errors(
 
     def draw(k: Key) -> Array:
         logits, _ = network.apply(params, x, k, hyper)
-        return (jnp.argmax(logits, -1) != y).astype(jnp.float32)
+        return (predicted(logits) != y).astype(jnp.float32)
 
     keys = jax.random.split(jax.random.fold_in(key, EVALUATION), draws)
     return jnp.mean(jax.lax.map(draw, keys), 0)

@@ -54,7 +54,7 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
 
     Args:
         network: the network.
-        params: parameters to try it at.
+        params: parameters to try it at; others near them are tried too.
         x: inputs to try it at, (4, ...).
         hyper: its scalars.
 
@@ -63,8 +63,9 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
             treated each by itself.
     """
     key, leaves = jax.random.key(17), jax.tree.leaves(params)
+    where = params, jax.tree.unflatten(jax.tree.structure(params), moved(leaves))
     if network.antithetic:
-        _check_antithetic(network, params, x, hyper._replace(layer_noise=jnp.float32(0)))
+        _check_antithetic(network, where, x, hyper._replace(layer_noise=jnp.float32(0)))
     claimed = [i for i, f in enumerate(network.layers) if f.noise > 0 or f.dropout > 0]
     facts = [network.layers[i] for i in claimed]
     places = (0, *(1 + i for i in claimed))
@@ -75,17 +76,50 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
     quiet, noisy = (_Tried(flow, places) for flow in traces)
     for fact, place in zip(facts, places[1:]):
         _check_cut(fact.name, noisy.flow, noisy.flow.outputs[place], len(leaves))
-    run = jax.jit(lambda size, x, fixed, hold: quiet(_scaled(leaves, size, x), fixed, hold))
-    shapes = jax.eval_shape(run, 1.0, x, [jnp.zeros(())] * len(facts), False)[1:]
+    run = jax.jit(lambda w, size, x, fixed, hold: quiet(_scaled(w, size, x), fixed, hold))
+    shapes = jax.eval_shape(run, leaves, 1.0, x, [jnp.zeros(())] * len(facts), False)[1:]
     nothing = [jnp.zeros(s.shape) for s in shapes]
-    before = run(1.0, x, nothing, False)
-    _check_alone(before[0], run(1.0, x.at[0].set(_other(x)), nothing, False)[0])
-    fixed = [
-        c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
-        for i, (f, c) in enumerate(zip(facts, before[1:]))
-    ]
-    clean = jax.device_get(run(1.0, x, fixed, True))
-    drawn = jax.device_get(_draws(noisy, leaves, x, fixed))
+    # A law takes many draws to see, that nothing is drawn a few.
+    draws = _drawing(noisy, _DRAWS if facts else _AT_ONCE)
+    # A claim is for all weights: training moves gains, gates and scales that start at 0 or 1.
+    for weights in (leaves, moved(leaves)):
+        before = run(weights, 1.0, x, nothing, False)
+        if weights is not leaves and not all(np.isfinite(b).all() for b in before):
+            continue
+        check_alone(before[0], run(weights, 1.0, x.at[0].set(_other(x)), nothing, False)[0])
+        fixed = [
+            c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
+            for i, (f, c) in enumerate(zip(facts, before[1:]))
+        ]
+        clean = jax.device_get(run(weights, 1.0, x, fixed, True))
+        _check_noise(facts, clean, jax.device_get(draws(weights, x, fixed)))
+        real = jnp.issubdtype(x.dtype, jnp.floating)
+        for size, stretch in ((1.0, 1.0), (30.0, 1.0), (1.0, 100.0), (1e3, 1e3)):
+            inputs = (x * stretch, x * -stretch) if real else (x,)
+            outputs = [run(weights, size, i, nothing, False)[1:] for i in inputs]
+            _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
+    if network.taps is not None:
+        _check_taps(network, where, x, hyper, before[0].shape[1])
+
+
+def moved(leaves: Sequence[Array]) -> list[Array]:
+    """Other weights: every one by a quarter to a half of the size of its array, either way."""
+
+    def one(key: Any, leaf: Array) -> Array:
+        ways, much = jax.random.split(key)
+        wide = leaf.astype(jnp.float32)
+        size = jnp.sqrt(jnp.mean(wide**2))
+        step = jnp.where(size > 0, size, 1.0) * jax.random.uniform(
+            much, leaf.shape, minval=0.25, maxval=0.5
+        )
+        return (wide + step * jax.random.rademacher(ways, leaf.shape)).astype(leaf.dtype)
+
+    keys = jax.random.split(jax.random.key(19), max(len(leaves), 1))
+    return [one(k, leaf) for k, leaf in zip(keys, leaves)]
+
+
+def _check_noise(facts: Sequence[LayerFacts], clean: list[Any], drawn: list[Any]) -> None:
+    """What is drawn is what the layers state, everywhere anew, and nothing else is."""
     if not np.allclose(drawn[0], clean[0][None], rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ValueError(
             "network.apply draws noise that network.layers does not state: with the stated layers "
@@ -94,23 +128,17 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         )
     added = [_added(f, c, d) for f, c, d in zip(facts, clean[1:], drawn[1:])]
     _check_independent([f.name for f in facts], added)
-    real = jnp.issubdtype(x.dtype, jnp.floating)
-    for size, stretch in ((1.0, 1.0), (30.0, 1.0), (1.0, 100.0), (1e3, 1e3)):
-        inputs = (x * stretch, x * -stretch) if real else (x,)
-        outputs = [run(size, i, nothing, False)[1:] for i in inputs]
-        _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
-    if network.taps is not None:
-        _check_taps(network, params, x, hyper, before[0].shape[1])
 
 
-def _check_antithetic(network: Network, params: Any, x: Array, still: Hyper) -> None:
+def _check_antithetic(network: Network, where: Sequence[Any], x: Array, still: Hyper) -> None:
     """All noise is a multiple of that of the layers, hence gone without it."""
-    one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
-    if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise ValueError(
-            "network.antithetic says that all noise is a multiple of hyper.layer_noise, but logits "
-            "change with the key where that is 0; leave it False"
-        )
+    for params in where:
+        one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
+        if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
+            raise ValueError(
+                "network.antithetic says that all noise is a multiple of hyper.layer_noise, but "
+                "logits change with the key where that is 0; leave it False"
+            )
 
 
 def _scaled(leaves: Sequence[Array], size: Any, x: Array) -> list[Array]:
@@ -122,16 +150,19 @@ def _other(x: Array) -> Array:
     return x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1]
 
 
-def _draws(noisy: _Tried, leaves: Sequence[Array], x: Array, fixed: Sequence[Array]):
-    """Logits and claimed features over many keys, given what is held below each layer."""
+def _drawing(noisy: _Tried, count: int) -> Any:
+    """From weights and inputs to logits and claimed features over keys, see `_Tried.held`."""
 
     @jax.jit
     def all_of(leaves: Any, x: Array, fixed: Any, keys: Any):
         one = jax.vmap(lambda k: noisy((*leaves, x, k), fixed))
         return jax.lax.map(one, keys.reshape(-1, _AT_ONCE))
 
-    found = all_of(leaves, x, fixed, jax.random.split(jax.random.key(18), _DRAWS))
-    return [f.reshape(_DRAWS, *f.shape[2:]) for f in found]
+    def draws(leaves: Sequence[Array], x: Array, fixed: Sequence[Array]):
+        found = all_of(leaves, x, fixed, jax.random.split(jax.random.key(18), count))
+        return [f.reshape(count, *f.shape[2:]) for f in found]
+
+    return draws
 
 
 def _flow(function: Any, facts: tuple[LayerFacts, ...], *arguments: Any) -> Flow:
@@ -242,7 +273,8 @@ def _check_diameters(
     """Noiseless outputs must stay within the diameter at large weights and inputs too."""
     for fact, out in zip(facts, outputs):
         flat = out.reshape(out.shape[0], -1).astype(np.float64)
-        apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1) / (1 - fact.dropout)
+        with np.errstate(invalid="ignore"):  # far out, where outputs overflow
+            apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1) / (1 - fact.dropout)
         if np.max(apart, initial=0.0, where=np.isfinite(apart)) > fact.diameter * 1.001:
             raise ValueError(
                 f"network.layers says diameter={fact.diameter:g} of {fact.name!r}, but two of its "
@@ -252,7 +284,7 @@ def _check_diameters(
             )
 
 
-def _check_alone(before: Array, after: Array) -> None:
+def check_alone(before: Array, after: Array) -> None:
     """Logits of the other examples must stay where the first one changes."""
     here, there = np.asarray(before)[1:], np.asarray(after)[1:]
     if not np.allclose(here, there, rtol=1e-3, atol=1e-4, equal_nan=True):
@@ -263,30 +295,33 @@ def _check_alone(before: Array, after: Array) -> None:
         )
 
 
-def _check_taps(network: Network, params: Any, x: Array, hyper: Hyper, num_classes: int) -> None:
+def _check_taps(
+    network: Network, where: Sequence[Any], x: Array, hyper: Hyper, num_classes: int
+) -> None:
     """Gradients by products must be those of the function, and so must their norms."""
     y = jnp.arange(x.shape[0]) % num_classes
     key: Any = None
 
-    def reference(xi: Array, yi: Array) -> Array:
-        def loss(p: Any) -> Array:
-            return cross_entropy(network.apply(p, xi[None], key, hyper)[0], yi[None])[0]
-
-        return ravel_pytree(jax.grad(loss)(params))[0]
-
     @jax.jit
-    def both(x: Array, y: Array) -> tuple[Array, ...]:
+    def both(params: Any) -> tuple[Array, ...]:
+        def reference(xi: Array, yi: Array) -> Array:
+            def loss(p: Any) -> Array:
+                return cross_entropy(network.apply(p, xi[None], key, hyper)[0], yi[None])[0]
+
+            return ravel_pytree(jax.grad(loss)(params))[0]
+
         rows = jax.vmap(reference)(x, y)
         got = step_gradient(network, params, x, y, None, 1, key, hyper, False)
         total = ravel_pytree(got.gradient)[0]
         return jnp.sum(rows, 0), total, jnp.sum(rows**2, 1), got.norms_sq
 
-    total, got, norms, products = (np.asarray(a) for a in both(x, y))
-    near = np.allclose(total, got, rtol=1e-2, atol=1e-3 * np.abs(total).max())
-    if not near or not np.allclose(norms, products, rtol=1e-2):
-        raise ValueError(
-            "network.taps and network.assemble do not give the gradients of network.apply, or "
-            "their norms (every parameter must be the kernel or bias of one dense layer with a "
-            "bias, used once): clipping would bound something else; leave taps, tap_shapes and "
-            "assemble out"
-        )
+    for params in where:
+        total, got, norms, products = (np.asarray(a) for a in both(params))
+        near = np.allclose(total, got, rtol=1e-2, atol=1e-3 * np.abs(total).max())
+        if not near or not np.allclose(norms, products, rtol=1e-2):
+            raise ValueError(
+                "network.taps and network.assemble do not give the gradients of network.apply, or "
+                "their norms (every parameter must be the kernel or bias of one dense layer with "
+                "a bias, used once): clipping would bound something else; leave taps, tap_shapes "
+                "and assemble out"
+            )

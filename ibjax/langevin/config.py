@@ -73,7 +73,8 @@ class Config:
         scalars: further numbers, by name, that a ready network's functions find in
             ``hyper.scalars``; runs that differ in them alone share one compiled program.
         noise_draws: draws of the layer noise per evaluated error; every second one the opposite of
-            the one before, where the network's noise has one (`Network.antithetic`).
+            the one before, where the network's noise has one (`Network.antithetic`). On the digits
+            the chance that 16 leave in a replica's gap is a tenth of what replicas differ by.
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.
         replicas_per_chunk: how many replicas run at once; None lets the memory decide. At least two
@@ -82,7 +83,8 @@ class Config:
             a processor and most of what an accelerator has free, by its own count.
         products: what an accelerator may round the float32 factors of matrix products to: float32
             for nothing, or tensorfloat32 (10 bits; several times faster where there is hardware
-            for it). A processor rounds nothing.
+            for it). A processor rounds nothing. Clipped gradients may then be a thousandth
+            longer, which the evidence counts.
         mapping: how the replicas of one device run: vmap (batched, for accelerators), map (one
             after the other: a CPU keeps their matrices in its cache, and the numbers do not
             depend on the chunk to the last bit), or auto (map on CPUs, vmap elsewhere).
@@ -104,7 +106,7 @@ class Config:
     checkpoints: int | tuple[int, ...] = 1
     stop_error: float | None = None
     scalars: Any = ()
-    noise_draws: int = 32
+    noise_draws: int = 16
     shared_randomness: bool = False
     replicas_per_chunk: int | None = None
     memory: int | None = None

@@ -46,7 +46,8 @@ class StepGradient(NamedTuple):
             weights, (batch,); NaN where the network does not give them.
         loss: weighted mean of the losses before the step.
         error: weighted share of wrong classes before the step.
-        examples: the per-example gradients, or None where the network does not give them.
+        examples: the per-example gradients, or None where the network does not give them; with
+            ghosts those of batch and ghosts on a first axis of two.
         statistics: running batch statistics after the step, if the network keeps them.
     """
 
@@ -71,6 +72,7 @@ def step_gradient(
     clipping: bool,
     each: bool = False,
     loss: Loss = cross_entropy,
+    ghosts: tuple[Array, Array] | None = None,
 ) -> StepGradient:
     """Gradient of the mean loss of a batch, with per-example norms where affordable.
 
@@ -87,13 +89,21 @@ def step_gradient(
             that no example moves a step by more than the clip.
         each: give the per-example gradients whatever the network.
         loss: of each example, from logits and labels.
+        ghosts: inputs and labels of as many examples, whose gradients under the same noise and
+            weights are given beside those of the batch, and are no part of its sums.
     """
     chex.assert_equal_shape_prefix([x, y], 1)
     w = jnp.ones(x.shape[0]) if weights is None else weights
     if network.taps is not None:
-        return _tapped(network, params, x, y, w, b, key, hyper, clipping, loss)
+        return _tapped(network, params, x, y, w, b, key, hyper, clipping, loss, ghosts)
+    each = each or ghosts is not None
     if clipping or each:
-        return _mapped(network, params, x, y, w, b, key, hyper, clipping, each, loss)
+        arguments = (w, b, key, hyper, clipping, each, loss)
+        got = _mapped(network, params, x, y, *arguments)
+        if ghosts is None:
+            return got
+        others = _mapped(network, params, *ghosts, *arguments)
+        return got._replace(examples=_stacked(got.examples, others.examples))
 
     def mean_loss(p):
         logits, _ = network.apply(p, x, key, hyper)
@@ -145,51 +155,61 @@ def normalised_gradient(
     return StepGradient(gradient, missing, value, error, None, after)
 
 
-def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss) -> StepGradient:
-    def total(taps):
-        logits, inputs = network.taps(params, x, key, hyper, taps)
-        losses = loss(logits, y)
-        return jnp.sum(losses), (inputs, losses, logits)
+def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss, ghosts) -> StepGradient:
+    def one(x: Array, y: Array) -> tuple[PerExample, Array, Array, Array]:
+        def total(taps):
+            logits, inputs = network.taps(params, x, key, hyper, taps)
+            losses = loss(logits, y)
+            return jnp.sum(losses), (inputs, losses, logits)
 
-    zeros = network.tap_shapes(params, x.shape[0])
-    deltas, (inputs, losses, logits) = jax.grad(total, has_aux=True)(zeros)
-    norms_sq = _products(inputs, deltas, inputs, deltas)
-    factor = w
-    if clipping:
-        finite, factor = _factors(norms_sq, w, hyper.clip)
-        norms_sq = jnp.where(finite, norms_sq, 0.0)
-        inputs, deltas = (
-            tuple(jnp.where(finite[:, None], a, 0.0) for a in part) for part in (inputs, deltas)
-        )
-    scaled = tuple(d * factor[:, None] for d in deltas)
-    gradient = jax.tree.map(lambda g: g / b, network.assemble(params, inputs, scaled))
+        zeros = network.tap_shapes(params, x.shape[0])
+        deltas, (inputs, losses, logits) = jax.grad(total, has_aux=True)(zeros)
+        norms_sq = _products(inputs, deltas, inputs, deltas)
+        factor = w
+        if clipping:
+            finite, factor = _factors(norms_sq, w, hyper.clip)
+            norms_sq = jnp.where(finite, norms_sq, 0.0)
+            inputs, deltas = (
+                tuple(jnp.where(finite[:, None], a, 0.0) for a in part) for part in (inputs, deltas)
+            )
+        scaled = tuple(d * factor[:, None] for d in deltas)
+        return PerExample(inputs, scaled), norms_sq * factor**2, losses, logits
+
+    if ghosts is None:
+        examples, norms_sq, losses, logits = one(x, y)
+        own = examples
+    else:  # in one pass, which on small networks costs little more than that of the batch
+        both = jax.vmap(one)(*_stacked((x, y), ghosts))
+        examples, (own, norms_sq, losses, logits) = both[0], jax.tree.map(lambda a: a[0], both)
+    gradient = jax.tree.map(lambda g: g / b, network.assemble(params, *own))
     value, error = jnp.sum(w * losses) / b, _error(logits, y, w, b)
-    return StepGradient(gradient, norms_sq * factor**2, value, error, PerExample(inputs, scaled))
+    return StepGradient(gradient, norms_sq, value, error, examples)
+
+
+def _stacked(first: Any, second: Any) -> Any:
+    return jax.tree.map(lambda *a: jnp.stack(a), first, second)
 
 
 def differences(
-    network: Network,
-    params: Any,
-    used: PerExample | Formed,
-    ghost: PerExample | Formed,
-    direction: Any,
+    network: Network, params: Any, examples: PerExample | Formed, direction: Any
 ) -> tuple[Array, Array]:
     """Squared norms of g_ghost - g_used, and their inner products with `direction`.
 
     Args:
         network: one that gives `taps`.
         params: its parameters.
-        used: gradients of the batch.
-        ghost: gradients of the candidates in the same slots.
+        examples: gradients of the batch, and of the candidates in the same slots, on a first axis
+            of two.
         direction: a pytree like params.
 
     Returns:
         Two arrays (batch,).
     """
-    if isinstance(used, Formed) or isinstance(ghost, Formed):
-        return _formed_differences(used, ghost, direction)
+    if isinstance(examples, Formed):
+        return _formed_differences(examples, direction)
+    used, ghost = (jax.tree.map(lambda a, i=i: a[i], examples) for i in (0, 1))
     cross = _products(used.inputs, used.deltas, ghost.inputs, ghost.deltas)
-    squares = sum(_products(e.inputs, e.deltas, e.inputs, e.deltas) for e in (used, ghost))
+    squares = jnp.sum(jax.vmap(_products)(*examples, *examples), axis=0)
 
     def along(e: PerExample) -> Array:
         # assemble is linear in the deltas: its transpose gives each layer's output along it
@@ -197,11 +217,14 @@ def differences(
         (outputs,) = pull(direction)
         return sum(jnp.sum(o * d, axis=1) for o, d in zip(outputs, e.deltas))  # pyright: ignore
 
-    return jnp.maximum(squares - 2 * cross, 0.0), along(ghost) - along(used)
+    # Rows are rows: in one product, which XLA does worse with an axis more.
+    rows = jax.tree.map(lambda a: a.reshape(-1, a.shape[-1]), examples)
+    before, after = along(rows).reshape(2, -1)
+    return jnp.maximum(squares - 2 * cross, 0.0), after - before
 
 
-def _formed_differences(used: Any, ghost: Any, direction: Any) -> tuple[Array, Array]:
-    apart = jax.tree.leaves(jax.tree.map(jnp.subtract, ghost.rows, used.rows))
+def _formed_differences(examples: Formed, direction: Any) -> tuple[Array, Array]:
+    apart = [g[1] - g[0] for g in jax.tree.leaves(examples.rows)]
     apart = [g.reshape(g.shape[0], -1) for g in apart]
     along = zip(apart, jax.tree.leaves(direction))
     square = sum(jnp.sum(g**2, axis=1) for g in apart)

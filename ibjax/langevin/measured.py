@@ -47,7 +47,7 @@ def evidence(
         layers = layers[: config.network.depth]
     coefficients = contraction.network(layers)
     numbers = {
-        "clip": hyper(config).clip,
+        "clip": enforced_clip(config),
         "gradient_norm": gradient_norm(config, b, n),
         "batch_size": b,
         "dim": dim(config, network, example),
@@ -128,6 +128,18 @@ def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return etas, stds
 
 
+_ROUNDED = {"float32": 0.0, "tensorfloat32": 2.0**-11}
+"""What an accelerator may move a factor of a product by, relatively: half of its last digit."""
+
+
+def enforced_clip(config: Config) -> float:
+    """Largest norm that an example's gradient has in the sum that a step moves by.
+
+    It is a product of what was clipped, whose two factors may be rounded once more.
+    """
+    return hyper(config).clip * (1 + _ROUNDED[config.products]) ** 2
+
+
 def gradient_norm(config: Config, b: int, n: int) -> float:
     """Root mean square, over batches, of the largest norm a clipped step can have.
 
@@ -135,7 +147,7 @@ def gradient_norm(config: Config, b: int, n: int) -> float:
     size B and is still divided by b: E B^2 / b^2 = 1 + (1 - b/n) / b.
     """
     spread = (1 - b / n) / b if config.drawn == "poisson" else 0.0
-    return hyper(config).clip * math.sqrt(1 + spread)
+    return enforced_clip(config) * math.sqrt(1 + spread)
 
 
 def dim(config: Config, network: Network, example: Any) -> int:

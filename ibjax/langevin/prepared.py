@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.interface import Hyper, Network
-from ibjax.langevin.claims import check_claims
+from ibjax.langevin.claims import check_alone, check_claims, moved
 from ibjax.networks import CNN, MLP, build
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -55,6 +55,29 @@ def network_of(
     network = build(description, num_classes, shape)
     tried = claims and network is description
     return _checked(network, num_classes, shape, dtype, tried, scalars)
+
+
+def check_each(network: Network, shape: tuple[int, ...], dtype: Any, hyper: Hyper) -> None:
+    """Refuse a network whose logits of one example depend on the others of its batch.
+
+    Of a network without its noise, at two settings of its weights; its layers are not looked at.
+
+    Args:
+        network: the network.
+        shape: of one input.
+        dtype: of the inputs, by name.
+        hyper: its scalars.
+
+    Raises:
+        ValueError: where they do.
+    """
+    x = _probe(shape, dtype)
+    other = x.at[0].set(x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1])
+    params = jax.jit(network.init)(jax.random.key(11), x[:1])
+    logits = jax.jit(lambda p, x: network.apply(p, x, None, hyper)[0])
+    leaves, tree = jax.tree.flatten(params)
+    for weights in (params, jax.tree.unflatten(tree, moved(leaves))):
+        check_alone(logits(weights, x), logits(weights, other))
 
 
 def _checked(

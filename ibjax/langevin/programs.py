@@ -1,7 +1,9 @@
 """The compiled programs of a run: one chunk of replicas, on every local device."""
 
 import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ibjax.environment import chunk_memory
+from ibjax.environment import chunk_memory, lean_compilation
 from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
 from ibjax.langevin.prepared import network_of
@@ -18,6 +20,10 @@ from ibjax.langevin.run import Run
 
 PRECISIONS = {"float32": "highest", "tensorfloat32": "tensorfloat32"}
 """What JAX calls the precision of products, by `Config.products`."""
+
+
+_ONE_BY_ONE = threading.Lock()
+"""So that of two threads in need of the same programs one compiles them and the other waits."""
 
 
 class Kind(Protocol):
@@ -88,7 +94,8 @@ def fitting(
     chunk = max(chunk, least)
     while True:
         shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
-        programs = compiled(static(config), shape)
+        with _ONE_BY_ONE:
+            programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
         fits = needed <= room or chunk == least
@@ -104,9 +111,9 @@ class Source(NamedTuple):
     function: Any
     arguments: tuple[Any, ...]
 
-    def compile(self) -> Any:
-        """The program for the devices at hand."""
-        return self.function.lower(*self.arguments).compile()
+    def lower(self) -> Any:
+        """The program for the devices at hand, before XLA compiles it."""
+        return self.function.lower(*self.arguments)
 
 
 class Sources(NamedTuple):
@@ -123,8 +130,14 @@ class Sources(NamedTuple):
 def compiled(config: Config, shape: Shape) -> Programs:
     """The programs of a chunk; equal runs of equal shapes share them."""
     found = sources(config, shape)
-    with jax.default_matmul_precision(PRECISIONS[config.products]):
-        init, advance, evaluate = (s.compile() for s in (found.init, found.advance, found.evaluate))
+    options = lean_compilation() if jax.default_backend() == "cpu" else {}
+    # XLA lets go of Python's lock: while it compiles one program the next is traced.
+    with jax.default_matmul_precision(PRECISIONS[config.products]), ThreadPoolExecutor() as pool:
+        begun = [
+            pool.submit(source.lower().compile, options)
+            for source in (found.advance, found.evaluate, found.init)
+        ]
+        advance, evaluate, init = (one.result() for one in begun)
     # Beside what the training reads lies the raw pool, where the network prepared it.
     raw = 0 if found.prepare is None else 4 * math.prod(shape.x)
     needed = max(memory(program) for program in (init, advance, evaluate)) + raw

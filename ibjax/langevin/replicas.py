@@ -9,7 +9,7 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.interface import Dataset, Evidence, Supersample
-from ibjax.langevin import batches, engine
+from ibjax.langevin import batches, engine, hosts
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper
 from ibjax.langevin.engine import Progress
@@ -24,8 +24,9 @@ from ibjax.langevin.observed import (
     unravelled,
 )
 from ibjax.langevin.prepared import network_of
+from ibjax.langevin.programs import fitting
 from ibjax.langevin.run import Pairs
-from ibjax.randomness import pinned, root_key
+from ibjax.randomness import fold_in, pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -105,6 +106,16 @@ def train(
         )
 
 
+@pinned()
+def compile_for(config: Config, dataset: Dataset, supersample: Supersample) -> None:
+    """Compile what `train` needs for such a run, in a thread that has nothing else to do, say."""
+    x, _ = pool_arrays(dataset, config.network)
+    _, mask = pairs(supersample, dataset)
+    k1, k2, n = mask.shape
+    room = len(hosts.share(k1 * k2))
+    fitting(config, Pairs(n), x, room, int(dataset.num_classes))
+
+
 def _train(key, config, dataset, supersample, observe, weights, first_mask, progress) -> Trained:
     x, y = pool_arrays(dataset, config.network)
     index, mask = pairs(supersample, dataset)
@@ -144,6 +155,6 @@ def replica_keys(key: Key, k1: int, k2: int, shared: bool, first: int = 0) -> Ar
     """Keys (k1 * k2,): replica (s, first + u) has the same one whatever k1 and k2 are."""
     if shared:
         return jnp.broadcast_to(key, (k1 * k2,))
-    outer = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(k1))
-    inner = jax.vmap(jax.random.fold_in, (None, 0))
+    outer = jax.vmap(fold_in, (None, 0))(key, jnp.arange(k1))
+    inner = jax.vmap(fold_in, (None, 0))
     return jax.vmap(inner, (0, None))(outer, first + jnp.arange(k2)).reshape(-1)

@@ -11,13 +11,12 @@ from ibjax.interface import Hyper, Network
 from ibjax.langevin import batches
 from ibjax.langevin.accounts import Account, Examples, Step
 from ibjax.langevin.config import Config, schedules
-from ibjax.langevin.gradients import StepGradient, normalised_gradient, step_gradient
+from ibjax.langevin.gradients import normalised_gradient, step_gradient
 from ibjax.langevin.rules import Rule
 from ibjax.langevin.streams import BATCH, LAYER, NOISE
 from ibjax.langevin.transform import schedule_value
 from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
-from ibjax.typing import Key
 
 
 class State(NamedTuple):
@@ -83,7 +82,7 @@ def loop(
     """
     batching, b = batches.scheme(config, n)
     normalised = network.batch_statistics
-    each = any(account.each for account in accounts)
+    paired = any(account.paired for account in accounts)
 
     def start(weights: Array, rule: Rule) -> State:
         return State(
@@ -95,11 +94,11 @@ def loop(
             None if config.stop_error is None else jnp.array(False),
         )
 
-    def step(t, state: State, key: Key, hyper: Hyper, rule: Rule, examples: Examples) -> State:
-        batch_key = fold_in(key, BATCH)
+    def step(t, state: State, keys: Any, hyper: Hyper, rule: Rule, examples: Examples) -> State:
+        batch_key, others = keys
         order = batches.order(batch_key, t, state.order, n, b, batching)
         member, w = batches.draw(batch_key, t, order, b, batching)
-        layer_key = fold_in(fold_in(key, LAYER), t)
+        layer_key, noise_key = jax.vmap(fold_in, (0, None))(others, t)
         weights, params, used = state.weights, unravel(state.weights), None
         if network.trainable is not None:
             used, _ = ravel_pytree(network.trainable(params, hyper))
@@ -107,17 +106,15 @@ def loop(
             weights = projected(weights, used, hyper.radius)
             params = unravel(weights)
 
-        def gradient(x: Any, y: Array) -> StepGradient:
-            if normalised is not None:
-                inputs = (x, y, w, b, layer_key, hyper, config.loss)
-                return normalised_gradient(normalised, params, state.statistics, *inputs)
-            arguments = (x, y, w, b, layer_key, hyper, config.clip is not None)
-            return step_gradient(network, params, *arguments, each, config.loss)
-
-        got = gradient(*examples.batch(member))
+        given = (*examples.batch(member), w, b, layer_key, hyper)
+        if normalised is not None:
+            got = normalised_gradient(normalised, params, state.statistics, *given, config.loss)
+        else:
+            ghosts = examples.ghosts(member) if paired and examples.ghosts is not None else None
+            how = (config.clip is not None, paired, config.loss, ghosts)
+            got = step_gradient(network, params, *given, *how)
         flat, _ = ravel_pytree(got.gradient)
         flat = flat if rule.root is None else flat * rule.root
-        noise_key = fold_in(fold_in(key, NOISE), t)
         noise = normal(noise_key, flat.shape) if rule.noisy else None
         given = flat, state.optimizer, weights, noise_key, noise
         change, drift, optimizer = rule.update(*given)
@@ -126,7 +123,7 @@ def loop(
         eta, beta = (schedule_value(s, t) for s in schedules(config, hyper))
         taken = Step(
             params, hyper, rule, got, flat, drift, noise, eta, beta if rule.noisy else jnp.inf,
-            member, w, examples, gradient,
+            member, w, examples,
         )  # fmt: skip
         after = weights + change
         if config.radius is not None:  # what is handed out lies in the ball too
@@ -141,8 +138,11 @@ def loop(
         )
 
     def advance(state, start, stop, key, hyper, rule, examples) -> State:
+        batch, *others = (fold_in(key, stream) for stream in (BATCH, LAYER, NOISE))
+        keys = batch, jnp.stack(others)
+
         def body(t, s: State) -> State:
-            return step(t, s, key, hyper, rule, examples)
+            return step(t, s, keys, hyper, rule, examples)
 
         if config.stop_error is None:
             return jax.lax.fori_loop(start, stop, body, state)

@@ -5,6 +5,7 @@ factorisation of the second moments serves as the metric of every step. An absol
 a diagonal metric, for which the largest eigenvalue of the scaled second moments serves.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -36,6 +37,38 @@ class _Carry(NamedTuple):
     gradient: Array
     done: Bool[Array, ""]
     iterations: Array
+
+
+def _step(
+    second: Array, scale: Array, penalised: Array, l2: Array, l1: Array | None
+) -> Callable[[Array, Array], tuple[Array, Array]]:
+    """A proximal step from a point and the gradient there: the new point and the mapped gradient.
+
+    In the full metric where there is no absolute penalty, else in a diagonal one.
+    """
+    dtype, size = second.dtype, len(second)
+    scaled = second / (scale * scale.T)
+    quadratic = l2 * penalised / scale**2
+    if l1 is None:
+        # Unit diagonal first, so that the jitter means the same for every unit.
+        jitter = 64 * jnp.finfo(dtype).eps * size
+        metric = 0.5 * scaled + jnp.diag(quadratic[:, 0] + jitter)
+        factor = jax.scipy.linalg.cho_factor(metric)
+
+        def full(point: Array, gradient: Array) -> tuple[Array, Array]:
+            move = jax.scipy.linalg.cho_solve(factor, gradient / scale) / scale
+            return point - move, gradient
+
+        return full
+    curvature = 0.5 * jnp.linalg.eigvalsh(scaled)[-1] + quadratic
+    threshold = l1 * penalised / (curvature * scale**2)
+
+    def diagonal(point: Array, gradient: Array) -> tuple[Array, Array]:
+        moved = point - gradient / (curvature * scale**2)
+        new = jnp.sign(moved) * jnp.maximum(jnp.abs(moved) - threshold, 0)
+        return new, (point - new) * curvature * scale**2
+
+    return diagonal
 
 
 def minimise(
@@ -72,26 +105,7 @@ def minimise(
     second = design.T @ (mass * design)
     scale = jnp.sqrt(jnp.diag(second))[:, None]
     scale = jnp.where(scale > 0, scale, 1)
-    scaled = second / (scale * scale.T)
-    quadratic = l2 * penalised / scale**2
-
-    if smooth:
-        # Unit diagonal first, so that the jitter means the same for every unit.
-        jitter = 64 * jnp.finfo(dtype).eps * size
-        metric = 0.5 * scaled + jnp.diag(quadratic[:, 0] + jitter)
-        factor = jax.scipy.linalg.cho_factor(metric)
-
-        def step(point: Array, gradient: Array) -> tuple[Array, Array]:
-            move = jax.scipy.linalg.cho_solve(factor, gradient / scale) / scale
-            return point - move, gradient
-    else:
-        curvature = 0.5 * jnp.linalg.eigvalsh(scaled)[-1] + quadratic
-        threshold = l1 * penalised / (curvature * scale**2)
-
-        def step(point: Array, gradient: Array) -> tuple[Array, Array]:
-            moved = point - gradient / (curvature * scale**2)
-            new = jnp.sign(moved) * jnp.maximum(jnp.abs(moved) - threshold, 0)
-            return new, (point - new) * curvature * scale**2
+    step = _step(second, scale, penalised, l2, None if smooth else l1)
 
     def slope(theta: Array) -> Array:
         q = jax.nn.softmax(design @ theta, axis=-1)

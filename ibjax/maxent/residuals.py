@@ -130,17 +130,8 @@ def layer_losses(
         folds=settings.folds,
         width=settings.width,
     )
-    losses = Losses(
-        probes.linear,
-        probes.nonlinear,
-        probes.naive_bayes,
-        probes.errors,
-        probes.logits,
-        probes.train_gap,
-        probes.converged,
-        probes.fold,
-    )
-    return array, losses
+    parts = "linear nonlinear naive_bayes errors logits train_gap converged fold".split()
+    return array, Losses(*(getattr(probes, part) for part in parts))
 
 
 @jax.jit
@@ -212,88 +203,93 @@ def _summarise(
     correlation: str,
     folds: int,
 ) -> Conditions:
-    rows = features.shape[0]
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
-    fit_reason = "a probe did not converge: raise l2 or drop constant units"
+    logits, errors, train = _at_head(features, onehot, here, head)
+    several = folds if head is None and not table else 1
+    residual, null = _moment(features, errors, here.fold % several, several)
+    # E[(1_Y - q) . log q] example by example: the two entropies differ by exactly this.
+    fitted = here.converged if head is None else True
+    gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", fitted, _FIT)
+    softmax = "CE_softmax(T)"
+    nested = f"{softmax} - H(Y|T), " + ("table" if table else "nested probes")
+    found = Conditions(
+        moment_residual=residual,
+        moment_null=null,
+        duality_gap=gap,
+        duality_gap_train=train,
+        sufficiency_residual=_sufficiency(here, source, table),
+        linear_gap=_mean(
+            here.linear - here.strong, nested, "up" if table else "unknown", here.converged, _FIT
+        ),
+        naive_bayes_gap=_naive_bayes(features, onehot, here, table, correlation),
+        total_correlation=total_correlation(
+            features, labels, method=correlation, num_classes=num_classes
+        ),
+        pairwise_correlation=total_correlation(
+            features, labels, method="pairwise", num_classes=num_classes
+        ),
+        cross_entropy=_mean(here.linear, softmax, "down" if table else "up", here.converged, _FIT),
+        probe_gain=_gain(features, here, below),
+    )
+    alive = jnp.isfinite(features).all()
+    return Conditions(*(_unless_diverged(part, alive) for part in found))
+
+
+_FIT = "a probe did not converge: raise l2 or drop constant units"
+"""Why an estimate made of a fit must not be used."""
+
+
+def _at_head(
+    features: Array, onehot: Array, here: Losses, head: tuple[Array, Array] | None
+) -> tuple[Array, Array, Estimate]:
+    """Logits and errors of the head, or of the probe, and the duality gap of its own data."""
+    name = "CE - H_q on the data of the fit"
+    if head is None:
+        zero = jnp.zeros_like(here.train_gap)
+        train = Estimate(here.train_gap, zero, here.converged, "none", name, _FIT)
+        return here.logits, here.errors, train
+    logits = log_law(features, *head)
+    return logits, onehot - jnp.exp(logits), _missing(features, name, "use moments on that data")
+
+
+def _sufficiency(here: Losses, source: Losses | None, table: bool) -> Estimate:
+    """I(X;Y|T): how much less is told by the layer than by the input."""
     if source is None:
-        sufficiency = _mean(
+        return _mean(
             here.strong,
             "H(Y|T), upper bound on I(X;Y|T)",
             "up",
             here.converged,
             "without inputs= this is H(Y|T), equal to I(X;Y|T) if X determines Y",
         )
-    else:
-        sufficiency = _mean(
-            here.strong - source.strong,
-            "I(X;Y|T), table" if table else "I(X;Y|T), usable-information gap of two probes",
-            "up" if table else "unknown",
-            here.converged & source.converged,
-            "plug-in of a table" if table else "a difference of two upper bounds: any sign",
-        )
-    if head is None:
-        logits, errors = here.logits, here.errors
-        train = Estimate(
-            here.train_gap,
-            jnp.zeros_like(here.train_gap),
-            here.converged,
-            "none",
-            "CE - H_q on the data of the fit",
-            fit_reason,
-        )
-    else:
-        logits = log_law(features, *head)
-        errors = onehot - jnp.exp(logits)
-        train = _missing(features, "CE - H_q on the data of the fit", "use moments on that data")
-    # E[(1_Y - q) . log q] example by example: the two entropies differ by exactly this.
-    fitted = here.converged if head is None else True
-    several = folds if head is None and not table else 1
-    residual, null = _moment(features, errors, here.fold % several, several)
-    gap = _mean(-(errors * logits).sum(axis=1), "CE - H_q", "none", fitted, fit_reason)
-
-    dependence = total_correlation(features, labels, method=correlation, num_classes=num_classes)
-    pairs = total_correlation(features, labels, method="pairwise", num_classes=num_classes)
-    if table:
-        naive = _mean(here.naive - here.strong, "naive Bayes - H(Y|T), plug-in", "up")
-    elif correlation == "gaussian":
-        naive = _mean(here.naive - here.strong, "Gaussian naive Bayes - strong probe", "unknown")
-    else:
-        terms = (onehot * naive_bayes_terms(onehot / rows, binarise(features))).sum(axis=1)
-        naive = _mean(terms, "naive Bayes - H(Y|T) of cut units, plug-in", "up")
-    gain_name = "CE_softmax(below) - CE_softmax(T)"
-    if below is None:
-        gain = _missing(features, gain_name, "no layer below: give inputs= or use layers")
-    else:
-        gain = _mean(
-            below.linear - here.linear,
-            gain_name,
-            "unknown",
-            here.converged & below.converged,
-            fit_reason,
-        )
-    found = Conditions(
-        moment_residual=residual,
-        moment_null=null,
-        duality_gap=gap,
-        duality_gap_train=train,
-        sufficiency_residual=sufficiency,
-        linear_gap=_mean(
-            here.linear - here.strong,
-            "CE_softmax(T) - H(Y|T), " + ("table" if table else "nested probes"),
-            "up" if table else "unknown",
-            here.converged,
-            fit_reason,
-        ),
-        naive_bayes_gap=naive,
-        total_correlation=dependence,
-        pairwise_correlation=pairs,
-        cross_entropy=_mean(
-            here.linear, "CE_softmax(T)", "down" if table else "up", here.converged, fit_reason
-        ),
-        probe_gain=gain,
+    return _mean(
+        here.strong - source.strong,
+        "I(X;Y|T), table" if table else "I(X;Y|T), usable-information gap of two probes",
+        "up" if table else "unknown",
+        here.converged & source.converged,
+        "plug-in of a table" if table else "a difference of two upper bounds: any sign",
     )
-    alive = jnp.isfinite(features).all()
-    return Conditions(*(_unless_diverged(part, alive) for part in found))
+
+
+def _naive_bayes(
+    features: Array, onehot: Array, here: Losses, table: bool, correlation: str
+) -> Estimate:
+    """What is lost by taking units for independent given the label."""
+    if table:
+        return _mean(here.naive - here.strong, "naive Bayes - H(Y|T), plug-in", "up")
+    if correlation == "gaussian":
+        return _mean(here.naive - here.strong, "Gaussian naive Bayes - strong probe", "unknown")
+    terms = onehot * naive_bayes_terms(onehot / features.shape[0], binarise(features))
+    return _mean(terms.sum(axis=1), "naive Bayes - H(Y|T) of cut units, plug-in", "up")
+
+
+def _gain(features: Array, here: Losses, below: Losses | None) -> Estimate:
+    """What the softmax gains by the layer over the one below."""
+    name = "CE_softmax(below) - CE_softmax(T)"
+    if below is None:
+        return _missing(features, name, "no layer below: give inputs= or use layers")
+    sound = here.converged & below.converged
+    return _mean(below.linear - here.linear, name, "unknown", sound, _FIT)
 
 
 def _unless_diverged(part: Any, alive: Array) -> Any:

@@ -55,11 +55,72 @@ class Collapse(NamedTuple):
     ok: Bool[JaxArray, "*batch"]
 
 
+class _Kept(NamedTuple):
+    """The examples that are kept: in units of the largest feature, around the overall mean."""
+
+    features: Array
+    member: Array
+    counts: Array
+    present: Array
+    means: Array
+    centred: Array
+    n: Array
+    many: Array
+    spread: Array
+
+
 def measures(features: Array, labels: Array, head: Any, keep: Array, classes: int) -> Collapse:
     """All measures of the examples that are kept (weights 0 or 1)."""
     dtype = features.dtype
-    cut = 1e-8 if dtype == jnp.float64 else 1e-5
     nan = jnp.asarray(jnp.nan, dtype)
+    kept = _kept(features, labels, keep, classes)
+    present, n, many = kept.present, kept.n, kept.many
+    inside = kept.features - kept.member @ kept.means
+    squares = jnp.sum(inside**2, axis=1)
+    within, between = squares.sum() / n, jnp.sum(kept.centred**2) / many
+    gram = kept.centred @ kept.centred.T
+    nc1, nc1_rank, rank = _trace(kept, inside, gram, within + between)
+    some = rank > 0
+    fisher, directions = _fisher(kept.features, kept.member, kept.counts, n, _cut(dtype))
+    fisher = jnp.where(some, fisher, 0)
+    sizes = jnp.sqrt(jnp.diagonal(gram))
+    angles, structure, degenerate = _simplex(gram, sizes, present, many, some)
+    head_norms, duality, nearest, sound = nan, nan, nan, True
+    if head is not None:
+        head_norms, duality, nearest, sound = _beside_head(kept, features, head, keep, some)
+    finite = jnp.isfinite(within) & jnp.isfinite(between) & (many >= 2)
+    enough = (n >= 5 * directions) & jnp.all(~present | (kept.counts >= 2))
+
+    def known(value: Array) -> JaxArray:
+        return jnp.where(finite, value, nan)
+
+    return Collapse(
+        nc1=known(nc1),
+        nc1_rank=known(nc1_rank),
+        ratio=known(jnp.where(some, within / jnp.where(some, between, 1), jnp.inf)),
+        fisher=known(fisher),
+        vci=known(1 - fisher / jnp.maximum(rank, 1)),
+        norms=known(jnp.where(some, _variation(sizes, present), nan)),
+        angles=known(angles),
+        structure=known(structure),
+        cdnv=known(_distances(kept, squares)),
+        head_norms=known(head_norms),
+        duality=known(duality),
+        nearest_mean=known(nearest),
+        rank=known(rank),
+        classes=many,
+        degenerate=degenerate.sum().astype(dtype),
+        ok=finite & enough & sound & kept.spread,
+    )
+
+
+def _cut(dtype: Any) -> float:
+    """Relative size below which an eigenvalue counts as none."""
+    return 1e-8 if dtype == jnp.float64 else 1e-5
+
+
+def _kept(features: Array, labels: Array, keep: Array, classes: int) -> _Kept:
+    dtype = features.dtype
     member = jax.nn.one_hot(labels, classes, dtype=dtype) * keep[:, None]
     counts = member.sum(axis=0)
     present = counts > 0
@@ -76,27 +137,29 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
     features = jnp.where(spread, features / jnp.where(spread, largest, 1), 0)
     means = (member.T @ features) / jnp.maximum(counts, 1)[:, None]
     centred = jnp.where(present[:, None], means - means.sum(axis=0) / many, 0)
-    inside = features - member @ means
-    squares = jnp.sum(inside**2, axis=1)
-    within, between = squares.sum() / n, jnp.sum(centred**2) / many
+    return _Kept(features, member, counts, present, means, centred, n, many, spread)
 
-    gram = centred @ centred.T
+
+def _trace(kept: _Kept, inside: Array, gram: Array, total: Array) -> tuple[Array, Array, Array]:
+    """tr(S_W S_B^+) by the number of classes and by the rank of S_B, and that rank."""
+    n, many, dtype = kept.n, kept.many, gram.dtype
     values, vectors = jnp.linalg.eigh(gram / many)
     # Rounding of the means, which agree, is no scatter between them.
-    noise = (8 * jnp.finfo(dtype).eps) ** 2 * (within + between)
-    used = values > jnp.maximum(cut * values[-1], noise)
+    noise = (8 * jnp.finfo(dtype).eps) ** 2 * total
+    used = values > jnp.maximum(_cut(dtype) * values[-1], noise)
     rank = used.sum().astype(dtype)
     # S_B^+ = M^T V e^-2 V^T M / K, so that nothing of size d x d is inverted.
-    projected = (inside @ centred.T) @ vectors
+    projected = (inside @ kept.centred.T) @ vectors
     inverse = jnp.where(used, 1 / jnp.where(used, values, 1) ** 2, 0)
     trace = jnp.sum(jnp.sum(projected**2, axis=0) * inverse) / (n * many)
-    some = rank > 0
-    nc1 = jnp.where(some, trace / many, jnp.inf)
-    nc1_rank = jnp.where(some, trace / jnp.maximum(rank, 1), jnp.inf)
-    fisher, directions = _fisher(features, member, counts, n, cut)
-    fisher = jnp.where(some, fisher, 0)
+    by_classes = jnp.where(rank > 0, trace / many, jnp.inf)
+    return by_classes, jnp.where(rank > 0, trace / jnp.maximum(rank, 1), jnp.inf), rank
 
-    sizes = jnp.sqrt(jnp.diagonal(gram))
+
+def _simplex(gram: Array, sizes: Array, present: Array, many: Array, some: Array):
+    """Angles and structure of the class means beside a simplex, and which are the centre."""
+    classes, dtype = len(gram), gram.dtype
+    nan = jnp.asarray(jnp.nan, dtype)
     degenerate = present & (sizes <= jnp.maximum(1e-8, 10 * jnp.finfo(dtype).eps) * sizes.max())
     valid = present & ~degenerate
     pairs = valid[:, None] & valid & ~jnp.eye(classes, dtype=bool)
@@ -105,50 +168,30 @@ def measures(features: Array, labels: Array, head: Any, keep: Array, classes: in
     angles = jnp.where(pairs.sum() > 0, _mean(off, pairs), nan)
     simplex = jnp.where(present[:, None] & present, jnp.eye(classes, dtype=dtype) - 1 / many, 0)
     simplex = simplex / jnp.sqrt(many - 1)
-    structure = jnp.where(some, _distance(gram, simplex), nan)
+    return angles, jnp.where(some, _distance(gram, simplex), nan), degenerate
 
-    spreads = (member.T @ squares) / jnp.maximum(counts, 1)
-    apart = jnp.sum((means[:, None] - means) ** 2, axis=-1)
-    both = present[:, None] & present & ~jnp.eye(classes, dtype=bool)
-    ratios = (spreads[:, None] + spreads) / (2 * jnp.where(both, apart, 1))
-    cdnv = _mean(ratios, both)
 
-    head_norms, duality, nearest, sound = nan, nan, nan, True
-    if head is not None:
-        weights = jnp.where(present[:, None], head[0].T, 0)
-        head_norms = _variation(jnp.linalg.norm(weights, axis=1), present)
-        duality = jnp.where(some, _distance(centred, _unit(weights)), nan)
-        logits = jnp.where(present, given @ head[0] + head[1], -jnp.inf)
-        # |t - mu|^2 without the |t|^2 that all classes share.
-        distances = jnp.sum(means**2, axis=1) - 2 * features @ means.T
-        closest = jnp.argmin(jnp.where(present, distances, jnp.inf), axis=1)
-        nearest = keep @ (jnp.argmax(logits, axis=1) != closest).astype(dtype) / n
-        sound = jnp.all(jnp.isfinite(head[0])) & jnp.all(jnp.isfinite(head[1]))
-        nearest = jnp.where(sound, nearest, nan)
-    finite = jnp.isfinite(within) & jnp.isfinite(between) & (many >= 2)
-    enough = (n >= 5 * directions) & jnp.all(~present | (counts >= 2))
+def _distances(kept: _Kept, squares: Array) -> Array:
+    """Mean over pairs of classes of their variances over the square distance of their means."""
+    spreads = (kept.member.T @ squares) / jnp.maximum(kept.counts, 1)
+    apart = jnp.sum((kept.means[:, None] - kept.means) ** 2, axis=-1)
+    both = kept.present[:, None] & kept.present & ~jnp.eye(len(spreads), dtype=bool)
+    return _mean((spreads[:, None] + spreads) / (2 * jnp.where(both, apart, 1)), both)
 
-    def known(value: Array) -> JaxArray:
-        return jnp.where(finite, value, nan)
 
-    return Collapse(
-        nc1=known(nc1),
-        nc1_rank=known(nc1_rank),
-        ratio=known(jnp.where(some, within / jnp.where(some, between, 1), jnp.inf)),
-        fisher=known(fisher),
-        vci=known(1 - fisher / jnp.maximum(rank, 1)),
-        norms=known(jnp.where(some, _variation(sizes, present), nan)),
-        angles=known(angles),
-        structure=known(structure),
-        cdnv=known(cdnv),
-        head_norms=known(head_norms),
-        duality=known(duality),
-        nearest_mean=known(nearest),
-        rank=known(rank),
-        classes=many,
-        degenerate=degenerate.sum().astype(dtype),
-        ok=finite & enough & sound & spread,
-    )
+def _beside_head(kept: _Kept, given: Array, head: Any, keep: Array, some: Array):
+    """Norms of the head, its distance from the class means, their disagreement; if finite."""
+    nan = jnp.asarray(jnp.nan, given.dtype)
+    weights = jnp.where(kept.present[:, None], head[0].T, 0)
+    norms = _variation(jnp.linalg.norm(weights, axis=1), kept.present)
+    duality = jnp.where(some, _distance(kept.centred, _unit(weights)), nan)
+    logits = jnp.where(kept.present, given @ head[0] + head[1], -jnp.inf)
+    # |t - mu|^2 without the |t|^2 that all classes share.
+    distances = jnp.sum(kept.means**2, axis=1) - 2 * kept.features @ kept.means.T
+    closest = jnp.argmin(jnp.where(kept.present, distances, jnp.inf), axis=1)
+    nearest = keep @ (jnp.argmax(logits, axis=1) != closest).astype(given.dtype) / kept.n
+    sound = jnp.all(jnp.isfinite(head[0])) & jnp.all(jnp.isfinite(head[1]))
+    return norms, duality, jnp.where(sound, nearest, nan), sound
 
 
 def _fisher(features: Array, member: Array, counts: Array, n: Array, cut: float):

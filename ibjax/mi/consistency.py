@@ -105,7 +105,8 @@ def self_consistency(
         change = sum(s * t.value for s, t in zip(signs, terms))
         error = jnp.sqrt(sum(jnp.nan_to_num(t.std_error) ** 2 for t in terms))
         excess = change if upper else jnp.abs(change)
-        good = jnp.all(jnp.stack([t.ok for t in terms]))
+        # An error that is not known allows nothing, an infinite one would allow everything.
+        good = jnp.all(jnp.stack([t.ok & ~jnp.isinf(t.std_error) for t in terms]))
         ok = good & (excess <= 2 * error + tolerance)
         reason = f"the estimator fails {name}, or one of its estimates is not ok"
         return Estimate(jnp.asarray(change), error, ok, "unknown", name, reason)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.knn import ksg
@@ -65,7 +65,7 @@ def latent(
         over seeds together.
 
     Raises:
-        ValueError: for fewer than 40 samples, or counts that are not positive.
+        ValueError: for fewer than 40 samples, or counts or a step size that are not positive.
 
     Reference:
         Gowri, Lun, Klein, Yin 2024, "Approximating mutual information of high-dimensional
@@ -79,17 +79,19 @@ def latent(
     dim, steps, seeds = whole("dim", dim), whole("steps", steps), whole("seeds", seeds)
     batch = min(whole("batch", batch), n // 4)
     widths = tuple(whole("widths", w) for w in widths)
+    check_rate("learning_rate", learning_rate)
     keys = jax.random.split(key, seeds)
     settings = (dim, widths, steps, batch)
-    codes = _codes(keys, x, y, jnp.asarray(learning_rate, x.dtype), settings)
+    trained, *codes = _codes(keys, x, y, jnp.asarray(learning_rate, x.dtype), settings)
     each = [ksg(a, b, k) for a, b in zip(*codes)]
     values = jnp.stack([e.value for e in each])
     errors = jnp.stack([e.std_error for e in each])
     spread = jnp.var(values, ddof=1) / seeds if seeds > 1 else jnp.zeros(())
     error = jnp.sqrt(jnp.mean(errors) ** 2 + spread)
-    ok = jnp.all(jnp.stack([e.ok for e in each]))
+    ok = jnp.all(jnp.stack([e.ok for e in each])) & jnp.all(trained)
     found = estimate((jnp.mean(values), error, ok), x.dtype, both.sound, "down", "latent", "")
-    return replace(found, reason=each[0].reason)
+    reason = f"training left the finite numbers (lower the learning rate), {each[0].reason}"
+    return replace(found, reason=reason)
 
 
 @partial(jax.jit, static_argnums=4)
@@ -98,7 +100,7 @@ def _codes(keys: Key, x: JaxArray, y: JaxArray, rate: JaxArray, settings: Any):
 
 
 def _train(key: Key, x: JaxArray, y: JaxArray, rate: JaxArray, settings: Any):
-    """Codes (n/2, dim) of both variables at the samples that training did not see."""
+    """Whether training came to a checkpoint, and codes (n/2, dim) of what it did not see."""
     import optax
 
     dim, widths, steps, batch = settings
@@ -145,7 +147,8 @@ def _train(key: Key, x: JaxArray, y: JaxArray, rate: JaxArray, settings: Any):
     state, _ = jax.lax.scan(stretch, first, keys)
     chosen = state.best_params
     codes = _apply(chosen["ex"], x[held]), _apply(chosen["ey"], y[held])
-    return tuple(_standard(z, jnp.arange(z.shape[0])) for z in codes)
+    known = tuple(_standard(z, jnp.arange(z.shape[0])) for z in codes)
+    return jnp.isfinite(state.best), *known
 
 
 def _standard(z: JaxArray, rows: JaxArray) -> JaxArray:

@@ -50,7 +50,7 @@ def told(
         nodes: of the quadrature.
         margin: its largest error, which is added to J.
     """
-    true, false = surprise(k, y, nodes), surprise(k, -y, nodes)
+    true, false = surprise(jnp.broadcast_to(k, (2, *k.shape)), jnp.stack([y, -y]), nodes)
     # The two are symmetric; the rarer one keeps its digits.
     p = 1 / (1 + jnp.exp(jnp.abs(y)))
     exact = jnp.where(y > 0, p * true + (1 - p) * false, (1 - p) * true + p * false) + margin

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.critics import Critic, critic
@@ -95,6 +95,7 @@ def neural(
         for name, count in (("steps", steps), ("every", every), ("patience", patience))
     )
     batch = whole("batch", batch, 3)
+    check_rate("learning_rate", learning_rate)
     options = {"tau": tau, "alpha": alpha, "momentum": momentum, "learning_rate": learning_rate}
     needed = known[objective].critic
     kind = critic if needed == "ratio" else needed
@@ -171,7 +172,7 @@ def _train(key: Key, x: JaxArray, y: JaxArray, options: Any, settings: Any, pati
     state = jax.lax.while_loop(lambda s: (s.round < rounds) & (s.stale < patience), look, start)
     best = whole(state.best_params)
     value, error = _evaluate(objective, model, best, x[measure], y[measure], options)
-    ok = jnp.isfinite(value) & jnp.isfinite(state.best) & varied
+    ok = jnp.isfinite(value) & ~jnp.isinf(error) & jnp.isfinite(state.best) & varied
     return value, error, ok
 
 

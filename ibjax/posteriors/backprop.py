@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import bounds
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
 from ibjax.signatures import enforced
@@ -88,21 +88,17 @@ def learn_posterior(
         provided that nothing here was chosen by looking at it.
 
     Raises:
-        ValueError: probabilities out of range, sizes that leave no example, batch statistics.
+        ValueError: probabilities out of range, sizes that leave no example, batch statistics or a
+            network that treats examples of a batch together, data it cannot take.
 
     Reference:
         Perez-Ortiz, Rivasplata, Shawe-Taylor, Szepesvari 2021, "Tighter risk certificates for
         neural networks"; Langford and Caruana 2001 for the two inversions, here one-sided.
     """
+    check_rate("learning_rate", learning_rate)
     problem = ready(network, dataset)
     n = problem.y.shape[0]
-    if not 0 <= prior_fraction < 1:
-        raise ValueError(f"prior_fraction={prior_fraction} must lie in [0, 1)")
-    for name, value in (("delta", delta), ("delta_draws", delta_draws)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name}={value} is a failure probability; give one in (0, 1)")
-    if not prior_std > 0:
-        raise ValueError(f"prior_std={prior_std} must be positive")
+    _check(prior_fraction, prior_std, delta, delta_draws)
     draws, steps = whole("draws", draws), whole("steps", steps)
     prior_steps, batch = whole("prior_steps", prior_steps, 0), whole("batch", batch)
     key_split, key_init, key_prior, key_post, key_draws = jax.random.split(key, 5)
@@ -117,7 +113,7 @@ def learn_posterior(
     def plain(params, a, b, _):
         return bounded_loss(problem.logits(params, a), b, smallest)
 
-    prior = network.init(key_init, problem.x[:1])
+    prior = problem.network.init(key_init, problem.x[:1])
     if first and prior_steps:
         where = problem.x[learnt], problem.y[learnt]
         prior = descend(plain, prior, *where, key_prior, steps=prior_steps, **training)
@@ -145,16 +141,30 @@ def learn_posterior(
         known = bounds.gaussian_divergence(flat(mean), flat(std), flat(prior), prior_std)
         divergence = replace(known, exact=True)
         gap = bounds.pac_bayes_kl(upper, divergence, m, delta=delta)
-        confidence = jnp.asarray(1 - delta - delta_draws)
-        gap = replace(gap, confidence=confidence)
-        risk = replace(
-            gap,
-            value=gap.value + upper,
-            vacuous=gap.value + upper >= 1,
-            name="pac_bayes_backprop",
-            note="test error of one draw from the posterior",
-        )
+        gap = replace(gap, confidence=jnp.asarray(1 - delta - delta_draws))
+        risk = _risk(gap, upper)
     return LearntPosterior(mean, std, rate, upper, divergence, gap, risk, m)
+
+
+def _check(prior_fraction: float, prior_std: float, delta: float, delta_draws: float) -> None:
+    if not 0 <= prior_fraction < 1:
+        raise ValueError(f"prior_fraction={prior_fraction} must lie in [0, 1)")
+    for name, value in (("delta", delta), ("delta_draws", delta_draws)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name}={value} is a failure probability; give one in (0, 1)")
+    if not prior_std > 0:
+        raise ValueError(f"prior_std={prior_std} must be positive")
+
+
+def _risk(gap: BoundValue, upper: float) -> BoundValue:
+    """The bound on the test error that a bound on the gap and one on the training error make."""
+    return replace(
+        gap,
+        value=gap.value + upper,
+        vacuous=gap.value + upper >= 1,
+        name="pac_bayes_backprop",
+        note="test error of one draw from the posterior",
+    )
 
 
 @enforced

@@ -9,7 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ibjax import bounds
-from ibjax.arguments import whole
+from ibjax.arguments import check_rate, whole
 from ibjax.interface import BoundValue, Dataset, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, ready
 from ibjax.signatures import enforced
@@ -83,13 +83,15 @@ def compress(
         machine rounding may change ties of the largest logits.
 
     Raises:
-        ValueError: sizes out of range, a network with batch statistics.
+        ValueError: sizes out of range, a network with batch statistics or one that treats examples
+            of a batch together, data it cannot take.
 
     Reference:
         Li, Farkhoor, Liu, Yosinski 2018, "Measuring the intrinsic dimension of objective
         landscapes"; Lotfi et al. 2022, "PAC-Bayes compression bounds so tight that they can
         explain generalization", whose description of the length is corrected here.
     """
+    check_rate("learning_rate", learning_rate)
     problem = ready(network, dataset)
     dimension, letters = whole("dimension", dimension), whole("letters", letters, 2)
     steps, refine = whole("steps", steps), whole("refine", refine, 0)

@@ -1,5 +1,6 @@
 """What both kinds of certificate share: plain training, predictions, and checks of arguments."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from ibjax.arguments import host
 from ibjax.interface import Dataset, Hyper, Network
+from ibjax.langevin.checks import pool_arrays
+from ibjax.langevin.prepared import check_each, network_of
 from ibjax.typing import JaxArray, Key
 
 
@@ -19,11 +22,13 @@ class Problem(NamedTuple):
         x: inputs, (n, ...).
         y: labels, (n,).
         logits: ``(params, x) -> (n, K)``, without layer noise.
+        network: the network with parameters in float32: what a posterior adds to them is not lost.
     """
 
     x: JaxArray
     y: JaxArray
     logits: Callable[[Any, JaxArray], JaxArray]
+    network: Network
 
 
 def ready(network: Network, dataset: Dataset) -> Problem:
@@ -31,7 +36,9 @@ def ready(network: Network, dataset: Dataset) -> Problem:
 
     Raises:
         ValueError: for normalisation by batch statistics, whose weights are not all in the
-            posterior, for padded depth, or data that do not pair up.
+            posterior, or of a network's own, by which the error of an example is no function of
+            weights and example; for padded depth; for data that do not pair up, labels out of
+            range, every example listed several times, or logits that are not one a class.
     """
     if network.batch_statistics is not None:
         raise ValueError(
@@ -40,11 +47,43 @@ def ready(network: Network, dataset: Dataset) -> Problem:
         )
     if network.trainable is not None:
         raise ValueError("network is padded beyond its depth; give one without padded_to")
-    x, y = jnp.asarray(dataset.x), host("dataset.y", dataset.y)
-    if len(x) != len(y) or len(y) < 4:
-        raise ValueError(f"dataset has {len(x)} inputs and {len(y)} labels; give pairs, 4 or more")
-    hyper = Hyper(0.0, 0.0)
-    return Problem(x, jnp.asarray(y), lambda params, z: network.apply(params, z, None, hyper)[0])
+    labels = host("dataset.y", dataset.y)
+    if len(dataset.x) != len(labels) or len(labels) < 4:
+        raise ValueError(
+            f"dataset has {len(dataset.x)} inputs and {len(labels)} labels; give pairs, 4 or more"
+        )
+    x, y = pool_arrays(dataset, network)
+    _check_copies(x, y)
+    hyper, described = Hyper(0.0, 0.0), (x.shape[1:], x.dtype.name)
+    network = network_of(network, int(dataset.num_classes), *described, claims=False)
+    check_each(network, *described, hyper)
+
+    def logits(params: Any, z: JaxArray) -> JaxArray:
+        return network.apply(params, z, None, hyper)[0]
+
+    return Problem(jnp.asarray(x), jnp.asarray(y), logits, network)
+
+
+_FEW = 10
+"""Different examples of which as many of each may come about by chance."""
+
+
+def _check_copies(x: np.ndarray, y: np.ndarray) -> None:
+    """Refuse a data set put together from copies of itself.
+
+    Raises:
+        ValueError: where many different examples are all listed equally often, more than once.
+    """
+    alike = (x.reshape(len(x), -1) == x[0].ravel()).all(1) & (y == y[0])
+    if alike.sum() < 2:  # one without a copy is enough, and all that is looked at as a rule
+        return
+    counts = Counter((row.tobytes(), int(label)) for row, label in zip(x, y))
+    often = set(counts.values())
+    if len(counts) >= _FEW and len(often) == 1:
+        raise ValueError(
+            f"dataset lists every example {often.pop()} times: copies are no independent draws, "
+            "and a certificate would count each of them; give each once"
+        )
 
 
 def bounded_loss(logits: JaxArray, y: JaxArray, smallest: float) -> JaxArray:

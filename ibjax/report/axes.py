@@ -2,14 +2,12 @@
 
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax import results
-
-if TYPE_CHECKING:
-    import xarray
 
 _SHORT = {
     "depth": "depth",
@@ -34,7 +32,7 @@ _SCALES = ("train_size", "learning_rate", "inverse_temperature", "clip", "width"
 _SCALES += ("radius",)
 
 
-def check_axis(dataset: "xarray.Dataset", axis: str | None) -> str | None:
+def check_axis(dataset: xarray.Dataset, axis: str | None) -> str | None:
     """The axis to show: the one asked for, or the first with several values.
 
     Returns:
@@ -54,7 +52,7 @@ def check_axis(dataset: "xarray.Dataset", axis: str | None) -> str | None:
     return ordered[0] if ordered else None
 
 
-def panels(dataset: "xarray.Dataset", axis: str | None) -> list[dict[str, int]]:
+def panels(dataset: xarray.Dataset, axis: str | None) -> list[dict[str, int]]:
     """Every place on the other axes, those with one value included.
 
     Places are counted and not named by their coordinates, two of which may be equal, or NaN.
@@ -63,7 +61,7 @@ def panels(dataset: "xarray.Dataset", axis: str | None) -> list[dict[str, int]]:
     return [dict(zip(there, place)) for place in itertools.product(*there.values())]
 
 
-def coordinates(dataset: "xarray.Dataset", place: dict[str, int]) -> dict[str, Any]:
+def coordinates(dataset: xarray.Dataset, place: dict[str, int]) -> dict[str, Any]:
     """The coordinates of a place of `panels`."""
     there = results.axes(dataset)
     return {name: there[name][at] for name, at in place.items()}
@@ -94,7 +92,7 @@ def logarithmic(name: str | None, values: list[Any]) -> bool:
     return finite and min(numbers) > 0 and max(numbers) >= 4 * min(numbers)
 
 
-def heading(dataset: "xarray.Dataset", axis: str | None = None, step: int | None = None) -> str:
+def heading(dataset: xarray.Dataset, axis: str | None = None, step: int | None = None) -> str:
     """What the numbers are of: data, classes, network, and the settings that have one value."""
     config = configuration(dataset)
     named = config.get("dataset")
@@ -119,12 +117,12 @@ def label(entry: Any) -> str:
     return ",".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
 
 
-def configuration(dataset: "xarray.Dataset") -> dict[str, Any]:
+def configuration(dataset: xarray.Dataset) -> dict[str, Any]:
     """The configuration a results file carries; empty where it has none."""
     return json.loads(dataset.attrs.get("config", "{}"))
 
 
-def fixed(place: dict[str, Any], dataset: "xarray.Dataset") -> str:
+def fixed(place: dict[str, Any], dataset: xarray.Dataset) -> str:
     """The place on the axes that are not shown, where they have several values."""
     there = results.axes(dataset)
     return ", ".join(value(k, v) for k, v in place.items() if len(there[k]) > 1)

@@ -2,10 +2,8 @@
 
 import re
 from importlib import resources
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import xarray
+import xarray
 
 
 def entries() -> dict[str, str]:
@@ -14,7 +12,7 @@ def entries() -> dict[str, str]:
     return {key: entry.strip() for entry, key in re.findall(r"(?ms)^(@\w+\{([^,]+),.*?^\})", text)}
 
 
-def bibliography(dataset: "xarray.Dataset") -> str:
+def bibliography(dataset: xarray.Dataset) -> str:
     """BibTeX entries of the bounds a results file holds values of.
 
     Args:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import xarray
+
 from ibjax import files, results
 from ibjax.environment import expanded
 from ibjax.report import axes
@@ -14,7 +16,6 @@ from ibjax.report.table import cell, heads, kind, null
 
 if TYPE_CHECKING:
     import pandas
-    import xarray
 
 TABLES = (".md", ".tex", ".csv", ".parquet")
 """What tables can be written as."""
@@ -24,7 +25,7 @@ _COLUMNS += ("null", "null_spread")
 
 
 def markdown(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -41,7 +42,7 @@ def markdown(
 
 
 def latex(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -50,7 +51,7 @@ def latex(
     return _tabulated(dataset, checkpoint, names, axis, "latex_booktabs").replace("±", r"$\pm$")
 
 
-def csv(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> str:
+def csv(dataset: xarray.Dataset, checkpoint: int | None = -1) -> str:
     """Every number at full precision: a line a cell and quantity, as in `frame`.
 
     Args:
@@ -60,7 +61,7 @@ def csv(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> str:
     return frame(dataset, checkpoint).to_csv(index=False)
 
 
-def frame(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> "pandas.DataFrame":
+def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataFrame":
     """Every number at full precision, a row a cell and quantity.
 
     Columns: the axes of the sweep, step, name, kind, value, half_width_95, vacuous, confidence
@@ -100,7 +101,7 @@ def frame(dataset: "xarray.Dataset", checkpoint: int | None = -1) -> "pandas.Dat
 
 
 def write_table(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     path: str | Path,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
@@ -145,7 +146,7 @@ def _parquet(table: "pandas.DataFrame") -> bytes:
 
 
 def _tabulated(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int,
     names: Sequence[str] | None,
     axis: str | None,

@@ -1,20 +1,19 @@
 """Tables and pictures of the limits of teacher networks, from their file."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import xarray
 
 from ibjax.report import blank
 
-if TYPE_CHECKING:
-    import xarray
 
-
-def view(dataset: "xarray.Dataset") -> tuple[Any, Any] | None:
+def view(dataset: xarray.Dataset) -> tuple[Any, Any] | None:
     """Table and picture of limits at n ~ d or n ~ d^2; None for a data set of something else."""
     shown = _VIEWS.get(str(dataset.attrs.get("what")))
     return None if shown is None else (shown[0](dataset), shown[1](dataset))
 
 
-def linear_table(dataset: "xarray.Dataset") -> Any:
+def linear_table(dataset: xarray.Dataset) -> Any:
     """The table for the terminal; the second line of a heading is the kind of its numbers."""
     about = dataset.attrs
     title = (
@@ -60,7 +59,7 @@ def linear_table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def linear_figure(dataset: "xarray.Dataset") -> Any:
+def linear_figure(dataset: xarray.Dataset) -> Any:
     """Errors and informations along the curve."""
     made, (left, right) = blank.figure((9, 3.8), 1, 2)
     draw_errors(dataset, left)
@@ -68,7 +67,7 @@ def linear_figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_errors(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the errors along the curve: optimal, algorithmic, Gibbs."""
     lines = (
         ("gibbs_error", "Gibbs", "#E69F00", "-"),
@@ -79,7 +78,7 @@ def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return _draw(dataset, ax, lines, f"error on a fresh output ({unit})")
 
 
-def draw_information(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_information(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the informations per sample along the curve."""
     lines = (
         ("mi_per_sample", "network", "#0072B2", "-"),
@@ -118,7 +117,7 @@ def _draw(dataset, ax, lines, label):
     return ax
 
 
-def quadratic_table(dataset: "xarray.Dataset") -> Any:
+def quadratic_table(dataset: xarray.Dataset) -> Any:
     """The table for the terminal; everything in it is conjectured."""
     about = dataset.attrs
     made = blank.table(
@@ -146,7 +145,7 @@ def quadratic_table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def quadratic_figure(dataset: "xarray.Dataset") -> Any:
+def quadratic_figure(dataset: xarray.Dataset) -> Any:
     """Error and information along the curve."""
     made, (left, right) = blank.figure((9, 3.8), 1, 2)
     alpha, noise = dataset["curve_alpha"], float(dataset.attrs["noise"])

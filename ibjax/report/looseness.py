@@ -89,13 +89,27 @@ def _ratio(a: object, b: object) -> float:
 
 
 def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
-    """From the best certificate by the best estimate down to the measured gap."""
+    """From the best certificate by the best estimate down to the measured gap.
+
+    Where the best certificate holds with a confidence, it is that of all of them at once: which is
+    the smallest was seen in the data.
+    """
     best: dict[str, tuple[float, str]] = {}
+    doubts = []
     for name, part in parts.items():
         kind, value = part.bound.kind, float(part.bound.value)
         held, _ = best.get(kind, (math.inf, ""))
+        if part.bound.holds and kind == "certificate":
+            doubts.append(1 - float(part.bound.confidence))
         if part.bound.holds and kind != "diagnostic" and value < held * (1 - 1e-9):
             best[kind] = (value, name)
+    if "certificate" in best:
+        value, name = best["certificate"]
+        if float(parts[name].bound.confidence) < 1:
+            sure = 100 * max(1 - sum(doubts), 0.0)
+            limits = sum(doubt > 0 for doubt in doubts)
+            words = f"the best of {limits} limits, {sure:.4g} %" if limits > 1 else f"{sure:.4g} %"
+            best["certificate"] = value, f"{name} ({words})"
     said = []
     if len(best) == 2 and 0 < best["estimate"][0] < best["certificate"][0]:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]
@@ -166,5 +180,5 @@ def _advice(changes: dict[str, BoundValue], now: Evidence) -> list[str]:
         f"What would help most: {_CHANGES[best]} takes individual from {before:.3g} to "
         f"{after:.3g} (times {after / before:.3g}), with all else as it is; {rest}.",
         "I = T eta beta C^2 / (4 n^2): less clip, fewer steps or a higher temperature pay with "
-        "training error, more examples do not.",
+        "training and test error, more examples with a little training error alone.",
     ]

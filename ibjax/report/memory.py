@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.bounds.supersamples.examples import ClassMemory, Examples
 from ibjax.report import blank
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from rich.table import Table
@@ -41,7 +41,7 @@ class Memory(NamedTuple):
 
 
 def memory(
-    dataset: "xarray.Dataset", depth: int | None = None, checkpoint: int = -1, **point: Any
+    dataset: xarray.Dataset, depth: int | None = None, checkpoint: int = -1, **point: Any
 ) -> Memory:
     """What the replicas of one cell of a results file remember, by example and by class.
 
@@ -127,7 +127,7 @@ def classes_table(found: ClassMemory, names: Sequence[Any] | None = None) -> "Ta
 
 
 def remembered_examples(
-    found: "Examples | xarray.Dataset",
+    found: Examples | xarray.Dataset,
     ax: "Axes | None" = None,
     *,
     count: int = 30,
@@ -193,7 +193,7 @@ def remembered_examples(
 
 
 def remembered_classes(
-    found: "ClassMemory | xarray.Dataset",
+    found: ClassMemory | xarray.Dataset,
     ax: "Axes | None" = None,
     *,
     names: Sequence[Any] | None = None,

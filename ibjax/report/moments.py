@@ -3,14 +3,15 @@
 import json
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
+from ibjax.bounds.evidence.registry import Bound, registry
+from ibjax.bounds.kinds import weakest
+from ibjax.experiment import AXES
 from ibjax.results import layout
-
-if TYPE_CHECKING:
-    import xarray
 
 LOSS_RANGE = 1.0
 """Range of the 0-1 loss: a bound at or above it is vacuous."""
@@ -46,7 +47,7 @@ def t_quantile(units: int) -> float:
     return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
 
 
-def usable(cell: "xarray.Dataset") -> np.ndarray:
+def usable(cell: xarray.Dataset) -> np.ndarray:
     """Places of the checkpoints that one cell has: others belong to cells of other lengths."""
     if "checkpoint" not in cell.sizes:
         return np.zeros(1, int)
@@ -58,7 +59,7 @@ def usable(cell: "xarray.Dataset") -> np.ndarray:
     return np.arange(cell.sizes["checkpoint"])
 
 
-def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
+def moment(cell: xarray.Dataset, checkpoint: int, names: list[str]) -> Moment:
     """Everything a table shows of one cell.
 
     Args:
@@ -102,7 +103,7 @@ def moment(cell: "xarray.Dataset", checkpoint: int, names: list[str]) -> Moment:
     )
 
 
-def units(dataset: "xarray.Dataset") -> tuple[int, int]:
+def units(dataset: xarray.Dataset) -> tuple[int, int]:
     """Supersamples, and masks of each, that gap and bounds were measured on.
 
     A user may have chosen or averaged some of them since; what was stored stays that of all.
@@ -121,7 +122,7 @@ def _quantile(supersamples: int, masks: int) -> float:
     return t_quantile(supersamples if supersamples > 1 else masks)
 
 
-def check_numbers(dataset: "xarray.Dataset") -> None:
+def check_numbers(dataset: xarray.Dataset) -> None:
     """Refuse what is no number where a table needs one.
 
     Raises:
@@ -136,7 +137,7 @@ def check_numbers(dataset: "xarray.Dataset") -> None:
             )
 
 
-def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
+def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str, dict[str, Any]]:
     there = stored(now)
 
     def column(name: str, missing: Any) -> list[Any]:
@@ -152,10 +153,15 @@ def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[st
         "null": column("bound_null", math.nan),
         "null_spread": column("bound_null_spread", math.nan),
         "confidence": column("bound_confidence", 1.0),
-        "holds": [_held(value) for value in column("bound_holds", 1)],
+        "holds": [bool(value == 1) for value in column("bound_holds", 1)],
     }
     found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
-    for row in found.values():
+    known, places = registry(), averaged(now)
+    for name, row in found.items():
+        if name in known:
+            row["kind"] = _allowed(row["kind"], known[name], "bound_confidence" in now.variables)
+        # A mean of statements holds where all of them do.
+        row["confidence"] = max(0.0, 1 - places * (1 - row["confidence"]))
         row["error"] = quantile * row["error"]
         # A mean over places of which it holds at some alone bounds no mean over all of them.
         if not row.pop("holds"):
@@ -165,11 +171,26 @@ def _bounds(now: "xarray.Dataset", names: list[str], quantile: float) -> dict[st
     return {name: found[name] for name in names}
 
 
-def _held(value: Any) -> bool:
-    return bool(value == 1)
+def _allowed(kind: Any, row: Bound, sure: bool) -> str:
+    """What a file may say of a bound: a kind is never better than what the bound reads allows."""
+    if row.limits and not sure:
+        return "unknown"  # a limit whose confidence is lost
+    return weakest(kind, row.kind) if kind in layout.KINDS else str(kind)
 
 
-def _contracted(now: "xarray.Dataset") -> float:
+def averaged(dataset: xarray.Dataset) -> int:
+    """Places of the run's grid that a user took a mean over: their axes left no coordinate."""
+    try:
+        config = json.loads(dataset.attrs.get("config", "{}"))
+        mine = [a for a in AXES if not (a.own and config.get("network"))]
+        listed = {a.name: config.get(a.setting) for a in mine} if "source" not in config else config
+    except (AttributeError, TypeError, ValueError):
+        return 1
+    lost = [v for k, v in listed.items() if isinstance(v, list) and k not in dataset.coords]
+    return math.prod(max(len(v), 1) for v in lost)
+
+
+def _contracted(now: xarray.Dataset) -> float:
     if "layer_log1m" not in now:
         return math.nan
     # log eta = log(1 - e^log1m) keeps what lies far below the rounding of 1
@@ -180,18 +201,18 @@ def _contracted(now: "xarray.Dataset") -> float:
     return float(-np.expm1(0.5 * np.nansum(log_eta))) if known else math.nan
 
 
-def _number(now: "xarray.Dataset", name: str) -> float:
+def _number(now: xarray.Dataset, name: str) -> float:
     return float(now[name]) if name in now and not now[name].ndim else math.nan
 
 
-def stored(dataset: "xarray.Dataset") -> list[str]:
+def stored(dataset: xarray.Dataset) -> list[str]:
     """The bounds that a data set has, in its order."""
     if "bound_name" not in dataset.coords:
         return []
     return np.atleast_1d(dataset["bound_name"].values).tolist()
 
 
-def _cluster_mean(values: "xarray.DataArray") -> tuple[float, float]:
+def _cluster_mean(values: xarray.DataArray) -> tuple[float, float]:
     """Mean and standard error over supersamples of (supersample, mask) values."""
     array = values.transpose(*(d for d in ("supersample", "mask_id") if d in values.dims)).values
     array = np.asarray(array, float)

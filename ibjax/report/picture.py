@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import axes, blank
 from ibjax.report.summary import LOSS_RANGE, Row, Summary, headlines, summaries, summarise
 from ibjax.report.table import kind
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -32,7 +32,7 @@ MOST_PANELS = 12
 
 
 def bounds_against(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     axis: str | None = None,
     ax: "Axes | None" = None,
     checkpoint: int = -1,
@@ -59,7 +59,7 @@ def bounds_against(
 
 
 def errors_against(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     axis: str | None = None,
     ax: "Axes | None" = None,
     checkpoint: int = -1,
@@ -71,7 +71,7 @@ def errors_against(
 
 
 def bounds_against_depth(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     ax: "Axes | None" = None,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
@@ -81,14 +81,14 @@ def bounds_against_depth(
 
 
 def errors_against_depth(
-    dataset: "xarray.Dataset", ax: "Axes | None" = None, checkpoint: int = -1
+    dataset: xarray.Dataset, ax: "Axes | None" = None, checkpoint: int = -1
 ) -> "Axes":
     """`errors_against` the number of hidden layers."""
     return errors_against(dataset, "depth", ax, checkpoint)
 
 
 def figure(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -139,12 +139,12 @@ def figure(
     return out
 
 
-def panels(dataset: "xarray.Dataset", axis: str | None = None) -> int:
+def panels(dataset: xarray.Dataset, axis: str | None = None) -> int:
     """How many places there are beside an axis: the panels of a figure."""
     return len(axes.panels(dataset, axes.check_axis(dataset, axis)))
 
 
-def _title(dataset: "xarray.Dataset", summary: Summary, step: int | None) -> str:
+def _title(dataset: xarray.Dataset, summary: Summary, step: int | None) -> str:
     config = axes.configuration(dataset)
     words = [axes.heading(dataset, summary.axis, step)]
     for setting, symbol in (("inverse_temperature", "beta ="), ("layer_noise", "layer noise")):

@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax import results
 from ibjax.report import axes
 from ibjax.report.moments import LOSS_RANGE as LOSS_RANGE
 from ibjax.report.moments import check_numbers, moment, stored, units, usable
 from ibjax.report.moments import t_quantile as t_quantile
-
-if TYPE_CHECKING:
-    import xarray
 
 HEADLINES = (
     "individual",
@@ -113,7 +111,7 @@ class Summary(NamedTuple):
 
 
 def summarise(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -144,7 +142,7 @@ def summarise(
 
 
 def summaries(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -160,7 +158,7 @@ def summaries(
 
 
 def _along(
-    part: "xarray.Dataset", axis: str | None, fixed: dict[str, Any], checkpoint: int, names: list
+    part: xarray.Dataset, axis: str | None, fixed: dict[str, Any], checkpoint: int, names: list
 ) -> Summary:
     if axis == "checkpoint":
         cells = [(part, i) for i in range(len(usable(part)))]
@@ -191,7 +189,7 @@ def _along(
     )
 
 
-def _before(part: "xarray.Dataset", size: dict[str, int]) -> tuple[int, int] | None:
+def _before(part: xarray.Dataset, size: dict[str, int]) -> tuple[int, int] | None:
     """Replicas and supersamples that were trained, where some are no longer in the file."""
     supersamples, masks = units(part)
     if (supersamples, masks) == (size["supersample"], size["mask_id"]):
@@ -199,7 +197,7 @@ def _before(part: "xarray.Dataset", size: dict[str, int]) -> tuple[int, int] | N
     return supersamples * masks, supersamples
 
 
-def checkpoints(dataset: "xarray.Dataset") -> int:
+def checkpoints(dataset: xarray.Dataset) -> int:
     """How many evaluations along training the cells of a file have; the most of any."""
     if "checkpoint" not in dataset.dims:
         return 1
@@ -240,7 +238,7 @@ def _chosen(stored: list[str], names: Sequence[str] | None) -> list[str]:
     return [name for name in stored if names is None or name in names]
 
 
-def headlines(dataset: "xarray.Dataset") -> list[str]:
+def headlines(dataset: xarray.Dataset) -> list[str]:
     """The bounds of the file that a table shows unless asked for more; all if it has none."""
     there = stored(dataset)
     return [name for name in there if name in HEADLINES] or there

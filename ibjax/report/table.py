@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import axes
 from ibjax.report.summary import Row, Summary, headlines, summaries
 
 if TYPE_CHECKING:
-    import xarray
     from rich.console import RenderableType
 
 _STYLE = {"measured": "bold", "certificate": "green", "estimate": "", "diagnostic": "dim"}
 
 
 def table(
-    dataset: "xarray.Dataset",
+    dataset: xarray.Dataset,
     checkpoint: int = -1,
     names: Sequence[str] | None = None,
     axis: str | None = None,
@@ -111,7 +111,9 @@ def cell(row: Row, i: int) -> str:
         return f"{value:.3g} vacuous"
     known = math.isfinite(error) and error > 0
     interval = f"±{error:.3f}".replace("±0.", "±.") if known else ""
-    return f"{value:.3f}{interval}"
+    # A bound that is not zero does not read as zero.
+    small = row.kind != "measured" and 0 < abs(value) < 5e-4
+    return f"{value:.1g}{interval}" if small else f"{value:.3f}{interval}"
 
 
 def _above(row: Row) -> np.ndarray:

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import xarray
 
 from ibjax import environment, files
 from ibjax.randomness import check_seed
-
-if TYPE_CHECKING:
-    import xarray
 
 Log = Callable[[str], None]
 T = TypeVar("T")
@@ -48,21 +47,21 @@ class Reproduction:
     summary: str
     run: Callable[..., Outcome]
     options: type | None = None
-    view: "Callable[[xarray.Dataset], View] | None" = None
+    view: Callable[[xarray.Dataset], View] | None = None
 
 
 def viewer(
-    table: "Callable[[xarray.Dataset], Any]", figure: "Callable[[xarray.Dataset], Any]"
-) -> "Callable[[xarray.Dataset], View]":
+    table: Callable[[xarray.Dataset], Any], figure: Callable[[xarray.Dataset], Any]
+) -> Callable[[xarray.Dataset], View]:
     """The view that a table and a picture make."""
     return lambda found: View(table(found), figure(found))
 
 
 def record(
-    found: "xarray.Dataset",
+    found: xarray.Dataset,
     path: Path,
     name: str,
-    view: "Callable[[xarray.Dataset], View]",
+    view: Callable[[xarray.Dataset], View],
     others: tuple[Path, ...] = (),
 ) -> Outcome:
     """Store what an experiment found, and show what is stored: nothing else can be shown later.
@@ -111,6 +110,17 @@ def quickened(options: T, small: T) -> T:
     names = [f.name for f in fields(chosen)]
     left = [name for name in names if getattr(chosen, name) == getattr(fresh, name)]
     return replace(chosen, **{name: getattr(small, name) for name in left})
+
+
+def settled(options: T | None, quick: bool, small: T) -> T:
+    """Options, those of the defaults where none are given, checked; `quickened` where wanted.
+
+    Raises:
+        ValueError: as `check`.
+    """
+    chosen = type(small)() if options is None else options
+    check(chosen)
+    return quickened(chosen, small) if quick else chosen
 
 
 def check(options: Any) -> None:

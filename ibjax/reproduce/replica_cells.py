@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ibjax import environment, files
 from ibjax.interface import Dataset, Supersample
 from ibjax.reproduce.outcome import Log, stretches
 
 if TYPE_CHECKING:
-    import xarray
-
     from ibjax.langevin import Config
 
 _FORMAT = 3
@@ -31,7 +30,7 @@ def cell(
     pool: Dataset,
     pairs: Supersample,
     log: Log,
-) -> "tuple[xarray.Dataset, Path]":
+) -> tuple[xarray.Dataset, Path]:
     """The replicas of one supersample, from its file as far as it holds them.
 
     The name of the file ends in the fingerprint of the settings, so that other settings, or
@@ -92,7 +91,7 @@ def cell(
     return found, path
 
 
-def stored(path: Path, name: str, log: Log) -> "xarray.Dataset | None":
+def stored(path: Path, name: str, log: Log) -> xarray.Dataset | None:
     """A data set that is there and whole; None if it must be made, and why where it is damaged."""
     if not path.exists():
         return None
@@ -129,9 +128,7 @@ def _trained(key, config, pool, pairs, first: int, last: int, progress):
     return langevin.run_replicas(key, config, pool, block, first_mask=first, progress=progress)
 
 
-def _joined(stored: "xarray.Dataset", block: "xarray.Dataset") -> "xarray.Dataset":
-    import xarray
-
+def _joined(stored: xarray.Dataset, block: xarray.Dataset) -> xarray.Dataset:
     return xarray.concat(
         [stored, block],
         "mask_id",
@@ -143,9 +140,7 @@ def _joined(stored: "xarray.Dataset", block: "xarray.Dataset") -> "xarray.Datase
     )
 
 
-def _dataset(e: Any) -> "xarray.Dataset":
-    import xarray
-
+def _dataset(e: Any) -> xarray.Dataset:
     along = ("mask_id", "checkpoint")
     units = {"units": "probability"}
     return xarray.Dataset(

@@ -1,11 +1,8 @@
 """Tables and pictures of what reproductions stored: functions of the file alone."""
 
-from typing import TYPE_CHECKING
+import xarray
 
 from ibjax.reproduce.outcome import MARK, View, jsoned
-
-if TYPE_CHECKING:
-    import xarray
 
 _BEFORE = {
     "compression": "compression-mnist",
@@ -25,7 +22,7 @@ _CELLS = {
 """What the settings of a part of a reproduction hold, which others have not."""
 
 
-def name_of(found: "xarray.Dataset") -> str | None:
+def name_of(found: xarray.Dataset) -> str | None:
     """Which reproduction wrote a data set; None for one of another origin.
 
     Files of earlier versions, which do not name it, are told by their attributes.
@@ -47,7 +44,7 @@ def name_of(found: "xarray.Dataset") -> str | None:
     return next((name for name, keys in _CELLS.items() if keys <= given), None)
 
 
-def view(found: "xarray.Dataset") -> View | None:
+def view(found: xarray.Dataset) -> View | None:
     """Table and picture of a stored data set; None if no reproduction wrote it.
 
     Raises:

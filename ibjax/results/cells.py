@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax import bounds, experiment, files, maxent
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import describe as environment
 from ibjax.environment import version
 from ibjax.experiment import Experiment
 from ibjax.interface import Dataset
+from ibjax.interface.fields import FIELDS
 from ibjax.pipeline import Cell
 from ibjax.results import layout
-
-if TYPE_CHECKING:
-    import xarray
 
 
 def fingerprint(
@@ -71,7 +69,7 @@ def to_dataset(
     depth: int | None,
     data: str = "",
     network: dict[str, Any] | None = None,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """One cell as a data set whose coordinates are the settings it was made with.
 
     Args:
@@ -89,16 +87,15 @@ def to_dataset(
     return found.assign_attrs(provenance(one, name, network))
 
 
-def measured(cell: Cell) -> "xarray.Dataset":
+def measured(cell: Cell) -> xarray.Dataset:
     """What one cell measured, without its settings: evidence, gap, bounds, nulls, conditions."""
-    import xarray
-
     variables: dict[str, Any] = {}
     for name, field in FIELDS.items():
         value = np.asarray(getattr(cell.evidence, name))
         if field.stored and np.array_equal(kept := value.astype(field.stored), value):
             value = kept  # fractions in the place of predictions stay as they are
-        variables[layout.stored(name)] = (field.dims, value, {"units": field.unit})
+        about = {"units": field.unit, **({"long_name": field.what} if field.what else {})}
+        variables[layout.stored(name)] = (field.dims, value, about)
     counts = {"layers": cell.evidence.layer_log1m, "updates": cell.evidence.step_sizes}
     for name, listed in counts.items():
         variables[name] = ((), np.asarray(np.size(listed)), {"units": "1"})

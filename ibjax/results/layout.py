@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.bounds.evidence.fields import FIELDS, named
+from ibjax.interface.fields import FIELDS, named
 
 FORMAT = 3
 """Version of the layout of a results file."""

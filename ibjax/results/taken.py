@@ -1,20 +1,22 @@
 """Evidence taken out of a data set again, as the engine returned it."""
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 import numpy as np
+import xarray
 
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import Evidence
+from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes
 
-if TYPE_CHECKING:
-    import xarray
 
-
-def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) -> Evidence:
+def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) -> Evidence:
     """The evidence of one cell of a results file, as the engine returned it.
+
+    Of some of the replicas only, what has a confidence limit is left out (`index` is -1 and
+    `membership_information` NaN): a limit on their mean is none where they were chosen.
 
     Args:
         dataset: a results file, see `read`.
@@ -22,7 +24,8 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
         **point: the other coordinates, such as ``train_size=60``, of every axis that has several.
 
     Raises:
-        ValueError: if the file has no such cell, several, or lacks a table of it.
+        ValueError: if the file has no such cell, several, or lacks a table of it; for one of more
+            replicas, or of other settings, than its configuration has.
     """
     one = cell(dataset, {**({} if depth is None else {"depth": depth}), **point})
     absent = [n for n in FIELDS if layout.stored(n) not in one and n not in one.variables]
@@ -34,6 +37,7 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
             f"the data set lacks {', '.join(missing[:3])}{more}, which evidence holds; take it "
             "from the file as it was written"
         )
+    _check_axes(one)
     mask = _whole(one["mask"], "mask", one).values
     used = np.isin(mask, (0, 1))
     if not (used | np.isnan(mask) | (mask == -1)).all():
@@ -80,10 +84,87 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
         if field.stored and np.array_equal(array, array.astype("int32")):
             array = array.astype("int32")
         parts[name] = array
+    written = _configuration(dataset)
+    _check_settings(written, one, parts)
+    if _some(written, parts["mask"].shape):
+        parts["index"] = np.full_like(parts["index"], -1)
+        if "membership_information" in parts:
+            parts["membership_information"] = np.full(parts["train_error"].shape, np.nan)
     return Evidence(**parts)
 
 
-def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
+def _check_axes(one: xarray.Dataset) -> None:
+    """Refuse a field with an axis that it has not in evidence, as runs put side by side have.
+
+    Raises:
+        ValueError: naming it.
+    """
+    counts: dict[str, tuple[str, ...]] = {"updates": (), "layers": ()}
+    for name, dims in (counts | {layout.stored(n): f.dims for n, f in FIELDS.items()}).items():
+        others = sorted({str(d) for d in one[name].dims} - {*dims}) if name in one else []
+        if others:
+            raise ValueError(
+                f"{name} has values along {', '.join(others)}, where a run has one: the data set "
+                "joins several runs; take the evidence of each from its file"
+            )
+
+
+def _configuration(dataset: xarray.Dataset) -> dict[str, Any]:
+    """What the file says of the run it is of; nothing where it has lost that."""
+    try:
+        found = json.loads(dataset.attrs.get("config", "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _some(written: dict[str, Any], shape: tuple[int, ...]) -> bool:
+    """Whether only some of the replicas of the run are there.
+
+    Raises:
+        ValueError: if there are more.
+    """
+    some = False
+    for name, words, there in zip(("supersamples", "masks"), ("", " a supersample"), shape):
+        trained = written.get(name)
+        if type(trained) is not int:
+            continue
+        if there > trained:
+            raise ValueError(
+                f"the data set holds {there} {name}{words}, and its run had {trained}: it joins "
+                "several files or lists one twice; take the evidence of each from its file"
+            )
+        some = some or there < trained
+    return some
+
+
+def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[str, Any]) -> None:
+    """Refuse numbers that are not those of the configuration they came with.
+
+    Raises:
+        ValueError: naming the setting and both.
+    """
+    if "source" in written:  # evidence from elsewhere, whose axes may be called anything
+        return
+    found: dict[str, Any] = {"clip": parts["clip"], "learning_rate": parts["step_sizes"]}
+    with np.errstate(all="ignore"):
+        found["inverse_temperature"] = 2 * parts["step_sizes"] / parts["noise_stds"] ** 2
+    for name, values in found.items():
+        # runs of several files may lie along an axis that the configuration of one does not have
+        wanted = one[name].values if name in one.coords else written.get(name)
+        if not _real(wanted) and not (isinstance(wanted, np.ndarray) and wanted.ndim == 0):
+            continue
+        number = float(np.asarray(wanted))
+        off = ~np.isclose(np.asarray(values, float), number, rtol=2e-3)
+        if np.isfinite(number) and off.any():
+            odd = np.asarray(values, float)[off].flat[0] if np.ndim(values) else float(values)
+            raise ValueError(
+                f"{name} is {odd:g} in the data set and {number:g} in the configuration of its "
+                "run; take evidence from the file as it was written"
+            )
+
+
+def cell(dataset: xarray.Dataset, point: dict[str, Any]) -> xarray.Dataset:
     """One cell of a data set by its coordinates.
 
     Raises:
@@ -111,7 +192,7 @@ def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
     return dataset
 
 
-def _whole(value: Any, name: str, one: "xarray.Dataset") -> Any:
+def _whole(value: Any, name: str, one: xarray.Dataset) -> Any:
     """A field with the axes it has in evidence; one that a user chose a place on has length 1."""
     for dim in FIELDS[name].dims:
         if dim not in value.dims and dim not in one.sizes:
@@ -123,6 +204,6 @@ def _real(*values: Any) -> bool:
     return all(isinstance(v, int | float | np.number) for v in values)
 
 
-def _count(one: "xarray.Dataset", name: str, otherwise: int | None = None) -> int | None:
+def _count(one: xarray.Dataset, name: str, otherwise: int | None = None) -> int | None:
     """How many layers or steps a cell has; files of the second layout have as many as its depth."""
     return int(one[name]) if name in one else otherwise

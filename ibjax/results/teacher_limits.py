@@ -1,18 +1,16 @@
 """Bayes-optimal limits of teacher networks as data sets: at some sizes, and along a curve."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import teacher
 from ibjax.teacher.constants import activation_function
 from ibjax.teacher.free_convolution import RowReadout
 from ibjax.teacher.priors import PriorName
-
-if TYPE_CHECKING:
-    import xarray
 
 SMOOTH = ("tanh", "erf", "sin", "sigmoid")
 """Bounded smooth readouts that have a name."""
@@ -44,7 +42,7 @@ def linear(
     prior: str,
     dimension: int | None,
     width: int | None,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """Limits at n = alpha d, with units and kinds; see `teacher.bayes_limits`.
 
     Args:
@@ -58,8 +56,6 @@ def linear(
         dimension: input dimension of a network in hand, for the scale of its distance.
         width: its hidden units; infinitely many if None.
     """
-    import xarray
-
     rows, curve = _grid(alpha, points)
     with jax.enable_x64(True):
         rho, eps, bias = teacher.activation_constants(activation, depth=depth)
@@ -97,7 +93,7 @@ def quadratic(
     width_ratio: float,
     rows: RowReadout,
     prior: PriorName,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """Limits at n = alpha d^2, all conjectured; see `teacher.quadratic_limits`.
 
     Args:
@@ -109,8 +105,6 @@ def quadratic(
         rows: weights of the hidden units, "ones" or "signed".
         prior: law of the rows of the first layer.
     """
-    import xarray
-
     places, curve = _grid(alpha, points)
     with jax.enable_x64(True):
         found = teacher.quadratic_limits(

@@ -8,6 +8,7 @@ Every channel is a function of the remaining error E = 1 - q of the weights. Wit
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,6 @@ from ibjax.typing import Float
 from ibjax.typing import JaxArray as Array
 
 Readout = str | Callable[[Any], Any]
-READOUTS: tuple[str, ...] = ("identity", "sign", "abs")
 
 
 class Teacher(NamedTuple):
@@ -70,6 +70,34 @@ def gaussian_entropy(variance: Array) -> jax.Array:
     return 0.5 * jnp.log(2 * jnp.pi * jnp.e * variance)
 
 
+class Channel(NamedTuple):
+    """One readout, as functions of the variance s that is unknown of its field.
+
+    Attributes:
+        rates: ``(q, s, teacher, nodes) -> ChannelRates``.
+        errors: ``(q, s, teacher, nodes) -> Errors``, square loss but for signs.
+        floor: ``teacher ->`` entropy of the output given the network's own output, nats.
+        score: ``(y, omega, s, noise) ->`` d/domega of ln Z(y; omega, s) and its derivative.
+    """
+
+    rates: Callable[..., ChannelRates]
+    errors: Callable[..., Errors]
+    floor: Callable[[Teacher], Array]
+    score: Callable[..., tuple[Array, Array]]
+
+
+def channel(readout: Readout) -> Channel:
+    """The row of a name, or that of a bounded smooth function."""
+    if isinstance(readout, str):
+        return _CHANNELS[readout]
+    return Channel(
+        partial(_smooth_rates, readout),
+        partial(_smooth_errors, readout),
+        _gaussian_floor,
+        partial(_smooth_score, readout),
+    )
+
+
 def channel_rates(
     readout: Readout, q: Array, e: Array, teacher: Teacher, nodes: tuple[int, int, int]
 ) -> ChannelRates:
@@ -85,33 +113,12 @@ def channel_rates(
     Returns:
         ChannelRates, in nats.
     """
-    rho, eps, noise = teacher
-    if readout == "identity":
-        variance = rho**2 * e + eps + noise
-        return ChannelRates(rho**2 / variance, gaussian_entropy(variance))
-    s = rho**2 * e + eps
-    if readout == "sign":
-        slope = rho * _root(q / (s + noise))
-        snr = rho**2 / (s + noise) * mean_of_scaled(_sign_fisher, slope)
-        return ChannelRates(snr, mean_of_scaled(_sign_entropy, slope))
-    if readout == "abs":
-        # Where nothing is left unknown of a noisy field, kappa is infinite.
-        known = s <= 0
-        safe = jnp.where(known, 1.0, s)
-        kappa = jnp.where(known & (noise > 0), jnp.inf, noise / safe)
-        fisher, lost = folded_means(rho * _root(q / jnp.where(known & (noise > 0), 1.0, s)), kappa)
-        return ChannelRates(rho**2 / (s + noise) * fisher, gaussian_entropy(s + noise) - lost)
-    return _smooth_rates(readout, q, s, teacher, nodes)
+    return channel(readout).rates(q, teacher.rho**2 * e + teacher.eps, teacher, nodes)
 
 
 def noise_entropy(readout: Readout, teacher: Teacher) -> jax.Array:
     """Entropy of the output given the network's own output, h(P_out), nats."""
-    rho, eps, noise = teacher
-    if readout != "sign":
-        return gaussian_entropy(noise)
-    positive = noise > 0
-    slope = _root((rho**2 + eps) / jnp.where(positive, noise, 1.0))
-    return jnp.where(positive, mean_of_scaled(_sign_entropy, slope), 0.0)
+    return channel(readout).floor(teacher)
 
 
 def prediction_errors(
@@ -122,36 +129,108 @@ def prediction_errors(
     Returns:
         Errors.
     """
-    rho, eps, noise = teacher
-    s = rho**2 * e + eps
-    if readout == "sign":
-        total, wrong = rho**2 + eps, s
-        noisy = (wrong + noise) / (total + noise)
-        # One sign has no noise of its own in the clean target: the angle is between the
-        # estimate and the network's output alone.
-        return Errors(
-            _angle(noisy),
-            _angle(wrong / total),
-            2 * _angle(noisy / 2),
-            2 * _angle(wrong / total / 2),
-        )
-    if readout == "identity":
-        clean = s
-    elif readout == "abs":
-        slope = rho * _root(q / s)
-        below, above = jnp.minimum(slope, 1.0), jnp.maximum(slope, 1.0)
-        clean = s * jnp.where(
-            slope < 1,
-            1 - mean_of_scaled(absolute_gain, below),
-            1 - mean_of_scaled(absolute_gain, above),
-        )
-    else:
-        assert callable(readout)
-        v, dv, t, dt = _normal_nodes(nodes[0], nodes[1], s.dtype)
-        f = readout(rho * _root(q) * v[:, None] + _root(s) * t)
-        first = f @ dt
-        clean = dv @ jnp.sum((f - first[:, None]) ** 2 * dt, axis=1)
+    return channel(readout).errors(q, teacher.rho**2 * e + teacher.eps, teacher, nodes)
+
+
+def _gaussian_floor(teacher: Teacher) -> jax.Array:
+    return gaussian_entropy(teacher.noise)
+
+
+def _square_errors(clean: Array, noise: Array) -> Errors:
     return Errors(clean + noise, clean, 2 * clean + noise, 2 * clean)
+
+
+def _identity_rates(q, s, teacher, nodes) -> ChannelRates:
+    variance = s + teacher.noise
+    return ChannelRates(teacher.rho**2 / variance, gaussian_entropy(variance))
+
+
+def _identity_errors(q, s, teacher, nodes) -> Errors:
+    return _square_errors(s, teacher.noise)
+
+
+def _identity_score(y, omega, s, noise):
+    return (y - omega) / (s + noise), -1 / (s + noise)
+
+
+def _sign_rates(q, s, teacher, nodes) -> ChannelRates:
+    rho, _, noise = teacher
+    slope = rho * _root(q / (s + noise))
+    snr = rho**2 / (s + noise) * mean_of_scaled(_sign_fisher, slope)
+    return ChannelRates(snr, mean_of_scaled(_sign_entropy, slope))
+
+
+def _sign_errors(q, s, teacher, nodes) -> Errors:
+    rho, eps, noise = teacher
+    total, wrong = rho**2 + eps, s
+    noisy = (wrong + noise) / (total + noise)
+    # One sign has no noise of its own in the clean target: the angle is between the
+    # estimate and the network's output alone.
+    return Errors(
+        _angle(noisy), _angle(wrong / total), 2 * _angle(noisy / 2), 2 * _angle(wrong / total / 2)
+    )
+
+
+def _sign_floor(teacher: Teacher) -> jax.Array:
+    rho, eps, noise = teacher
+    positive = noise > 0
+    slope = _root((rho**2 + eps) / jnp.where(positive, noise, 1.0))
+    return jnp.where(positive, mean_of_scaled(_sign_entropy, slope), 0.0)
+
+
+def _sign_score(y, omega, s, noise):
+    root = jnp.sqrt(s + noise)
+    m = y * omega / root
+    ratio = jnp.exp(-0.5 * m * m - 0.5 * jnp.log(2 * jnp.pi) - log_ndtr(m))
+    return y * ratio / root, -ratio * (ratio + m) / (s + noise)
+
+
+def _abs_rates(q, s, teacher, nodes) -> ChannelRates:
+    rho, _, noise = teacher
+    # Where nothing is left unknown of a noisy field, kappa is infinite.
+    known = s <= 0
+    safe = jnp.where(known, 1.0, s)
+    kappa = jnp.where(known & (noise > 0), jnp.inf, noise / safe)
+    fisher, lost = folded_means(rho * _root(q / jnp.where(known & (noise > 0), 1.0, s)), kappa)
+    return ChannelRates(rho**2 / (s + noise) * fisher, gaussian_entropy(s + noise) - lost)
+
+
+def _abs_errors(q, s, teacher, nodes) -> Errors:
+    slope = teacher.rho * _root(q / s)
+    below, above = jnp.minimum(slope, 1.0), jnp.maximum(slope, 1.0)
+    gain = jnp.where(
+        slope < 1,
+        1 - mean_of_scaled(absolute_gain, below),
+        1 - mean_of_scaled(absolute_gain, above),
+    )
+    return _square_errors(s * gain, teacher.noise)
+
+
+def _abs_score(y, omega, s, noise):
+    first = jax.grad(_log_folded, argnums=1)
+    both = jax.vmap(jax.value_and_grad(first, argnums=1), (0, 0, 0, None))
+    return both(y, omega, s, noise)
+
+
+def _log_folded(y, omega, s, noise):
+    """Ln of the density of |w + sqrt(s) t| + noise at y, up to a constant in w."""
+    total = s + noise
+    safe = jnp.where(noise > 0, s * noise * total, 1.0) ** 0.5
+
+    def side(w):
+        share = jnp.where(noise > 0, log_ndtr((w * noise + y * s) / safe), 0.0)
+        return -((y - w) ** 2) / (2 * total) + share
+
+    return jnp.logaddexp(side(omega), side(-omega))
+
+
+_CHANNELS = {
+    "identity": Channel(_identity_rates, _identity_errors, _gaussian_floor, _identity_score),
+    "sign": Channel(_sign_rates, _sign_errors, _sign_floor, _sign_score),
+    "abs": Channel(_abs_rates, _abs_errors, _gaussian_floor, _abs_score),
+}
+READOUTS = tuple(_CHANNELS)
+"""The readouts with a name."""
 
 
 def _root(x):
@@ -178,6 +257,22 @@ def _normal_nodes(nv, nt, dtype):
     v = jnp.linspace(-8.5, 8.5, nv, dtype=dtype)
     t = jnp.linspace(-8.5, 8.5, nt, dtype=dtype)
     return v, normal_pdf(v) * (v[1] - v[0]), t, normal_pdf(t) * (t[1] - t[0])
+
+
+def _smooth_errors(readout, q, s, teacher, nodes) -> Errors:
+    v, dv, t, dt = _normal_nodes(nodes[0], nodes[1], s.dtype)
+    f = readout(teacher.rho * _root(q) * v[:, None] + _root(s) * t)
+    first = f @ dt
+    return _square_errors(dv @ jnp.sum((f - first[:, None]) ** 2 * dt, axis=1), teacher.noise)
+
+
+def _smooth_score(readout, y, omega, s, noise):
+    t = jnp.linspace(-8.5, 8.5, 141, dtype=y.dtype)
+    f = readout(omega[:, None] + jnp.sqrt(s)[:, None] * t)
+    log_weight = -((y[:, None] - f) ** 2) / (2 * noise) + jnp.log(normal_pdf(t))
+    weight = jax.nn.softmax(log_weight, axis=1)
+    g = weight @ t / jnp.sqrt(s)
+    return g, (weight @ t**2 - 1) / s - g**2
 
 
 def _smooth_rates(readout, q, s, teacher, nodes):

@@ -77,7 +77,9 @@ def _noisy(kappa, u, *, fine, count=201):
     sides = [normal_pdf(x - a) * _below(a * b + x / b), normal_pdf(x + a) * _below(x / b - a * b)]
     z = sides[0] + sides[1]
     if fine:
-        slope = sum(w * a * _curvature(x, s * a, b) for s, w in zip(*_legendre()))
+        slope = sum(
+            w * a * _curvature(x, s * a, b) for s, w in zip(*np.polynomial.legendre.leggauss(4))
+        )
     else:
         # The derivatives of the two Phi are equal and cancel: both are
         # b exp(-(x^2 (1 + 1/b^2) + a^2 (1 + b^2)) / 2) / (2 pi).
@@ -92,10 +94,6 @@ def _noisy(kappa, u, *, fine, count=201):
 def _below(x):
     """The normal distribution function, by one call of erfc where `ndtr` makes two and an erf."""
     return 0.5 * jax.lax.erfc(-x / np.sqrt(2.0).astype(x.dtype))
-
-
-def _legendre():
-    return np.polynomial.legendre.leggauss(4)
 
 
 def _curvature(x, s, b):

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr
 
 from ibjax.arguments import concrete
 from ibjax.signatures import enforced
-from ibjax.teacher.channels import Readout, Teacher, channel_rates, prediction_errors
+from ibjax.teacher.channels import Readout, Teacher, channel, channel_rates, prediction_errors
 from ibjax.teacher.checks import real, signs
 from ibjax.teacher.limits import settle
 from ibjax.teacher.priors import PriorName, scalar_problem
-from ibjax.teacher.quadrature import normal_pdf
 from ibjax.typing import Array, Float, Numbers
 
 
@@ -116,7 +114,7 @@ def _gamp(x, y, teacher, first, damping, *, readout, prior, steps):
         mean, variance, g, precision_old, signal_old = carry
         v = squares @ variance
         omega = a @ mean - v * g
-        g, slope = _score(readout, y, omega, v, teacher)
+        g, slope = channel(readout).score(y, omega, v + teacher.eps, teacher.noise)
         precision = -(squares.T @ slope)
         signal = a.T @ g + precision * mean
         precision = (1 - damping) * precision + damping * precision_old
@@ -133,41 +131,6 @@ def _gamp(x, y, teacher, first, damping, *, readout, prior, steps):
     start = (first, jnp.ones_like(first), jnp.zeros_like(y), zero, zero)
     (mean, variance, *_), (overlap, change) = jax.lax.scan(step, start, length=steps)
     return GampResult(mean, variance, overlap, change[-1])
-
-
-def _score(readout, y, omega, v, teacher):
-    """d/domega of ln Z(y; omega, v + eps) and its derivative."""
-    _, eps, noise = teacher
-    s = v + eps
-    if readout == "identity":
-        return (y - omega) / (s + noise), -1 / (s + noise)
-    if readout == "sign":
-        root = jnp.sqrt(s + noise)
-        m = y * omega / root
-        ratio = jnp.exp(-0.5 * m * m - 0.5 * jnp.log(2 * jnp.pi) - log_ndtr(m))
-        return y * ratio / root, -ratio * (ratio + m) / (s + noise)
-    if readout == "abs":
-        first = jax.grad(_log_folded, argnums=1)
-        both = jax.vmap(jax.value_and_grad(first, argnums=1), (0, 0, 0, None))
-        return both(y, omega, s, noise)
-    t = jnp.linspace(-8.5, 8.5, 141, dtype=y.dtype)
-    f = readout(omega[:, None] + jnp.sqrt(s)[:, None] * t)
-    log_weight = -((y[:, None] - f) ** 2) / (2 * noise) + jnp.log(normal_pdf(t))
-    weight = jax.nn.softmax(log_weight, axis=1)
-    g = weight @ t / jnp.sqrt(s)
-    return g, (weight @ t**2 - 1) / s - g**2
-
-
-def _log_folded(y, omega, s, noise):
-    """Ln of the density of |w + sqrt(s) t| + noise at y, up to a constant in w."""
-    total = s + noise
-    safe = jnp.where(noise > 0, s * noise * total, 1.0) ** 0.5
-
-    def side(w):
-        share = jnp.where(noise > 0, log_ndtr((w * noise + y * s) / safe), 0.0)
-        return -((y - w) ** 2) / (2 * total) + share
-
-    return jnp.logaddexp(side(omega), side(-omega))
 
 
 @enforced

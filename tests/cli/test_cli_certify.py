@@ -30,8 +30,8 @@ def test_layer_noise_pays_for_its_draws():
 
 @pytest.mark.parametrize("words, message", [
     ("--classes 0,x 1", "labels joined by commas"),
-    ("--classes 0,1 1,2", "without overlap"),
-    ("--classes 0,12 1", "outside 0..9"),
+    ("--classes 0,1 1,2", "at most once"),
+    ("--classes 0,12 1", "are 0 to 9"),
     ("--classes 3", "two or more groups"),
     ("--prior-share 1", "prior_share=1.0 must lie in [0, 1)"),
     ("--prior-share .9999", "leaves 0 of 1437"),

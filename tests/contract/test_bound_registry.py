@@ -11,8 +11,8 @@ from ibjax import bounds, results
 from ibjax.bounds import invert
 from ibjax.bounds.evidence import limits, rows, tabulated
 from ibjax.bounds.evidence import moment as of
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.interface import BATCHINGS, Evidence
+from ibjax.interface.fields import FIELDS
 from ibjax.pipeline import Experiment
 
 K1, K2, E, N, T, L = 3, 8, 2, 10, 6, 2

@@ -19,7 +19,8 @@ import xarray
 
 import ibjax
 from ibjax import bounds, langevin, report, results
-from ibjax.interface import BoundValue, Dataset, Supersample
+from ibjax.cli import listing
+from ibjax.interface import BoundValue, Dataset, Supersample, fields
 from ibjax.networks import MLP
 
 PACKAGE = Path(ibjax.__file__).parent
@@ -30,9 +31,9 @@ STATISTIC = {
         "    membership_information: Any = math.nan\n",
         "    sharpness: Any = math.nan\n",
     ),
-    "bounds/evidence/fields.py": (
-        '    "membership_information": _INFORMATION,\n',
-        '    "sharpness": Field(_ALONG, measured=True, unit="1/loss", least=0.0),\n',
+    "interface/fields.py": (
+        "FIELDS: dict[str, Field] = {\n",
+        '    "sharpness": Field(_ALONG, True, "1/loss", least=0.0, what="largest curvature"),\n',
     ),
 }
 """The two places of a new statistic, and the line it takes behind which."""
@@ -41,6 +42,7 @@ USE = """
 import sys
 import numpy as np
 from ibjax import bounds, results
+from ibjax.interface import Evidence
 import ibjax.bounds.evidence.registry
 
 registry = sys.modules["ibjax.bounds.evidence.registry"]
@@ -62,6 +64,8 @@ assert row.kind == "estimate"
 results.write(results.from_evidence(evidence), sys.argv[1])
 found = results.read(sys.argv[1])
 assert np.array_equal(results.evidence(found).sharpness, sharpness[..., None])
+said = "sharpness: (k1, k2, E), 1/loss, largest curvature."
+assert said in Evidence.__doc__ and "radius: of the ball" in Evidence.__doc__
 """
 
 
@@ -92,6 +96,18 @@ def test_a_new_statistic_is_two_places(tmp_path):
     with xarray.open_dataset(tmp_path / "found.nc", engine="h5netcdf") as found:
         assert found.sharpness.dims == ("supersample", "mask_id", "checkpoint")
         assert found.sharpness.attrs["units"] == "1/loss"
+        assert found.sharpness.attrs["long_name"] == "largest curvature"
+
+
+def test_what_evidence_holds_is_listed_from_its_table(monkeypatch, capsys):
+    """A field added while the program runs is there, and every other one with what it is."""
+    monkeypatch.setitem(fields.FIELDS, "sharpness", fields.Field(what="largest curvature"))
+    only = {title: rows for title, rows in listing.SECTIONS.items() if "evidence" in title}
+    monkeypatch.setattr(listing, "SECTIONS", only)
+    listing.execute(listing.List())
+    printed = capsys.readouterr().out
+    assert all(name in printed and field.what for name, field in fields.FIELDS.items())
+    assert "largest curvature" in printed
 
 
 def twice_the_error(moment):

@@ -171,10 +171,9 @@ def test_differences_agree_with_gradients_formed_one_by_one():
     xi = jax.tree.map(lambda p: jax.random.normal(jax.random.key(p.size), p.shape), params)
     hyper, key = Hyper(0.1, 1.0, clip=jnp.float32(0.8)), jax.random.key(0)
 
-    def examples(a, b):
-        return step_gradient(network, params, a, b, None, 6, key, hyper, True).examples
-
-    square, along = differences(network, params, examples(x, y), examples(ghosts, other), xi)
+    given = (x, y, None, 6, key, hyper, True)
+    got = step_gradient(network, params, *given, ghosts=(ghosts, other))
+    square, along = differences(network, params, got.examples, xi)
 
     def clipped(a, b):
         def loss(p):

@@ -128,6 +128,39 @@ def test_products_that_are_not_the_gradients_are_refused():
         look(plain._replace(assemble=double))
 
 
+def gated(what):
+    """A noisy tanh layer, and a parameter that starts at 0 by which training breaks a claim."""
+
+    def init(key, x):
+        kernel, head = (
+            jax.random.normal(k, s) for k, s in zip(jax.random.split(key), ((3, 5), (5, 2)))
+        )
+        return {"kernel": kernel, "head": head, "gate": jnp.zeros(())}
+
+    def apply(params, x, key, hyper):
+        gate, z = params["gate"], x @ params["kernel"]
+        h = jnp.tanh(z - (gate * z.mean(0) if what == "batch" else 0.0))
+        h = h * (1 + gate**2) if what == "gain" else h
+        xi = 0.0 if key is None else 0.5 * jax.random.normal(key, h.shape)
+        h = h + (jnp.exp(-gate) if what == "noise" else 1.0) * xi
+        return h @ params["head"], (h,)
+
+    return Network(init, apply, (LayerFacts("one", 5, WIDE, noise=0.5),))
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("noise", "'one', but that is not what network.apply draws"),
+        ("gain", "diameter=4.47214 of 'one'"),
+        ("batch", "when another example of its batch changes"),
+    ],
+)
+def test_a_claim_that_holds_at_the_start_alone_is_refused(what, named):
+    with pytest.raises(ValueError, match=named):
+        look(gated(what))
+
+
 def test_a_ready_network_gets_the_noise_its_layers_state():
     """The noise of a built MLP comes from outside; passed ready, it must not be lost."""
     config = MLP(2, 4, noise=0.3)

@@ -70,6 +70,23 @@ def test_the_padded_layers_of_a_network_have_no_gradient():
     assert float(jnp.abs(got.gradient["hidden"][0]).max()) > 0.0
 
 
+@pytest.mark.parametrize("tapped", [True, False])
+def test_ghosts_are_given_beside_the_batch_and_leave_it_as_it_is(tapped):
+    network = build(MLP(depth=2, width=5, noise=0.3), 3, (4, 4, 1))
+    network = network if tapped else network._replace(taps=None)
+    params = network.init(jax.random.key(1), X)
+    given = (None, 6, KEY, Hyper(0.1, 1.0, clip=jnp.float32(0.4), layer_noise=0.3), True, True)
+    ghosts = X[::-1] + 1, jnp.flip(Y)
+    got = step_gradient(network, params, X, Y, *given, ghosts=ghosts)
+    alone, others = (step_gradient(network, params, *s, *given) for s in ((X, Y), ghosts))
+    for name in ("gradient", "norms_sq", "loss", "error"):
+        for a, b in zip(*(jax.tree.leaves(getattr(g, name)) for g in (got, alone))):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7, err_msg=name)
+    for place, one in enumerate((alone, others)):
+        for a, b in zip(jax.tree.leaves(got.examples), jax.tree.leaves(one.examples)):
+            np.testing.assert_allclose(a[place], b, rtol=1e-5, atol=1e-7)
+
+
 def squares(logits, y):
     return 0.5 * jnp.sum((logits - jax.nn.one_hot(y, logits.shape[1])) ** 2, axis=1)
 

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
@@ -49,3 +50,13 @@ def test_a_loss_of_each_example_alone_passes(loss):
 def test_a_loss_that_looks_further_is_refused(loss, named):
     with pytest.raises(ValueError, match=named):
         check_loss(loss, 2)
+
+
+def test_cross_entropy_is_that_of_optax_and_of_no_label_out_of_range():
+    logits = jnp.array([[0.3, -1.0, 80.0], [0.0, -jnp.inf, 1.0], [-90.0, 2.0, 2.0]])
+    y = jnp.array([0, 2, 1])
+    theirs = optax.softmax_cross_entropy_with_integer_labels
+    np.testing.assert_allclose(cross_entropy(logits, y), theirs(logits, y), rtol=1e-6)
+    ours, wanted = (jax.grad(lambda z, f=f: f(z, y).sum())(logits) for f in (cross_entropy, theirs))
+    np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-7)
+    assert np.isnan(cross_entropy(logits, jnp.array([3, -1, 1]))).tolist() == [True, True, False]

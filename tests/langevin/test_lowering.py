@@ -3,10 +3,12 @@
 import re
 
 import jax
+import numpy as np
 import pytest
 
 from ibjax.langevin import Config, programs
 from ibjax.langevin.config import static
+from ibjax.langevin.measured import enforced_clip
 from ibjax.langevin.run import Pairs
 from ibjax.langevin.tracked import Followed
 from ibjax.networks import CNN, MLP, NormalisedCNN
@@ -79,6 +81,24 @@ def test_products_of_rounded_factors_ask_for_no_more_bits_than_they_have(monkeyp
 def test_batched_replicas_choose_a_quadrature_and_do_not_pay_for_both(name, monkeypatch):
     text = lowered(monkeypatch, RUNS[name])["advance"]
     assert len(re.findall(r'stablehlo\.case"?\(', text)) == 1
+
+
+def rounded(x):
+    """To 10 bits after the leading one, as factors of products in tensorfloat32 are."""
+    fraction, power = np.frexp(x)
+    return np.ldexp(np.round(fraction * 2**11) / 2**11, power)
+
+
+def test_rounded_factors_lengthen_a_clipped_gradient_by_no_more_than_is_counted():
+    """The worst that one may do: every factor half a digit below the next one."""
+    half = 1 + 2.0**-11 + 2.0**-20
+    inputs, delta = np.full(8, half), np.full(2, half / 8)  # of norm 4 half^2 / 8
+    step = np.linalg.norm(np.outer(rounded(inputs), rounded(delta)))
+    clip = np.linalg.norm(np.outer(inputs, delta))
+    wanted, exact = (Config(clip=clip, products=p) for p in ("tensorfloat32", "float32"))
+    assert clip * (1 + 2.0**-11) < step <= enforced_clip(wanted)
+    assert enforced_clip(exact) == clip
+    assert enforced_clip(Config(clip=None, products="tensorfloat32")) == np.inf
 
 
 def test_an_unknown_precision_is_refused():

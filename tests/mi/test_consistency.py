@@ -53,6 +53,9 @@ def test_broken_estimators_fail_what_they_break():
     assert bool(never.passed)
     unfit = Estimate(jnp.asarray(0.0), ok=jnp.asarray(False))
     assert not bool(mi.self_consistency(KEY, lambda a, b: unfit, x, y).passed)
+    # An infinite error leaves room for anything.
+    lost = mi.self_consistency(KEY, lambda a, b: known(-1e9, np.inf), x, y)
+    assert not bool(lost.passed) and not bool(lost.independence.ok)
 
 
 def test_estimators_with_a_key():

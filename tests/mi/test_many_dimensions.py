@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ibjax import data, mi
-from ibjax.interface import Estimate
+from ibjax import bottleneck, data, mi, posteriors
+from ibjax.interface import Dataset, Estimate
+from ibjax.networks import MLP, build
 
 
 def correlated(n, d=10, rho=0.8, seed=0):
@@ -109,3 +110,30 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=word):
             call()
+
+
+@pytest.mark.parametrize("rate", [0.0, -1e-3, np.nan])
+def test_a_step_size_that_trains_nothing_is_refused(rate):
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    y, key = np.arange(60) % 2, jax.random.key(0)
+    pool = Dataset(x, y, 2, "coins")
+    network = build(MLP(1, 2), 2, (2,))
+    for trained in (
+        lambda: mi.latent(key, x, x, learning_rate=rate),
+        lambda: mi.neural(key, x, x, learning_rate=rate),
+        lambda: bottleneck.variational(
+            key, x, y, 1.0, bottleneck.Variational(), learning_rate=rate
+        ),
+        lambda: posteriors.compress(key, network, pool, learning_rate=rate),
+        lambda: posteriors.learn_posterior(key, network, pool, learning_rate=rate),
+    ):
+        with pytest.raises(ValueError, match="learning_rate="):
+            trained()
+
+
+def test_codes_of_training_that_left_the_finite_numbers_are_not_measured_in_silence():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    found = mi.latent(
+        jax.random.key(0), x, x, dim=1, widths=(4,), steps=50, seeds=1, learning_rate=np.inf
+    )
+    assert not bool(found.ok) and "lower the learning rate" in found.reason

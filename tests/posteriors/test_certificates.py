@@ -97,3 +97,38 @@ def test_batch_statistics_and_unpaired_data_are_refused():
     odd = Dataset(jnp.ones((5, 2)), jnp.zeros(4, int), 2, "odd")
     with pytest.raises(ValueError, match="pairs"):
         posteriors.learn_posterior(KEY, network(), odd)
+
+
+@pytest.mark.parametrize("gate", [1.0, 0.0])
+@pytest.mark.parametrize("certify", [posteriors.compress, posteriors.learn_posterior])
+def test_a_network_that_compares_the_examples_of_a_batch_is_refused(certify, gate):
+    """Its error on one example is no function of weights and example, whatever trains it."""
+
+    def apply(params, x, key, hyper):
+        z = x.reshape(len(x), -1) @ params["kernel"]
+        return z - params["gate"] * z.mean(0), ()
+
+    shape = (TASK.x[0].size, 2)
+    coupled = Network(lambda key, x: {"kernel": jnp.ones(shape), "gate": jnp.array(gate)}, apply)
+    with pytest.raises(ValueError, match="another example of its batch"):
+        certify(KEY, coupled, TASK)
+
+
+def test_logits_that_are_not_one_a_class_are_refused():
+    """The largest of one logit is always class 0."""
+    one = Network(
+        lambda key, x: {"kernel": jnp.ones((TASK.x[0].size, 1))},
+        lambda params, x, key, hyper: (x.reshape(len(x), -1) @ params["kernel"], ()),
+    )
+    with pytest.raises(ValueError, match="2 classes"):
+        posteriors.compress(KEY, one, TASK)
+    with pytest.raises(ValueError, match=r"dataset\.y"):
+        posteriors.compress(KEY, network(), TASK._replace(y=np.asarray(TASK.y) + 1))
+
+
+@pytest.mark.parametrize("certify", [posteriors.compress, posteriors.learn_posterior])
+def test_a_data_set_of_copies_is_refused(certify):
+    """Half of the copies would learn what the other half is certified on."""
+    x, y = (np.concatenate([np.asarray(a)[:50]] * 2) for a in (TASK.x, TASK.y))
+    with pytest.raises(ValueError, match="lists every example 2 times"):
+        certify(KEY, network(), TASK._replace(x=x, y=y))

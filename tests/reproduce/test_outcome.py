@@ -1,8 +1,10 @@
 """What reproductions share: `--quick` spares what was chosen, progress is said now and then."""
 
+from dataclasses import fields
+
 import pytest
 
-from ibjax.reproduce import outcome
+from ibjax.reproduce import outcome, reproductions
 from ibjax.reproduce.maxent import layers as maxent_layers
 from ibjax.reproduce.plane import networks as information_plane
 
@@ -31,6 +33,21 @@ def test_quick_keeps_the_replicas_of_maxent_layers(monkeypatch, tmp_path):
         with pytest.raises(Asked) as said:
             maxent_layers.run(tmp_path, True, print, maxent_layers.Options(**options))
         assert said.value.args == asked
+
+
+OPTIONED = {name: row for name, row in reproductions().items() if row.options}
+
+
+@pytest.mark.parametrize("name", OPTIONED)
+def test_a_count_of_none_is_refused_before_any_work(name, tmp_path):
+    row = OPTIONED[name]
+    plain = row.options()
+    counts = [f.name for f in fields(plain) if type(getattr(plain, f.name)) is int]
+    counts += [f.name for f in fields(plain) if f.type == int | None]
+    counts = [count for count in counts if count != "seed"]
+    with pytest.raises(ValueError, match=counts[0]):
+        row.run(tmp_path / "made", False, print, row.options(**{counts[0]: 0}))
+    assert not (tmp_path / "made").exists()
 
 
 def test_progress_is_said_at_most_once_in_so_many_seconds(monkeypatch):

@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.bounds import checks
-
 
 def epsilon(shifts: Any, q: float, delta: float) -> float:
     """eps(delta) of a run with full or Poisson batches, adding or removing one example.
@@ -44,12 +42,3 @@ def epsilon(shifts: Any, q: float, delta: float) -> float:
             event = dp_accounting.PoissonSampledDpEvent(q, event)
         accountant.compose(event, int(count))
     return float(accountant.get_epsilon(float(delta)))
-
-
-def check_batching(batching: str, delta: float | None) -> None:
-    """Refuse eps(delta) for batches whose sampling the composition does not describe.
-
-    Raises:
-        ValueError: unless batches are full or Poisson.
-    """
-    checks.choice("batching (for eps(delta), with delta given)", batching, ("full", "poisson"))

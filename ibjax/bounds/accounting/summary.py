@@ -122,7 +122,8 @@ def account(
     """
     name = name_of(batching)
     if delta is not None:
-        privacy.check_batching(name or "", delta)
+        given = "batching (for eps(delta), with delta given)"
+        checks.choice(given, name or "", ("full", "poisson"))
     run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
     options = {
         "smallest_batch": smallest_batch, "shared_batches": shared_batches, "radius": radius,

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.bounds.evidence.fields import FIELDS, REPLICA, named
 from ibjax.bounds.supersamples import mistakes
 from ibjax.interface import BATCHINGS, Evidence
+from ibjax.interface.fields import FIELDS, REPLICA, named
 from ibjax.signatures import enforced
 
 _OUTCOMES = ("mask", "losses", "predictions", "labels")

@@ -69,7 +69,8 @@ def advised(value: BoundValue, moment: Moment) -> BoundValue:
 
 def facts(moment: Moment) -> tuple[JaxArray, JaxArray]:
     """What `remark` reads: the bound known beforehand, and the independent runs."""
-    return _beforehand(moment), limits.independent_runs(moment.mask)
+    each = account(per_example_information, moment._replace(dim=None))
+    return invert.envelope(each.value), limits.independent_runs(moment.mask)
 
 
 def remark(value: BoundValue, known: tuple[JaxArray, JaxArray]) -> str:
@@ -82,10 +83,6 @@ def remark(value: BoundValue, known: tuple[JaxArray, JaxArray]) -> str:
         f"{runs:g} independent runs do not help, {few}: beforehand the gap was known to be at "
         f"most {beforehand:.3g}"
     )
-
-
-def _beforehand(moment: Moment) -> JaxArray:
-    return invert.envelope(account(per_example_information, moment._replace(dim=None)).value)
 
 
 def trajectory(moment: Moment) -> BoundValue:

@@ -1,12 +1,15 @@
 """Every registered bound at one checkpoint, with its null, and with words for what is missing."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ibjax.bounds import invert
+from ibjax.bounds.accounting import per_example_information
 from ibjax.bounds.checks import concrete
-from ibjax.bounds.evidence import premises, tabulated, together
+from ibjax.bounds.evidence import limits, premises, rows, tabulated, together
 from ibjax.bounds.evidence.moment import at, in_float64, on_host
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
@@ -23,7 +26,8 @@ def evaluate(
 
     A bound whose inputs are missing (those of supersamples: with fewer than two masks each), or
     whose checkable premises fail, is NaN with ``holds=False``, and its note says why; none raises
-    on evidence of the engine or of `from_arrays`.
+    on evidence of the engine or of `from_arrays`. No certificate is given where the measured gap
+    shows that the settings cannot be what they are said to be, see `contradiction`.
 
     Args:
         evidence: of a whole run, or of one checkpoint, see `at`.
@@ -33,19 +37,86 @@ def evaluate(
     Raises:
         ValueError: for a name that is not registered, and as `at`.
     """
-    rows = registry()
+    known = registry()
     for name in names or ():
-        if name not in rows:
-            raise ValueError(f"names holds {name!r}; choose among {list(rows)}")
+        if name not in known:
+            raise ValueError(f"names holds {name!r}; choose among {list(known)}")
     now = at(evidence, checkpoint)
-    chosen = [row for row in rows.values() if names is None or row.name in names]
+    chosen = [row for row in known.values() if names is None or row.name in names]
     if not concrete(*now):
         return {row.name: row.function(now) for row in chosen}
     if names is None:
-        found = on_host(together.values(now, tuple(rows)))
+        found = on_host(together.values(now, tuple(known)))
     else:  # a few are sooner computed than compiled
         found = {row.name: row.function(now) for row in chosen}
-    return {row.name: _explained(row, found[row.name], now) for row in chosen}
+    found = {row.name: _explained(row, found[row.name], now) for row in chosen}
+    return _uncontradicted(found, now)
+
+
+RARE = 1e-6
+"""How often runs that are what they say may be taken for others."""
+
+
+def contradiction(moment: Moment) -> str:
+    """Why the settings of runs cannot be what they are said to be, or nothing.
+
+    Given the supersamples the mean gap over masks and seeds is at most ``phi^-1(I)`` with I the
+    bound on the information of an example that the settings alone give. A measured gap whose lower
+    confidence limit lies above it is possible once in a million for runs whose gradients are
+    clipped, noise added and batches drawn as stated, with fair independent masks.
+
+    Args:
+        moment: evidence of one checkpoint, known now.
+    """
+    least = limits.least_gap(moment, RARE)
+    if not least > 0:
+        return ""
+    nats = float(rows.account(per_example_information, moment).value)
+    if not nats < math.log(2):
+        return ""
+    most = float(invert.phi(nats))
+    if least <= most:
+        return ""
+    return (
+        f"the gap over these runs is at least {least:.3g}, and with the stated steps, noise, clip "
+        f"and batches it could be {most:.3g} at most: something of it is not so, or the masks are "
+        "no independent fair coins"
+    )
+
+
+def unfair(moment: Moment) -> str:
+    """Why the masks can be no fair coins, or nothing: their share of ones, by Hoeffding's bound.
+
+    Args:
+        moment: evidence of one checkpoint, known now.
+    """
+    mask = np.asarray(moment.mask)
+    share = float(np.mean(mask))
+    for runs in (mask.shape[0] * mask.shape[1], None):
+        runs = float(limits.independent_runs(mask)) if runs is None else runs
+        coins = runs * mask.shape[2]
+        if abs(share - 0.5) <= math.sqrt(math.log(2 / RARE) / (2 * coins)):
+            return ""
+    return (
+        f"a share {share:.3g} of the masks is 1: they are no fair coins, and nothing is known of "
+        "what the runs tell about them"
+    )
+
+
+def _uncontradicted(found: Mapping[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:
+    """The values, certificates missing where the runs contradict what they rest on."""
+    sure = [n for n, value in found.items() if value.kind == "certificate" and bool(value.holds)]
+    why = contradiction(moment) if sure else ""
+    reasons = dict.fromkeys(sure, why)
+    if not why and (drawn := [n for n in sure if "supersample" in found[n].assumptions]):
+        reasons = dict.fromkeys(drawn, unfair(moment))
+    nan, no = np.asarray(np.nan), np.asarray(False)
+    return {
+        name: replace(value, value=nan, holds=no, vacuous=no, note=reasons[name])
+        if reasons.get(name)
+        else value
+        for name, value in found.items()
+    }
 
 
 @enforced

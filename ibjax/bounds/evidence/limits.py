@@ -17,13 +17,16 @@ CONFIDENCE = 0.95
 def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     """Upper confidence limit on the expected training error E L_S(W), over samples and training.
 
-    With m the mean over replicas, k1 supersamples of n pairs and kl^-1 the larger inverse of the
+    With m the mean over replicas, k supersamples of n pairs and kl^-1 the larger inverse of the
     binary relative entropy:
 
-    no shared example: ``kl^-1(m, log(1/delta)/k1)``; the means of the supersamples are independent
-    one pool of N:     ``kl^-1(kl^-1(m, log(2/delta)/k1), log(2/delta)/floor(N/n))``; given the pool
+    no shared example: ``kl^-1(m, log(1/delta)/k)``; the means of the supersamples are independent
+    one pool of N:     ``kl^-1(kl^-1(m, log(2/delta)/k), log(2/delta)/floor(N/n))``; given the pool
                        they are independent, and the pool's own mean is a U-statistic of n examples,
                        which concentrates like a mean over floor(N/n) of them
+
+    Supersamples of the very same examples are one draw listed several times: k counts the largest
+    number of them as one. Of the pool no more is known than the N examples that were seen.
 
     Masks of one supersample share their examples and count for nothing here: a standard error
     over replicas is no limit. Few supersamples leave little more than the trivial limit 1.
@@ -47,33 +50,71 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
     train, _ = replica_errors(moment)
     mean = jnp.mean(train)
-    if not checks.concrete(moment.index) or np.min(moment.index) < 0:
+    drawn, blocks = sampling(moment.index)
+    if not drawn:
         return _limit(jnp.where(jnp.isnan(mean), jnp.nan, 1.0), jnp.ones(()))
-    index = np.asarray(moment.index)
-    k1, n = index.shape[:2]
-    if len(np.unique(index)) == index.size:
-        value = invert.kl(mean, jnp.log(1 / delta) / k1)
+    if np.isinf(blocks):
+        value = invert.kl(mean, jnp.log(1 / delta) / drawn)
     else:
-        # The largest position seen tells of a pool at least as large; a larger one concentrates
-        # more.
-        blocks = math.floor((int(index.max()) + 1) / n)
         each = jnp.log(2 / delta)
-        value = invert.kl(invert.kl(mean, each / k1), each / blocks)
+        value = invert.kl(invert.kl(mean, each / drawn), each / blocks)
     return _limit(value, 1 - delta)
+
+
+def sampling(index: Array) -> np.ndarray:
+    """Supersamples that count as independent draws, and samples of n that their pool holds, (2,).
+
+    The second is inf where no two of them share an example; both are 0 where positions are not
+    known, or under a trace. What this function gave is given back.
+
+    Args:
+        index: (k1, n, 2).
+    """
+    if not checks.concrete(index):
+        return np.zeros(2)
+    index = np.asarray(index)
+    if index.shape == (2,):
+        return index
+    if not index.size or index.min() < 0:
+        return np.zeros(2)
+    k1, n = index.shape[:2]
+    seen = len(np.unique(index))
+    if seen == index.size:
+        return np.array([k1, np.inf])
+    each = np.sort(index.reshape(k1, -1), axis=1)
+    # A weighted mean of independent means has the Chernoff bound of 1 over its largest weight.
+    same = np.unique(each, axis=0, return_counts=True)[1].max()
+    return np.array([k1 / same, seen // n])
 
 
 def independent_runs(mask: Array) -> JaxArray:
     """Replicas over the largest number of them whose masks are equal or complementary, a number.
 
     Given the supersamples, masks and seeds are what is random. Complementary masks are drawn
-    together; so may equal ones be. Masks that differ otherwise are taken to be independent coins.
+    together; so may equal ones be. Masks that hold every example in exactly half of them without
+    being couples of complements were balanced in some other way, and all of a supersample count
+    as one. Masks that differ otherwise are taken to be independent coins. Those of different
+    supersamples are compared too, where they are so long that no two are alike by chance: a
+    supersample listed twice, or one set of masks for all of them, adds no independent run.
 
     Args:
         mask: (k1, k2, n).
     """
-    signs = 1.0 - 2.0 * jnp.asarray(mask)
-    alike = jnp.abs(jnp.einsum("sun,svn->suv", signs, signs)) == signs.shape[-1]
-    return signs.shape[0] * signs.shape[1] / jnp.max(jnp.sum(alike, axis=-1))
+    k1, k2, n = mask.shape
+    signs = 1 - 2 * jnp.asarray(mask).astype(jnp.int32).reshape(k1 * k2, n)
+    # Four sums with whole weights: exact, and the same for others than equal masks by rare chance.
+    weights = np.random.default_rng(0).integers(1, 2**11, (n, 4))
+    marks = signs @ jnp.asarray(weights, jnp.int32)
+    opposite = jnp.all(marks[:, None] == -marks, -1)
+    alike = jnp.all(marks[:, None] == marks, -1) | opposite
+    owner = np.arange(k1 * k2) // k2
+    own = owner[:, None] == owner
+    if 2 * math.log2(k1 * k2) - n > -10:
+        alike = alike & own
+    level = jnp.all(jnp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
+    coupled = jnp.all(jnp.any(opposite & own, 1).reshape(k1, k2), -1)
+    alike = alike | own & (level & ~coupled)[owner]
+    return k1 * k2 / jnp.max(jnp.sum(alike, axis=-1))
 
 
 def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
@@ -93,6 +134,43 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
     delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
     value = invert.kl(jnp.mean(train), jnp.log(1 / delta) / independent_runs(moment.mask))
     return _limit(value, 1 - delta)
+
+
+def least_gap(moment: Moment, delta: float) -> float:
+    """Lower confidence limit on the mean gap over masks and seeds given these supersamples.
+
+    ``(1 + gap)/2 >= 1 - kl^-1((1 - m)/2, log(1/delta)/R)``, m the measured mean gap and R the
+    independent runs: the gap of a run lies in [-1, 1]. -1 where runs are not independent, or a
+    number is missing.
+
+    Args:
+        moment: evidence of one checkpoint, known now.
+        delta: failure probability.
+    """
+    train, test = (np.asarray(e, float) for e in replica_errors(moment))
+    below = float(1 - np.mean(test - train)) / 2
+    if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
+        return -1.0
+    for runs in (train.size, None):  # the dearer count only where it can matter
+        runs = float(independent_runs(moment.mask)) if runs is None else runs
+        least = 1 - 2 * _largest_rate(min(max(below, 0.0), 1.0), math.log(1 / delta) / runs)
+        if least <= 0:
+            break
+    return least
+
+
+def _largest_rate(rate: float, nats: float) -> float:
+    """``kl^-1(rate, nats)`` by bisection, without a program of XLA."""
+    low, high = rate, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        apart = sum(
+            a * math.log(a / b)
+            for a, b in ((rate, middle), (1 - rate, 1 - middle))
+            if a > 0 and 0 < b
+        )
+        low, high = (middle, high) if apart <= nats else (low, middle)
+    return high
 
 
 def _limit(value, confidence) -> Estimate:

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.environment import analysis_device
 from ibjax.interface import Estimate, Evidence, Moment
+from ibjax.interface.fields import FIELDS
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
-from ibjax.bounds.evidence.fields import FIELDS
 from ibjax.bounds.kinds import weakest
 from ibjax.bounds.supersamples import replica_tables
 from ibjax.interface import BoundValue, Moment
+from ibjax.interface.fields import FIELDS
 from ibjax.typing import BoundKind
 
 

@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds.evidence import certified_paths, tabulated
-from ibjax.bounds.evidence.fields import FIELDS
+from ibjax.bounds.evidence import certified_paths, limits, tabulated
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.bounds.supersamples.nulls import of_plans as nulls_of_plans
-from ibjax.environment import quick_compilation
+from ibjax.environment import lean_compilation, quick_compilation
 from ibjax.interface import BoundValue, Moment
+from ibjax.interface.fields import FIELDS
 
 SETTINGS = ("index", "labels", "num_classes", "batching", "shared_batches", "radius")
 """Fields that may have to be known: names of rules, alphabets, the ball, shared examples."""
@@ -42,7 +42,7 @@ class Settings:
             del fields["labels"]
         radius = fields["radius"]  # NaN, not known, is no ball
         fields["radius"] = np.where(np.isfinite(radius), radius, np.inf)
-        fields["index"] = _standing_for(fields["index"])
+        fields["index"] = limits.sampling(fields["index"])
         self.fields = fields
         self.key = tuple((k, a.shape, a.dtype.str, a.tobytes()) for k, a in fields.items())
 
@@ -51,18 +51,6 @@ class Settings:
 
     def __hash__(self) -> int:
         return hash(self.key)
-
-
-def _standing_for(index: np.ndarray) -> np.ndarray:
-    """Positions of which `limits.train_error` says the same as of these: none, apart, or shared."""
-    if index.size == 0 or index.min() < 0:
-        return np.full(index.shape, -1)
-    if len(np.unique(index)) == index.size:
-        return np.arange(index.size).reshape(index.shape)
-    stand = np.zeros(index.shape, index.dtype)
-    # of a pool cut into so many samples of n
-    stand.flat[-1] = (int(index.max()) + 1) // index.shape[1] * index.shape[1] - 1
-    return stand
 
 
 def values(moment: Moment, names: tuple[str, ...]) -> dict[str, BoundValue]:
@@ -108,7 +96,7 @@ def _values(settings: Settings, names: tuple[str, ...], measured: Moment, tables
     return found, certified_paths.facts(moment) if certified else None
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=lean_compilation())
 def _nulls(settings: Settings, names: tuple[str, ...], measured: Moment, tables: Any):
     plans = _plans(names, measured._replace(**settings.fields), tables)
     found = dict(zip(plans, nulls_of_plans(tuple(plans.values())))) if plans else {}

@@ -6,7 +6,7 @@ learner is any table P(w | sample).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,74 +129,104 @@ def solve(
         learner: law of w for each sample, in the order of `tables.words`.
         n: number of training examples.
     """
-    lead, (x, y), w = law.shape[:-2], law.shape[-2:], learner.shape[-1]
-    z = x * y
-    samples, flat = words(z, n), law.reshape(*lead, z)
+    lead, z, w = law.shape[:-2], law.shape[-2] * law.shape[-1], learner.shape[-1]
+    samples, flat = words(z, n), law.reshape(*law.shape[:-2], z)
     mean = mean_loss(loss, channels).reshape(*lead, w, z)
     sample_law = np.prod(flat[..., samples], -1)
     joint = sample_law[..., None] * learner
     weights = joint.sum(-2)
     risk = np.einsum("...z,...wz->...w", flat, mean)
     empirical = mean[..., samples].mean(-1)
-    gaps = risk[..., None] - empirical
-    mass = np.swapaxes(joint, -1, -2)
+    return Learner(
+        **_of_gaps(joint, risk, empirical),
+        **_of_labels(law, samples, joint, sample_law),
+        **_of_examples(law, channels, loss, joint, n),
+        information=mutual(joint),
+        lipschitz=_steepest(mean),
+        weight_law=weights,
+        example_law=flat,
+        loss_table=mean,
+        sample_law=sample_law,
+        sample_train_error=unit(np.einsum("...ws,...sw->...s", empirical, learner)),
+        sample_test_error=unit(np.einsum("...w,...sw->...s", risk, learner)),
+        sample_divergence=divergence(learner, weights[..., None, :]),
+    )
+
+
+def _of_gaps(joint: np.ndarray, risk: np.ndarray, empirical: np.ndarray) -> dict[str, Any]:
+    """Errors and gaps, and what half of the weights, each with its neighbour, keep of them."""
+    lead, w, weights = joint.shape[:-2], joint.shape[-1], joint.sum(-2)
+    mass, gaps = np.swapaxes(joint, -1, -2), risk[..., None] - empirical
     levels = np.broadcast_to(LEVELS, (*lead, len(LEVELS)))
     deviant = np.abs(gaps)[..., None] > levels[..., None, None, :]
-    cover = joint.reshape(*lead, z**n, w // 2, 2)
+    cover = joint.reshape(*lead, -1, w // 2, 2)
     first = mass.reshape(*lead, w // 2, 2, -1).sum(-2)
     gap = np.sum(mass * gaps, (-2, -1))
     kept = np.sum(first * gaps[..., ::2, :], (-2, -1))
-    place = np.arange(w)
-    apart = np.abs(place[:, None] - place)
-    slope = np.abs(mean[..., :, None, :] - mean[..., None, :, :]) / (apart + np.eye(w))[..., None]
-    posterior = np.einsum("...ws,...sw->...s", empirical, learner)
+    return {
+        "gap": gap,
+        "absolute_gap": np.sum(mass * np.abs(gaps), (-2, -1)),
+        "train_error": unit(np.sum(mass * empirical, (-2, -1))),
+        "test_error": unit(np.sum(weights * risk, -1)),
+        "deviations": levels,
+        "deviation_probability": unit(np.sum(mass[..., None] * deviant, (-3, -2))),
+        "hidden_information": mutual(cover.sum(-1)),
+        "distortion": np.abs(gap - kept),
+        "subspace_distance": weights[..., 1::2].sum(-1),
+        "weight_gaps": divide(np.sum(mass * gaps, -1), weights),
+    }
+
+
+def _of_labels(
+    law: np.ndarray, samples: np.ndarray, joint: np.ndarray, sample_law: np.ndarray
+) -> dict[str, Any]:
+    """What all labels together tell about the weights, and how far they stray from their law."""
+    y, n, label_law = law.shape[-1], samples.shape[-1], law.sum(-2)
     names = samples % y @ y ** np.arange(n)[::-1]
     by_label = np.stack([joint[..., names == v, :].sum(-2) for v in range(y**n)], -2)
-    label_law = law.sum(-2)
     shares = np.stack([(samples % y == k).mean(-1) for k in range(y)], -1)
     variation = np.abs(shares - label_law[..., None, :]).sum(-1) / 2
+    return {
+        "label_information": mutual(by_label),
+        "class_law": label_law,
+        "label_deviation": np.sum(sample_law * variation, -1),
+    }
+
+
+def _of_examples(
+    law: np.ndarray, channels: Sequence[np.ndarray], loss: np.ndarray, joint: np.ndarray, n: int
+) -> dict[str, Any]:
+    """What single examples tell about the weights, through the layers and before them."""
+    lead, weights = law.shape[:-2], joint.sum(-2)
     pairs = [_pair(joint, n, i) for i in range(n)]
-    cells = [p.reshape(*lead, x, y, w) for p in pairs]
+    cells = [p.reshape(*law.shape, joint.shape[-1]) for p in pairs]
     variations = [_variations(c, law, weights) for c in cells]
     reached = [_reached(c, law, weights, channels, loss) for c in cells]
     each = [coefficients(channel) for channel in channels]
     empty = np.zeros((*lead, 0))
-    weight_gaps = np.sum(mass * gaps, -1)
-    return Learner(
-        gap=gap,
-        absolute_gap=np.sum(mass * np.abs(gaps), (-2, -1)),
-        train_error=unit(np.sum(mass * empirical, (-2, -1))),
-        test_error=unit(np.sum(weights * risk, -1)),
-        information=mutual(joint),
-        information_i=np.stack([mutual(p) for p in pairs], -1),
-        conditional_information_i=np.stack([_conditional(joint, n, i) for i in range(n)], -1),
-        label_information=mutual(by_label),
-        label_information_i=np.stack([mutual(c.sum(-3)) for c in cells], -1),
-        input_information_i=np.stack([mutual(np.swapaxes(c, -3, -2)).sum(-1) for c in cells], -1),
-        label_variation=np.stack([v[0] for v in variations], -1),
-        input_variation=np.stack([v[1] for v in variations], -1),
-        etas=np.stack([e[0] for e in each], -1) if each else empty,
-        etas_tv=np.stack([e[1] for e in each], -1) if each else empty,
-        layer_information_i=np.stack([r[0] for r in reached], -1),
-        class_law=label_law,
-        label_deviation=np.sum(sample_law * variation, -1),
-        deviations=levels,
-        deviation_probability=unit(np.sum(mass[..., None] * deviant, (-3, -2))),
-        transport_costs=np.stack([_moved(p, weights) for p in pairs], -1),
-        lipschitz=np.max(slope, (-3, -2, -1)),
-        hidden_information=mutual(cover.sum(-1)),
-        distortion=np.abs(gap - kept),
-        subspace_distance=weights[..., 1::2].sum(-1),
-        weight_law=weights,
-        weight_gaps=divide(weight_gaps, weights),
-        weight_distances=np.mean([r[1] for r in reached], 0),
-        example_law=flat,
-        loss_table=mean,
-        sample_law=sample_law,
-        sample_train_error=unit(posterior),
-        sample_test_error=unit(np.einsum("...w,...sw->...s", risk, learner)),
-        sample_divergence=divergence(learner, weights[..., None, :]),
-    )
+    return {
+        "information_i": np.stack([mutual(p) for p in pairs], -1),
+        "conditional_information_i": np.stack([_conditional(joint, n, i) for i in range(n)], -1),
+        "label_information_i": np.stack([mutual(c.sum(-3)) for c in cells], -1),
+        "input_information_i": np.stack(
+            [mutual(np.swapaxes(c, -3, -2)).sum(-1) for c in cells], -1
+        ),
+        "label_variation": np.stack([v[0] for v in variations], -1),
+        "input_variation": np.stack([v[1] for v in variations], -1),
+        "etas": np.stack([e[0] for e in each], -1) if each else empty,
+        "etas_tv": np.stack([e[1] for e in each], -1) if each else empty,
+        "layer_information_i": np.stack([r[0] for r in reached], -1),
+        "weight_distances": np.mean([r[1] for r in reached], 0),
+        "transport_costs": np.stack([_moved(p, weights) for p in pairs], -1),
+    }
+
+
+def _steepest(mean: np.ndarray) -> np.ndarray:
+    """Largest slope of the mean loss between hypotheses 0, 1, ... on a line."""
+    place = np.arange(mean.shape[-2])
+    apart = np.abs(place[:, None] - place) + np.eye(len(place))
+    slope = np.abs(mean[..., :, None, :] - mean[..., None, :, :]) / apart[..., None]
+    return np.max(slope, (-3, -2, -1))
 
 
 def _tensor(joint: np.ndarray, n: int, i: int) -> np.ndarray:

@@ -6,6 +6,7 @@ the trapezoid rule is exponentially accurate for it, since the integrands are an
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,43 @@ class Draws(NamedTuple):
     second: np.ndarray
 
 
+_Pairs = list[tuple[float, Any, Any]]
+
+
+def _alike(counts: list[np.ndarray]) -> _Pairs:
+    """Both steps draw independently, each batch as likely as any other."""
+    return [(1 / len(counts) ** 2, p, q) for p in counts for q in counts]
+
+
+def _subsets(n: int, b: int) -> list[np.ndarray]:
+    return [np.isin(np.arange(n), s) * 1 for s in itertools.combinations(range(n), b)]
+
+
+def _poisson(n: int, b: int) -> _Pairs:
+    rate = b / n
+    mass = {m: rate ** sum(m) * (1 - rate) ** (n - sum(m)) for m in map(tuple, words(2, n))}
+    return [(mass[p] * mass[q], p, q) for p in mass for q in mass]
+
+
+def _partition(n: int, b: int) -> _Pairs:
+    """Two steps are at most one pass, in which a partition drawn once is a shuffled epoch."""
+    subsets = _subsets(n, b)
+    rest = [(p, q) for p in subsets for q in subsets if not np.any(p * q)]
+    return [(1 / len(rest), p, q) for p, q in rest]
+
+
+_SCHEMES: dict[str, Callable[[int, int], _Pairs]] = {
+    "full": lambda n, b: [(1.0, np.ones(n), np.ones(n))],
+    "without_replacement": lambda n, b: _alike(_subsets(n, b)),
+    "with_replacement": lambda n, b: _alike([np.bincount(w, minlength=n) for w in words(n, b)]),
+    "poisson": _poisson,
+    "epochs": _partition,
+    "fixed": _partition,
+    "disjoint": lambda n, b: [(1.0, np.arange(n) // b == 0, np.arange(n) // b == 1)],
+}
+"""Both batches of every scheme, with the probability of the two."""
+
+
 def draws(batching: str, n: int, b: int) -> Draws:
     """Every pair of batches a scheme can draw.
 
@@ -74,28 +112,9 @@ def draws(batching: str, n: int, b: int) -> Draws:
     Raises:
         ValueError: for a scheme that is not enumerated here.
     """
-    subsets = [np.isin(np.arange(n), s) * 1 for s in itertools.combinations(range(n), b)]
-    if batching == "full":
-        pairs = [(1.0, np.ones(n), np.ones(n))]
-    elif batching == "without_replacement":
-        share = 1 / len(subsets) ** 2
-        pairs = [(share, p, q) for p in subsets for q in subsets]
-    elif batching == "with_replacement":
-        counts = [np.bincount(w, minlength=n) for w in words(n, b)]
-        pairs = [(1 / len(counts) ** 2, p, q) for p in counts for q in counts]
-    elif batching == "poisson":
-        rate = b / n
-        mass = {m: rate ** sum(m) * (1 - rate) ** (n - sum(m)) for m in map(tuple, words(2, n))}
-        pairs = [(mass[p] * mass[q], p, q) for p in mass for q in mass]
-    elif batching in ("epochs", "fixed"):
-        # Two steps are at most one pass, in which a partition drawn once is a shuffled epoch.
-        rest = [(p, q) for p in subsets for q in subsets if not np.any(p * q)]
-        pairs = [(1 / len(rest), p, q) for p, q in rest]
-    elif batching == "disjoint":
-        place = np.arange(n) // b
-        pairs = [(1.0, place == 0, place == 1)]
-    else:
+    if batching not in _SCHEMES:
         raise ValueError(f"batching={batching!r} is not enumerated; see `draws`")
+    pairs = _SCHEMES[batching](n, b)
     weight, first, second = zip(*pairs)
     return Draws(np.array(weight), np.array(first, float), np.array(second, float))
 

@@ -1,6 +1,8 @@
 """What of the library is put against the models: how each bound is fed, and what it must bound."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -43,6 +45,41 @@ def coefficient(etas: Any, divergence: Divergence = "kl") -> Contraction:
     """Coefficients of layers that were computed exactly."""
     rest = jnp.log1p(-jnp.minimum(etas, 1.0))
     return Contraction(etas, rest, "exact", "channel", "enumerated", divergence=divergence)
+
+
+_LAYERS: dict[str, Callable[[Any], Any]] = {
+    "etas": coefficient,
+    "etas_tv": partial(coefficient, divergence="tv"),
+}
+"""Quantities that are coefficients of layers, and what bounds take them as."""
+
+
+def fed(bound: Callable[..., Any], needs: str, **options: Any) -> Callable[..., Any]:
+    """A bound as a function of exact quantities by name.
+
+    Args:
+        bound: of the library.
+        needs: names of quantities, in the order of its arguments; ``argument=name`` where it is
+            given by keyword. One that ends in "!" is handed over as `known`.
+        **options: of the bound, as they are.
+    """
+    words = [word.rpartition("=")[::2] for word in needs.split()]
+
+    def value(word: str, fields: Mapping[str, Any]) -> Any:
+        name = word.removesuffix("!")
+        if name in _LAYERS:
+            return _LAYERS[name](fields[name])
+        return known(fields[name]) if word != name else fields[name]
+
+    def given(**fields: Any) -> Any:
+        placed = [value(word, fields) for argument, word in words if not argument]
+        keyed = {argument: value(word, fields) for argument, word in words if argument}
+        return bound(*placed, **keyed, **options)
+
+    names = dict.fromkeys(word.removesuffix("!") for _, word in words)
+    asked = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+    given.__signature__ = inspect.Signature(asked)  # pyright: ignore[reportFunctionMemberAccess]
+    return given
 
 
 def truth_of(row: Row, fields: Mapping[str, Array], value: np.ndarray) -> tuple[Array, Array]:

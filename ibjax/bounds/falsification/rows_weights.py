@@ -1,36 +1,14 @@
 """Rows that read information about the weights, posteriors and their divergences."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import (
-    absolute_gap,
-    algorithmic_transport,
-    deviation_probability,
-    finite_weights,
-    free_energy,
-    individual,
-    individual_cumulant,
-    pac_bayes_kl,
-    path_prior,
-    random_subset,
-    rate_distortion,
-    sliced_weights,
-    thermodynamic,
-    two_stage,
-    xu_raginsky,
-)
-from ibjax.bounds.falsification.rows import Row, known
+from ibjax import bounds
+from ibjax.bounds.falsification.rows import Row, fed, known
 
 DELTA = 0.1
-
-
-def _xu_raginsky(information, n, sigma):
-    return xu_raginsky(known(information), n, sigma)
-
-
-def _individual(information_i, sigma):
-    return individual(known(information_i), sigma)
 
 
 def _cumulant(information_i, weight_law, example_law, loss_table):
@@ -45,50 +23,26 @@ def _cumulant(information_i, weight_law, example_law, loss_table):
         curve = jnp.where(small, series, jnp.expm1(x) - x)
         return jnp.log1p(jnp.sum(mass * curve, (-2, -1)))
 
-    return individual_cumulant(known(information_i), psi, most=300.0)
+    return bounds.individual_cumulant(known(information_i), psi, most=300.0)
 
 
 def _random_subset(conditional_information_i, n, sigma):
-    return random_subset(known(jnp.mean(conditional_information_i)), n, n - 1, sigma)
+    return bounds.random_subset(known(jnp.mean(conditional_information_i)), n, n - 1, sigma)
 
 
 def _path_prior(conditional_information_i, sigma):
-    return path_prior(known(jnp.mean(conditional_information_i)), sigma=sigma)
+    return bounds.path_prior(known(jnp.mean(conditional_information_i)), sigma=sigma)
 
 
 def _path_prior_kl(conditional_information_i, train_error):
-    return path_prior(known(jnp.mean(conditional_information_i)), train_error=known(train_error))
-
-
-def _absolute(information, n, sigma):
-    return absolute_gap(known(information), n, sigma)
-
-
-def _deviation(deviations, information, n, sigma):
-    each = [deviation_probability(d, information, n, sigma) for d in deviations]
-    return jnp.stack(each)  # pyright: ignore[reportArgumentType]
-
-
-def _rate_distortion(hidden_information, n, sigma, distortion):
-    return rate_distortion(known(hidden_information), n, sigma, known(distortion))
-
-
-def _sliced(hidden_information, n, sigma, subspace_distance, lipschitz):
-    return sliced_weights(
-        known(hidden_information), n, sigma, distance=subspace_distance, lipschitz=lipschitz
+    return bounds.path_prior(
+        known(jnp.mean(conditional_information_i)), train_error=known(train_error)
     )
 
 
-def _transport(transport_costs, lipschitz):
-    return algorithmic_transport(known(transport_costs), lipschitz)
-
-
-def _pac_bayes(train_error, information, n):
-    return pac_bayes_kl(known(train_error), known(information), n)
-
-
-def _pac_bayes_delta(sample_train_error, sample_divergence, n):
-    return pac_bayes_kl(known(sample_train_error), known(sample_divergence), n, delta=DELTA)
+def _deviation(deviations, information, n, sigma):
+    each = [bounds.deviation_probability(d, information, n, sigma) for d in deviations]
+    return jnp.stack(each)  # pyright: ignore[reportArgumentType]
 
 
 def _how_often(fields, value):
@@ -97,54 +51,38 @@ def _how_often(fields, value):
     return np.sum(fields["sample_law"] * (gap > value + 1e-9), -1), np.full(len(gap), DELTA)
 
 
-def _thermodynamic(temperature_losses, temperature_grid, n):
-    return thermodynamic(temperature_losses, temperature_grid, n)
-
-
-def _thermodynamic_kl(temperature_losses, temperature_grid, n, train_error):
-    return thermodynamic(temperature_losses, temperature_grid, n, train_error=train_error)
-
-
-def _free_energy(prior_loss, train_error, relaxed_temperature, n):
-    return free_energy(prior_loss, train_error, relaxed_temperature, n)
-
-
-def _free_energy_kl(prior_loss, train_error, relaxed_temperature, n):
-    return free_energy(prior_loss, train_error, relaxed_temperature, n, train_error=train_error)
-
-
-def _finite_weights(num_weights):
-    return finite_weights(1, num_weights)
-
-
-def _two_stage(n_cover, n_train, vc_dimension):
-    return two_stage(n_cover, n_train, vc_dimension)
-
+_SLICED = "hidden_information! n sigma distance=subspace_distance lipschitz=lipschitz"
+_TEMPERATURES = "temperature_losses temperature_grid n"
+_RELAXED = "prior_loss train_error relaxed_temperature n"
 
 ROWS = (
-    Row("xu_raginsky", _xu_raginsky),
-    Row("individual", _individual),
+    Row("xu_raginsky", fed(bounds.xu_raginsky, "information! n sigma")),
+    Row("individual", fed(bounds.individual, "information_i! sigma")),
     Row("individual_cumulant", _cumulant, "gap"),
     Row("random_subset", _random_subset),
     Row("path_prior", _path_prior),
     Row("path_prior_kl", _path_prior_kl, "gap"),
-    Row("absolute_gap", _absolute, "absolute_gap"),
+    Row("absolute_gap", fed(bounds.absolute_gap, "information! n sigma"), "absolute_gap"),
     Row("deviation_probability", _deviation, "deviation_probability"),
-    Row("rate_distortion", _rate_distortion),
-    Row("sliced_weights", _sliced),
-    Row("algorithmic_transport", _transport),
-    Row("finite_weights", _finite_weights, "information"),
-    Row("pac_bayes_kl", _pac_bayes, "gap"),
+    Row("rate_distortion", fed(bounds.rate_distortion, "hidden_information! n sigma distortion!")),
+    Row("sliced_weights", fed(bounds.sliced_weights, _SLICED)),
+    Row("algorithmic_transport", fed(bounds.algorithmic_transport, "transport_costs! lipschitz")),
+    Row("finite_weights", fed(partial(bounds.finite_weights, 1), "num_weights"), "information"),
+    Row("pac_bayes_kl", fed(bounds.pac_bayes_kl, "train_error! information! n"), "gap"),
     Row(
         "pac_bayes_kl_delta",
-        _pac_bayes_delta,
+        fed(bounds.pac_bayes_kl, "sample_train_error! sample_divergence! n", delta=DELTA),
         "probability",
         compare=_how_often,
         note=f"share of samples above the bound against delta = {DELTA}",
     ),
-    Row("thermodynamic", _thermodynamic),
-    Row("thermodynamic_kl", _thermodynamic_kl, "gap"),
-    Row("free_energy", _free_energy),
-    Row("free_energy_kl", _free_energy_kl, "gap"),
-    Row("two_stage", _two_stage, "gap"),
+    Row("thermodynamic", fed(bounds.thermodynamic, _TEMPERATURES)),
+    Row(
+        "thermodynamic_kl",
+        fed(bounds.thermodynamic, f"{_TEMPERATURES} train_error=train_error"),
+        "gap",
+    ),
+    Row("free_energy", fed(bounds.free_energy, _RELAXED)),
+    Row("free_energy_kl", fed(bounds.free_energy, f"{_RELAXED} train_error=train_error"), "gap"),
+    Row("two_stage", fed(bounds.two_stage, "n_cover n_train vc_dimension"), "gap"),
 )

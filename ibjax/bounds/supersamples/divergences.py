@@ -1,5 +1,6 @@
 """Gap bounds from other divergences between a loss difference and its mask bit."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -12,7 +13,6 @@ from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
 
-_FORMS = ("mutual", "mutual_tv", "chi2", "hellinger", "tv", "js")
 _DIVERGENCES = ("kl", "chi2", "hellinger", "tv", "js")
 
 
@@ -115,22 +115,23 @@ def _bound(table: JaxArray, form: str) -> tuple[JaxArray, JaxArray]:
     """The bound and the divergence of each (2, 3) table of mask bit and difference + 1."""
     moved = table[..., 0].sum(-1) + table[..., 2].sum(-1)
     v = moved / jnp.sum(table, (-2, -1))
-    if form == "chi2":
-        x = divergence(table, "chi2")
-        return jnp.sqrt(v * x), x
-    if form == "hellinger":
-        x = divergence(table, "hellinger")
-        return 2 * jnp.sqrt(v * x), x
-    if form == "tv":
-        x = divergence(table, "tv")
-        return 2 * x, x
-    if form == "js":
-        x = divergence(table, "js")
-        return 2 * jnp.sqrt(v * x), x
-    x = divergence(table, "kl")
-    if form == "mutual":
-        return x + jnp.sqrt(x**2 + 2 * v * x), x
-    return jnp.sqrt(2 * (v + 2 * divergence(table, "tv")) * x), x
+    name, bound = _BOUNDS[form]
+    x = divergence(table, name)
+    return bound(table, v, x), x
+
+
+_Bound = Callable[[JaxArray, JaxArray, JaxArray], JaxArray]
+_BOUNDS: dict[str, tuple[str, _Bound]] = {
+    "mutual": ("kl", lambda table, v, x: x + jnp.sqrt(x**2 + 2 * v * x)),
+    "mutual_tv": ("kl", lambda table, v, x: jnp.sqrt(2 * (v + 2 * divergence(table, "tv")) * x)),
+    "chi2": ("chi2", lambda table, v, x: jnp.sqrt(v * x)),
+    "hellinger": ("hellinger", lambda table, v, x: 2 * jnp.sqrt(v * x)),
+    "tv": ("tv", lambda table, v, x: 2 * x),
+    "js": ("js", lambda table, v, x: 2 * jnp.sqrt(v * x)),
+}
+"""The divergence of each form, and the bound from the table, v = E D^2 and it."""
+
+_FORMS = tuple(_BOUNDS)
 
 
 @partial(jax.jit, static_argnames=("form", "pooled"))

@@ -26,14 +26,12 @@ that suit it best.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import xarray
 
 from ibjax.reproduce.certified.points import Point, Setting, apart, point, read, together
 from ibjax.reproduce.certified.view import figure, tables
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record, refuse_repeats
-
-if TYPE_CHECKING:
-    import xarray
+from ibjax.reproduce.outcome import Log, Outcome, View, record, refuse_repeats, settled
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     """Train replicas at every size and setting; resumable."""
     from ibjax import data
 
-    options = Options() if options is None else options
-    options = quickened(options, QUICK) if quick else options
+    options = settled(options, quick, QUICK)
     _check(options)
     pool = data.load(options.dataset, classes=(4, 9), data_dir=options.data_dir)
     store, files = folder / "certified-mnist", []
@@ -101,7 +98,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(found, folder / "certified-mnist.nc", "certified-mnist", view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Tables and picture of both questions, or of one point of them."""
     if "question" in found:
         sizes, grid = apart(found, "sizes"), apart(found, "grid")
@@ -152,11 +149,11 @@ def _check(options: Options) -> None:
     for name in ("sizes", "compared", "budgets", "rates"):
         values = getattr(options, name)
         refuse_repeats(name, values)
-        if not values or not all(0 < value < float("inf") for value in values):
+        if not all(value > 0 for value in values):
             raise ValueError(f"{name}={values} must list positive numbers")
-    for name, least in {"supersamples": 2, "masks": 2, "steps": 1}.items():
-        if getattr(options, name) < least:
-            raise ValueError(f"{name}={getattr(options, name)} must be at least {least}")
+    for name in ("supersamples", "masks"):
+        if getattr(options, name) < 2:
+            raise ValueError(f"{name}={getattr(options, name)} must be at least 2")
     for name in ("budget", "learning_rate"):
-        if not 0 < getattr(options, name) < float("inf"):
-            raise ValueError(f"{name}={getattr(options, name)} must be positive and finite")
+        if not getattr(options, name) > 0:
+            raise ValueError(f"{name}={getattr(options, name)} must be positive")

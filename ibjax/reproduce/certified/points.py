@@ -3,15 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.interface import BoundValue, Dataset, Evidence
 from ibjax.reproduce.outcome import Log, jsoned, stretches
-
-if TYPE_CHECKING:
-    import xarray
 
 WIDTH = 32
 """Units of the hidden layer, tanh, without noise of its own."""
@@ -109,9 +107,8 @@ def point(setting: Setting, pool: Dataset, folder: Path, log: Log) -> tuple[Poin
     return read(found), path
 
 
-def _measured(setting: Setting, pool: Dataset, progress: Any) -> "xarray.Dataset":
+def _measured(setting: Setting, pool: Dataset, progress: Any) -> xarray.Dataset:
     import jax
-    import xarray
 
     from ibjax import bounds, data, langevin
     from ibjax.networks import MLP
@@ -201,7 +198,7 @@ def _tables(evidence: Evidence) -> tuple[BoundValue, float]:
     return bounds.evaluate(piece, names=["ld_cmi"])["ld_cmi"], float(null)
 
 
-def read(found: "xarray.Dataset") -> Point:
+def read(found: xarray.Dataset) -> Point:
     """The point that a file holds."""
     from ibjax.report.summary import t_quantile
 
@@ -225,10 +222,8 @@ def read(found: "xarray.Dataset") -> Point:
 _NUMBERS = ("train", "test", "gap", "half_width", "norms", "null")
 
 
-def together(**questions: list[Point]) -> "xarray.Dataset":
+def together(**questions: list[Point]) -> xarray.Dataset:
     """The points of every question as one data set."""
-    import xarray
-
     points = [(question, p) for question, found in questions.items() for p in found]
     columns: dict[str, Any] = {k: ("point", [getattr(p, k) for _, p in points]) for k in _NUMBERS}
     for field in fields(Setting):
@@ -240,7 +235,7 @@ def together(**questions: list[Point]) -> "xarray.Dataset":
     return xarray.Dataset(columns, {"bound_name": list(BOUNDS)})
 
 
-def apart(found: "xarray.Dataset", question: str) -> list[Point]:
+def apart(found: xarray.Dataset, question: str) -> list[Point]:
     """The points of one question, as `together` stored them."""
     names = found["bound_name"].values.tolist()
     out = []

@@ -87,7 +87,7 @@ def sizes_of(grid: list[Point]) -> list[int]:
 
 
 def lowest(points: list[Point], name: str) -> Point:
-    """The settings that certify the lowest test error."""
+    """The settings with the lowest training error plus bound."""
     return min(points, key=lambda p: p.test_bound(name))
 
 
@@ -106,7 +106,7 @@ def _where(p: Point) -> tuple[str, str, str]:
 
 
 def figure(sizes: list[Point], grid: list[Point], name: str):
-    """Bounds and gap against n; test error certified, and certificate over gap, by the budget."""
+    """Bounds and gap against n; by the budget the error plus bound, and certificate over gap."""
     out, (left, middle, right) = blank.figure((13, 4.6), 1, 3)
     _against_size(left, sizes, name)
     _against_budget(middle, right, grid)
@@ -140,7 +140,7 @@ def _against_budget(middle: Any, right: Any, grid: list[Point]) -> None:
         best = [lowest([p for p in points if p.setting.budget == b], _AT) for b in budgets]
         middle.plot(
             budgets, [p.test_bound(_AT) for p in best], look, color="#0072B2",
-            label=f"train + certificate at it, n = {n}",
+            label=f"train + bound at it (estimate), n = {n}",
         )  # fmt: skip
         middle.plot(budgets, [p.train for p in best], look, color="0.5", label=f"train, n = {n}")
         clear = measurable(best)
@@ -166,4 +166,4 @@ def _against_budget(middle: Any, right: Any, grid: list[Point]) -> None:
 
 
 _AT = "individual_at_error"
-"""The certificate given the training error."""
+"""The information of the certificate at the measured training error: an estimate."""

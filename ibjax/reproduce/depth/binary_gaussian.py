@@ -8,16 +8,14 @@ layers and of the output, the Wasserstein bounds and the gap are integrals of tw
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.bounds.weights.hierarchical import BinaryGaussian, binary_gaussian
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
-
-if TYPE_CHECKING:
-    import xarray
 
 
 class Setting(NamedTuple):
@@ -96,10 +94,8 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(found, folder / "binary-gaussian.nc", "binary-gaussian", view)
 
 
-def dataset(rows: list[Row], quick: bool = False) -> "xarray.Dataset":
+def dataset(rows: list[Row], quick: bool = False) -> xarray.Dataset:
     """The rows, and the exact quantities along the sample size and along the rank."""
-    import xarray
-
     sizes = [10, 20, 50, 100] if quick else [5, 10, 20, 50, 100, 200, 500]
     ranks = [2, 5, 10] if quick else [2, 3, 5, 7, 10, 15, 20]
     curves = {
@@ -119,7 +115,7 @@ def dataset(rows: list[Row], quick: bool = False) -> "xarray.Dataset":
     return xarray.Dataset(columns, {"by_size": sizes, "by_rank": ranks}, about)
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """The rows as a table; gap and bounds along the sample size and along the rank."""
     columns = ("n", "d", "rank", "mu", "gap", "simulated", "KL output", "KL hidden")
     table = blank.table(
@@ -143,7 +139,7 @@ def view(found: "xarray.Dataset") -> View:
     return View(table, figure(found))
 
 
-def figure(found: "xarray.Dataset") -> Any:
+def figure(found: xarray.Dataset) -> Any:
     """Gap and bounds against the sample size and against the rank of the hidden layers."""
     out, (left, middle, right) = blank.figure((11, 3.6), 1, 3)
     ranks = found["by_rank"].values

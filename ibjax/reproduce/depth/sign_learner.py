@@ -9,18 +9,16 @@ formula is right here, because the labels play no part and the layers are fixed 
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import xarray
 
 from ibjax import bounds
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 RATIO = 1 / math.sqrt(math.pi * math.log(2))
 """Gap over bound, at every n, rho and L."""
@@ -70,8 +68,6 @@ def points(n: int, rho: float, depths: tuple[int, ...], runs: int) -> list[Point
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of ratios and the picture of gap and bound against depth."""
-    import xarray
-
     n, rho = 20, 0.8
     depths = (0, 1, 2, 4) if quick else (0, 1, 2, 3, 4, 6, 8)
     log(f"sign learner, n = {n}, rho = {rho}: gap over depth bound is 1/sqrt(pi log 2) throughout")
@@ -83,7 +79,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     )
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Ratios beside the known one; gap and bound against depth."""
     table = blank.table(
         ("layers", "exact gap", "simulated gap", "depth bound", "gap / bound"),

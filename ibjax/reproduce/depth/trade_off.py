@@ -10,18 +10,16 @@ layers are, they cannot contract more and still tell the classes apart as well.
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax import contraction, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
 from ibjax.report import blank, summarise
-from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record
-
-if TYPE_CHECKING:
-    import xarray
+from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record, settled
 
 BASE = Experiment(
     classes=(4, 9),
@@ -51,9 +49,7 @@ class Options:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Sweep layer noise and depth; one results file a data set and noise, resumable."""
-    import xarray
-
-    options = Options() if options is None else options
+    options = settled(options, False, Options())
     files, curves = [], []
     for base, noises in _experiments(quick, log, options):
         for noise in noises:
@@ -66,10 +62,8 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(found, folder / "depth-trade-off.nc", "depth-trade-off", view, tuple(files))
 
 
-def _curve(experiment: Experiment, path: Path) -> "xarray.Dataset":
+def _curve(experiment: Experiment, path: Path) -> xarray.Dataset:
     """What one data set and noise gave, by depth."""
-    import xarray
-
     swept = sweep.run(experiment, path)
     s = summarise(swept)
     columns = {
@@ -92,7 +86,7 @@ def _curve(experiment: Experiment, path: Path) -> "xarray.Dataset":
     )
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """One row a data set, noise and depth, and what noise buys and costs."""
     columns = ("data", "n", "noise", "depth", "L eff.", "eta^(L/2)", "least")
     table = blank.table(
@@ -161,7 +155,7 @@ def _effective(log1m: np.ndarray) -> float:
     return float(contraction.effective_depth(layers).equivalent)
 
 
-def _figure(found: "xarray.Dataset") -> Any:
+def _figure(found: xarray.Dataset) -> Any:
     names = list(dict.fromkeys(found["dataset"].values.tolist()))
     figure, grid = blank.figure((11, 3.5 * len(names)), len(names), 3, squeeze=False)
     titles = ("contraction factor eta^(L/2)", "training error", "training error + depth bound")

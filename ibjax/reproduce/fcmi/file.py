@@ -2,16 +2,14 @@
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import xarray
 
 from ibjax import environment
 from ibjax.reproduce.fcmi.rows import BOUNDS, Beside, Row
 from ibjax.reproduce.outcome import MARK, jsoned
-
-if TYPE_CHECKING:
-    import xarray
 
 T = TypeVar("T")
 
@@ -26,7 +24,7 @@ _BESIDE = {
 }
 
 
-def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Dataset":
+def dataset(rows: list[Row], options: dict[str, Any], name: str) -> xarray.Dataset:
     """The rows with their axes; checkpoints of one size beyond those of another are NaN.
 
     Args:
@@ -34,8 +32,6 @@ def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Data
         options: of the reproduction, as JSON.
         name: what `ibjax reproduce` calls it.
     """
-    import xarray
-
     axes, along = ("supersample", "checkpoint"), ("bound", "checkpoint")
     each = []
     for r in rows:
@@ -69,7 +65,7 @@ def dataset(rows: list[Row], options: dict[str, Any], name: str) -> "xarray.Data
     return found
 
 
-def rows(found: "xarray.Dataset") -> list[Row]:
+def rows(found: xarray.Dataset) -> list[Row]:
     """The rows of a stored data set; without what stands beside bounds where it has none.
 
     Raises:
@@ -106,7 +102,7 @@ def rows(found: "xarray.Dataset") -> list[Row]:
     return out
 
 
-def _stored_beside(one: "xarray.Dataset") -> dict[str, Beside]:
+def _stored_beside(one: xarray.Dataset) -> dict[str, Beside]:
     if "bound" not in one.dims or any(part not in one for part in _BESIDE):
         return {}
     return {
@@ -114,7 +110,7 @@ def _stored_beside(one: "xarray.Dataset") -> dict[str, Beside]:
     }
 
 
-def options(found: "xarray.Dataset", of: type[T]) -> T:
+def options(found: xarray.Dataset, of: type[T]) -> T:
     """The options that a stored data set was made with; those it does not name at their default.
 
     Raises:

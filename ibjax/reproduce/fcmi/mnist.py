@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import bounds, data
 from ibjax.interface import Dataset, Supersample
@@ -30,12 +31,10 @@ from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.rows import BATCH, PUBLISHED, row
 from ibjax.reproduce.fcmi.rows import BOUNDS as BOUNDS
 from ibjax.reproduce.fcmi.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
-    import xarray
-
     from ibjax.langevin import Config
 
 RATE, MEAN, STD = 1e-3, 0.456, 0.224
@@ -84,9 +83,7 @@ QUICK = Options(masks=4, supersamples=1, epochs=5)
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train what is missing of the grid, then the table and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     log(bounds.masks_advice(options.masks, balanced=False))
     pool = mnist()
     rows, files = [], []
@@ -103,7 +100,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(together, folder / "fcmi-mnist.nc", "fcmi-mnist", view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Table and picture of a stored grid, or of one cell of it."""
     if "predictions" in found:
         found = _alone(found)
@@ -111,7 +108,7 @@ def view(found: "xarray.Dataset") -> View:
     return View(table(rows, fcmi_file.options(found, Options)), figure(rows))
 
 
-def _alone(found: "xarray.Dataset") -> "xarray.Dataset":
+def _alone(found: xarray.Dataset) -> xarray.Dataset:
     """A cell as a grid of its own."""
     given = jsoned(found.attrs, "settings")
     variant, n = given["variant"], given["train_size"]
@@ -165,7 +162,7 @@ def configuration(variant: str, n: int, epochs: int, precision: str) -> "Config"
     )
 
 
-def _train(path, variant, n, s, options, pool, log) -> "tuple[xarray.Dataset, Path]":
+def _train(path, variant, n, s, options, pool, log) -> tuple[xarray.Dataset, Path]:
     root = jax.random.key(SEED)
     k1, k2 = options.supersamples, options.masks
     draw, shared = jax.random.fold_in(root, n), options.shared_masks

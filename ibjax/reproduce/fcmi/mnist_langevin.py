@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, data
 from ibjax.interface import Dataset, Supersample
@@ -38,12 +39,10 @@ from ibjax.reproduce.fcmi.view import (
     null_text,
     spread_text,
 )
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import cell
 
 if TYPE_CHECKING:
-    import xarray
-
     from ibjax.langevin import Config
 
 NAME = "fcmi-mnist-langevin"
@@ -138,9 +137,7 @@ def _checkpoints(epochs: int) -> int:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train what is missing, then the table along training and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     log(bounds.masks_advice(options.masks, balanced=False))
     pool = mnist()
     rows, files = [], []
@@ -156,7 +153,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(together, folder / f"{NAME}.nc", NAME, view, tuple(files))
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Table and picture of what was stored, or of one cell of it."""
     if "predictions" in found:
         found = _alone(found)
@@ -164,12 +161,12 @@ def view(found: "xarray.Dataset") -> View:
     return View(table(rows, fcmi_file.options(found, Options)), figure(rows))
 
 
-def _row(noise: str, n: int, cells: "list[xarray.Dataset]") -> Row:
+def _row(noise: str, n: int, cells: list[xarray.Dataset]) -> Row:
     epochs = np.asarray(cells[0].step.values) / (n // BATCH)
     return row(noise, n, cells)._replace(epochs=epochs)
 
 
-def _alone(found: "xarray.Dataset") -> "xarray.Dataset":
+def _alone(found: xarray.Dataset) -> xarray.Dataset:
     """A cell as a grid of its own."""
     given = jsoned(found.attrs, "settings")
     noise, n = given["noise"], given["train_size"]
@@ -186,7 +183,7 @@ def _alone(found: "xarray.Dataset") -> "xarray.Dataset":
 
 def _train(
     path: Path, noise: str, s: int, options: Options, pool: Dataset, log: Log
-) -> "tuple[xarray.Dataset, Path]":
+) -> tuple[xarray.Dataset, Path]:
     root, n = jax.random.key(SEED), options.train_size
     draw = jax.random.fold_in(root, n)
     k1, k2, shared = options.supersamples, options.masks, options.shared_masks

@@ -7,16 +7,14 @@ dealt anew, and the corrected bound: tables of little bias, the mean first and t
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import bounds
 from ibjax.interface import BoundValue
-
-if TYPE_CHECKING:
-    import xarray
 
 BATCH = 128
 """Examples a step, or all where there are fewer."""
@@ -105,7 +103,7 @@ Call = tuple[Callable[..., BoundValue], tuple[Any, ...], dict[str, Any]]
 """A bound, its values with further arguments, and its keywords."""
 
 
-def row(variant: str, n: int, cells: "list[xarray.Dataset]") -> Row:
+def row(variant: str, n: int, cells: list[xarray.Dataset]) -> Row:
     """Gap and bounds of every supersample and checkpoint, and what belongs beside the bounds."""
     each = [_moments(c) for c in cells]
     # Diverged replicas are NaN and left out; the row counts them.
@@ -156,7 +154,7 @@ class _Moments(NamedTuple):
         return predictions, (predictions != self.labels).astype(np.int32)
 
 
-def _moments(c: "xarray.Dataset") -> _Moments:
+def _moments(c: xarray.Dataset) -> _Moments:
     predictions, masks = (c[k].values.astype(np.int32) for k in ("predictions", "mask"))
     return _Moments(predictions, c.labels.values, masks, c.diverged.values == 0)
 

@@ -18,11 +18,12 @@ import math
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, infinite, langevin, mi
 from ibjax.infinite.kernel_matrix import Kernels
@@ -30,9 +31,6 @@ from ibjax.interface import Dataset, Estimate, Network, Supersample
 from ibjax.reproduce.infinite.view import figure, tables
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import JaxArray
-
-if TYPE_CHECKING:
-    import xarray
 
 SCALE = 0.02
 """Factor of the squared loss inside the cross-entropy: outputs up to 1 / sqrt(SCALE) keep their
@@ -186,10 +184,8 @@ def finite(width: int, setting: Setting, x: np.ndarray, sign: np.ndarray) -> Any
     return langevin.run_replicas(jax.random.key(9), config, pool, Supersample(index, mask))
 
 
-def experiment(setting: Setting, log: Log = lambda _: None) -> "xarray.Dataset":
+def experiment(setting: Setting, log: Log = lambda _: None) -> xarray.Dataset:
     """Exact numbers of both models, their bounds, and the finite networks of every width."""
-    import xarray
-
     x, sign = points(setting)
     k1, times = setting.supersamples, setting.times
     data = xarray.Dataset(
@@ -229,7 +225,7 @@ def experiment(setting: Setting, log: Log = lambda _: None) -> "xarray.Dataset":
     return data
 
 
-def _train(data: "xarray.Dataset", setting: Setting, x, sign, log: Log) -> None:
+def _train(data: xarray.Dataset, setting: Setting, x, sign, log: Log) -> None:
     """Errors of finite networks; their standard errors are those given the points."""
     columns: dict[str, list[np.ndarray]] = {}
     for width in setting.widths:
@@ -269,7 +265,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(experiment(setting, log), folder / "infinite-bounds.nc", "infinite-bounds", view)
 
 
-def view(data: "xarray.Dataset") -> View:
+def view(data: xarray.Dataset) -> View:
     """Both tables, one below the other, and the picture."""
     from rich.console import Group
 

@@ -11,18 +11,16 @@ neural networks.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bottleneck, infinite
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
-
-if TYPE_CHECKING:
-    import xarray
 
 NOISE = 0.15
 """Variance of y given x; I(X; Y) = 1/2 log(1 + 1 / NOISE) nats."""
@@ -141,10 +139,8 @@ def experiment(
     examples: int = EXAMPLES,
     tests: int = TESTS,
     log: Log = lambda _: None,
-) -> "xarray.Dataset":
+) -> xarray.Dataset:
     """All quantities over (activation, weight variance, time), with the frontier beside them."""
-    import xarray
-
     activations = ("erf", "relu")
     dims = ("activation", "weight_variance", "time")
     shape = (len(activations), len(variances), len(times))
@@ -182,13 +178,13 @@ def experiment(
     return data
 
 
-def below(data: "xarray.Dataset") -> np.ndarray:
+def below(data: xarray.Dataset) -> np.ndarray:
     """Whether each point lies below the frontier within 1.96 standard errors."""
     excess = data["label_lower"] - data["frontier"]
     return np.asarray(excess <= 1.96 * data["frontier_error"])
 
 
-def claims(data: "xarray.Dataset") -> dict[str, bool]:
+def claims(data: xarray.Dataset) -> dict[str, bool]:
     """What the paper says of its pictures, as statements about the numbers."""
     late, mse = data["input_upper"].isel(time=-1), data["mse"]
     overfit = mse.isel(time=-1) / mse.min("time")
@@ -217,7 +213,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(data, folder / "infinite-ensembles.nc", "infinite-ensembles", view)
 
 
-def view(data: "xarray.Dataset") -> View:
+def view(data: xarray.Dataset) -> View:
     """Ours beside the other program, what the paper says of its pictures, and ours of them."""
     from rich.console import Group
     from rich.text import Text
@@ -226,7 +222,7 @@ def view(data: "xarray.Dataset") -> View:
     return View(Group(table(data), Text("\n".join(said))), figure(data))
 
 
-def table(data: "xarray.Dataset") -> Any:
+def table(data: xarray.Dataset) -> Any:
     """Ours beside the other program wherever it has numbers; everything in nats but the error."""
     columns = ("network", "time", "error", "known", "I(X;Z|D)", "known", "I(Y;Z|D)", "known")
     out = blank.table(
@@ -254,7 +250,7 @@ def table(data: "xarray.Dataset") -> Any:
     return out
 
 
-def figure(data: "xarray.Dataset") -> Any:
+def figure(data: xarray.Dataset) -> Any:
     """Information plane with the frontier, and the error of the mean against time."""
     colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
     picture, axes = blank.figure((9.5, 7), 2, 2, sharey="row")

@@ -1,15 +1,14 @@
 """Tables and picture of the infinite-width gap beside its bounds."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.outcome import bound_text
 
-if TYPE_CHECKING:
-    import xarray
 
-
-def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
+def tables(data: xarray.Dataset) -> tuple[Any, Any]:
     """The bounds against time, and the networks against width at the last time."""
     first = blank.table(
         ("model", "time", "test error", "gap", "e-CMI", "KL [nats]", "Xu-Raginsky", "kind"),
@@ -48,7 +47,7 @@ def tables(data: "xarray.Dataset") -> tuple[Any, Any]:
     return first, second
 
 
-def figure(data: "xarray.Dataset") -> Any:
+def figure(data: xarray.Dataset) -> Any:
     """Gap against width with its limit, and gap and bounds against time."""
     picture, (left, right) = blank.figure((11, 4), 1, 2)
     end = data.isel(time=-1)

@@ -9,19 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import bounds, data, langevin
 from ibjax.interface import Dataset
 from ibjax.reproduce.langevin.settings import MNIST_MLP, Setting
 from ibjax.reproduce.langevin.view import Curve, view
-from ibjax.reproduce.outcome import Log, Outcome, given, record
-
-if TYPE_CHECKING:
-    import xarray
+from ibjax.reproduce.outcome import Log, Outcome, given, record, settled
 
 RUNS, SLOTS, STEPS = 2, 64, 101
 """Independent runs, tracked examples in each, and updates of the default run."""
@@ -64,14 +62,14 @@ class Plan(NamedTuple):
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """The MNIST figure with two dense hidden layers."""
-    return reproduce(MNIST_MLP, folder, quick, log, options or Options())
+    return reproduce(MNIST_MLP, folder, quick, log, settled(options, False, Options()))
 
 
 def runner(setting: Setting) -> Callable[..., Outcome]:
     """`run` for another published figure."""
 
     def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
-        return reproduce(setting, folder, quick, log, options or Options())
+        return reproduce(setting, folder, quick, log, settled(options, False, Options()))
 
     return run
 
@@ -197,9 +195,7 @@ def _stored(
     found: langevin.Track,
     curves: dict[str, Curve],
     options: Options,
-) -> "xarray.Dataset":
-    import xarray
-
+) -> xarray.Dataset:
     slots = ("run", "checkpoint", "slot")
     fields = {
         "incoherence_information": (slots, found.sums.incoherence),

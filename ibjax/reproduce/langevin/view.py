@@ -1,15 +1,13 @@
 """Table and picture of bounds along Langevin dynamics beside the published curves."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.langevin.settings import SETTINGS, Setting
 from ibjax.reproduce.outcome import View
-
-if TYPE_CHECKING:
-    import xarray
 
 
 class Curve(NamedTuple):
@@ -19,7 +17,7 @@ class Curve(NamedTuple):
     error: np.ndarray
 
 
-def view(found: "xarray.Dataset", setting: Setting | None = None) -> View:
+def view(found: xarray.Dataset, setting: Setting | None = None) -> View:
     """Table and picture of stored curves, of the published setting that they name."""
     setting = SETTINGS[found.attrs["setting"]] if setting is None else setting
     return View(_table(setting, found), _figure(setting, found))
@@ -37,11 +35,11 @@ def _published(setting: Setting, key: str, t: int) -> float:
     return values.get(t, float("nan"))
 
 
-def _curve(found: "xarray.Dataset", key: str) -> Curve:
+def _curve(found: xarray.Dataset, key: str) -> Curve:
     return Curve(found[f"bound {key}"].values, found[f"half width {key}"].values)
 
 
-def _table(setting: Setting, found: "xarray.Dataset") -> Any:
+def _table(setting: Setting, found: xarray.Dataset) -> Any:
     runs, slots = found.sizes["run"], found.sizes["slot"]
     table = blank.table(
         ("t", *(name for name, *_ in _COLUMNS), "exact, phi^-1", "train / test error"),
@@ -69,7 +67,7 @@ def _table(setting: Setting, found: "xarray.Dataset") -> Any:
     return table
 
 
-def _figure(setting: Setting, found: "xarray.Dataset") -> Any:
+def _figure(setting: Setting, found: xarray.Dataset) -> Any:
     figure, ax = blank.figure((8, 4.6))
     t = found.checkpoint.values
     lines = (

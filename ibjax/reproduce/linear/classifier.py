@@ -31,21 +31,19 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import data, environment, files, langevin
 from ibjax.interface import Dataset, Hyper, Network, Supersample
 from ibjax.reproduce.linear.measures import MEASURED, measure
 from ibjax.reproduce.linear.view import figure, table
-from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, View, jsoned, record, refuse_repeats, settled
 from ibjax.reproduce.replica_cells import fingerprint, stored
 from ibjax.typing import JaxArray, Key
-
-if TYPE_CHECKING:
-    import xarray
 
 FEATURES, SEED, LARGEST, FORMAT = 5, 0, 10_000, 2
 NAME = "linear-classifier"
@@ -94,18 +92,14 @@ QUICK = Options(train_size=(5, 20), supersamples=10, masks=30)
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train and bound the sizes that are not stored yet; draw gap and bounds against n."""
-    chosen: Options = options or Options()
-    if quick:
-        chosen = quickened(chosen, QUICK)
+    chosen = settled(options, quick, QUICK)
     cells = [cell(folder / NAME, n, chosen, log) for n in chosen.train_size]
     found = together([one for one, _ in cells])
     return record(found, folder / f"{NAME}.nc", NAME, view, tuple(path for _, path in cells))
 
 
-def together(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
+def together(cells: list[xarray.Dataset]) -> xarray.Dataset:
     """What is shown of every size, without the trainings."""
-    import xarray
-
     rows = ("n", "quantity")
     first = cells[0]
     return xarray.Dataset(
@@ -120,7 +114,7 @@ def together(cells: "list[xarray.Dataset]") -> "xarray.Dataset":
     )
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Table and picture of all sizes, or of one that a file holds."""
     if "predictions" in found:
         found = together([found])
@@ -130,7 +124,7 @@ def view(found: "xarray.Dataset") -> View:
     return View(table(found, options), figure(found))
 
 
-def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Dataset, Path]":
+def cell(folder: Path, n: int, options: Options, log: Log) -> tuple[xarray.Dataset, Path]:
     """One size from its file if that is there, else computed and stored; and the file.
 
     The name of the file ends in the fingerprint of the settings: others have files of their own.
@@ -162,10 +156,8 @@ def cell(folder: Path, n: int, options: Options, log: Log) -> "tuple[xarray.Data
     return found, path
 
 
-def point(n: int, options: Options) -> "xarray.Dataset":
+def point(n: int, options: Options) -> xarray.Dataset:
     """The trainings of one size, and gap and bounds with their standard errors."""
-    import xarray
-
     key, pairs, x, y = synthetic(n, options)
     size = options.classes, options.epochs, options.learning_rate
     predictions, diverged = train(key, x, y, pairs.mask, *size)

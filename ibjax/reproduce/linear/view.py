@@ -4,14 +4,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.linear.measures import EACH, MEASURED, POOLED
 from ibjax.reproduce.outcome import bound_text
 
 if TYPE_CHECKING:
-    import xarray
-
     from ibjax.reproduce.linear.classifier import Options
 
 ORDERS = (
@@ -23,7 +22,7 @@ ORDERS = (
 """Smaller and larger: theorems for the plug-ins themselves, by data processing in every table."""
 
 
-def table(found: "xarray.Dataset", options: "Options") -> Any:
+def table(found: xarray.Dataset, options: "Options") -> Any:
     """Training error, gap and bounds with standard errors, and whether the proved orders hold."""
     out = blank.table(
         ("quantity", *(f"n = {n}" for n in found.n.values)),
@@ -47,7 +46,7 @@ def table(found: "xarray.Dataset", options: "Options") -> Any:
     return out
 
 
-def caption(found: "xarray.Dataset", options: "Options") -> str:
+def caption(found: xarray.Dataset, options: "Options") -> str:
     """What the numbers are."""
     ceiling = math.log(2) - 1 / (2 * options.masks)
     orders = ", ".join(f"{a} <= {b}" for a, b in ORDERS)
@@ -76,7 +75,7 @@ def _verdict(numbers: dict[str, tuple[float, float]]) -> str:
     return "; ".join(broken(numbers)) or "hold"
 
 
-def _numbers(found: "xarray.Dataset") -> list[dict[str, tuple[float, float]]]:
+def _numbers(found: xarray.Dataset) -> list[dict[str, tuple[float, float]]]:
     """Value and standard error of every quantity, by size."""
     names = found.quantity.values.tolist()
     pairs = np.stack([found.value.values, found.std_error.values], axis=-1)
@@ -97,7 +96,7 @@ STYLES = {
 }
 
 
-def figure(found: "xarray.Dataset") -> Any:
+def figure(found: xarray.Dataset) -> Any:
     """Gap and bounds against n: tables of all supersamples left, of each one right.
 
     Equal values are drawn side by side: positions are spread a little by name.

@@ -17,16 +17,14 @@ out zero, else open.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
-
-if TYPE_CHECKING:
-    import xarray
+from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
 
 BITS = Study("bits", train_size=500, width=8, growth=4, batch_size=100, steps=800)
 IMAGES = Study()
@@ -133,10 +131,8 @@ def answers(found: Measured, setting: str) -> list[Answer]:
     return out
 
 
-def to_dataset(found: dict[str, Measured], studies: dict[str, Study]) -> "xarray.Dataset":
+def to_dataset(found: dict[str, Measured], studies: dict[str, Study]) -> xarray.Dataset:
     """Every number with its axes; names are those of the setting and the measure."""
-    import xarray
-
     variables: dict[str, Any] = {}
     axes = ("variant", "depth", "layer", "replica")
     for setting, one in found.items():
@@ -161,7 +157,7 @@ def to_dataset(found: dict[str, Measured], studies: dict[str, Study]) -> "xarray
     )
 
 
-def from_dataset(found: "xarray.Dataset") -> dict[str, Measured]:
+def from_dataset(found: xarray.Dataset) -> dict[str, Measured]:
     """What `to_dataset` stored, by setting.
 
     Raises:
@@ -279,9 +275,7 @@ def _line(ax: Any, i: int, label: str, mean: np.ndarray, half: np.ndarray) -> No
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train, measure, answer; one results file, one picture."""
-    chosen = Options() if options is None else options
-    if quick:
-        chosen = quickened(chosen, Options(replicas=2))
+    chosen = settled(options, quick, Options(replicas=2))
     own = {"replicas": chosen.replicas}
     bits = replace(BITS, **own)
     images = replace(IMAGES, dataset=chosen.dataset, data_dir=chosen.data_dir, **own)
@@ -301,7 +295,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(to_dataset(found, studies), path, "maxent-layers", view)
 
 
-def view(stored: "xarray.Dataset") -> View:
+def view(stored: xarray.Dataset) -> View:
     """The answers, and the deepest networks layer by layer."""
     found = from_dataset(stored)
     replies = [reply for setting, one in found.items() for reply in answers(one, setting)]

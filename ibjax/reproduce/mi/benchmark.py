@@ -12,20 +12,18 @@ run on one of our samples gives our value to five decimals, so the samples diffe
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import data, mi
 from ibjax.interface import Estimate
 from ibjax.report import blank
 from ibjax.reproduce.mi.published import PUBLISHED, SAMPLES
 from ibjax.reproduce.outcome import Log, Outcome, View, record
-
-if TYPE_CHECKING:
-    import xarray
 
 NETWORKS = ("mine", "infonce", "nwj", "dv")
 CHOSEN = (
@@ -144,7 +142,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(_dataset(cells, n), folder / "mi-benchmark.nc", "mi-benchmark", view)
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Ours beside the published numbers, law by law; and the errors of both."""
     cells = _cells(found)
     columns = tuple(dict.fromkeys(c.estimator for c in cells))
@@ -204,10 +202,8 @@ def _short(name: str) -> str:
 _NUMBERS = ("truth", "ours", "spread", "seeds", "theirs", "their_spread", "their_seeds")
 
 
-def _dataset(cells: list[Cell], n: int) -> "xarray.Dataset":
+def _dataset(cells: list[Cell], n: int) -> xarray.Dataset:
     """All numbers by law and estimator; NaN where an estimator was not used."""
-    import xarray
-
     laws, estimators = (
         list(dict.fromkeys(getattr(c, key) for c in cells)) for key in ("law", "estimator")
     )
@@ -223,7 +219,7 @@ def _dataset(cells: list[Cell], n: int) -> "xarray.Dataset":
     )
 
 
-def _cells(found: "xarray.Dataset") -> list[Cell]:
+def _cells(found: xarray.Dataset) -> list[Cell]:
     """The numbers that a file holds, estimator by estimator as they were made."""
     out = []
     for estimator in found.estimator.values.tolist():

@@ -5,17 +5,15 @@ channel (Mrs Gerber's lemma), a Gaussian pair with canonical correlations 0.9, 0
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import bottleneck
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
-
-if TYPE_CHECKING:
-    import xarray
 
 P_X = np.array([0.15, 0.25, 0.20, 0.25, 0.15])
 ROWS = np.array(
@@ -93,8 +91,6 @@ def noisy_rule(sharpness: float, betas: np.ndarray, restarts: int) -> Any:
 
 def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of known points; curves of the noisy symmetric rule in the picture."""
-    import xarray
-
     log("known points of the curve, by alternating minimisation and in closed form")
     rows = points()
     sharpness = 0.5
@@ -122,7 +118,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(found, folder / "ib-curve.nc", "ib-curve", view)
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Ours beside the known points; both curves in the plane and against beta."""
     table = blank.table(
         ("problem", "beta", "I(X;T)", "known", "I(T;Y)", "known", "differ"),

@@ -112,11 +112,7 @@ def train(
     seen = langevin.train(key, config, pool, pairs, observe=observe).observed
     seen = [layer[:, 0] for layer in seen]
     whole = [layer[:, :, : len(x)] for layer in seen]
-    right = np.argmax(whole[-1], -1) == y
-    right = np.take_along_axis(right, order[:, None], axis=2)
-    train_accuracy, test_accuracy = (
-        np.mean(part, axis=2) for part in (right[..., :size], right[..., size:])
-    )
+    train_accuracy, test_accuracy = _accuracies(whole[-1], y, order, size)
     for epoch, accuracy in zip(checkpoints, train_accuracy.T):
         log(f"{activation}: epoch {epoch}, training accuracy {accuracy.mean():.3f}")
     names = [*(f"T{i + 1}" for i in range(len(widths))), "softmax"]
@@ -129,6 +125,12 @@ def train(
         test_accuracy,
         dict(zip(names, again)) if min(repeated) > 0 else {},
     )
+
+
+def _accuracies(law: Array, y: Array, order: np.ndarray, size: int) -> tuple[Any, Any]:
+    """Shares of right answers on the first `size` inputs of an order and on the others, (r, c)."""
+    right = np.take_along_axis(np.argmax(law, -1) == y, order[:, None], axis=2)
+    return np.mean(right[..., :size], axis=2), np.mean(right[..., size:], axis=2)
 
 
 def narrowing(activation: str, sizes: tuple[int, ...], noise: float) -> Network:

@@ -8,19 +8,17 @@ saturation of its units, and the hidden layers of the others do not compress.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import bottleneck
-from ibjax.reproduce.outcome import Log, Outcome, View, quickened, record
+from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
 from ibjax.reproduce.plane.narrowing import EDGES, NAMES, Course, train
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, verdicts
 from ibjax.reproduce.plane.view import figure, tables
-
-if TYPE_CHECKING:
-    import xarray
 
 NOISE = 1e-3**0.5
 CHECKPOINTS = (0, 30, 100, 400, 1000, 3000, 8000)
@@ -59,13 +57,7 @@ def measure(course: Course, labels: Any, activation: str) -> dict[str, np.ndarra
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Train, measure, judge; a table, a results file and a picture."""
-    options = options or Options()
-    if options.epochs < 1 or options.replicas < 1:
-        raise ValueError(
-            f"epochs={options.epochs}, replicas={options.replicas}: give at least 1 of each"
-        )
-    if quick:
-        options = quickened(options, Options(epochs=100, replicas=1))
+    options = settled(options, quick, Options(epochs=100, replicas=1))
     found = experiment(options.epochs, options.replicas, log)
     log("cells: entropy of cells (30 edges on (-1, 1) for tanh, else 30 over the layer's range);")
     log("edges: the edges for tanh where they do not belong, blind to what leaves (-1, 1);")
@@ -74,15 +66,13 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     return record(found, folder / "information-plane.nc", "information-plane", view)
 
 
-def view(found: "xarray.Dataset") -> View:
+def view(found: xarray.Dataset) -> View:
     """Numbers and acceptance tests; courses through the plane."""
     return View(tables(found, verdicts(found), int(found.epoch[-1])), figure(found))
 
 
-def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":
+def experiment(epochs: int, replicas: int, log: Log) -> xarray.Dataset:
     """Train and measure every kind of network."""
-    import xarray as xr
-
     rule = bottleneck.symmetric_rule()
     checkpoints = sorted({e for e in CHECKPOINTS if e < epochs} | {epochs})
     parts: dict[str, list[np.ndarray]] = {}
@@ -105,7 +95,7 @@ def experiment(epochs: int, replicas: int, log: Log) -> "xarray.Dataset":
     layered = ("activation", "layer", "replica", "epoch")
     variables = {k: (layered if v[0].ndim == 3 else whole, np.stack(v)) for k, v in parts.items()}
     coords = {"activation": list(ACTIVATIONS), "layer": list(NAMES), "epoch": checkpoints}
-    return xr.Dataset(
+    return xarray.Dataset(
         variables,
         coords,
         {"units": "bits", "noise_std": NOISE, "edges": EDGES, "rule": "12-bit symmetric rule"},

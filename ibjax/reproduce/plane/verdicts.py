@@ -1,13 +1,11 @@
 """Whether the course of a network through the information plane is the expected one."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.reproduce.plane.narrowing import NAMES
-
-if TYPE_CHECKING:
-    import xarray
 
 ACTIVATIONS = ("tanh", "relu", "linear")
 
@@ -21,7 +19,7 @@ class Verdict(NamedTuple):
     holds: bool
 
 
-def verdicts(found: "xarray.Dataset") -> list[Verdict]:
+def verdicts(found: xarray.Dataset) -> list[Verdict]:
     """The acceptance tests of the experiment, on means over replicas."""
     mean = found.mean("replica")
     epochs = found.epoch.values

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.plane.narrowing import NAMES
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, Verdict
-
-if TYPE_CHECKING:
-    import xarray
 
 _NO = math.nan
 # (activation, measure): epoch: bits of T1 to T5 and softmax, means of eight replicas
@@ -58,14 +56,14 @@ KINDS = {"cells": "diagnostic", "edges": "diagnostic", "noise": "upper bound"}
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 
 
-def tables(found: "xarray.Dataset", judged: Sequence[Verdict], epochs: int) -> Any:
+def tables(found: xarray.Dataset, judged: Sequence[Verdict], epochs: int) -> Any:
     """Bits of every network, measure and checkpoint beside known ones; the acceptance tests."""
     from rich.console import Group
 
     return Group(_numbers(found), _tests(judged, epochs))
 
 
-def _numbers(found: "xarray.Dataset") -> Any:
+def _numbers(found: xarray.Dataset) -> Any:
     replicas = found.sizes["replica"]
     table = blank.table(
         ("network", "by", "kind", "epoch", "acc.", *NAMES[:5], "out"),
@@ -101,7 +99,7 @@ def _tests(judged: Sequence[Verdict], epochs: int) -> Any:
     return table
 
 
-def figure(found: "xarray.Dataset") -> Any:
+def figure(found: xarray.Dataset) -> Any:
     """I(X;T)-like numbers along training, the plane with noise, and the saturation of tanh."""
     canvas, axes = blank.figure((11, 9.4), 3, 3)
     rows = (("cells_x", "entropy of cells [bits]"), ("noise_x", "bound on I(X; T + noise) [bits]"))
@@ -142,7 +140,7 @@ def _epochs(ax: Any, epochs: np.ndarray) -> None:
     ax.set_xlabel("epoch")
 
 
-def _plane(ax: Any, mean: "xarray.Dataset", activation: str) -> None:
+def _plane(ax: Any, mean: xarray.Dataset, activation: str) -> None:
     """Ways of the layers through the plane, a ring where they end."""
     for colour, layer in zip(COLOURS, NAMES):
         x, y = (mean[n].sel(layer=layer).values for n in ("noise_x", "noise_y"))
@@ -153,7 +151,7 @@ def _plane(ax: Any, mean: "xarray.Dataset", activation: str) -> None:
     ax.set_title(f"{activation}: the plane, rings at the end", fontsize=10)
 
 
-def _accuracy(ax: Any, found: "xarray.Dataset") -> None:
+def _accuracy(ax: Any, found: xarray.Dataset) -> None:
     looks = zip(ACTIVATIONS, ("#0072B2", "#D55E00", "#009E73"), ("--", "-.", ":"))
     for activation, colour, style in looks:
         values = found.test_accuracy.sel(activation=activation).values

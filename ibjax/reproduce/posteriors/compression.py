@@ -8,20 +8,18 @@ and learnt on a half of the data. Each certificate bounds the test error and sta
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import data, networks, posteriors
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
 from ibjax.reproduce.posteriors.compression_view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 
 @dataclass(frozen=True)
@@ -69,22 +67,17 @@ QUICK = Options(
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Table, results file and picture."""
-    chosen = Options() if options is None else options
-    chosen = quickened(chosen, QUICK) if quick else chosen
+    chosen = settled(options, quick, QUICK)
     refuse_repeats("dimensions", chosen.dimensions)
     refuse_repeats("fractions", chosen.fractions)
-    if not (chosen.dimensions and chosen.fractions):
-        raise ValueError("dimensions and fractions must each name one at least")
     if not 0 < chosen.delta < 1:
         raise ValueError(f"delta={chosen.delta} is a failure probability; give one in (0, 1)")
     path = folder / f"compression-{chosen.dataset}.nc"
     return record(solve(chosen, log), path, "compression-mnist", view)
 
 
-def solve(options: Options, log: Log) -> "xarray.Dataset":
+def solve(options: Options, log: Log) -> xarray.Dataset:
     """Every certificate and the test error beside it."""
-    import xarray
-
     load = partial(data.load, options.dataset, data_dir=options.data_dir)
     train, test = load("train"), load("test")
     network = networks.build(

@@ -1,14 +1,12 @@
 """Table and picture of certificates without noise in training, from their file."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.outcome import viewer
-
-if TYPE_CHECKING:
-    import xarray
 
 COLOURS = {"code": "#0072B2", "posterior": "#D55E00"}
 
@@ -42,7 +40,7 @@ trains Gaussian posteriors around a random start on MNIST as Dziugaite and Roy (
 the papers themselves are to be added when they have been read."""
 
 
-def table(dataset: "xarray.Dataset") -> Any:
+def table(dataset: xarray.Dataset) -> Any:
     """One row a certificate, ours above those of others."""
     about = dataset.attrs
     made = blank.table(
@@ -84,7 +82,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return train, test, risk + vacuous
 
 
-def figure(dataset: "xarray.Dataset") -> Any:
+def figure(dataset: xarray.Dataset) -> Any:
     """Certificates and test errors: of codes over their length, of posteriors beside them."""
     made, (left, right) = blank.figure((9, 4), 1, 2, sharey=True, width_ratios=(3, 2))
     draw_codes(dataset, left)
@@ -92,7 +90,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_codes(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_codes(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw certificate, test and training error over the length of the description."""
     ax = blank.axes(ax)
     bits = dataset["code_bits"].values
@@ -110,7 +108,7 @@ def draw_codes(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def draw_posteriors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_posteriors(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the same for Gaussian posteriors, one place a share of the data for the prior."""
     ax = blank.axes(ax)
     place = np.arange(dataset.sizes["prior_share"])

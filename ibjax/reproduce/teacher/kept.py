@@ -9,21 +9,19 @@ last costs as a bound on the gap, beside the gap.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
 from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 NOISE, RATIO = 0.1, 0.5
 
@@ -173,10 +171,8 @@ def needed(error: Any, alpha: Any) -> np.ndarray:
         return -np.log1p(-np.where(overlap < 1, overlap, np.nan)) / (2 * np.asarray(alpha))
 
 
-def solve(options: Options, log: Log) -> "xarray.Dataset":
+def solve(options: Options, log: Log) -> xarray.Dataset:
     """Both regimes."""
-    import xarray
-
     variables: dict[str, Any] = {}
     grids = {"linear": options.linear_alpha, "quadratic": options.quadratic_alpha}
     for place, (regime, grid) in enumerate(grids.items()):
@@ -236,13 +232,12 @@ def limits(regime: str, alpha: np.ndarray) -> dict[str, np.ndarray]:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Table, results file and picture."""
-    chosen = Options() if options is None else options
-    chosen = quickened(chosen, QUICK) if quick else chosen
+    chosen = settled(options, quick, QUICK)
     for name in ("linear_alpha", "quadratic_alpha"):
         grid = getattr(chosen, name)
         refuse_repeats(name, grid)
-        if not grid or min(grid) <= 0:
-            raise ValueError(f"{name}={grid} must hold positive numbers, one at least")
+        if min(grid) <= 0:
+            raise ValueError(f"{name}={grid} must hold positive numbers")
     if chosen.teachers < 2 or chosen.masks < 2 or chosen.masks % 2:
         raise ValueError(
             f"teachers={chosen.teachers}, masks={chosen.masks}: give 2 or more, masks in pairs"

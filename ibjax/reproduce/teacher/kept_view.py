@@ -1,15 +1,13 @@
 """Table and picture of information in the data, information kept, and the certified gap."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.report.moments import t_quantile
 from ibjax.reproduce.outcome import viewer
-
-if TYPE_CHECKING:
-    import xarray
 
 REGIMES = {"linear": "n/d", "quadratic": "n/d$^2$"}
 INFORMATION = {
@@ -25,7 +23,7 @@ GAP = {
 }
 
 
-def table(dataset: "xarray.Dataset") -> Any:
+def table(dataset: xarray.Dataset) -> Any:
     """One column a number of samples, information above gaps, both regimes."""
     places = [(r, a) for r in REGIMES for a in dataset[f"{r}_alpha"].values]
     heads = (f"{REGIMES[regime].replace('$', '')}\n{alpha:g}" for regime, alpha in places)
@@ -56,35 +54,35 @@ def table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def _kind(dataset: "xarray.Dataset", name: str) -> str:
+def _kind(dataset: xarray.Dataset, name: str) -> str:
     if name == "information":
         return "exact | conj."
     return str(dataset[f"linear_{name}"].attrs["kind"])
 
 
-def _at(dataset: "xarray.Dataset", regime: str, alpha: float, name: str) -> float:
+def _at(dataset: xarray.Dataset, regime: str, alpha: float, name: str) -> float:
     if f"{regime}_{name}" not in dataset:
         return float("nan")
     return float(dataset[f"{regime}_{name}"].sel({f"{regime}_alpha": alpha}).mean())
 
 
-def _row(dataset: "xarray.Dataset", places: Any, name: str, digits: int) -> list[str]:
+def _row(dataset: xarray.Dataset, places: Any, name: str, digits: int) -> list[str]:
     values = [_at(dataset, r, a, name) for r, a in places]
     return ["-" if np.isnan(v) else f"{v:.{digits}f}" for v in values]
 
 
-def _interval(dataset: "xarray.Dataset", regime: str, alpha: float) -> tuple[float, float]:
+def _interval(dataset: xarray.Dataset, regime: str, alpha: float) -> tuple[float, float]:
     quantile = t_quantile(dataset.sizes["teacher"])
     return _at(dataset, regime, alpha, "gap"), quantile * _at(
         dataset, regime, alpha, "gap_std_error"
     )
 
 
-def _floor(dataset: "xarray.Dataset", regime: str, alpha: float) -> float:
+def _floor(dataset: xarray.Dataset, regime: str, alpha: float) -> float:
     return _at(dataset, regime, alpha, "bayes_error") - _at(dataset, regime, alpha, "train_error")
 
 
-def figure(dataset: "xarray.Dataset") -> Any:
+def figure(dataset: xarray.Dataset) -> Any:
     """Information above, gaps below; n ~ d on the left, n ~ d^2 on the right."""
     made, axes = blank.figure((11, 7), 2, 2, sharex="col", sharey="row")
     for column, regime in enumerate(REGIMES):
@@ -93,7 +91,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_information(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
+def draw_information(dataset: xarray.Dataset, regime: str, ax: Any = None) -> Any:
     """Draw nats a sample over the number of samples: in the data, needed, kept."""
     ax = blank.axes(ax)
     alpha = dataset[f"{regime}_alpha"]
@@ -114,7 +112,7 @@ def draw_information(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> 
     return ax
 
 
-def draw_gap(dataset: "xarray.Dataset", regime: str, ax: Any = None) -> Any:
+def draw_gap(dataset: xarray.Dataset, regime: str, ax: Any = None) -> Any:
     """Draw the gap of the same runs, the floor under it and the bounds above it."""
     ax = blank.axes(ax)
     alpha = dataset[f"{regime}_alpha"].values

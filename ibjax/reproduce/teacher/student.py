@@ -8,21 +8,19 @@ error`` is a floor under the student's gap, and under every bound on it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record
+from ibjax.reproduce.outcome import Log, Outcome, record, settled
 from ibjax.reproduce.teacher.view import view
 from ibjax.typing import Key
-
-if TYPE_CHECKING:
-    import xarray
 
 READOUT, ACTIVATION = "sign", "tanh"
 
@@ -115,9 +113,7 @@ class Point(NamedTuple):
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Run every alpha; write the results file and the picture."""
-    options = options or Options()
-    if quick:
-        options = quickened(options, QUICK)
+    options = settled(options, quick, QUICK)
     found = []
     for alpha in options.alpha:
         log(f"n/d = {alpha:g}: n = {round(alpha * options.dimension)}")
@@ -249,10 +245,8 @@ def message_passing(key: Key, alpha: float, options: Options) -> Passing:
     return Passing(error, overlap, *evolved)
 
 
-def dataset(found: list[Point], options: Options) -> "xarray.Dataset":
+def dataset(found: list[Point], options: Options) -> xarray.Dataset:
     """What was found as one data set, with units and kinds."""
-    import xarray
-
     names = list(found[0].bounds)
 
     def stack(get) -> np.ndarray:

@@ -1,16 +1,14 @@
 """The table and the picture of the teacher-student experiment."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax.report import blank
 from ibjax.report.moments import t_quantile
 from ibjax.report.summary import headlines
 from ibjax.reproduce.outcome import bound_text, viewer
-
-if TYPE_CHECKING:
-    import xarray
 
 COLOURS = {"certificate": "#D55E00", "estimate": "#CC79A7", "diagnostic": "#E69F00"}
 MARKERS = {"certificate": "s", "estimate": "^", "diagnostic": "x"}
@@ -23,7 +21,7 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(values, axis=-1), half
 
 
-def deviations(dataset: "xarray.Dataset") -> tuple[np.ndarray, np.ndarray]:
+def deviations(dataset: xarray.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """How many standard errors message passing lies off state evolution.
 
     Returns:
@@ -36,7 +34,7 @@ def deviations(dataset: "xarray.Dataset") -> tuple[np.ndarray, np.ndarray]:
     return off, path * root / np.std(overlap, axis=1, ddof=1)
 
 
-def table(dataset: "xarray.Dataset") -> Any:
+def table(dataset: xarray.Dataset) -> Any:
     """One column an alpha, one row a quantity with the kind of its numbers."""
     about = dataset.attrs
     made = blank.table(
@@ -55,7 +53,7 @@ def table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def verdict(dataset: "xarray.Dataset") -> str:
+def verdict(dataset: xarray.Dataset) -> str:
     """Whether a student's test error lies below the Bayes line by more than its interval."""
     mean, half = interval(dataset["student_error"].values)
     beaten = mean + half < dataset["bayes_error"].values
@@ -65,7 +63,7 @@ def verdict(dataset: "xarray.Dataset") -> str:
     return f"BELOW THE BAYES LINE at n/d = {where}: the data or the limit must be wrong."
 
 
-def _rows(dataset: "xarray.Dataset"):
+def _rows(dataset: xarray.Dataset):
     passing = dataset["passing_error"].values
     spread = np.std(passing, axis=1, ddof=1) / np.sqrt(passing.shape[1])
     student, half = interval(dataset["student_error"].values)
@@ -92,7 +90,7 @@ def _rows(dataset: "xarray.Dataset"):
     yield "scale of finite n, d, p", "diagnostic", scale
 
 
-def floor(dataset: "xarray.Dataset") -> np.ndarray:
+def floor(dataset: xarray.Dataset) -> np.ndarray:
     """Bayes error minus mean training error, (alpha,): no gap lies below it."""
     return dataset["bayes_error"].values - dataset["train_error"].values.mean(axis=1)
 
@@ -102,7 +100,7 @@ def _cells(means: np.ndarray, halves: np.ndarray, digits: int = 3) -> list[str]:
     return [f"{m:.{digits}f}±{h:.{digits}f}".replace("±0.", "±.") for m, h in pairs]
 
 
-def figure(dataset: "xarray.Dataset") -> Any:
+def figure(dataset: xarray.Dataset) -> Any:
     """Errors against the Bayes line, and the gap between its floor and its bounds."""
     made, (left, right) = blank.figure((10.5, 4.2), 1, 2)
     draw_errors(dataset, left)
@@ -110,7 +108,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_errors(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw test errors over n/d: the Bayes line, message passing, ridge, the student."""
     ax = blank.axes(ax)
     alpha = dataset["alpha"].values
@@ -140,7 +138,7 @@ def draw_errors(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def draw_bounds(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_bounds(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the student's gap, the floor under it, and the bounds of a table that have a value."""
     ax = blank.axes(ax)
     alpha = dataset["alpha"].values

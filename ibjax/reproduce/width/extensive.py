@@ -6,17 +6,15 @@ n ~ d, where the linear part is learnt, to that at n ~ d^2 on one axis.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import xarray
 
 from ibjax import teacher
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, record, viewer
-
-if TYPE_CHECKING:
-    import xarray
 
 HE2, HE23 = (0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 6**-0.5)
 RATIO, NOISE = 0.5, 0.1
@@ -69,10 +67,8 @@ def points(quick: bool) -> list[Row]:
     return rows
 
 
-def curves(quick: bool) -> "xarray.Dataset":
+def curves(quick: bool) -> xarray.Dataset:
     """Both regimes for the rectifier: Bayes error and information a sample."""
-    import xarray
-
     count = 9 if quick else 60
     linear = np.geomspace(0.1, 300, 4 * count)
     quadratic = np.geomspace(0.02, 20, count)
@@ -109,7 +105,7 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     return record(dataset, folder / "extensive-width.nc", "extensive-width", view)
 
 
-def table(dataset: "xarray.Dataset") -> Any:
+def table(dataset: xarray.Dataset) -> Any:
     """Ours beside the known values."""
     made = blank.table(
         ("quantity", "ours", "known", "source"),
@@ -127,7 +123,7 @@ def table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def figure(dataset: "xarray.Dataset") -> Any:
+def figure(dataset: xarray.Dataset) -> Any:
     """Bayes error over n/d, then over n/d^2 from the floor on which the first ends."""
     made, (left, right) = blank.figure((10, 4), 1, 2, sharey=True)
     draw_linear(dataset, left)
@@ -135,7 +131,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_linear(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_linear(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the Bayes error at n ~ d."""
     ax = blank.axes(ax)
     ax.semilogx(dataset["linear_alpha"], dataset["linear_error"], color="#0072B2", label="exact")
@@ -146,7 +142,7 @@ def draw_linear(dataset: "xarray.Dataset", ax: Any = None) -> Any:
     return ax
 
 
-def draw_quadratic(dataset: "xarray.Dataset", ax: Any = None) -> Any:
+def draw_quadratic(dataset: xarray.Dataset, ax: Any = None) -> Any:
     """Draw the Bayes error at n ~ d^2 and both branches."""
     ax = blank.axes(ax)
     alpha = dataset["alpha"]

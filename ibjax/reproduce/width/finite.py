@@ -11,19 +11,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray
 
 from ibjax import bounds, data, infinite, langevin
-from ibjax.reproduce.outcome import Log, Outcome, quickened, record, refuse_repeats
+from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
 from ibjax.reproduce.width.finite_view import view
 from ibjax.typing import JaxArray, Key
-
-if TYPE_CHECKING:
-    import xarray
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,8 @@ def sampler(made: Task, width: int, options: Options) -> Callable[[Key, float], 
     return lambda key, scale: run(jax.random.split(key, options.replicas), scale)
 
 
-def solve(options: Options, log: Log) -> "xarray.Dataset":
+def solve(options: Options, log: Log) -> xarray.Dataset:
     """Theory and replicas for every data set and width."""
-    import xarray
-
     made = task(options)
     n, d = made.x.shape
     kernel, cross = made.x @ made.x.T / d, made.x_test @ made.x.T / d
@@ -215,8 +211,7 @@ def summary(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Table, results file and picture."""
-    chosen = options or Options()
-    chosen = quickened(chosen, QUICK) if quick else chosen
+    chosen = settled(options, quick, QUICK)
     refuse_repeats("widths", chosen.widths)
     refuse_repeats("scales", chosen.scales)
     if min(chosen.widths) < 1 or chosen.steps < 20 or chosen.replicas < 2:

@@ -1,17 +1,16 @@
 """Table and picture of networks of finite width, from their file."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import xarray
 
 from ibjax.report import blank
 from ibjax.reproduce.outcome import viewer
 
-if TYPE_CHECKING:
-    import xarray
-
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
-def table(dataset: "xarray.Dataset") -> Any:
+def table(dataset: xarray.Dataset) -> Any:
     """One row a width and data set: theories, sampled networks, and the certificate."""
     about = dataset.attrs
     headings = (
@@ -58,7 +57,7 @@ def table(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def figure(dataset: "xarray.Dataset") -> Any:
+def figure(dataset: xarray.Dataset) -> Any:
     """Predictive variance over width, and below it KL, gap and certificate."""
     count = len(dataset["scale_of_labels"])
     made, axes = blank.figure((4.6 * count, 6.4), 2, count, sharex=True, squeeze=False)
@@ -68,7 +67,7 @@ def figure(dataset: "xarray.Dataset") -> Any:
     return made
 
 
-def draw_variance(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
+def draw_variance(dataset: xarray.Dataset, index: int, ax: Any = None) -> Any:
     """Draw the predictive variance of one data set over width."""
     ax = blank.axes(ax)
     width = dataset["width"].values
@@ -93,7 +92,7 @@ def draw_variance(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
     return ax
 
 
-def draw_certificate(dataset: "xarray.Dataset", index: int, ax: Any = None) -> Any:
+def draw_certificate(dataset: xarray.Dataset, index: int, ax: Any = None) -> Any:
     """Draw KL per example, the certificate and the gap of one data set over width."""
     ax = blank.axes(ax)
     width = dataset["width"].values

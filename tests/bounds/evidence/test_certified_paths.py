@@ -1,11 +1,13 @@
 """Limits on measured path information: what they certify, and when they do not help."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ibjax import bounds
+from ibjax import bounds, data
 from ibjax.bounds import invert
 from ibjax.bounds.evidence import certified_paths, limits
 from ibjax.interface import BATCHINGS, Evidence
@@ -94,6 +96,68 @@ def test_complementary_and_equal_masks_count_once():
     assert float(limits.independent_runs(np.concatenate([half, half * 0], 1))) == 4
     for apart, together in zip(values(evidence(mask=half)), values(evidence(mask=paired))):
         assert float(apart.value) == pytest.approx(float(together.value), rel=1e-9)
+
+
+def test_runs_of_one_set_of_masks_are_not_counted_again_for_every_supersample():
+    """Listed twice, drawn once for all (`shared=True`), or balanced otherwise than by couples."""
+    rng = np.random.default_rng(1)
+    half = rng.integers(0, 2, (1, 30, 40))
+    again = np.concatenate([half, half[:, ::-1]])
+    assert float(limits.independent_runs(again)) == 30
+    drawn = data.supersample(jax.random.key(0), 90, 40, 5, 8, shared=True)
+    assert float(limits.independent_runs(drawn.mask)) == 8
+    drawn = data.supersample(jax.random.key(0), 90, 40, 5, 8, shared=True, balanced=True)
+    assert float(limits.independent_runs(drawn.mask)) == 4
+    level = rng.permuted(np.arange(30)[:, None] % 2 + np.zeros((1, 1, 40), int), axis=1)
+    assert float(limits.independent_runs(level)) == 1
+
+
+def test_masks_of_few_pairs_may_be_alike_by_chance():
+    rng = np.random.default_rng(2)
+    short = rng.integers(0, 2, (40, 3, 4))
+    assert float(limits.independent_runs(short)) >= 40
+
+
+def test_a_limit_on_the_training_error_counts_draws_and_the_examples_that_were_seen():
+    rng, n = np.random.default_rng(3), 10
+    index = np.stack([rng.permutation(60)[: 2 * n].reshape(n, 2) for _ in range(12)])
+    seen = len(np.unique(index))
+    np.testing.assert_array_equal(limits.sampling(index), [12, seen // n])
+    # of a part of a larger pool the positions tell nothing
+    np.testing.assert_array_equal(limits.sampling(1000 + 7 * index), [12, seen // n])
+    turned = index[:, ::-1, ::-1]  # the same examples in another order
+    np.testing.assert_array_equal(limits.sampling(np.concatenate([index, turned])), [12, seen // n])
+    np.testing.assert_array_equal(limits.sampling(index[[0, 0, 0, 1]])[0], 4 / 3)
+    apart = np.arange(3 * 2 * n).reshape(3, n, 2)
+    np.testing.assert_array_equal(limits.sampling(apart), [3, np.inf])
+    np.testing.assert_array_equal(limits.sampling(apart - 1), [0, 0])
+
+
+def test_settings_that_the_runs_contradict_certify_nothing():
+    """All is right on what was trained on and wrong elsewhere, which so little cannot tell."""
+    learnt = evidence(2, 60)
+    zero = np.zeros((2, 60, 1))
+    learnt = learnt._replace(train_error=zero, test_error=zero + 1)
+    learnt = learnt._replace(noise_stds=learnt.noise_stds * 10, membership_information=zero)
+    names = ("individual", "xu_raginsky", *NAMES)
+    for found in bounds.evaluate(learnt, names=names).values():
+        assert np.isnan(found.value) and not found.holds and not found.vacuous
+        assert "at least 0.783" in found.note and "something of it is not so" in found.note
+    # what can be is not contradicted, nor what is said of runs that share their noise
+    for change in (
+        {"noise_stds": learnt.noise_stds / 100},
+        {"test_error": zero + 0.3},
+        {"shared_batches": np.float64(1)},
+    ):
+        assert bounds.evaluate(learnt._replace(**change), names=["individual"])["individual"].holds
+
+
+def test_masks_that_are_no_fair_coins_certify_nothing():
+    fair = np.random.default_rng(4).integers(0, 2, (2, 60, N))
+    for mask, named in ((fair * 0, "share 0 of"), (fair | fair[:, ::-1], r"share 0\.7")):
+        for found in values(evidence(mask=mask)):
+            assert not found.holds and re.search(named, found.note)
+    assert all(found.holds for found in values(evidence(mask=fair)))
 
 
 @pytest.mark.parametrize(

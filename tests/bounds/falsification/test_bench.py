@@ -11,6 +11,7 @@ import pytest
 from ibjax import bounds
 from ibjax.bounds import falsification
 from ibjax.bounds.falsification import feeding
+from ibjax.bounds.falsification.rows import fed
 from ibjax.interface import BoundValue
 
 QUICK = {"models": 60, "search": 6}
@@ -187,3 +188,20 @@ def test_scores():
     assert negative.ratio[0] == np.inf
     several = feeding.compare(np.array([0.5]), np.array([[1.0, 0.4, np.nan]]))
     assert several.ratio[0] == pytest.approx(1.25) and several.value[0] == 0.4
+
+
+def test_a_row_is_fed_by_the_names_it_states():
+    """In places and by keyword, exact ones as estimates, layers as coefficients."""
+
+    def bound(*args, **keywords):
+        return args, keywords
+
+    words = "information! n etas label=labels! scale=n"
+    row = fed(bound, words, form="log")
+    assert feeding.wants(row).needed == ("information", "n", "etas", "labels")
+    given = {"information": 0.5, "n": 7, "etas": jnp.array([0.25]), "labels": 0.1}
+    (information, n, layers), keywords = row(**given)
+    assert information.exact and information.bias == "none" and float(information.value) == 0.5
+    assert n == 7 and layers.kind == "exact" and layers.divergence == "kl"
+    assert float(keywords["label"].value) == 0.1 and keywords["scale"] == 7
+    assert keywords["form"] == "log" and set(keywords) == {"label", "scale", "form"}

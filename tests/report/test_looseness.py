@@ -1,0 +1,36 @@
+"""What sentences and tables may say of certificates."""
+
+import numpy as np
+
+from ibjax import report
+from ibjax.bounds import from_arrays
+from ibjax.report.summary import Row
+from ibjax.report.table import cell
+
+
+def test_the_best_of_several_limits_holds_with_the_confidence_of_all():
+    rng, k1, k2, n = np.random.default_rng(0), 200, 2, 5
+    mask = rng.integers(0, 2, (k1, k2, n))
+    losses = np.zeros((k1, k2, n, 2))
+    np.put_along_axis(losses, 1 - mask[..., None], rng.integers(0, 2, (k1, k2, n, 1)), -1)
+    given = {"mask": mask, "losses": losses, "step_sizes": np.full(4, 0.1), "clip": 1.0}
+    given |= {"noise_stds": np.full(4, 0.1), "exchangeable": 1, "shared_batches": 0, "dim": 7}
+    given |= {"bounded_steps": 1, "batching": "full", "batch_size": n, "num_classes": 2}
+    given |= {"membership_information": np.full((k1, k2), 1e-3)}
+    evidence = from_arrays(given)._replace(index=np.arange(2 * k1 * n).reshape(k1, n, 2))
+    names = ("individual", "individual_kl", "individual_at_error")
+    one = report.why(evidence, names=names)
+    assert "Bound to gap" in " ".join(one.sentences)
+    assert "Certificate to estimate: individual_kl (95 %) " in one.sentences[0]
+    three = report.why(evidence, names=(*names, "trajectory_cmi_certified"))
+    assert "(the best of 2 limits, 90 %) " in three.sentences[0]
+    sure = report.why(evidence, names=("individual", "individual_at_error"))
+    assert "Certificate to estimate: individual " in sure.sentences[0]
+
+
+def test_a_small_bound_does_not_read_as_zero():
+    values = np.array([0.00041, 0.0, 0.0126])
+    row = Row("individual", "certificate", values, np.full(3, np.nan), np.zeros(3, bool))
+    assert [cell(row, i) for i in range(3)] == ["0.0004", "0.000", "0.013"]
+    measured = row._replace(kind="measured", errors=np.full(3, 0.001))
+    assert cell(measured, 0) == "0.000±.001"

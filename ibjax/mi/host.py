@@ -8,7 +8,7 @@ import numpy as np
 from ibjax.arguments import concrete
 from ibjax.mi.ranges import Places, places, within
 
-_FEWEST = {4: 1000, 5: 6000, 6: 10_000, 7: 25_000, 8: 60_000}
+_FEWEST = {4: 1000, 5: 6000, 6: 14_000, 7: 30_000, 8: 60_000}
 """Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`).
 
 Of independent ones in single precision, which suits trees least. In four dimensions and fewer a

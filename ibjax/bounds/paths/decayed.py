@@ -77,8 +77,8 @@ def decayed_information(
     most = jnp.max(jnp.sum(table, 1), initial=0)
     if checks.concrete(most, b) and int(most) > b:
         raise ValueError(
-            f"used has a step with {int(most)} examples, of which batch_size={b} is not the number; "
-            "give the b of the mean over the batch"
+            f"used has a step with {int(most)} examples, more than batch_size={b}; give the b of "
+            "the mean over the batch"
         )
     still, silent = (steps == 0) | (bound == 0), noise == 0
     power = (steps * jnp.where(still, 0.0, bound) / (b * jnp.where(silent, 1.0, noise))) ** 2

@@ -162,7 +162,7 @@ def test_gaussian_noise_wears_old_information_away(x64):
 def test_decay_refuses_steps_that_use_more_than_the_batch(x64):
     """The mean over b of more than b gradients may be longer than C."""
     steps, used = np.full(2, 0.1), np.array([[True, True, True], [False, True, False]])
-    with pytest.raises(ValueError, match="3 examples, of which batch_size=2"):
+    with pytest.raises(ValueError, match="3 examples, more than batch_size=2"):
         bounds.decayed_information(steps, steps, used, 1.0, 2, 3, domain=1.0)
     with pytest.raises(ValueError, match="used holds nan"):
         bounds.decayed_information(steps, steps, np.where(used, 1.0, np.nan), 1.0, 3, 3)

@@ -10,7 +10,7 @@ from scipy import special as host_special
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import plugin, words
+from ibjax.bounds.supersamples import words
 from ibjax.typing import Float, JaxArray
 
 ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
@@ -157,12 +157,6 @@ def _legal(name, values, in_range, masks, binary, use, complaint: str) -> Data:
             name, complaint = "masks", "other values than 0 and 1; recode it"
         raise ValueError(f"{name} holds {complaint}, or mark diverged replicas in valid")
     return Data(values, masks, use, jnp.all(good))
-
-
-def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n 2 m"]:
-    """One table of counts a pair and supersample."""
-    codes, masks = jnp.swapaxes(codes, 0, 1), jnp.swapaxes(data.masks, 0, 1)
-    return plugin.counts(codes, masks, size, jnp.swapaxes(data.valid, 0, 1))
 
 
 def varies(data: Data) -> JaxArray:

@@ -19,6 +19,7 @@ from ibjax.bounds.accounting.rules import (
     HIDDEN,
     UNKNOWN,
     Setting,
+    anything,
     batch_norm_square,
     fewer,
     largest_batch_square,
@@ -271,7 +272,9 @@ def _run(name: str, shared: bool, s: Setting) -> JaxArray:
     rule = (GIVEN if shared else HIDDEN)[name]
     if name in ("whole_epochs", UNKNOWN):
         return rule(s)
-    return jnp.where(s.smallest < s.b, fewer(s), rule(s))
+    # Draws with replacement may all be one example, however many they are.
+    short = anything if name == "with_replacement" else fewer
+    return jnp.where(s.smallest < s.b, short(s), rule(s))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

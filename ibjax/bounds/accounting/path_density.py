@@ -66,7 +66,8 @@ def path_certificate(
         train_error: mean loss in [0, 1] on the n examples, one a run; an upper limit where layer
             noise makes it a mean over draws, see `invert` and `mean_upper_limit` (its failure
             probability adds to delta).
-        log_density: A - M of each run, see `path_terms`; it may be negative.
+        log_density: A - M of each run, see `path_terms`; it may be negative. A run that diverged,
+            NaN or infinite of either sign, leaves no certificate.
         n: examples that `train_error` is measured on: all that g used, less those h used.
         delta: failure probability in (0, 1].
         choices: number of checkpoints, fixed beforehand, among which the best was chosen.
@@ -95,6 +96,8 @@ def path_certificate(
         )
     n, choices = checks.whole("n", n), checks.static_whole("choices", choices)
     delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
+    # -inf is what a run that diverged leaves, and would pay for all the others.
+    density = jnp.where(density > -jnp.inf, density, jnp.nan)
     rate, density = jnp.mean(rate), jnp.mean(density)
     bracket = density + jnp.log(2 * jnp.sqrt(1.0 * n) * choices / delta)
     # Below zero the statement would be that an impossible event has small probability.

@@ -100,14 +100,17 @@ def _permutations(s: Setting) -> JaxArray:
 
 
 def _whole(s: Setting) -> JaxArray:
-    """Permutations whose last batch of an epoch is averaged over its own size."""
+    """Permutations whose last batch of an epoch is averaged over its own size.
+
+    Where a batch was smaller than that of the remainder, it is not known which.
+    """
     m = jnp.ceil(s.n / s.b)
     rest = s.n - (m - 1) * s.b
-    rest = jnp.where(s.smallest < rest, jnp.maximum(s.smallest, 1.0), rest)
     last = jnp.mod(jnp.arange(s.shift.shape[0]), m) == m - 1
     size = jnp.where(last, rest, s.b)
     own = _total(channel(size / s.n, s.shift / size, s.dim))
-    return jnp.where(rest < s.b, own, _permutations(s))
+    planned = jnp.where(rest < s.b, own, _permutations(s))
+    return jnp.where(s.smallest < rest, fewer(s), planned)
 
 
 def _replacement(s: Setting) -> JaxArray:

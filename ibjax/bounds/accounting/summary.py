@@ -34,7 +34,8 @@ class Account(NamedTuple):
     Attributes:
         per_example: bound on I(Z_i; W | Z_j, j != i), mean over examples, in nats.
         per_sample: bound on I(S; W) in nats.
-        shift: largest r_t = eta_t C/(b s_t); above 1 the batch is too small for the temperature.
+        shift: largest r_t = eta_t C/(b s_t), of the smallest batch where that is known; above 1 the
+            batch is too small for the temperature.
         gap: bound on the expected gap, by the tight form of Pinsker's inequality.
         absolute_gap: bound on the expected absolute gap.
         likely_gap: the gap that is not exceeded with the probability in `confidence`.
@@ -124,6 +125,12 @@ def account(
     if delta is not None:
         given = "batching (for eps(delta), with delta given)"
         checks.choice(given, name or "", ("full", "poisson"))
+        if smallest_batch is not None and smallest_batch < batch_size:
+            # Then adding an example changes the weights of all the others.
+            raise ValueError(
+                f"smallest_batch={smallest_batch} below batch_size={batch_size}: eps(delta) is for "
+                "sums divided by a constant; leave delta out"
+            )
     run = (step_sizes, noise_stds, clip, batching, batch_size, n, dim)
     options = {
         "smallest_batch": smallest_batch, "shared_batches": shared_batches, "radius": radius,
@@ -135,7 +142,10 @@ def account(
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
-    shift = alone / checks.whole("batch_size", batch_size)
+    fewest = jnp.asarray(checks.whole("batch_size", batch_size))
+    if smallest_batch is not None:
+        fewest = jnp.where(smallest_batch < fewest, smallest_batch, fewest)
+    shift = alone / fewest
     info, sample = each.value, total.value
     gap = invert.envelope(info)
     notes = ["given the batches that all replicas share"] if shared else []
@@ -213,5 +223,6 @@ def _depth(layers, info, gap, classes, n, bound) -> BoundValue:
         jnp.minimum(joint, gap),
         "depth",
         premises=(*_RUN, "fresh_layer_noise", "channel_contraction"),
-        remark="holds for the network evaluated with fresh layer noise",
+        remark=f"holds for the network evaluated with fresh layer noise and labels of {classes} "
+        "classes",
     )

@@ -53,7 +53,8 @@ def decayed_information(
         Independent examples; data-independent batches; clipping before the mean, noise after.
 
     Raises:
-        ValueError: for shapes that do not fit or numbers out of range.
+        ValueError: for shapes that do not fit, numbers out of range, or a step that uses more than
+            b examples.
 
     Reference:
         Wang, Gao, Calmon 2021, "Analyzing the generalization capability of SGLD using properties
@@ -72,6 +73,13 @@ def decayed_information(
     bound = checks.real("clip", clip, 0.0)
     b, d = checks.whole("batch_size", batch_size), checks.whole("dim", dim)
     size = checks.real("domain", domain, 0.0)
+    table = checks.flags("used", table)
+    most = jnp.max(jnp.sum(table, 1), initial=0)
+    if checks.concrete(most, b) and int(most) > b:
+        raise ValueError(
+            f"used has a step with {int(most)} examples, more than batch_size={b}; give the b of "
+            "the mean over the batch"
+        )
     still, silent = (steps == 0) | (bound == 0), noise == 0
     power = (steps * jnp.where(still, 0.0, bound) / (b * jnp.where(silent, 1.0, noise))) ** 2
     gain = jnp.where(silent & ~still, jnp.inf, 0.5 * d * jnp.log1p(power / d))
@@ -84,7 +92,9 @@ def decayed_information(
         return jnp.where(mine, held + more, worn), None
 
     start = jnp.zeros(table.shape[1], steps.dtype)
-    value, _ = jax.lax.scan(step, start, (table.astype(bool), gain, keep))
+    value, _ = jax.lax.scan(step, start, (table, gain, keep))
+    # A batch of more than b would move the weights farther than C a unit of step size.
+    value = jnp.where(most <= b, value, jnp.nan)
     return Estimate(
         value,
         jnp.zeros_like(value),

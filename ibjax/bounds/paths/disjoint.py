@@ -48,6 +48,9 @@ def wang_gao_calmon(
         contraction: q_t in [0, 1] of the step as a channel on the weights, a `Contraction` of KL
             or total variation with one entry a step, or numbers; 1 by default.
 
+    Raises:
+        ValueError: shapes that do not match, a batch that is none of the M, numbers out of range.
+
     Reference:
         Wang, Gao, Calmon 2021, "Analyzing the generalization capability of SGLD using properties
         of Gaussian channels"; constants re-derived.
@@ -57,11 +60,17 @@ def wang_gao_calmon(
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     given = checks.quantity("variance", variance, plain="estimate")
     terms = energy(step_sizes, noise_stds, given.value, "variance")
-    batch = jnp.asarray(batch)
-    if terms.ndim != 1 or batch.shape != terms.shape:
+    index = checks.real("batch", batch)
+    if terms.ndim != 1 or index.shape != terms.shape:
         raise ValueError(
-            f"variance has shape {terms.shape} and batch {batch.shape}; give one a step: (T,)"
+            f"variance has shape {terms.shape} and batch {index.shape}; give one a step: (T,)"
         )
+    fits = (index >= 0) & (index < batches) & (index == jnp.round(index))
+    if checks.concrete(fits) and not bool(fits.all()):
+        wrong = float(index[~fits][0])
+        raise ValueError(f"batch holds {wrong:g}; give indices in 0..{batches - 1} (num_batches)")
+    # The step of a batch that is none of them would be lost.
+    terms = jnp.where(fits, terms, jnp.nan)
     shrink = jnp.ones_like(terms)
     if contraction is not None:
         if isinstance(contraction, Contraction):
@@ -78,7 +87,8 @@ def wang_gao_calmon(
     premises = tuple(a for a in ASSUMPTIONS if not (known and a == "monte_carlo"))
 
     def kept(terms: JaxArray) -> JaxArray:
-        return jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (batch, terms, shrink))[0]
+        kept = jax.lax.scan(step, jnp.zeros(batches, terms.dtype), (index, terms, shrink))[0]
+        return jnp.where(jnp.isnan(terms).any(), jnp.nan, kept)
 
     held, errors = kept(terms), kept(energy(step_sizes, noise_stds, given.error, "variance"))
     roots = root.sub_gaussian(held, n=b)

@@ -152,7 +152,9 @@ def membership_upper(
     most = np.log(y.shape[-1] + 1)
     low = most if floor is None else checks.real("floor", floor, 0.0)
     each = most - jnp.logaddexp(0.0, jax.nn.logsumexp(y, axis=-1))
-    each = jnp.maximum(each, -low).reshape(y.shape[0], -1).mean(1)
+    # The path has a density under every candidate: no run that went well ends at +inf.
+    each = jnp.where(each > -jnp.inf, jnp.maximum(each, -low), jnp.nan)
+    each = each.reshape(y.shape[0], -1).mean(1)
     runs, logs = y.shape[0], jnp.log(2 / delta)
     spread = jnp.sqrt(2 * jnp.var(each, ddof=1) * logs / runs)
     value = jnp.mean(each) + spread + 7 * (most + low) * logs / (3 * (runs - 1))
@@ -209,7 +211,7 @@ def _bound(
 
 def _of_runs(info: JaxArray, gap: Any, rate: checks.Given, legacy: bool):
     """Mean information of the runs, the gap, the training error it was taken at, its error."""
-    runs = info.reshape(info.shape[0], -1)
+    runs = jnp.where(info > -jnp.inf, info, jnp.nan).reshape(info.shape[0], -1)
     mean = jnp.mean(runs)
     # An unbiased estimate may come out below zero, where the bound is zero.
     positive = jnp.maximum(mean, 0.0)

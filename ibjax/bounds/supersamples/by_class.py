@@ -82,8 +82,9 @@ def per_class(
     wanted = (data.values.shape[0], *data.values.shape[2:])
     if labels.shape != wanted:
         raise ValueError(f"labels has shape {labels.shape}; give {wanted} to fit losses")
-    if checks.concrete(labels) and not bool(jnp.all((labels >= 0) & (labels < classes))):
-        raise ValueError(f"labels must lie in 0..{classes - 1}")
+    legal = (labels >= 0) & (labels < classes) & (labels == jnp.round(labels))
+    if checks.concrete(labels) and not bool(jnp.all(legal)):
+        raise ValueError(f"labels must lie in 0..{classes - 1}, the classes from 0")
     gap, value, info, error, share = _classes(data, labels, classes, correction)
     bound = checks.result(
         width * value,

@@ -1,15 +1,14 @@
 """What every layer of a network tells about the masks, and what that bounds."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks, root
-from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.supersamples import plugin, replica_tables
+from ibjax.bounds import checks
+from ibjax.bounds.supersamples import plugin, replica_tables, rules, table_bounds
+from ibjax.bounds.supersamples.rules import Rule
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, JaxArray
@@ -35,7 +34,7 @@ def information_profile(
         masks: the column trained on.
         correction: of the sampling bias: None, "miller_madow", "jackknife", "permutation",
             "polynomial" or "conservative" (missing unless masks are balanced).
-        valid: (k1, k2) replicas to use; all by default.
+        valid: (k1, k2) replicas to use, or (k1, k2, n); all by default.
 
     Returns:
         `value` and `information` (nats) one number a layer. `holds` is False where two replicas
@@ -53,7 +52,10 @@ def information_profile(
         raise ValueError("layers is empty; give the codes of at least one layer")
     codes = [_checked(layer) for layer in layers]
     found = [_layer(layer, masks, valid, correction) for layer in codes]
-    value, info, error = (jnp.stack(parts) for parts in zip(*found))
+    value, info, error = (
+        jnp.stack([jnp.asarray(part) for part in parts])
+        for parts in zip(*((b.value, b.information, b.std_error) for b in found))
+    )
     use = jnp.ones(codes[0].shape[:2], bool) if valid is None else checks.flags("valid", valid)
     return checks.result(
         value,
@@ -78,28 +80,21 @@ def _checked(layer) -> JaxArray:
 @jax.jit
 def _determines(codes: JaxArray, last: JaxArray, use: JaxArray) -> JaxArray:
     """Whether replicas in use that share a member's code share its last code too."""
-    same = (codes[:, :, None] == codes[:, None]) & use[:, None, :, None, None]
+    use = use.reshape(use.shape + (1,) * (4 - use.ndim))
+    same = (codes[:, :, None] == codes[:, None]) & use[:, None]
     first = jnp.argmax(same, axis=2)
     agree = jnp.take_along_axis(last, first, axis=1) == last
-    return jnp.all(agree | ~use[..., None, None])
+    return jnp.all(agree | ~use)
 
 
-def _layer(codes, masks, valid, correction):
-    names = plugin.relabel(jnp.swapaxes(codes, 0, 1))
+def _layer(codes: JaxArray, masks, valid, correction: str | None) -> BoundValue:
     size = codes.shape[1]
-    data = replica_tables.prepare("layers", jnp.swapaxes(names, 0, 1), masks, valid, size)
-    return _profile(data, size, correction)
+    data = replica_tables.prepare("layers", _relabelled(codes), masks, valid, size)
+    pairs = _relabelled(size * data.values[..., 0] + data.values[..., 1])
+    rule = Rule("information_profile", "codes", size, correction, "sqrt")
+    table_bounds.check(rule, data, rules.ROOTS)
+    return table_bounds.evaluate(rule, data._replace(values=pairs[..., None]))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def _profile(data: replica_tables.Data, size: int, correction: str | None):
-    codes = size * data.values[..., 0] + data.values[..., 1]
-    codes = jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)
-    tables = replica_tables.cell_tables(codes, data, size)
-    use = replica_tables.usable(data)
-    info = plugin.mutual_information(tables, correction, size)
-    known = jnp.where(replica_tables.fair(data), 1.0, jnp.nan)
-    each = replica_tables.pair_mean(data, root.sub_gaussian(jnp.maximum(info, 0.0)))
-    value, error = mean_and_error(each, use)
-    mean, _ = mean_and_error(replica_tables.pair_mean(data, info), use)
-    return known * value, known * mean, known * error
+def _relabelled(codes: JaxArray) -> JaxArray:
+    return jnp.swapaxes(plugin.relabel(jnp.swapaxes(codes, 0, 1)), 0, 1)

@@ -10,7 +10,7 @@ from scipy import special as host_special
 
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
-from ibjax.bounds.supersamples import plugin, words
+from ibjax.bounds.supersamples import words
 from ibjax.typing import Float, JaxArray
 
 ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
@@ -159,12 +159,6 @@ def _legal(name, values, in_range, masks, binary, use, complaint: str) -> Data:
     return Data(values, masks, use, jnp.all(good))
 
 
-def cell_tables(codes: JaxArray, data: Data, size: int) -> Float[JaxArray, "k1 n 2 m"]:
-    """One table of counts a pair and supersample."""
-    codes, masks = jnp.swapaxes(codes, 0, 1), jnp.swapaxes(data.masks, 0, 1)
-    return plugin.counts(codes, masks, size, jnp.swapaxes(data.valid, 0, 1))
-
-
 def varies(data: Data) -> JaxArray:
     """Pairs whose bit took both values in the replicas in use, (k1, n); of others I is unknown."""
     zeros, ones = side_sizes(data)
@@ -210,7 +204,8 @@ def fair(data: Data) -> JaxArray:
     # On the host where the masks are NumPy's: remarks then cost no program of XLA.
     xp: Any = np if isinstance(data.masks, np.ndarray) else jnp
     log_ratio: Any = host_special.xlogy if xp is np else xlogy
-    counts = sum(side_sizes(data))
+    zeros, ones = side_sizes(data)
+    counts = zeros + ones
     some = counts >= 2
     units = xp.maximum(some.sum(), 1)
     share = (some & ~varies(data)).sum() / units

@@ -1,9 +1,11 @@
 """Bounds through weights that are noisy, quantised or confined to a random subspace."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from ibjax.bounds import checks, root
 from ibjax.interface import BoundValue, Estimate
+from ibjax.mi import laws
 from ibjax.signatures import enforced
 from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar
 
@@ -133,12 +135,15 @@ def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) 
         std: standard deviation of the noise; 0 gives inf.
 
     Raises:
-        ValueError: if `covariance` is not square or `std` negative.
+        ValueError: if `covariance` is not square, not symmetric or has a negative eigenvalue, or if
+            `std` is negative.
     """
     c = checks.real("covariance", covariance)
-    c = c[None, None] if c.ndim == 0 else c
+    c = checks.real("covariance", c, 0.0)[None, None] if c.ndim == 0 else c
     if c.ndim != 2 or c.shape[0] != c.shape[1]:
         raise ValueError(f"covariance has shape {c.shape}; give (d, d) or a number")
+    if checks.concrete(c) and np.isfinite(c).all():
+        laws.covariance("covariance", c)
     s = checks.real("std", std, 0.0)
     values = jnp.maximum(jnp.linalg.eigvalsh(c), 0.0)
     noisy = s > 0

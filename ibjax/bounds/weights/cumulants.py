@@ -64,7 +64,9 @@ def _infimum(info: JaxArray, psi: Callable[[Any], Any], low: JaxArray, high: Jax
 
     def height(u: JaxArray) -> JaxArray:
         s = jnp.exp(u)
-        return (info + psi(s)) / s
+        # By Jensen's inequality no cumulant of a centred loss is negative.
+        rise = psi(s)
+        return (info + jnp.where(rise >= 0, rise, jnp.nan)) / s
 
     def narrow(_, bracket):
         left, right = bracket

@@ -162,6 +162,14 @@ def test_a_shorter_last_batch_over_its_own_size(x64):
     # Elsewhere a smaller batch is not accounted for by the rule: any weights on that many.
     short = float(run(n, b, 3, batching="poisson", smallest_batch=2).value)
     assert short == pytest.approx(3 * (0.1 * 500 / 2) / 2 / (2 * n), rel=1e-12)
+    # Draws with replacement may be one example several times: the size of a batch says nothing.
+    known, least = (
+        float(run(n, b, 3, batching="with_replacement", smallest_batch=s).value) for s in (10, 9)
+    )
+    assert least == pytest.approx(3 * 0.1 * 500 / 2 / (2 * n), rel=1e-12) and least > known
+    # Fewer than the remainder: it is not known in which step.
+    odd = float(run(25, b, 3, batching="whole_epochs", smallest_batch=2).value)
+    assert odd == pytest.approx(3 * (0.1 * 500 / 2) / 2 / (2 * 25), rel=1e-12)
     same = [float(run(n, b, 3, smallest_batch=s).value) for s in (10, np.nan, None)]
     assert same[0] == same[1] == same[2]
 

@@ -135,8 +135,9 @@ def test_several_runs_and_choices(x64):
     assert float(best.information) == pytest.approx(bracket + np.log(7), rel=1e-12)
     lucky = bounds.path_certificate(0.1, -100.0, 500, 0.05)
     assert float(lucky.value) == 0 and bool(lucky.holds)
-    lost = bounds.path_certificate(0.1, jnp.nan, 500, 0.05)
-    assert not bool(lost.holds)
+    for gone in (jnp.nan, -jnp.inf, np.array([-np.inf, 4.0])):
+        rates = np.full(np.shape(gone), 0.1)
+        assert not bool(bounds.path_certificate(rates, gone, 500, 0.05).holds)
     assert bool(bounds.path_certificate(0.1, 1e6, 500, 0.05).vacuous)
 
 

@@ -185,11 +185,19 @@ def test_probability_at_its_edges(dtype):
         bounds.likely_gap(1.0, 10, 1.0)
 
 
+def test_the_shift_is_that_of_the_smallest_batch(x64):
+    whole, short = account(), account(smallest_batch=5)
+    assert float(short.shift) == pytest.approx(20 * float(whole.shift), rel=1e-12)
+
+
 def test_privacy_asks_for_its_extra_or_refuses(x64):
     with pytest.raises(ValueError, match="batching"):
         account(batching="epochs", delta=1e-5)
     with pytest.raises(ValueError, match="must lie in"):
         account(delta=2.0)
+    # Averaged over fewer, one example changes the weights of all the others.
+    with pytest.raises(ValueError, match="smallest_batch=2 below"):
+        account(delta=1e-5, smallest_batch=2)
     try:
         import dp_accounting  # noqa: F401
     except ImportError:

@@ -225,6 +225,8 @@ def test_the_mean_of_a_gaussian(x64):
     assert float(plain.value) == pytest.approx(float(bounds.individual(info, 0.5).value), rel=1e-9)
     none = bounds.individual_cumulant(np.zeros(3), lambda s: 0.25 * s**2 / 2)
     assert float(none.value) == 0
+    # No centred variable has a negative cumulant, and no bound lies below 0 by one.
+    assert not bool(bounds.individual_cumulant(info, lambda s: -(s**2), most=10.0).holds)
     with pytest.raises(ValueError, match="most=0"):
         bounds.individual_cumulant(info, lambda s: s**2, most=0)
 

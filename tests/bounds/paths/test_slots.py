@@ -82,6 +82,17 @@ def test_a_gaussian_posterior_pays_for_its_draws_and_its_grid(x64):
     assert got.kind == "certificate" and not bool(got.vacuous)
 
 
+def test_a_run_that_diverged_pays_for_no_other(x64):
+    """Minus infinity is no information: neither a floor nor the maximum with 0 may swallow it."""
+    good = np.linspace(-1, 1, 20)[:, None]
+    assert bool(bounds.membership_upper(np.where(good < 0, -np.inf, good), 0.1).ok)
+    for bad in (np.inf, np.nan):
+        lost = bounds.membership_upper(np.where(good > 0.9, bad, good), 0.1)
+        assert not bool(lost.ok) and np.isnan(lost.value)
+    for call in (bounds.path_prior, bounds.path_membership):
+        assert not bool(call(np.array([-np.inf, 0.1, 0.2])).holds)
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [

@@ -1,10 +1,12 @@
 """Formulas on accumulated statistics: closed form, ratios between them, decay, reductions."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ibjax.bounds.paths import disjoint, trajectory
+from ibjax.interface import Estimate
 
 STEPS, NOISE = np.array([0.1, 0.2, 0.1]), np.array([0.5, 0.4, 0.3])
 
@@ -108,6 +110,20 @@ def test_disjoint_batches_and_their_decay(x64):
     tv = 0.5 * np.sum(np.abs(pdf[0] - pdf[1])) * (x[1] - x[0])
     assert float(disjoint.gaussian_contraction(1.7, 0.8)) == pytest.approx(tv, abs=1e-7)
     assert float(disjoint.gaussian_contraction(1.7, 0.0)) == 1.0
+
+
+def test_a_step_of_no_known_batch_is_not_lost(x64):
+    """Batches numbered from 1, or between two numbers: what such a step holds was left out."""
+    limit = Estimate(np.ones(3), np.zeros(3), np.ones(3, bool), bias="up", exact=True)
+    for batch in ([1, 2, 1], [0, -1, 1], [0.5, 0, 1], [0, np.nan, 1]):
+        with pytest.raises(ValueError, match="indices in 0..1"):
+            disjoint.wang_gao_calmon(STEPS, NOISE, limit, np.array(batch), 2, 5)
+
+    def traced(batch):
+        return disjoint.wang_gao_calmon(STEPS, NOISE, np.ones(3), batch, 2, 5).holds
+
+    assert bool(jax.jit(traced)(jnp.array([0, 1, 1])))
+    assert not bool(jax.jit(traced)(jnp.array([0, 2, 1])))
 
 
 def test_virtual_noise_optimum(x64):

@@ -35,6 +35,12 @@ def test_the_profile_decreases_towards_the_loss(x64):
     assert info[0] > info[1] - 1e-12 and info[1] >= info[2] - 1e-12
     same = bounds.f_cmi(predictions, masks, 2)
     assert float(profile.value[1]) == pytest.approx(float(same.value), abs=1e-12)
+    for correction in ("polynomial", "conservative", "permutation"):
+        one = bounds.information_profile([predictions, losses], masks, correction=correction)
+        same = bounds.f_cmi(predictions, masks, 2, correction=correction)
+        assert float(one.information[0]) == pytest.approx(float(same.information), abs=1e-12)
+        # Letters that no replica showed cannot be ruled out here, which costs an allowance.
+        assert float(one.value[0]) >= float(same.value) - 1e-12
     unique = np.broadcast_to(np.arange(16)[None, :, None, None], losses.shape)
     assert float(bounds.information_profile([unique], masks).information[0]) == pytest.approx(
         np.log(2), abs=1e-12

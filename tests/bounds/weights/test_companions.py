@@ -159,6 +159,27 @@ def test_gaussian_noise_wears_old_information_away(x64):
         bounds.decayed_information([0.1], [0.1], used, 1.0, 1, 3)
 
 
+def test_decay_refuses_steps_that_use_more_than_the_batch(x64):
+    """The mean over b of more than b gradients may be longer than C."""
+    steps, used = np.full(2, 0.1), np.array([[True, True, True], [False, True, False]])
+    with pytest.raises(ValueError, match="3 examples, more than batch_size=2"):
+        bounds.decayed_information(steps, steps, used, 1.0, 2, 3, domain=1.0)
+    with pytest.raises(ValueError, match="used holds nan"):
+        bounds.decayed_information(steps, steps, np.where(used, 1.0, np.nan), 1.0, 3, 3)
+    assert bool(bounds.decayed_information(steps, steps, used, 1.0, 3, 3).ok.all())
+
+
+def test_a_covariance_that_is_none_is_refused(x64):
+    for wrong, named in [
+        (np.array([[1.0, 5.0], [0.0, 1.0]]), "not symmetric"),
+        (np.diag([1.0, -1.0]), "negative eigenvalue"),
+        (-3.0, "covariance holds -3"),
+    ]:
+        with pytest.raises(ValueError, match=named):
+            bounds.smoothed_information(wrong, 1.0)
+    assert np.isnan(bounds.smoothed_information(np.full((2, 2), np.nan), 1.0))
+
+
 def test_decay_holds_for_a_clipped_chain_by_quadrature(x64):
     """Scalar weights in [-1, 1], Z = +-1 pushes once; I(Z; W_T) on a grid."""
     grid = np.linspace(-6, 6, 1201)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.arguments import in_double, numeric, whole
+from ibjax.arguments import grain, in_double, numeric, whole
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.sweeps import Form, Rows
 from ibjax.signatures import enforced
@@ -38,9 +38,10 @@ def critical_beta(joint: Float[Array, "k m"], *, form: Form = "ib") -> JaxArray:
     tables.check_form(form)
     p, dtype = tables.normalised(joint, positive=form == "dual")
 
+    noise = grain(joint)
+
     def run(p):
-        fixed = sweeps.rows(p)
-        return 1 / _modes(form, fixed, fixed.p_x)[0]
+        return 1 / _local(form, sweeps.rows(p), noise)
 
     return in_double(run, p, dtype=dtype)
 
@@ -99,6 +100,14 @@ def _modes(form: Form, fixed: Rows, r: JaxArray) -> JaxArray:
     return jnp.linalg.svd(spread * jnp.sqrt(r)[:, None], compute_uv=False) ** 2
 
 
+def _local(form: Form, fixed: Rows, noise: float) -> JaxArray:
+    """The largest eigenvalue of the trivial solution; 0 for what rounding makes of none."""
+    found = _modes(form, fixed, fixed.p_x)
+    # Of numbers rounded by `noise`: p(y|x) / p(y) for the IB, logarithms for the dual.
+    size = 1 + jnp.sum(found) if form == "ib" else 1 + jnp.max(jnp.abs(fixed.logs)) ** 2
+    return jnp.where(found[0] <= (8 * noise) ** 2 * size, 0.0, found[0])
+
+
 @enforced
 def global_critical_beta(
     joint: Float[Array, "k m"],
@@ -145,16 +154,19 @@ def global_critical_beta(
     restarts, iterations = whole("restarts", restarts), whole("iterations", iterations)
     p, dtype = tables.normalised(joint, positive=form == "dual")
     key = jax.random.key(0) if key is None else key
+    noise = grain(joint)
 
     def run(p):
         draws = jax.random.dirichlet(key, jnp.ones(p.shape[0], p.dtype), (restarts,), p.dtype)
-        return _largest_ratio(form, p, draws, iterations)
+        return _largest_ratio(form, p, draws, iterations, noise)
 
     return in_double(run, p, dtype=dtype, given=(key,))
 
 
-@partial(jax.jit, static_argnames="form")
-def _largest_ratio(form: Form, p: JaxArray, draws: JaxArray, iterations: Any) -> JaxArray:
+@partial(jax.jit, static_argnames=("form", "noise"))
+def _largest_ratio(
+    form: Form, p: JaxArray, draws: JaxArray, iterations: Any, noise: float
+) -> JaxArray:
     fixed = sweeps.rows(p)
     tiny = jnp.finfo(p.dtype).tiny
     p_y = fixed.p_x @ fixed.conditional
@@ -173,11 +185,13 @@ def _largest_ratio(form: Form, p: JaxArray, draws: JaxArray, iterations: Any) ->
 
     # closer to p_X than this the ratio is rounding error and the local value says it better
     least = 1e3 * jnp.finfo(p.dtype).eps
+    # a gain no larger than this may be the rounding of none
+    some = 32 * noise * (1 if form == "ib" else 1 + jnp.max(jnp.abs(fixed.logs)))
 
     def step(_, carry):
         r, best = carry
         cost, gain, gradient = parts(r)
-        sound = (cost > least) & (gain > 0)
+        sound = (cost > least) & (gain > some)
         ratio = jnp.where(sound, gain / jnp.where(sound, cost, 1.0), 0.0)
         weight = gradient / jnp.where(sound, ratio, 1.0)
         new = jax.nn.softmax(jnp.log(fixed.p_x) + weight)
@@ -186,4 +200,4 @@ def _largest_ratio(form: Form, p: JaxArray, draws: JaxArray, iterations: Any) ->
     near = 0.999 * jnp.eye(p.shape[0], dtype=p.dtype) + 0.001 * fixed.p_x
     starts = jnp.concatenate([near, draws])
     run = jax.vmap(lambda r: jax.lax.fori_loop(0, iterations, step, (r, jnp.zeros((), p.dtype)))[1])
-    return 1 / jnp.maximum(jnp.max(run(starts)), _modes(form, fixed, fixed.p_x)[0])
+    return 1 / jnp.maximum(jnp.max(run(starts)), _local(form, fixed, noise))

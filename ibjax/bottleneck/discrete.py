@@ -17,7 +17,8 @@ class Bottleneck(NamedTuple):
         encoder: q(t|x), (k, cardinality).
         i_tx: I(X;T), nats.
         i_ty: I(T;Y) with the Bayes decoder, nats.
-        functional: the minimised value, I(X;T) + beta E d for `ib` and `dual_ib`, nats.
+        functional: the minimised value, I(X;T) + beta E d for `ib` and `dual_ib`, nats; a mean
+            distortion E d within rounding counts as 0.
         decoder: p(y|t), (cardinality, m): Bayes for the IB, normalised geometric mean for its dual.
         i_ty_decoder: I(T;Y') where Y' is drawn from `decoder`; equals `i_ty` for the IB.
         iterations: sweeps of the restart that won.

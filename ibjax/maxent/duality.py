@@ -139,7 +139,15 @@ def _solve(
         residual=state.residual,
         gradient=gradient,
         iterations=iterations,
-        converged=gradient <= tolerance,
+        converged=(gradient <= tolerance) & _measurable(features),
+    )
+
+
+def _measurable(features: Array) -> Array:
+    """Whether the squares that units are measured by neither overflow nor vanish."""
+    largest, square = jnp.abs(features).max(axis=0), (features**2).mean(axis=0)
+    return jnp.all(
+        jnp.isfinite(square) & ((square >= jnp.finfo(square.dtype).tiny) | (largest == 0))
     )
 
 
@@ -181,9 +189,10 @@ def solve(
             eps ** 0.6 of the precision, 4e-10 in float64.
 
     Returns:
-        A `Solution`; information in nats. `converged` is False where the tolerance was not met;
-        on separable data without penalty the infimum is not attained, the weights are merely
-        large, and the objectives are right to that tolerance.
+        A `Solution`; information in nats. `converged` is False where the tolerance was not met, or
+        where squares of the features overflow or vanish: give them in other units. On separable
+        data without penalty the infimum is not attained, the weights are merely large, and the
+        objectives are right to that tolerance.
 
     Assumes:
         The bias is free, so class frequencies are always matched.

@@ -130,7 +130,9 @@ def _fixed_points(alpha, teacher, *, readout, prior, nodes):
     def describe(z):
         f, problem = _free_entropy(z, alpha, readout, prior, teacher, nodes)
         if prior == "gaussian":
-            f = jnp.where(z >= high, jnp.inf, f)
+            # With noise the point lies beyond the end of the curve, where its energy is not known.
+            noisy = teacher.eps + teacher.noise > 0
+            f = jnp.where(z >= high, jnp.where(noisy, jnp.nan, jnp.inf), f)
         error = prediction_errors(readout, problem.q, problem.mmse, teacher, nodes).bayes
         return problem.q, problem.mmse, f, error
 

@@ -98,8 +98,9 @@ def bayes_limits(
 
     Returns:
         BayesLimits, each of alpha's shape; information in nats. `mi_per_sample` is infinite for
-        a noiseless continuous output. NaN where a traced argument is out of range, or `nodes` too
-        coarse for the noise.
+        a noiseless continuous output. NaN where a traced argument is out of range, `nodes` too
+        coarse for the noise, or noise (or eps) so small beside alpha that under the Gaussian prior
+        snr would lie above e^40.
 
     Assumes:
         n/d fixed, width large, Gaussian inputs. Proved for odd smooth phi and smooth f with
@@ -229,6 +230,9 @@ def _solve_one(alpha, *, curve, entropies, teacher, readout, prior, nodes):
         scores = scores.at[2].set(jnp.where(perfect, jnp.inf, scores[2]))
     best = candidates[jnp.argmax(scores)]
     valid = jnp.isfinite(log_alpha) & ~jnp.any(jnp.isnan(curve.log_alpha))
+    if prior == "gaussian":
+        # With noise there is a fixed point beyond the end of the curve too, and it is not known.
+        valid &= ~(perfect & (teacher.eps + teacher.noise > 0))
     best = jnp.where(valid, best, jnp.nan)
     z_algorithmic = jnp.where(valid, z_algorithmic, jnp.nan)
 

@@ -79,3 +79,28 @@ def test_bad_input_is_refused():
         bottleneck.split_eigenvalues(JOINT, np.ones((4, 2)))
     with pytest.raises(ValueError, match="restarts=0"):
         bottleneck.global_critical_beta(JOINT, restarts=0)
+
+
+def test_independent_variables_have_no_threshold(x64):
+    """Rounding leaves a product a correlation of 1e-16, and a beta of 1e32 to see it by."""
+    product = np.outer([0.2, 0.3, 0.5], [0.4, 0.6])
+    for form in ("ib", "dual"):
+        assert np.isinf(bottleneck.critical_beta(product, form=form))
+        found = bottleneck.global_critical_beta(product, form=form, restarts=2, iterations=50)
+        assert np.isinf(found)
+    # A correlation of 1e-6 is none of rounding.
+    weak = np.array([[1 + 1e-6, 1 - 1e-6], [1 - 1e-6, 1 + 1e-6]]) / 4
+    assert float(bottleneck.critical_beta(weak)) == pytest.approx(1e12, rel=1e-6)
+    rounded = (np.outer([1, 3, 7], [2, 5, 11]) / 198).astype(np.float32)
+    assert np.isinf(bottleneck.critical_beta(rounded))
+
+
+@pytest.mark.parametrize("beta", [1e15, 1e300])
+def test_a_large_beta_pays_no_rounding(x64, beta):
+    product = np.outer([0.2, 0.3, 0.5], [0.4, 0.6])
+    found = bottleneck.ib(product, beta, restarts=3)
+    assert abs(float(found.functional)) < 1e-14 and float(found.i_tx) < 1e-14
+    dual = bottleneck.dual_ib(product, beta, restarts=3)
+    assert 0 <= float(dual.functional) < (1e-14 if dual.converged else 1e-2)
+    same = bottleneck.ib(np.array([[0.25, 0.25, 0], [0, 0.25, 0.25]]), beta, restarts=3)
+    assert float(same.functional) == pytest.approx(np.log(2), abs=1e-14)

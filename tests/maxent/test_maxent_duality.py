@@ -339,3 +339,12 @@ def test_normalised_residual_is_a_correlation_with_its_null_band(x64):
 def test_bad_input_to_the_problems(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e160])
+def test_features_whose_squares_are_no_numbers_have_not_converged(x64, scale):
+    """Units are measured by their root mean square: where it is inf every gradient looked small."""
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 1, 1, 0, 1, 0])
+    assert bool(maxent.solve(np.hstack([x, np.zeros((6, 1))]), y, l2=0.1).converged)
+    for method in ("newton", "lbfgs"):
+        assert not bool(maxent.solve(scale * x, y, method=method).converged)

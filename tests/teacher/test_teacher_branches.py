@@ -8,9 +8,13 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from ibjax import teacher
-from ibjax.teacher.folded import _clean, _noisy
+from ibjax.teacher.folded import STEP, _clean, _noisy, folded_means
 from ibjax.teacher.priors import scalar_problem
+<<<<<<< HEAD
 from ibjax.teacher.quadrature import even_mean_of_narrow, even_mean_of_scaled
+=======
+from ibjax.teacher.quadrature import even_mean_of_scaled
+>>>>>>> stranger2
 
 
 def test_rademacher_sign_thresholds(x64):
@@ -120,12 +124,52 @@ def test_folded_normal_by_quadrature(x64, kappa, u):
     assert float(got[2]) == pytest.approx(lost, abs=1e-10)
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("kappa", [1e-4, 0.3, 20.0])
 def test_nearly_constant_means_need_few_nodes(x64, kappa):
     """The short rule just below the slope it is for, beside the long one."""
     noisy, slope = partial(_noisy, np.float64(kappa), fine=True), np.float64(0.0099)
     long = even_mean_of_scaled(noisy, slope, step=0.1)
     np.testing.assert_allclose(even_mean_of_narrow(noisy, slope), long, rtol=1e-13)
+=======
+def test_noise_far_below_or_above_what_is_unknown(x64):
+    """Grids that resolve the edge of little noise were too coarse for the rest of the output."""
+    for kappa in (1e-16, 1e-9, 3e-3):
+        fine = partial(_noisy, kappa, fine=False, count=3001)
+        _, lack, lost = even_mean_of_scaled(fine, np.float64(5.0), step=STEP)
+        found = folded_means(np.float64(5.0), np.float64(kappa))
+        assert float(found[0]) == pytest.approx(1 - float(lack), abs=1e-10)
+        assert float(found[1]) == pytest.approx(float(lost), abs=1e-10)
+    for slope, kappa in ((0.005, 1e30), (0.005, 1e11), (3.0, 1e13)):
+        mean_alone = 2 / np.pi * np.arcsin(slope**2 / (1 + slope**2))
+        found = folded_means(np.float64(slope), np.float64(kappa))
+        assert float(found[0]) == pytest.approx(mean_alone, rel=1e-10)
+        assert 0 <= float(found[1]) < 1 / kappa
+    alpha = np.array([0.3, 1.2, 3.0])
+    some, less = (teacher.bayes_limits("abs", alpha, noise=v) for v in (1e-16, 1e-200))
+    assert some.mi_per_sample[0] - less.mi_per_sample[0] == pytest.approx(-92 * np.log(10))
+    assert not np.any(less.hard) and not np.any(some.hard)
+    # Beyond the end of the curve nothing is known: it was taken for the end itself.
+    assert np.isfinite(some.mi_per_sample).all()
+    assert np.isfinite(less.q).tolist() == [True, False, False]
+
+
+def test_beyond_the_end_of_the_curve_nothing_is_claimed(x64):
+    """y = v + noise: E = 1/(1 + alpha/(E + noise)), to any size of alpha/noise in closed form."""
+    for alpha, noise in ((3.0, 1e-16), (1.2, 1e-10), (1e8, 1e-6), (3.0, 1e-30), (1e12, 1e-7)):
+        b = alpha + noise - 1
+        error = 2 * noise / (b + np.sqrt(b * b + 4 * noise))
+        snr = alpha / (error + noise)
+        info = np.log1p(error / noise) / 2 + (np.log1p(snr) - snr * error) / (2 * alpha)
+        found = teacher.bayes_limits("identity", alpha, noise=noise)
+        if snr < np.exp(40):
+            assert float(found.mi_per_sample) == pytest.approx(info, rel=1e-7)
+        else:
+            assert np.isnan(found.mi_per_sample) and np.isnan(found.mmse)
+            points = teacher.fixed_points("identity", alpha, noise=noise)
+            assert not np.any(np.isinf(points.free_entropy))
+    assert float(teacher.bayes_limits("identity", 3.0).q) == 1
+>>>>>>> stranger2
 
 
 def test_no_jump_without_a_fold(x64):

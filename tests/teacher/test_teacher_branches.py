@@ -10,11 +10,7 @@ from scipy.stats import norm
 from ibjax import teacher
 from ibjax.teacher.folded import STEP, _clean, _noisy, folded_means
 from ibjax.teacher.priors import scalar_problem
-<<<<<<< HEAD
 from ibjax.teacher.quadrature import even_mean_of_narrow, even_mean_of_scaled
-=======
-from ibjax.teacher.quadrature import even_mean_of_scaled
->>>>>>> stranger2
 
 
 def test_rademacher_sign_thresholds(x64):
@@ -124,14 +120,14 @@ def test_folded_normal_by_quadrature(x64, kappa, u):
     assert float(got[2]) == pytest.approx(lost, abs=1e-10)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("kappa", [1e-4, 0.3, 20.0])
 def test_nearly_constant_means_need_few_nodes(x64, kappa):
     """The short rule just below the slope it is for, beside the long one."""
     noisy, slope = partial(_noisy, np.float64(kappa), fine=True), np.float64(0.0099)
     long = even_mean_of_scaled(noisy, slope, step=0.1)
     np.testing.assert_allclose(even_mean_of_narrow(noisy, slope), long, rtol=1e-13)
-=======
+
+
 def test_noise_far_below_or_above_what_is_unknown(x64):
     """Grids that resolve the edge of little noise were too coarse for the rest of the output."""
     for kappa in (1e-16, 1e-9, 3e-3):
@@ -169,7 +165,6 @@ def test_beyond_the_end_of_the_curve_nothing_is_claimed(x64):
             points = teacher.fixed_points("identity", alpha, noise=noise)
             assert not np.any(np.isinf(points.free_entropy))
     assert float(teacher.bayes_limits("identity", 3.0).q) == 1
->>>>>>> stranger2
 
 
 def test_no_jump_without_a_fold(x64):

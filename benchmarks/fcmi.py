@@ -15,7 +15,8 @@ Then whole trainings end to end (`--whole-sizes`): one process a network, as the
 is run (examples through a DataLoader, both splits evaluated every epoch; no image is decoded,
 which spares it some of the published program's time), against one ibjax process, start-up and
 compilation included. The torch process is timed before, between and after the two of ibjax and
-the median counts. Inputs are random: the time does not depend on them.
+the median counts. Inputs are random: the time does not depend on them. `--profile` keeps all this
+and measures anew where a step goes; whether XLA reaches AMX is answered in `fcmi_profile.py`.
 """
 
 import argparse
@@ -289,10 +290,21 @@ def main() -> None:
     parser.add_argument("--whole-networks", type=int, nargs="*", default=[60, 30])
     parser.add_argument("--whole-epochs", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/fcmi.json"))
+    parser.add_argument("--profile", action="store_true", help="the parts of a step only")
     args = parser.parse_args()
+    if args.profile:
+        from fcmi_profile import profile
+
+        stored = json.loads(args.out.read_text()) if args.out.exists() else {}
+        found = {"load": os.getloadavg()[0], **profile()}
+        args.out.write_text(json.dumps(stored | {"profile": found}, indent=2) + "\n")
+        print(json.dumps(found, indent=2))
+        return
     devices()
     before = os.getloadavg()
+    stored = json.loads(args.out.read_text()) if args.out.exists() else {}
     result = {
+        **{k: v for k, v in stored.items() if k == "profile"},
         "what": "training the published f-CMI network: ibjax against PyTorch",
         "settings": {k: v for k, v in vars(args).items() if k != "out"},
         **slice_of(args),

@@ -1,50 +1,137 @@
-"""Replica training against the same training in a Python loop over PyTorch networks.
+"""Replica training beside an earlier revision, a Python loop over PyTorch networks, and the peak.
 
-    python benchmarks/replicas.py [--replicas 32] [--steps 200] [--out benchmarks/replicas.json]
+    python benchmarks/replicas.py [--before REVISION] [--widths 32 256] [--replicas 32] [--out FILE]
 
-One run times both and prints replicas x steps per second and their ratio. Both train the same
-multilayer perceptron on the same digits with the same batches size, learning rate and weight
-noise, in float32, on all cores. Neither clips (PyTorch would need per-example gradients); ibjax
-gathers its per-example gradient norms all the same. Compilation is reported apart.
+At each width one run times all of them and gives replica-steps a second and their ratios. They
+train the same multilayer perceptron on the same digits with the same batch size, learning rate and
+weight noise, in float32, on all cores. None clips (PyTorch would need per-example gradients); ibjax
+gathers its per-example gradient norms all the same. Compilation is reported apart. This checkout
+and the revision before it run in processes of their own, in turns, and the best turn of each
+counts; replica-steps a CPU second hardly notice what else the machine does. The peak is that of
+products of 2048 x 2048 float32 matrices in the same run, in floating-point operations a CPU second.
+PyTorch is left out where it is not installed.
 """
 
 import argparse
+import contextlib
+import importlib.util
 import itertools
 import json
 import os
 import platform
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-import jax
-
-jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-
-from ibjax import data, langevin  # noqa: E402
-from ibjax.networks import MLP  # noqa: E402
+HERE = Path(__file__).resolve().parents[1]
+DEPTH, INPUTS, CLASSES = 4, 64, 2
 
 
-def ours(pool, pairs, args):
+def flop(width: int, batch_size: int) -> int:
+    """Operations of the products of a step: forward, and backward but for the inputs' gradient."""
+    first, rest = INPUTS * width, (DEPTH - 1) * width**2 + CLASSES * width
+    return batch_size * (4 * first + 6 * rest)
+
+
+def drawn(args: argparse.Namespace) -> tuple[Any, Any]:
+    import jax
+
+    from ibjax import data
+
+    pool = data.load("digits", classes=(4, 9))
+    key = jax.random.key(1)
+    return pool, data.supersample(key, len(pool.y), args.train_size, 2, args.replicas // 2)
+
+
+def child(args: argparse.Namespace) -> None:
+    """One program for the width in this process, then the peak; prints what was found."""
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+
+    import jax.numpy as jnp
+
+    from ibjax import langevin
+    from ibjax.networks import MLP
+
+    pool, pairs = drawn(args)
+    (width,) = args.widths
     config = langevin.Config(
-        network=MLP(depth=args.depth, width=args.width),
+        network=MLP(depth=DEPTH, width=width),
         steps=args.steps,
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         inverse_temperature=args.inverse_temperature,
         clip=None,
     )
-    start = time.perf_counter()
-    langevin.run_replicas(jax.random.key(0), config, pool, pairs)
-    first = time.perf_counter() - start
-    times, evidence = [], None
-    for _ in range(args.repeats):
-        start = time.perf_counter()
+    times = []
+    for _ in range(1 + args.repeats):
+        wall, used = time.perf_counter(), time.process_time()
         evidence = langevin.run_replicas(jax.random.key(0), config, pool, pairs)
-        times.append(time.perf_counter() - start)
-    return min(times), first - min(times), float(evidence.train_error.mean())
+        times.append((time.perf_counter() - wall, time.process_time() - used))
+    square = jnp.ones((2048, 2048), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(square, square).block_until_ready()
+    peak = 0.0
+    for _ in range(args.repeats):
+        used = time.process_time()
+        for _ in range(4):
+            product(square, square).block_until_ready()
+        peak = max(peak, 4 * 2 * 2048**3 / (time.process_time() - used))
+    wall, used = (min(t[i] for t in times[1:]) for i in (0, 1))
+    found = {"wall": wall, "cpu": used, "first": times[0][0] - wall, "peak": peak}
+    print(json.dumps(found | {"train_error": round(float(evidence.train_error.mean()), 4)}))
 
 
-def torch_loop(pool, pairs, args, threads):
+def turn(source: Path, width: int, args: argparse.Namespace) -> dict[str, float]:
+    """What `child` finds with the sources of a folder."""
+    given = {k: v for k, v in vars(args).items() if k not in ("before", "out", "child", "widths")}
+    options = [w for k, v in given.items() for w in (f"--{k.replace('_', '-')}", str(v))]
+    command = [sys.executable, __file__, "--child", "--widths", str(width), *options]
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA_"))}
+    env |= {"PYTHONPATH": str(source), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ours(width: int, args: argparse.Namespace, turns: list[Any]) -> dict[str, Any]:
+    """Replica-steps a second and their share of the peak, the best of some turns."""
+    work = args.replicas * args.steps
+    wall, used = (min(t[clock] for t in turns) for clock in ("wall", "cpu"))
+    peak = max(t["peak"] for t in turns)
+    return {
+        "replica_steps_per_second": round(work / wall),
+        "replica_steps_per_cpu_second": round(work / used),
+        "fraction_of_product": round(work * flop(width, args.batch_size) / used / peak, 4),
+        "product_gflops_a_cpu_second": round(peak / 1e9, 1),
+        "compilation_seconds": round(min(t["first"] for t in turns), 2),
+        "train_error": turns[0]["train_error"],
+    }
+
+
+@contextlib.contextmanager
+def checkout(revision: str | None):
+    """The sources to run: this checkout, and a work tree of an earlier revision before it."""
+    sources = {"ibjax": HERE}
+    if revision is None:
+        yield sources
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / "before"
+        git = ["git", "-C", str(HERE), "worktree"]
+        subprocess.run(
+            [*git, "add", "--detach", "-f", str(place), revision], check=True, capture_output=True
+        )
+        try:
+            yield {"before": place, **sources}
+        finally:
+            subprocess.run([*git, "remove", "--force", str(place)], check=True)
+
+
+def torch_loop(pool, pairs, width, args, threads):
     """One network after the other, as the published programs do; evaluation included."""
     import numpy as np
     import torch
@@ -57,11 +144,11 @@ def torch_loop(pool, pairs, args, threads):
 
     def train(s, u):
         torch.manual_seed(1000 * s + u)
-        sizes = [x.shape[1], *[args.width] * args.depth]
+        sizes = [x.shape[1], *[width] * DEPTH]
         layers = []
         for a, b in itertools.pairwise(sizes):
             layers += [torch.nn.Linear(a, b), torch.nn.Tanh()]
-        net = torch.nn.Sequential(*layers, torch.nn.Linear(args.width, 2))
+        net = torch.nn.Sequential(*layers, torch.nn.Linear(width, CLASSES))
         chosen = torch.tensor(index[s, np.arange(mask.shape[2]), mask[s, u]])
         loss_of = torch.nn.CrossEntropyLoss()
         n, b, step = len(chosen), args.batch_size, 0
@@ -90,44 +177,61 @@ def torch_loop(pool, pairs, args, threads):
     return min(times), error
 
 
-def main() -> None:
+def at_width(width: int, sources: dict[str, Path], args: argparse.Namespace) -> dict[str, Any]:
+    """Everything at one width."""
+    turns: dict[str, list[Any]] = {name: [] for name in sources}
+    for _ in range(args.turns):
+        for name, source in sources.items():
+            turns[name].append(turn(source, width, args))
+    result: dict[str, Any] = {name: ours(width, args, turns[name]) for name in sources}
+    mine = result["ibjax"]
+    if "before" in result:
+        clocks = {"wall": "replica_steps_per_second", "cpu": "replica_steps_per_cpu_second"}
+        result["ratio_to_before"] = {
+            clock: round(mine[name] / result["before"][name], 2) for clock, name in clocks.items()
+        }
+    if importlib.util.find_spec("torch"):
+        counts = sorted({1, os.cpu_count() or 1})
+        pool, pairs = drawn(args)
+        loops = {threads: torch_loop(pool, pairs, width, args, threads) for threads in counts}
+        threads = min(counts, key=lambda c: loops[c][0])
+        seconds, error = loops[threads]
+        speed = args.replicas * args.steps / seconds
+        result["torch_loop"] = {
+            "replica_steps_per_second": round(speed),
+            "train_error": round(error, 4),
+            "threads": f"{threads}, the faster of {counts}",
+        }
+        result["ratio_to_torch_loop"] = round(mine["replica_steps_per_second"] / speed, 2)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", help="revision to compare with, such as c3f143a")
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--replicas", type=int, default=32)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=60)
     parser.add_argument("--train-size", type=int, default=120)
-    parser.add_argument("--depth", type=int, default=4)
-    parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--inverse-temperature", type=float, default=5000.0)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/replicas.json"))
-    args = parser.parse_args()
-    pool = data.load("digits", classes=(4, 9))
-    pairs = data.supersample(jax.random.key(1), len(pool.y), args.train_size, 2, args.replicas // 2)
-    seconds, compilation, error = ours(pool, pairs, args)
-    counts = sorted({1, os.cpu_count() or 1})
-    loops = {threads: torch_loop(pool, pairs, args, threads) for threads in counts}
-    threads = min(counts, key=lambda c: loops[c][0])
-    peer, peer_error = loops[threads]
-    work = args.replicas * args.steps
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.child:
+        child(args)
+        return
     result = {
-        "what": "replica x steps per second, ibjax against a Python loop over PyTorch networks",
-        "settings": {k: v for k, v in vars(args).items() if k != "out"},
-        "ibjax": {
-            "replica_steps_per_second": round(work / seconds),
-            "compilation_seconds": round(compilation, 2),
-            "train_error": round(error, 4),
-        },
-        "torch_loop": {
-            "replica_steps_per_second": round(work / peer),
-            "train_error": round(peer_error, 4),
-            "threads": f"{threads}, the faster of {counts}",
-        },
-        "ratio": round(peer / seconds, 2),
+        "what": "replica-steps a second of ibjax beside others",
+        "settings": {k: v for k, v in vars(args).items() if k not in ("out", "child")},
+        "load": round(os.getloadavg()[0], 1),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
-        "versions": {"jax": jax.__version__, "torch": __import__("torch").__version__},
     }
+    with checkout(args.before) as sources:
+        result["widths"] = {str(width): at_width(width, sources, args) for width in args.widths}
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 

@@ -214,18 +214,18 @@ def bounded(evidence: Evidence) -> Cell:
     """
     functions = bounds.gap, bounds.evaluate, bounds.row_nulls, bounds.measured_floor
 
-    def one(function: Callable[..., Any], checkpoint: int) -> Any:
+    def at_one(function: Callable[..., Any], checkpoint: int) -> Any:
         with pinned():  # the settings of JAX are those of a thread
             return function(evidence, checkpoint)
 
     with ThreadPoolExecutor() as pool:
         # The first checkpoint compiles the programs of all.
-        first = list(pool.map(one, functions, [0] * len(functions)))
+        first = list(pool.map(at_one, functions, [0] * len(functions)))
         later = range(1, len(np.atleast_1d(evidence.checkpoints)))
-        rest = [[pool.submit(one, function, t) for t in later] for function in functions]
-        return Cell(
-            evidence, *([a, *(f.result() for f in b)] for a, b in zip(first, rest, strict=True))
-        )
+        rest = [[pool.submit(at_one, function, t) for t in later] for function in functions]
+        along = [[a, *(one.result() for one in b)] for a, b in zip(first, rest)]
+    gap, found, nulls, floor = along
+    return Cell(evidence, gap, found, nulls, floor)
 
 
 def last_layer(

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 # Tracing makes objects by the thousand, most of which stay: to look for cycles among them after
 # every 700, as Python does, is up to a tenth of a test's time.
-gc.set_threshold(50_000, 50, 100)
+gc.set_threshold(50_000)
 
 # Four fifths of the suite's time is compilation. Programs are shared between workers and with the
 # processes tests start, and kept for the next run; JAX's keys hold versions and flags.

@@ -577,5 +577,8 @@ def test_evidence_of_joined_runs_or_other_settings_is_refused(swept):
     ):
         with pytest.raises(ValueError, match=named):
             results.evidence(dataset.assign(changed), **at)
+    parts = [dataset.drop_vars("clip").assign_coords(clip=c) for c in (1.0, 0.5)]
+    along = xarray.concat(parts, "clip", data_vars="all", coords="minimal", compat="override")
+    assert [float(results.evidence(along, **at, clip=c).clip) for c in (1, 0.5)] == [1, 0.5]
     single = dataset.map(lambda a: a.astype("float32") if a.dtype.kind == "f" else a)
     assert float(results.evidence(single, **at).clip) == 1

@@ -282,6 +282,42 @@ def counted(monkeypatch, cell):
     return trained
 
 
+def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    seen = []
+
+    def trains(experiment, depth, pool, pairs, progress, **more):
+        progress(1, 2)
+        return cell
+
+    monkeypatch.setattr(pipeline, "run_cell", trains)
+    monkeypatch.setattr(sweep, "compile_for", lambda config, *_: seen.append(config.network.depth))
+    wider, path = dataclasses.replace(experiment, depths=(1, 2, 3)), tmp_path / "r.nc"
+    sweep.run(wider, path)
+    assert seen == [2, 3]
+    todo = sweep.plan(wider, path)
+    for depth in (1, 2):
+        todo.place({"depth": depth}).unlink()
+    sweep.run(wider, path)
+    assert seen == [2, 3, 2]  # the third is on disk
+
+
+def test_a_failure_to_compile_ahead_is_left_to_the_training(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+
+    def fails(*_):
+        raise RuntimeError("no memory")
+
+    def trains(experiment, depth, pool, pairs, progress, **more):
+        progress(1, 2)
+        return cell
+
+    monkeypatch.setattr(pipeline, "run_cell", trains)
+    monkeypatch.setattr(sweep, "compile_for", fails)
+    found = sweep.run(dataclasses.replace(experiment, depths=(1, 2)), tmp_path / "r.nc")
+    assert found["depth"].values.tolist() == [1, 2]
+
+
 def test_other_data_under_the_same_name_are_another_run(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
     trained, path, log = counted(monkeypatch, cell), tmp_path / "r.nc", []
@@ -516,8 +552,14 @@ def test_evidence_of_a_chosen_part_keeps_its_axes(finished):
     whole = results.evidence(dataset, 2)
     part = results.evidence(dataset.isel(supersample=0, mask_id=1, checkpoint=1), 2)
     assert part.mask.shape == (1, 1, 10) and part.checkpoints.tolist() == [6]
+    # what limits are made of is left out: those of chosen replicas would be none
+    assert (part.index == -1).all() and np.isnan(part.membership_information).all()
+    shapes = {"index": (1, 10, 2), "membership_information": (1, 1, 1)}
     for name, kept, full in zip(whole._fields, part, whole):
         dims = fields.FIELDS[name].dims
+        if name in shapes:
+            assert np.shape(kept) == shapes[name]
+            continue
         chosen = {"supersample": 0, "mask_id": 1, "checkpoint": 1}
         at = tuple(slice(chosen[d], chosen[d] + 1) if d in chosen else slice(None) for d in dims)
         np.testing.assert_array_equal(kept, np.asarray(full)[at], err_msg=name)

@@ -157,7 +157,7 @@ def knn_entropy(
             varies = z.std(axis=0) > 0
             unit = jnp.where(varies, raw.std(axis=0) / jnp.where(varies, z.std(axis=0), 1.0), 1.0)
             found = found[0] + jnp.sum(jnp.log(unit)).astype(dtype), found[1]
-        found = (*found, True)
+        found = found[0], found[1], True
     reason = "coinciding samples or too few of them"
     return estimate(found, dtype, sound(z), "unknown", "knn_entropy", reason)
 

@@ -8,10 +8,11 @@ import numpy as np
 from ibjax.arguments import concrete
 from ibjax.mi.ranges import Places, places, within
 
-_FEWEST = {4: 1000, 5: 6000, 6: 8000, 7: 10_000, 8: 14_000, 9: 20_000, 10: 30_000}
+_FEWEST = {4: 1000, 5: 6000, 6: 14_000, 7: 30_000, 8: 60_000}
 """Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`).
 
-In four and fewer a tree also wins what the comparison takes to compile.
+Of independent ones in single precision, which suits trees least. In four dimensions and fewer a
+tree also wins what the comparison takes to compile.
 """
 
 
@@ -149,7 +150,9 @@ def atom_counts(x: np.ndarray, y: np.ndarray, k: int, blur: float):
     return neighbours, counts[0], counts[1], radius
 
 
-def _nearest(of: Places, wanted: np.ndarray, blur: float = 0.0, norm: float = np.inf):
+def _nearest(
+    of: Places, wanted: np.ndarray, blur: float = 0.0, norm: float = np.inf
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distance of the neighbour asked for, by point; the points looked at; whether others tie."""
     from scipy.spatial import KDTree
 

@@ -75,7 +75,7 @@ def ksg(
             units given, which is better where coordinates of little variance are noise.
         method: "blocks" compares all pairs in blocks (any device, jit, vmap), "tree" uses a k-d
             tree on the host (concrete input only), "auto" takes the tree for many samples in
-            few dimensions on a CPU: from 1,000 in four, from 30,000 in ten.
+            few dimensions on a CPU: from 1,000 in four, from 60,000 in eight.
         block: samples compared with all others at once; memory is a few times block * n, times
             the number of mapped pairs under vmap. None chooses it from n.
 

@@ -150,9 +150,8 @@ def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[st
     with np.errstate(all="ignore"):
         found["inverse_temperature"] = 2 * parts["step_sizes"] / parts["noise_stds"] ** 2
     for name, values in found.items():
+        # runs of several files may lie along an axis that the configuration of one does not have
         wanted = one[name].values if name in one.coords else written.get(name)
-        if name == "clip" and type(written.get(name)) in (int, float):
-            wanted = written[name]  # where it is no axis the field itself is all there is
         if not _real(wanted) and not (isinstance(wanted, np.ndarray) and wanted.ndim == 0):
             continue
         number = float(np.asarray(wanted))

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from ibjax import teacher
 from ibjax.teacher.folded import STEP, _clean, _noisy, folded_means
 from ibjax.teacher.priors import scalar_problem
-from ibjax.teacher.quadrature import even_mean_of_scaled
+from ibjax.teacher.quadrature import even_mean_of_narrow, even_mean_of_scaled
 
 
 def test_rademacher_sign_thresholds(x64):
@@ -118,6 +118,14 @@ def test_folded_normal_by_quadrature(x64, kappa, u):
     assert float(got[1]) == pytest.approx(1 - fisher, abs=1e-8)
     lost = 0.5 * np.log(2 * np.pi * np.e * (1 + kappa)) - entropy
     assert float(got[2]) == pytest.approx(lost, abs=1e-10)
+
+
+@pytest.mark.parametrize("kappa", [1e-4, 0.3, 20.0])
+def test_nearly_constant_means_need_few_nodes(x64, kappa):
+    """The short rule just below the slope it is for, beside the long one."""
+    noisy, slope = partial(_noisy, np.float64(kappa), fine=True), np.float64(0.0099)
+    long = even_mean_of_scaled(noisy, slope, step=0.1)
+    np.testing.assert_allclose(even_mean_of_narrow(noisy, slope), long, rtol=1e-13)
 
 
 def test_noise_far_below_or_above_what_is_unknown(x64):

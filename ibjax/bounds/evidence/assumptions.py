@@ -54,7 +54,8 @@ _ALL = (
     Assumption(
         "weight_noise",
         "Every step adds isotropic Gaussian noise to the weights after clipping.",
-        "the bound is missing where a noise standard deviation is zero",
+        "the bound is missing where a noise standard deviation is zero, and certificates where "
+        "the gap of independent runs is larger than such steps allow",
     ),
     Assumption(
         "fresh_layer_noise",
@@ -69,7 +70,8 @@ _ALL = (
     Assumption(
         "supersample",
         "The training member of each pair is chosen by an independent fair coin.",
-        "by construction of the masks",
+        "by construction of the masks; certificates are missing where their share of ones is rarer "
+        "than one in a million",
     ),
     Assumption(
         "plug_in",

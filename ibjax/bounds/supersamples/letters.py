@@ -15,6 +15,9 @@ from ibjax.bounds.supersamples import polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.typing import Float, JaxArray
 
+_LAWS = 2**16
+"""Probabilities of the laws of the pairs that are counted at once: half a megabyte."""
+
 SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
 """Letters of each alphabet of losses; "codes" has those of its caller."""
 
@@ -120,27 +123,30 @@ def polynomial_information(
 
 
 def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row, turned) -> JaxArray:
-    most = tables.index.shape[0] - 1
-    k1, _, n, alphabets, size = each.shape
-    start = jnp.zeros((k1, n, alphabets, size, 2, most + 1), each.dtype).at[..., 0].set(1.0)
+    size = tables.index.shape[0]
+    k1, k2, n, alphabets, letters = each.shape
 
-    def add(law, replica):
-        chance, mask, valid = replica
-        sides = jnp.stack([mask == 0, mask == 1], -1) & valid[..., None]
-        p = (chance[..., None] * sides[:, :, None, None])[..., None]
-        up = jnp.concatenate([jnp.zeros_like(law[..., :1]), law[..., :-1]], -1)
-        return law * (1 - p) + up * p, None
+    def one(pair):
+        chance, mask, valid, row, turned = pair
+        sides = jnp.stack([mask == 0, mask == 1], -1) & valid[:, None]
+        start = jnp.zeros((alphabets, letters, 2, size), each.dtype).at[..., 0].set(1.0)
 
-    moved = (jnp.moveaxis(part, 1, 0) for part in (each, data.masks, data.valid))
-    law, _ = jax.lax.scan(add, start, tuple(moved))
+        def add(law, replica):
+            chance, side = replica
+            p = (chance[..., None] * side)[..., None]
+            up = jnp.concatenate([jnp.zeros_like(law[..., :1]), law[..., :-1]], -1)
+            return law * (1 - p) + up * p, None
 
-    def one(cell):
-        law, row, turned = cell
+        law, _ = jax.lax.scan(add, start, (chance, sides))
         # The padding of a table is never reached.
         held = jnp.nan_to_num(tables.table[row])
         held = jnp.where(turned, held.T, held)
         exact = jax.lax.Precision.HIGHEST
         return jnp.einsum("cma,ab,cmb->", law[..., 0, :], held, law[..., 1, :], precision=exact)
 
-    cells = law.reshape(k1 * n, alphabets, size, 2, most + 1), row.reshape(-1), turned.reshape(-1)
-    return jax.lax.map(one, cells, batch_size=128).reshape(k1, n) / alphabets
+    pairs = (jnp.moveaxis(part, 1, 2) for part in (each, data.masks, data.valid))
+    flat = tuple(part.reshape(k1 * n, k2, *part.shape[3:]) for part in pairs)
+    # So many pairs at once that their laws stay in the cache while replicas are added.
+    some = max(1, _LAWS // (alphabets * letters * 2 * size))
+    found = jax.lax.map(one, (*flat, row.reshape(-1), turned.reshape(-1)), batch_size=some)
+    return found.reshape(k1, n) / alphabets

@@ -204,7 +204,8 @@ def fair(data: Data) -> JaxArray:
     # On the host where the masks are NumPy's: remarks then cost no program of XLA.
     xp: Any = np if isinstance(data.masks, np.ndarray) else jnp
     log_ratio: Any = host_special.xlogy if xp is np else xlogy
-    counts = sum(side_sizes(data))
+    zeros, ones = side_sizes(data)
+    counts = zeros + ones
     some = counts >= 2
     units = xp.maximum(some.sum(), 1)
     share = (some & ~varies(data)).sum() / units

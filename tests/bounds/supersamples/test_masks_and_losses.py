@@ -180,7 +180,7 @@ def test_every_table_of_losses_takes_real_ones_as_coins_in_fractions(x64):
     with pytest.raises(ValueError, match="whole counts"):
         bounds.per_class(losses, labels, masks, 2, correction="jackknife")
     for wrong in (labels + 1, np.where(labels == 1, 0.5, 0)):
-        with pytest.raises(ValueError, match="labels must lie in 0..1"):
+        with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
             bounds.per_class(losses, wrong, masks, 2)
     for bound in (bounds.f_information, bounds.ld_cmi):
         with pytest.raises(ValueError, match=r"clip=\(low, high\)"):

@@ -50,6 +50,8 @@ def execute(command: Bounds) -> None:
     _check(command)
     arrays = _scaled(archives.archive(command.file), command.clip)
     rows = (_pool if "membership" in arrays else _supersamples)(command, arrays)
+    if not any(kind != "measured" and math.isfinite(value) for _, kind, value, *_ in rows):
+        console().print("No bound applies to these arrays.")
     exporting.write_table(command.out, exporting.BOUNDS, rows)
 
 

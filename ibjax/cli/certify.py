@@ -72,6 +72,7 @@ class Certified(NamedTuple):
         confidence: of the certificate.
         held_out_error: measured on the held-out examples; NaN without.
         held_out: how many there are.
+        vacuous: whether any test error would be within the certificate.
     """
 
     n: int
@@ -85,16 +86,25 @@ class Certified(NamedTuple):
     confidence: float
     held_out_error: float
     held_out: int
+    vacuous: bool = False
 
 
-def execute(command: Certify) -> None:
-    """Train, certify, print."""
+def execute(command: Certify) -> int:
+    """Train, certify, print; 1 where the certificate is vacuous, else 0."""
     _check(command)
     prepare_devices(command.cache)
     found = certify(command)
     out = console()
     print_whole(out, _table(command, found))
     share = found.bracket / found.certified_on
+    if found.vacuous:
+        out.print(
+            f"Nothing is certified: kl(train || test) <= {found.bracket:.4g} nat / "
+            f"{found.certified_on} = {share:.4g} allows any test error. Take more examples, a "
+            "larger prior_share, fewer steps or a lower inverse_temperature.",
+            soft_wrap=True,
+        )
+        return 1
     out.print(
         f"With probability {found.confidence:g} over the data the test error of this network is at "
         f"most {found.test_error:.4f}: kl(train || test) <= {found.bracket:.4g} nat / "
@@ -105,6 +115,7 @@ def execute(command: Certify) -> None:
             "The held-out error lies above the certificate: the held-out examples follow another "
             "law, or this is one of the cases that delta allows for."
         )
+    return 0
 
 
 def _check(command: Certify) -> None:
@@ -191,6 +202,7 @@ def certify(command: Certify) -> Certified:
         confidence=1 - command.delta,
         held_out_error=np.nan if checked is None else float(errors(checked.x, checked.y).mean()),
         held_out=0 if checked is None else len(checked.y),
+        vacuous=bool(bound.vacuous),
     )
 
 
@@ -229,7 +241,8 @@ def _table(command: Certify, found: Certified) -> Any:
     table.add_row("M", "exact", f"{found.martingale:.4g}", "nat, mean zero; A - M counts")
     table.add_section()
     level = f"certificate, {100 * found.confidence:g} %"
-    table.add_row("test error", level, f"{found.test_error:.4f}", "of this network")
+    words = "vacuous" if found.vacuous else "of this network"
+    table.add_row("test error", level, f"{found.test_error:.4f}", words)
     if found.held_out:
         table.add_row("test error", "measured", f"{found.held_out_error:.4f}",
                       f"on {found.held_out} held-out examples, a check only")  # fmt: skip

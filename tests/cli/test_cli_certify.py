@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ibjax import cli
-from ibjax.cli.certify import Certify, certify
+from ibjax.cli.certify import Certified, Certify, certify
 
 
 def test_the_default_is_not_vacuous_and_covers_the_held_out_error(capsys):
@@ -19,6 +19,14 @@ def test_the_default_is_not_vacuous_and_covers_the_held_out_error(capsys):
     assert found.bracket == pytest.approx(bracket, rel=1e-9)
 
 
+def test_a_certificate_that_allows_any_error_certifies_nothing(capsys, monkeypatch):
+    given = Certified(20, 10, 0.1, 0.1, 900.0, 1.0, 906.0, 1.0, 0.95, np.nan, 0, vacuous=True)
+    monkeypatch.setattr("ibjax.cli.certify.certify", lambda _: given)
+    assert cli.main(["certify", "--no-cache"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Nothing is certified" in said and "vacuous" in said and "at most" not in said
+
+
 def test_layer_noise_pays_for_its_draws():
     found = certify(Certify(layer_noise=0.3, steps=40, held_out=None, classes=("4", "9")))
     assert np.isnan(found.held_out_error) and found.held_out == 0
@@ -26,6 +34,7 @@ def test_layer_noise_pays_for_its_draws():
     bracket = found.energy - found.martingale + np.log(2 * np.sqrt(found.certified_on) / 0.025)
     assert found.bracket == pytest.approx(bracket, rel=1e-9)
     assert found.confidence == pytest.approx(0.95)
+    assert not found.vacuous or found.test_error == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("words, message", [

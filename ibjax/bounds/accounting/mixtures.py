@@ -58,8 +58,13 @@ def _mixture(q: JaxArray, r: JaxArray) -> JaxArray:
     revealed = jnp.where(q == 0, 0.0, q * square / 2)
     # float32: the measured error of the sum is at most 8e-6.
     margin = 4e-5 if r.dtype == jnp.float32 else 1e-12
-    hidden = jnp.where(inside, jnp.minimum(found * (1 + margin), up(chi, 8)), jnp.inf)
-    return jnp.where(jnp.isnan(q + r), jnp.nan, jnp.minimum(hidden, up(revealed, 8)))
+    # Next to the smallest number the terms of the sum vanish, while the closed forms lose nothing.
+    tiny = jnp.finfo(r.dtype).tiny
+    hidden = jnp.where(found < 2**24 * tiny, up(chi, 8), found * (1 + margin))
+    hidden = jnp.where(inside, jnp.minimum(hidden, up(chi, 8)), jnp.inf)
+    cost = jnp.minimum(hidden, up(revealed, 8))
+    cost = jnp.where((q > 0) & (r > 0), jnp.maximum(cost, 64 * tiny), cost)
+    return jnp.where(jnp.isnan(q + r), jnp.nan, cost)
 
 
 def _integral(q: JaxArray, r: JaxArray) -> JaxArray:
@@ -105,7 +110,7 @@ def poisson_step(q: JaxArray, r: JaxArray, dim: JaxArray) -> JaxArray:
     x = q_ * mean / d
     # x - log(1 + x) without cancellation
     spared = d / 2 * (1 + x) * bregman(-x / (1 + x))
-    few = jnp.where(usable, up(jnp.maximum(k_ * mean / u - spared, 0.0), 64), jnp.inf)
+    few = jnp.where(usable, up(jnp.maximum(k_ * (mean / u) - spared, 0.0), 64), jnp.inf)
     return jnp.minimum(jnp.minimum(k, few), channel(q, r, dim))
 
 

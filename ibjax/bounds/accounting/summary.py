@@ -142,9 +142,14 @@ def account(
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
-    fewest = jnp.asarray(checks.whole("batch_size", batch_size))
+    b = jnp.asarray(checks.whole("batch_size", batch_size))
+    fewest = jnp.full(alone.shape, b, alone.dtype)
     if smallest_batch is not None:
         fewest = jnp.where(smallest_batch < fewest, smallest_batch, fewest)
+    if name == "whole_epochs":
+        m = jnp.ceil(n / b)
+        last = jnp.arange(alone.shape[0]) % m == m - 1
+        fewest = jnp.where(last, jnp.minimum(fewest, n - (m - 1) * b), fewest)
     shift = alone / fewest
     info, sample = each.value, total.value
     gap = invert.envelope(info)

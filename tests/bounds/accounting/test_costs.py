@@ -104,6 +104,19 @@ def test_gradients_are_finite_everywhere(dtype, function):
     assert all(s.dtype == dtype and np.isfinite(s).all() and (s >= 0).all() for s in slopes)
 
 
+def test_shifts_next_to_the_smallest_number_cost_something(x64):
+    """Products that underflow made of a small cost none."""
+    for q, r in itertools.product((1e-3, 0.5, 0.999), (1e-9, 1e-12, 1e-15, 1e-18)):
+        low, high = (
+            float(mixture_kl(dtype(np.float32(q)), dtype(np.float32(r))))
+            for dtype in (np.float64, np.float32)
+        )
+        assert low <= high <= max(low * (1 + 1e-4), 1e-36)
+        few = poisson_step(*(jnp.asarray(a, np.float32) for a in (q, r, 3.0)))
+        assert float(few) >= low * (1 - 1e-4) or low < 1e-37
+    assert float(mixture_kl(0.1, 1e-150)) >= 5e-303 and float(mixture_kl(0.1, 1e-170)) > 0
+
+
 def test_gradient_is_that_of_the_integral(x64):
     for argument in (0, 1):
         slope = jax.grad(mixture_kl, argument)(0.2, 0.7)

@@ -188,6 +188,10 @@ def test_probability_at_its_edges(dtype):
 def test_the_shift_is_that_of_the_smallest_batch(x64):
     whole, short = account(), account(smallest_batch=5)
     assert float(short.shift) == pytest.approx(20 * float(whole.shift), rel=1e-12)
+    # The remainder of an epoch, from the first step that has it on.
+    for n, least in ((105, 5), (200, 100), (20_050, 100)):
+        found = account(n=n, batching="whole_epochs")
+        assert float(found.shift) * least == pytest.approx(100 * float(whole.shift), rel=1e-12)
 
 
 def test_privacy_asks_for_its_extra_or_refuses(x64):

@@ -110,15 +110,35 @@ def _statistics(step: Step, n: int, b: int) -> Array:
     """|g_B|^2; (1/n) sum_i |g_i|^2 / b^2; expected |xi|^2 of the incoherence of a random index.
 
     The last is s^2 / (b (n - 1)) with s^2 the unbiased variance of the per-example gradients in
-    the batch: index J is in it with probability b/n, and the prior predicts its gradient by the
-    mean of the other n - 1.
+    the batch, see `spread`: index J is in it with probability b/n, and the prior predicts its
+    gradient by the mean of the other n - 1.
     """
     batch_sq = jnp.sum(step.gradient**2)
     total = jnp.sum(step.got.norms_sq)
-    w = step.weights
-    m = jnp.asarray(b, step.gradient.dtype) if w is None else jnp.sum(w)
-    spread = (total - batch_sq * b**2 / m) / (m - 1)
-    return jnp.stack([batch_sq, total / (n * b**2), spread / (b * max(n - 1, 1))])
+    m = None if step.weights is None else jnp.sum(step.weights)
+    variance = spread(total, batch_sq, m, b, n)
+    return jnp.stack([batch_sq, total / (n * b**2), variance / (b * max(n - 1, 1))])
+
+
+def spread(total: Any, batch_sq: Any, m: Any, b: int, n: int) -> Array:
+    """Unbiased variance of the per-example gradients, from the squared distances of all pairs.
+
+    Args:
+        total: sum of the squared norms of the gradients of a batch.
+        batch_sq: squared norm of their sum over b.
+        m: how many a Poisson batch holds; None for b of them.
+        b: the normaliser of the batch sum.
+        n: number of training examples.
+
+    Returns:
+        One number; NaN for batches of one, which hold no pair. A Poisson batch may hold one by
+        chance: over the pairs that are expected, (b/n)^2 n (n - 1), the mean stays right.
+    """
+    if m is None:
+        if b == 1:
+            return jnp.full_like(batch_sq, jnp.nan)
+        return jnp.maximum(total - batch_sq * b, 0.0) / (b - 1)
+    return jnp.maximum(m * total - batch_sq * b**2, 0.0) / (b**2 * (1 - 1 / n))
 
 
 def compensated(total: Array, lost: Array, term: Array) -> tuple[Array, Array]:

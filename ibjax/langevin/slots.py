@@ -49,8 +49,10 @@ def slots(
         found = candidates(network, step.params, *arguments, formed=momentum, loss=config.loss)
         terms, buffers, second, spread = _spent(config, kept, found, step, present, size, b, n)
         if (network.taps is not None or clipping) and root is None:
-            second, spread = _moments(step.got.norms_sq, step.gradient, b, size)
-            spread = spread * _weight(batching, n, b)
+            poisson = size if batching == "poisson" else None
+            second = jnp.sum(step.got.norms_sq) / b
+            square = jnp.sum(step.gradient**2)
+            spread = accounts.spread(second * b, square, poisson, b, n) * _weight(batching, n, b)
         terms = terms._replace(
             second_moment=a**2 / 2 * second,
             variance=a**2 / 2 * spread,
@@ -123,14 +125,6 @@ def _most(config: Config, step: accounts.Step, b: int) -> Array:
     if step.rule.root is not None:
         apart = apart * jnp.max(step.rule.root)
     return largest(step.scale, apart)
-
-
-def _moments(norms_sq: Any, gradient: Any, b: int, size: Any) -> tuple[Any, Any]:
-    """Mean squared norm and unbiased variance of the per-example gradients of a batch."""
-    count = jnp.maximum(size, 1)
-    mean = jnp.sum(norms_sq) / count
-    spread = mean - jnp.sum(gradient**2) * b**2 / count**2
-    return mean, jnp.maximum(spread, 0.0) * count / jnp.maximum(count - 1, 1)
 
 
 def _weight(batching: str, n: int, b: int) -> float:

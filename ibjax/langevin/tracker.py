@@ -154,7 +154,7 @@ def _told(config: Config, kind: Followed, stops: tuple[int, ...], got: engine.Tr
     if config.drawn != "poisson" or kind.momentum:
         missing.add("hidden")
     if kind.momentum:
-        missing.add("variance")
+        missing |= {"variance", "dispersion"}
     nothing = {name: np.full_like(getattr(sums, name), np.nan) for name in missing}
     finite = np.isfinite(weights).all(1) & np.isfinite(losses).all((1, 2))
     curves = (losses[..., i] for i in range(4))

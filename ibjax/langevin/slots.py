@@ -1,6 +1,6 @@
 """The account of followed slots against K - 1 candidates each: every path bound in one pass."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from ibjax import bounds
 from ibjax.interface import Dataset, Hyper, Network
-from ibjax.langevin import Config, cross_entropy, track
+from ibjax.langevin import Config, accounts, cross_entropy, track
 from ibjax.langevin.candidates import candidates
 from ibjax.langevin.programs import compiled
 from ibjax.networks import CNN, MLP, build
@@ -260,6 +260,31 @@ def test_the_dispersion_is_the_variance_of_the_batch_gradient(toy):
     g = (0.5 - data.y[train])[..., None] * data.x[train]  # at the start, W = 0
     variance = np.var(g, axis=1, ddof=1).sum(-1)
     np.testing.assert_allclose(toy.sums.dispersion[:, 1], 0.2**2 * variance / 20, rtol=1e-4)
+
+
+def test_no_variance_is_claimed_that_no_pair_shows():
+    """One example alone, or what a buffer moves along: neither shows the spread of a batch."""
+    base = dataclasses.replace(BASE, steps=2, clip=1.0)
+    one = dataclasses.replace(base, batch_size=1, batching="without_replacement")
+    for config, rule in ((one, {}), (base, {"momentum": 0.5})):
+        sums = track(KEY, config, *draws(30, 20), **rule).sums
+        assert np.isnan(sums.dispersion).all() and np.isnan(sums.variance).all()
+        assert (sums.incoherence > 0).any()
+
+
+def test_the_variance_from_poisson_batches_is_right_in_the_mean():
+    """Over all batches of four examples, those of one and of none among them."""
+    g = np.random.default_rng(0).normal(size=(4, 3))
+    truth, mean = np.var(g, axis=0, ddof=1).sum(), 0.0
+    for chosen in itertools.product((0, 1), repeat=4):
+        m = sum(chosen)
+        rows = g[np.flatnonzero(chosen)]
+        chance = 0.25**m * 0.75 ** (4 - m)
+        given = (rows**2).sum(), (rows.sum(0) ** 2).sum(), np.float32(m), 1, 4
+        mean += chance * float(accounts.spread(*given))
+    np.testing.assert_allclose(mean, truth, rtol=1e-6)
+    alone = accounts.spread(np.float32(2.0), np.float32(2.0), None, 1, 4)
+    assert np.isnan(alone)
 
 
 def test_the_program_and_its_memory_do_not_depend_on_the_number_of_steps():

@@ -23,6 +23,9 @@ HELPFUL = 80
 _ROUNDED = 1e-5
 """More than the sums of a run err by in float32, relatively."""
 
+_VANISHED, _NO_TERM = 1e-24, 1e-37
+"""More than underflow takes from |D|^2 (1e8 squares below 1e-38, with room) and from a term."""
+
 
 def _largest(moment: Moment) -> Estimate:
     """The most a run can tell about a slot, mean over slots: J is at most a quarter of k.
@@ -34,11 +37,16 @@ def _largest(moment: Moment) -> Estimate:
 
 
 def _values(moment: Moment, cap: JaxArray) -> JaxArray:
-    """Information of the runs in [0, cap], (R,): a diverged one counts with the cap."""
+    """Information of the runs in [0, cap], (R,): a diverged one counts with the cap.
+
+    So do all of them under a clip whose square float32 does not hold.
+    """
     each = jnp.asarray(moment.membership_information)
     gone = jnp.asarray(moment.diverged, bool)
-    each = jnp.where(gone & jnp.isnan(each), cap, each * (1 + _ROUNDED))
-    possible = (each >= 0) & (each <= cap * (1 + 3 * _ROUNDED))
+    lost = cap * jnp.minimum(1.0, _VANISHED / jnp.asarray(moment.clip) ** 2)
+    lost = jnp.minimum(cap, lost + _NO_TERM * jnp.size(moment.step_sizes))
+    each = jnp.where(gone & jnp.isnan(each), cap, each * (1 + _ROUNDED) + lost)
+    possible = (each >= 0) & (each - lost <= cap * (1 + 3 * _ROUNDED))
     return jnp.where(possible, jnp.minimum(each, cap), jnp.nan).reshape(-1)
 
 

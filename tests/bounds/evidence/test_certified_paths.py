@@ -222,3 +222,21 @@ def test_groups_are_for_the_kl_limit_only():
         bounds.mean_upper_limit(np.full(4, 0.1), 1.0, 0.05, method="best", runs=2)
     with pytest.raises(ValueError, match="runs"):
         bounds.mean_upper_limit(np.full(4, 0.1), 1.0, 0.05, runs=5)
+
+
+@pytest.mark.parametrize("clip", [1e-13, 1e-30, 1e-150])
+def test_nothing_is_known_of_gradients_whose_squares_vanish(clip):
+    """A float32 sum of squares is 0 there, whatever the noise tells it apart from."""
+    found, pair = values(evidence(1, 300, clip=clip, noise_stds=np.full(T, STD * clip), share=0.0))
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(found.value, np.asarray(invert.phi(CAP)), rtol=1e-9)
+    assert float(pair.value) > 0
+
+
+def test_no_measured_information_is_not_none_at_all():
+    tiny = evidence(1, 300, noise_stds=np.full(T, 1e20), share=0.0)
+    cap = T * (STEP * CLIP / (1e20 * B)) ** 2 / 2
+    with jax.enable_x64(True):
+        expected = np.asarray(invert.phi(cap))
+    found, _ = values(tiny)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-9)

@@ -191,7 +191,8 @@ def label_law(
         (n, num_classes), rows summing to 1, no entry zero.
 
     Raises:
-        ValueError: for a smoothing out of (0, 1] or a matrix of another shape or with empty rows.
+        ValueError: for a smoothing out of (0, 1], a class that is none of them, or a matrix of
+            another shape or with empty rows.
     """
     if not 0 < smoothing <= 1:
         raise ValueError(f"smoothing={smoothing} must lie in (0, 1]: zeros make the dual infinite")
@@ -207,6 +208,8 @@ def label_law(
             raise ValueError("confusion must be nonnegative with mass in every row")
         rows = rows / total
     rows = (1 - smoothing) * rows + smoothing / num_classes
+    if tables.concrete(y) and not np.isin(np.asarray(y), np.arange(num_classes)).all():
+        raise ValueError(f"y must hold classes from 0 to num_classes - 1 = {num_classes - 1}")
     return rows[jnp.asarray(y)]
 
 
@@ -215,6 +218,8 @@ def _pair(name_x: str, x: Any, name_y: str, y: Any) -> tuple[JaxArray, JaxArray]
     if inputs.ndim < 2 or 0 in inputs.shape:
         raise ValueError(f"{name_x} has shape {inputs.shape}; give (n, d), one row an input")
     inputs = inputs.reshape(inputs.shape[0], -1)
+    if tables.concrete(inputs) and not np.isfinite(np.asarray(inputs)).all():
+        raise ValueError(f"{name_x} holds NaN or infinite values; remove those inputs first")
     if labels.shape != inputs.shape[:1] or not is_classes(labels):
         raise ValueError(
             f"{name_y} has shape {labels.shape} and type {labels.dtype}; give integers of shape "
@@ -241,7 +246,7 @@ def _train(key, x, y, beta, rate, law, x_seen, y_seen, law_seen, config: Variati
         found = {
             "rate": jnp.mean(divergence),
             "distortion": -jnp.mean(jnp.take_along_axis(scores, ys[:, None], axis=1)),
-            "accuracy": jnp.mean(jnp.argmax(scores, axis=1) == ys),
+            "accuracy": jnp.mean((jnp.argmax(scores, axis=1) == ys) & ~jnp.isnan(scores[:, 0])),
             "dual_distortion": jnp.array(jnp.nan, x.dtype),
         }
         if laws is not None:

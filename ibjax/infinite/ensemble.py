@@ -91,6 +91,12 @@ def _halved_logdet(chol: JaxArray) -> JaxArray:
     return jnp.sum(jnp.log(jnp.diagonal(chol)))
 
 
+def _known(value: JaxArray, chol: JaxArray) -> JaxArray:
+    """A value that divides by a kernel; NaN where that is singular up to rounding."""
+    least, most = jnp.min(jnp.diagonal(chol) ** 2), jnp.max(jnp.sum(chol**2, axis=1))
+    return jnp.where(least > 10 * len(chol) * jnp.finfo(chol.dtype).eps * most, value, jnp.nan)
+
+
 def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> _Test:
     law = moments(spectrum, train.nngp, cross, test.nngp, y, time)
     m, k = y_test.shape
@@ -114,6 +120,7 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
         white = _solve(posterior, response)
         exact = 0.5 * k * jnp.linalg.slogdet(jnp.eye(white.shape[1]) + white.T @ white)[1]
     label = label_information(law.mean, variance, y_test)
+    kl = _known(kl, prior)
     return _Test(loss, mean_loss, -loss - constant, bayes, *between, label, kl, exact)
 
 
@@ -133,6 +140,7 @@ def _everything(
         lambda t: energies(spectrum.values, inner, precision, rotated, t, linear, rate, target),
         times,
     )
+    on_train = on_train._replace(data=_known(on_train.data, chol))
     energy = y.shape[1] * jnp.diagonal(inner) + jnp.sum(rotated**2, axis=1)
     ok = jax.lax.map(lambda t: unhidden(spectrum, energy, t), times)
     if cross is None:
@@ -228,6 +236,8 @@ def ensemble_information(
     for name, extra in (("nngp_rate", nngp_rate), ("target_cov", target_cov)):
         if extra is not None and checks.square(extra, name).shape != nngp.shape:
             raise ValueError(f"{name} has shape {jnp.shape(extra)}; give {nngp.shape}")
+    if target_cov is not None:
+        checks.covariance(target_cov, "target_cov")
     everything = (train, targets, grid, test_train, test, labels, target_cov, nngp_rate)
     leaves, tree = jax.tree.flatten(everything)
     coarse = grain(train.ntk)

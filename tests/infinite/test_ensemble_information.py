@@ -233,6 +233,12 @@ def test_infinite_time_and_repeated_inputs(x64):
     assert not np.isfinite(out.data_train.value[0]) and not out.data_train.ok[0]
     early = infinite.ensemble_information(kernel, y, [0.1]).parameter_information
     assert np.isnan(early.value[0]) and not early.ok[0]
+    # A density with respect to the law at time 0 that rounding made up is none.
+    same = infinite.ensemble_information(
+        kernel, y, [0.0, 1.0], test_train=kernel, test=kernel, y_test=y
+    )
+    for found in (same.data_train, same.data_test):
+        assert np.isnan(found.value).all() and not np.any(found.ok)
 
 
 def test_input_information_between_its_bounds(x64):
@@ -316,6 +322,8 @@ def test_jit_vmap_and_precision(dtype):
         ({"test": None}, "together"),
         ({"y_test": np.ones((M, 2))}, "outputs"),
         ({"target_cov": np.eye(N + 1)}, "target_cov"),
+        ({"target_cov": -np.eye(N)}, "target_cov is no covariance"),
+        ({"target_cov": np.triu(np.ones((N, N)))}, "target_cov is no covariance"),
         ({"y": np.ones((N, 2)), "y_test": np.ones((M, 2))}, "key"),
     ],
 )

@@ -91,9 +91,9 @@ def execute(command: PlaneOptions) -> None:
     )
     n = len(labels)
     unit = "" if command.method in ("hsic", "cka") else "nats, "
+    entropy = max(float(found.label_entropy), 0.0)  # of one class: rounding leaves -0.000
     table = Table(
-        title=f"{unit}n = {n}, log n = {math.log(n):.3f}, H(Y) = {float(found.label_entropy):.3f}: "
-        f"{found.measures}",
+        title=f"{unit}n = {n}, log n = {math.log(n):.3f}, H(Y) = {entropy:.3f}: {found.measures}",
         title_justify="left",
     )
     heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]

@@ -70,7 +70,7 @@ class Network(NamedTuple):
     """A network as pure functions; the mathematics never sees a framework.
 
     Attributes:
-        init: ``(key, x) -> params`` for one batch x.
+        init: ``(key, x) -> params`` for inputs of the shape of x; drawn without the data.
         apply: ``(params, x, key, hyper) -> (logits, features)``; features is a tuple of the
             (noisy) outputs of the hidden layers. `key` draws the layer noise; None turns it off.
         layers: facts of the hidden layers, in order.

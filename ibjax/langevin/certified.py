@@ -78,7 +78,8 @@ def certified_run(
         )
     if not 0 <= prior_size < n:
         raise ValueError(f"prior_size={prior_size} must lie in 0..{n - 1}: others are certified")
-    params = network.init(jax.random.fold_in(key, INIT), x[:1])
+    # By its shape alone: initial weights that look at an example are no prior's.
+    params = network.init(jax.random.fold_in(key, INIT), jnp.zeros_like(x[:1]))
     weights, unravel = ravel_pytree(params)
     eta, std = hyper.learning_rate, noise_std(hyper.learning_rate, hyper.inverse_temperature)
 

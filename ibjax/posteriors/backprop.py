@@ -113,7 +113,7 @@ def learn_posterior(
     def plain(params, a, b, _):
         return bounded_loss(problem.logits(params, a), b, smallest)
 
-    prior = problem.network.init(key_init, problem.x[:1])
+    prior = problem.network.init(key_init, jnp.zeros_like(problem.x[:1]))
     if first and prior_steps:
         where = problem.x[learnt], problem.y[learnt]
         prior = descend(plain, prior, *where, key_prior, steps=prior_steps, **training)

@@ -159,7 +159,7 @@ def decode(key: Key, network: Network, x: Array, letters: Array, levels: Array) 
 
 def _subspace(key: Key, network: Network, x: Array, dimension: int):
     key_start, key_basis = jax.random.split(jax.random.fold_in(key, 0))
-    start, shape = ravel_pytree(network.init(key_start, x))
+    start, shape = ravel_pytree(network.init(key_start, jnp.zeros_like(x)))
     basis = jax.random.normal(key_basis, (start.size, dimension), start.dtype)
     return start, basis / jnp.sqrt(jnp.asarray(dimension, start.dtype)), shape
 

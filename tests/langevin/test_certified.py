@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from ibjax import networks
-from ibjax.interface import Hyper
+from ibjax.interface import Hyper, Network
 from ibjax.langevin.certified import certified_run, noisy_errors
 from ibjax.langevin.gradients import step_gradient
 from ibjax.langevin.streams import INIT
@@ -82,3 +82,17 @@ def test_refusals():
     bad = PLAIN._replace(batch_statistics=object())
     with pytest.raises(ValueError, match="running statistics"):
         certified_run(KEY, bad, X, Y, HYPER, steps=1)
+
+
+def test_initial_weights_do_not_look_at_an_example():
+    def init(key, x):
+        return {"w": jnp.zeros(3) + jnp.sum(x)}
+
+    def apply(params, x, key, hyper):
+        z = x @ params["w"]
+        return jnp.stack([jnp.zeros_like(z), z], axis=-1), ()
+
+    x, y = jnp.ones((4, 3)), jnp.arange(4) % 2
+    hyper = Hyper(jnp.float32(1e-12), jnp.float32(1.0), jnp.float32(1.0))
+    got = certified_run(jax.random.key(0), Network(init, apply), x, y, hyper, steps=1)
+    assert np.abs(np.asarray(got.params["w"])).max() < 1e-3

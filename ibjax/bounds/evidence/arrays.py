@@ -34,7 +34,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     """The evidence of trained replicas of one configuration, from arrays by name.
 
     What is not given is NaN, and bounds that need it are missing. The trajectory bounds also
-    need ``exchangeable = 1``: your word that batches and stopping did not look at the data; and
+    need ``exchangeable = 1``: your word that initial weights (of a resumed run: those before its
+    first step, whose steps all count), batches and stopping did not look at the data; and
     how batches were drawn, without which the worst case is counted: as if each held one example.
 
     Args:

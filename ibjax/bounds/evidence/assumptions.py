@@ -20,8 +20,10 @@ _ALL = (
     ),
     Assumption(
         "data_independent_batches",
-        "Batches and the stopping time are chosen without looking at the data.",
-        "holds for every batching of the engine; evidence from elsewhere must say so",
+        "Initial weights, batches and the stopping time are chosen without looking at the data; a "
+        "run that was resumed counts its steps from the first.",
+        "holds for every batching of the engine, and for initial weights that a network draws from "
+        "its key; evidence from elsewhere must say so",
     ),
     Assumption(
         "clipped",

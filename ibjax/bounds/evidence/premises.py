@@ -52,8 +52,8 @@ CHECKED: dict[str, Premise] = {
     "data_independent_batches": Premise(
         _independent,
         ("exchangeable",),
-        "exchangeable is not 1: it takes your word that batches and stopping did not look at "
-        "the data",
+        "exchangeable is not 1: it takes your word that initial weights, batches and "
+        "stopping did not look at the data",
     ),
     "weight_noise": Premise(
         _noisy,

@@ -15,14 +15,15 @@ def missing():
 
 
 def _missing(said, known):
-    """Printed numbers with a decimal point that no known one rounds to."""
+    """Printed numbers with a decimal point that no known one rounds to, to nearest or up."""
     known = np.asarray([float(k) for k in known], float)
     known = known[np.isfinite(known)]
     lost = []
     for text in NUMBER.findall(said.replace("\N{MINUS SIGN}", "-")):
         mantissa, _, power = text.lower().partition("e")
         digits = len(mantissa.partition(".")[2])
-        room = 0.5000001 * 10.0 ** (int(power or 0) - digits)
-        if not np.any(np.abs(known - float(text)) <= room):
+        unit = 10.0 ** (int(power or 0) - digits)
+        above = float(text) - known
+        if not np.any((above >= -0.5000001 * unit) & (above <= 1.0000001 * unit)):
             lost.append(text)
     return lost

@@ -43,15 +43,15 @@ def by_kind(value: float, form: str, kind: str) -> str:
 def probability(value: float) -> str:
     """A confidence to six digits, rounded down.
 
-    It is 1 minus a doubt, which a float holds to 1e-16: that error is taken away first, so that
-    1 - 0.07 is 0.93.
+    It is 1 minus a doubt, which a float holds to about 1e-16: that error is taken away first, so
+    that 1 - 0.07 is 0.93.
     """
-    return down(round(float(value), 15), ".6g")
+    return down(round(float(value), 14), ".6g")
 
 
 def percent(value: float) -> str:
     """The same in percent: ``95 %``."""
-    return f"{down(float(Decimal(repr(round(float(value), 15))) * 100), '.6g')} %"
+    return f"{down(float(Decimal(repr(round(float(value), 14))) * 100), '.6g')} %"
 
 
 def _rounded(value: float, form: str, rounding: str) -> str:

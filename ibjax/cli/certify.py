@@ -107,9 +107,10 @@ def execute(command: Certify) -> int:
             soft_wrap=True,
         )
         return 1
+    sure, most = rounding.probability(found.confidence), rounding.up(found.test_error, ".4f")
     out.print(
-        f"With probability {rounding.probability(found.confidence)} over the data the test error of this network is at "
-        f"most {rounding.up(found.test_error, '.4f')}: kl(train || test) <= {bracket} nat / "
+        f"With probability {sure} over the data the test error of this network is at "
+        f"most {most}: kl(train || test) <= {bracket} nat / "
         f"{found.certified_on} = {share}."
     )
     if found.held_out_error > found.test_error:
@@ -238,9 +239,8 @@ def _table(command: Certify, found: Certified) -> Any:
     on = f"on the {found.certified_on} examples that the prior run does not follow"
     kind = "measured" if command.layer_noise == 0 else "upper limit"
     table.add_row("train error", "measured", f"{found.train_error:.4f}", f"on all {found.n}")
-    table.add_row(
-        "train error", kind, rounding.by_kind(found.certified_train_error, ".4f", kind), on
-    )
+    rate = rounding.by_kind(found.certified_train_error, ".4f", kind)
+    table.add_row("train error", kind, rate, on)
     table.add_row("A", "exact", f"{found.energy:.4g}", "nat, what the path deviates from the prior")
     table.add_row("M", "exact", f"{found.martingale:.4g}", "nat, mean zero; A - M counts")
     table.add_section()

@@ -114,8 +114,9 @@ def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
     if len(best) == 2 and 0 < best["estimate"][0] < best["certificate"][0]:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]
         said.append(
-            f"Certificate to estimate: {certificate} {rounding.up(high, '.3g')} is {high / low:.3g} times "
-            f"{estimate} {low:.3g}, what measured quantities give in the place of their limits."
+            f"Certificate to estimate: {certificate} {rounding.up(high, '.3g')} is "
+            f"{high / low:.3g} times {estimate} {low:.3g}, what measured quantities give in the "
+            "place of their limits."
         )
     if best:
         (value, name), kind = min((held, kind) for kind, held in best.items())

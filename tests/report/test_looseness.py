@@ -31,6 +31,6 @@ def test_the_best_of_several_limits_holds_with_the_confidence_of_all():
 def test_a_small_bound_does_not_read_as_zero():
     values = np.array([0.00041, 0.0, 0.0126])
     row = Row("individual", "certificate", values, np.full(3, np.nan), np.zeros(3, bool))
-    assert [cell(row, i) for i in range(3)] == ["0.0004", "0.000", "0.013"]
+    assert [cell(row, i) for i in range(3)] == ["0.0005", "0.000", "0.013"]
     measured = row._replace(kind="measured", errors=np.full(3, 0.001))
     assert cell(measured, 0) == "0.000±.001"

@@ -79,11 +79,8 @@ _SHARED = ("train_error", "test_error", "risk")
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     vacuous = " vacuous" if row["risk"] >= 1 else ""
-    return (
-        f"{row['train_error']:.3f}",
-        f"{row['test_error']:.3f}",
-        rounding.up(row["risk"]) + vacuous,
-    )
+    train, test = (f"{row[k]:.3f}" for k in ("train_error", "test_error"))
+    return train, test, rounding.up(row["risk"]) + vacuous
 
 
 def figure(dataset: xarray.Dataset) -> Any:

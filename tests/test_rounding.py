@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibjax import cli, rounding
+from ibjax.bounds.evidence import certified_paths
 from ibjax.cli import account, bounds, terminal
 from ibjax.cli.certify import Certified
 from ibjax.interface import BoundValue
@@ -144,6 +145,11 @@ def test_documents_round_up_and_numbers_for_programs_do_not(tmp_path):
         assert first.count("0.123457") == 1 and first.count("0.123456") == 2
         assert "0.999999" in first and second.count("0.123456") == 3
     assert (tmp_path / "t.csv").read_text().count("0.12345611") == 6
+
+
+def test_what_was_known_beforehand_is_rounded_up():
+    said = certified_paths.remark(BoundValue(np.float64(0.5)), (np.float64(0.10049), 1.0))
+    assert said.endswith("at most 0.101")
 
 
 def test_why_rounds_the_parts_of_a_certificate_up():

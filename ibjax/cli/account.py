@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ibjax import rounding
 from ibjax.cli.terminal import console, print_whole, quantities, write_rows
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _batches(command: Account) -> tuple[int, str]:
 
 def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]:
     """Quantity, kind, value and unit or remark of every row."""
-    confidence = f"certificate, {100 * float(found.likely_gap.confidence):g} %"
+    confidence = f"certificate, {rounding.percent(float(found.likely_gap.confidence))}"
     last = "" if command.radius is None else ", the last weights"
     rows = [
         ("I(Z_i; W)", "upper", found.per_example.value, f"nat, mean over examples{last}"),
@@ -217,8 +218,9 @@ def advice(command: Account, found: "Found", compared: dict[str, float]) -> list
         changes[f"steps = {fewer}"] = replace(command, steps=fewer)
         rate = command.learning_rate / 4
         changes[f"learning rate = {rate:g}"] = replace(command, learning_rate=rate)
-    gaps = [f"{words}: {_gap(changed):.4g}" for words, changed in changes.items()]
-    said = [f"Expected gap with one change, {float(found.gap.value):.4g} now: {', '.join(gaps)}."]
+    gaps = [f"{words}: {rounding.up(_gap(changed), '.4g')}" for words, changed in changes.items()]
+    now = rounding.up(float(found.gap.value), ".4g")
+    said = [f"Expected gap with one change, {now} now: {', '.join(gaps)}."]
     scale = command.clip * (2 * command.learning_rate * command.inverse_temperature) ** 0.5
     if float(found.shift) > 0.5 and command.n > scale:
         said.append(
@@ -228,13 +230,15 @@ def advice(command: Account, found: "Found", compared: dict[str, float]) -> list
     best = min(compared, key=lambda name: compared[name], default=None)
     if best is not None and compared[best] < 0.8 * float(found.per_example.value):
         said.append(
-            f"Batches drawn as {best} ({SCHEMES[best]}) reveal {compared[best]:.4g} nat an example."
+            f"Batches drawn as {best} ({SCHEMES[best]}) reveal "
+            f"{rounding.up(compared[best], '.4g')} nat an example."
         )
     if command.radius is not None:
         path = float(_account(replace(command, radius=None, delta=None)).per_example.value)
         least, ball = float(found.per_example.value), f"The ball of radius {command.radius:g}"
         said.append(
-            f"{ball} leaves {least:.4g} of the {path:.4g} nat an example along the path."
+            f"{ball} leaves {rounding.up(least, '.4g')} of the {rounding.up(path, '.4g')} nat an "
+            "example along the path."
             if least < path
             else f"{ball} wears nothing away: its size is many times the noise of a step, or it "
             "is not known to for such batches (it is for full, Poisson and fresh ones)."
@@ -254,5 +258,5 @@ def _table(command: Account, rows: list[tuple[str, str, float, str]]) -> Any:
         f"clip {command.clip:g}; losses in [0, 1]",
     )
     for name, kind, value, words in rows:
-        table.add_row(name, kind, f"{value:.4g}", words)
+        table.add_row(name, kind, rounding.by_kind(value, ".4g", kind), words)
     return table

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax import archives
+from ibjax import archives, rounding
 from ibjax.cli import exporting, remembered
 from ibjax.cli.terminal import console, print_whole
 
@@ -180,10 +180,11 @@ def _limit(limit: Any, supersamples: int) -> str:
             "No upper limit on the information: it needs masks of their own in every supersample, "
             "each example trained on in half of them."
         )
+    nats, gap = rounding.up(limit.information), rounding.up(limit.value)
     return (
         f"Upper limit of the information in loss differences, with 95 % probability over "
-        f"{supersamples} independent supersamples of the pool: {float(limit.information):.3f} nats "
-        f"(gap {float(limit.value):.3f}); it is weak with few of them."
+        f"{supersamples} independent supersamples of the pool: {nats} nats (gap {gap}); it is weak "
+        "with few of them."
     )
 
 
@@ -209,15 +210,16 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
         if not bool(b.holds):
             continue
         vacuous = " vacuous" if bool(b.vacuous) else ""
-        value = _within(b.value, b.std_error, quantile) + vacuous
+        value = _within(b.value, b.std_error, quantile, b.kind) + vacuous
         null = ""
         if name in nulls:
             law = nulls[name]
             null = f"{float(law.mean):.4f} ± {2 * float(law.spread):.4f}"
             verdicts.setdefault(verdict(b, law, masks), []).append(name)
-        sure = 100 * float(b.confidence)
-        kind = b.kind if b.kind != "certificate" or sure >= 100 else f"{b.kind}, {sure:g} %"
-        table.add_row(name, kind, value, f"{float(b.information):.4g}", null)
+        sure, nats = float(b.confidence), rounding.by_kind(b.information, ".4g", b.kind)
+        limited = b.kind == "certificate" and sure < 1
+        kind = f"{b.kind}, {rounding.percent(sure)}" if limited else b.kind
+        table.add_row(name, kind, value, nats, null)
     out = console()
     print_whole(out, table)
     if nulls:
@@ -274,6 +276,6 @@ def _check(command: Bounds) -> None:
         files.check_apart(remembered.beside(command.table), command.file, "--table")
 
 
-def _within(value, std_error, quantile: float) -> str:
-    value, error = float(value), quantile * float(std_error)
-    return f"{value:.4f} ± {error:.4f}" if math.isfinite(error) and error > 0 else f"{value:.4f}"
+def _within(value, std_error, quantile: float, kind: str = "measured") -> str:
+    text, error = rounding.by_kind(value, ".4f", kind), quantile * float(std_error)
+    return f"{text} ± {error:.4f}" if math.isfinite(error) and error > 0 else text

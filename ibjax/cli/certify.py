@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ibjax import rounding
 from ibjax.cli.terminal import console, prepare_devices, print_whole, quantities
 
 
@@ -96,19 +97,21 @@ def execute(command: Certify) -> int:
     found = certify(command)
     out = console()
     print_whole(out, _table(command, found))
-    share = found.bracket / found.certified_on
+    bracket = rounding.up(found.bracket, ".4g")
+    share = rounding.up(found.bracket / found.certified_on, ".4g")
     if found.vacuous:
         out.print(
-            f"Nothing is certified: kl(train || test) <= {found.bracket:.4g} nat / "
-            f"{found.certified_on} = {share:.4g} allows any test error. Take more examples, a "
+            f"Nothing is certified: kl(train || test) <= {bracket} nat / "
+            f"{found.certified_on} = {share} allows any test error. Take more examples, a "
             "larger prior_share, fewer steps or a lower inverse_temperature.",
             soft_wrap=True,
         )
         return 1
+    sure, most = rounding.probability(found.confidence), rounding.up(found.test_error, ".4f")
     out.print(
-        f"With probability {found.confidence:g} over the data the test error of this network is at "
-        f"most {found.test_error:.4f}: kl(train || test) <= {found.bracket:.4g} nat / "
-        f"{found.certified_on} = {share:.4g}."
+        f"With probability {sure} over the data the test error of this network is at "
+        f"most {most}: kl(train || test) <= {bracket} nat / "
+        f"{found.certified_on} = {share}."
     )
     if found.held_out_error > found.test_error:
         out.print(
@@ -236,13 +239,14 @@ def _table(command: Certify, found: Certified) -> Any:
     on = f"on the {found.certified_on} examples that the prior run does not follow"
     kind = "measured" if command.layer_noise == 0 else "upper limit"
     table.add_row("train error", "measured", f"{found.train_error:.4f}", f"on all {found.n}")
-    table.add_row("train error", kind, f"{found.certified_train_error:.4f}", on)  # fmt: skip
+    rate = rounding.by_kind(found.certified_train_error, ".4f", kind)
+    table.add_row("train error", kind, rate, on)
     table.add_row("A", "exact", f"{found.energy:.4g}", "nat, what the path deviates from the prior")
     table.add_row("M", "exact", f"{found.martingale:.4g}", "nat, mean zero; A - M counts")
     table.add_section()
-    level = f"certificate, {100 * found.confidence:g} %"
+    level = f"certificate, {rounding.percent(found.confidence)}"
     words = "vacuous" if found.vacuous else "of this network"
-    table.add_row("test error", level, f"{found.test_error:.4f}", words)
+    table.add_row("test error", level, rounding.up(found.test_error, ".4f"), words)
     if found.held_out:
         table.add_row("test error", "measured", f"{found.held_out_error:.4f}",
                       f"on {found.held_out} held-out examples, a check only")  # fmt: skip

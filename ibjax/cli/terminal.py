@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ibjax import files
+from ibjax import files, rounding
 from ibjax.environment import cache_folder, settle_caches
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def write_rows(
 ) -> None:
     """Write rows under their heads to .csv, .md or .tex, whole or not at all.
 
+    In .md and .tex a number of a row whose kind is a certificate is rounded up.
+
     Args:
         path: the ending decides; a file that is there is replaced.
         heads: names of the columns.
@@ -71,8 +73,28 @@ def write_rows(
         from tabulate import tabulate
 
         form = "latex_booktabs" if path.suffix == ".tex" else "github"
+        if "kind" in heads and "floatfmt" in style:
+            rows = [_rounded(heads, row, style["floatfmt"]) for row in rows]
         text = tabulate(rows, heads, tablefmt=form, **style) + "\n"
     files.put(path, text.encode())
+
+
+_BESIDE = ("std_error", "null", "null_spread")
+"""Columns that describe a certificate and are none."""
+
+
+def _rounded(heads: Sequence[str], row: Sequence[Any], form: str) -> list[Any]:
+    """A row with its numbers as text, each rounded as its kind and column ask for."""
+    kind = str(row[heads.index("kind")])
+
+    def text(head: str, value: Any) -> Any:
+        if not isinstance(value, float) or head in _BESIDE:
+            return value
+        if head == "confidence":
+            return rounding.probability(value)
+        return rounding.by_kind(value, form, kind)
+
+    return [text(head, value) for head, value in zip(heads, row)]
 
 
 def prepare_devices(cache: bool) -> None:

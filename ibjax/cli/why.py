@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ibjax import archives
+from ibjax import archives, rounding
 from ibjax.cli import exporting
 from ibjax.cli.terminal import chosen, console, print_whole
 
@@ -94,6 +94,7 @@ def _table(title: str, found: "Reasons") -> Any:
 
     made = blank.table(found.heads, title, left=found.heads[:2], padding=(0, 1, 0, 0))
     for name, kind, *numbers in found.rows:
-        cells = ["" if math.isnan(float(v)) else f"{float(v):.3g}" for v in numbers]
+        values = [float(v) for v in numbers]
+        cells = ["" if math.isnan(v) else rounding.by_kind(v, ".3g", str(kind)) for v in values]
         made.add_row(str(name), str(kind), *cells)
     return made

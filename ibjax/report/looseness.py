@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ibjax import bounds
+from ibjax import bounds, rounding
 from ibjax.interface import BoundValue, Evidence
 from ibjax.signatures import enforced
 
@@ -106,25 +106,26 @@ def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:
     if "certificate" in best:
         value, name = best["certificate"]
         if float(parts[name].bound.confidence) < 1:
-            sure = 100 * max(1 - sum(doubts), 0.0)
+            sure = rounding.percent(max(1 - sum(doubts), 0.0))
             limits = sum(doubt > 0 for doubt in doubts)
-            words = f"the best of {limits} limits, {sure:.4g} %" if limits > 1 else f"{sure:.4g} %"
+            words = f"the best of {limits} limits, {sure}" if limits > 1 else sure
             best["certificate"] = value, f"{name} ({words})"
     said = []
     if len(best) == 2 and 0 < best["estimate"][0] < best["certificate"][0]:
         (high, certificate), (low, estimate) = best["certificate"], best["estimate"]
         said.append(
-            f"Certificate to estimate: {certificate} {high:.3g} is {high / low:.3g} times "
-            f"{estimate} {low:.3g}, what measured quantities give in the place of their limits."
+            f"Certificate to estimate: {certificate} {rounding.up(high, '.3g')} is "
+            f"{high / low:.3g} times {estimate} {low:.3g}, what measured quantities give in the "
+            "place of their limits."
         )
-    if best and gap > 0:
-        value, name = min(best.values())
+    if best:
+        (value, name), kind = min((held, kind) for kind, held in best.items())
+        bound = f"{name} {rounding.by_kind(value, '.3g', kind)}"
         said.append(
-            f"Bound to gap: {name} {value:.3g} is {value / gap:.3g} times the measured {gap:.3g}."
+            f"Bound to gap: {bound} is {value / gap:.3g} times the measured {gap:.3g}."
+            if gap > 0
+            else f"The measured gap is {gap:.3g}: any bound is far from it; {bound}."
         )
-    elif best:
-        value, name = min(best.values())
-        said.append(f"The measured gap is {gap:.3g}: any bound is far from it; {name} {value:.3g}.")
     return said
 
 
@@ -132,10 +133,14 @@ def _depth(parts: dict[str, bounds.Parts], now: Evidence) -> list[str]:
     part = parts.get("depth")
     if part is None or not part.bound.holds:
         return []
-    eta, floor = float(part.eta), bounds.measured_floor(now)
+    floor = bounds.measured_floor(now)
+    label, rest, eta = (
+        rounding.by_kind(float(x), ".3g", part.bound.kind)
+        for x in (part.label, part.contracted, part.eta)
+    )
     said = (
-        f"Depth: {float(part.label):.3g} for labels, which pass the layers by, and "
-        f"{float(part.contracted):.3g} for what the layers let through, eta = {eta:.3g}."
+        f"Depth: {label} for labels, which pass the layers by, and "
+        f"{rest} for what the layers let through, eta = {eta}."
     )
     if bool(floor.ok):
         said += (
@@ -175,10 +180,11 @@ def _advice(changes: dict[str, BoundValue], now: Evidence) -> list[str]:
     before = float(changes["now"].value)
     best, *others = [name for name in changes if name != "now"]
     after = float(changes[best].value)
-    rest = ", ".join(f"{_CHANGES[name]} {float(changes[name].value):.3g}" for name in others)
+    texts = {n: rounding.by_kind(float(c.value), ".3g", c.kind) for n, c in changes.items()}
+    rest = ", ".join(f"{_CHANGES[name]} {texts[name]}" for name in others)
     return [
-        f"What would help most: {_CHANGES[best]} takes individual from {before:.3g} to "
-        f"{after:.3g} (times {after / before:.3g}), with all else as it is; {rest}.",
+        f"What would help most: {_CHANGES[best]} takes individual from {texts['now']} to "
+        f"{texts[best]} (times {after / before:.3g}), with all else as it is; {rest}.",
         "I = T eta beta C^2 / (4 n^2): less clip, fewer steps or a higher temperature pay with "
         "training and test error, more examples with a little training error alone.",
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
+from ibjax import rounding
 from ibjax.report import axes
 from ibjax.report.summary import Row, Summary, headlines, summaries
 
@@ -93,7 +94,7 @@ def _style(row: Row) -> str:
 
 def kind(row: Row) -> str:
     """The kind as people read it, with the confidence of a certificate that needs one."""
-    return row.kind if row.confidence >= 1 else f"{row.kind}, {100 * row.confidence:g} %"
+    return row.kind if row.confidence >= 1 else f"{row.kind}, {rounding.percent(row.confidence)}"
 
 
 def null(row: Row, i: int) -> str:
@@ -103,17 +104,20 @@ def null(row: Row, i: int) -> str:
 
 
 def cell(row: Row, i: int) -> str:
-    """One number as people read it: with its interval, "vacuous" where it is, "-" if missing."""
+    """One number as people read it: with its interval, "vacuous" where it is, "-" if missing.
+
+    A certificate is rounded up.
+    """
     value, error = float(row.values[i]), float(row.errors[i])
     if not math.isfinite(value):
         return "-"
     if row.vacuous[i]:
-        return f"{value:.3g} vacuous"
+        return f"{rounding.by_kind(value, '.3g', row.kind)} vacuous"
     known = math.isfinite(error) and error > 0
     interval = f"±{error:.3f}".replace("±0.", "±.") if known else ""
     # A bound that is not zero does not read as zero.
     small = row.kind != "measured" and 0 < abs(value) < 5e-4
-    return f"{value:.1g}{interval}" if small else f"{value:.3f}{interval}"
+    return rounding.by_kind(value, ".1g" if small else ".3f", row.kind) + interval
 
 
 def _above(row: Row) -> np.ndarray:
@@ -126,9 +130,10 @@ def _above(row: Row) -> np.ndarray:
 def _factor(contracted: float) -> str:
     if math.isnan(contracted):
         return "-"
-    if contracted >= 5e-5:
-        return f"{1 - contracted:.4f}"
-    return f"1 - {contracted:.0e}" if contracted > 0 else "1"
+    # Of an upper factor no more is taken away than is proved.
+    if contracted >= 1e-4:
+        return f"{1 - float(rounding.down(contracted, '.4f')):.4f}"
+    return f"1 - {rounding.down(contracted, '.0e')}" if contracted > 0 else "1"
 
 
 def _particular(summary: Summary) -> list[str]:
@@ -165,7 +170,7 @@ def _notes(summary: Summary, found: list[Summary]) -> list[str]:
     )
     each = {"depth": "a depth", None: "in all"}.get(summary.axis, "a column")
     kinds = {
-        "certificate": "certificate: an upper bound under its checked premises",
+        "certificate": "certificate: an upper bound under its checked premises, rounded up",
         "estimate": "estimate:    a bound evaluated at measured quantities",
         "diagnostic": "diagnostic:  shown for comparison; no bound is claimed",
     }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import xarray
 
-from ibjax import environment, files
+from ibjax import environment, files, rounding
 from ibjax.randomness import check_seed
 
 Log = Callable[[str], None]
@@ -168,9 +168,18 @@ def stretches(log: Log, name: str, every: float = 60.0) -> Callable[[int, int], 
     return progress
 
 
-def bound_text(value: float, error: float = math.nan, digits: int = 3, limit: float = 1.0) -> str:
-    """A bound on a gap as text, with its error where known; vacuous ones say so."""
-    text = f"{value:.{digits}f}"
+def bound_text(
+    value: float,
+    error: float = math.nan,
+    digits: int = 3,
+    limit: float = 1.0,
+    kind: str = "estimate",
+) -> str:
+    """A bound on a gap as text, with its error where known; vacuous ones say so.
+
+    A certificate is rounded up.
+    """
+    text = rounding.by_kind(value, f".{digits}f", kind)
     if not math.isnan(error):
         text += f"±{error:.{digits}f}"
     return f"{text} vacuous" if value >= limit else text

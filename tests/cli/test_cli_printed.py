@@ -28,6 +28,7 @@ def test_a_number_that_is_not_there_is_missed(missing):
         "0.125",
         "1.7e-3",
     ]
+    assert missing("at most 0.124, 0.125, 0.123", [], [0.1234]) == ["0.125", "0.123"]
 
 
 def test_bounds(tmp_path, capsys, missing):
@@ -48,7 +49,9 @@ def test_bounds(tmp_path, capsys, missing):
     errors = [float(row[3]) for row in rows[1:] if row[3]]
     spreads = [float(row[6]) for row in rows[1:] if row[6]]
     known += [stats.t.ppf(0.975, 2) * e for e in errors] + [2 * s for s in spreads]
-    assert missing(said, known) == []
+    sure = [r for r in rows[1:] if r[1] == "certificate" or r[0].endswith("upper limit")]
+    proved = [float(row[i]) for row in sure for i in (2, 4) if row[i]]
+    assert missing(said, known, proved) == []
     assert "n = 10, 3 supersamples x 8 masks" in rows[1][-1]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ibjax import report
+from ibjax import report, rounding
 from ibjax.bounds import from_arrays
 from ibjax.report.summary import Row
 from ibjax.report.table import cell
@@ -25,12 +25,14 @@ def test_the_best_of_several_limits_holds_with_the_confidence_of_all():
     three = report.why(evidence, names=(*names, "trajectory_cmi_certified"))
     assert "(the best of 2 limits, 90 %) " in three.sentences[0]
     sure = report.why(evidence, names=("individual", "individual_at_error"))
-    assert "Certificate to estimate: individual " in sure.sentences[0]
+    value = rounding.up(next(row for row in sure.rows if row[0] == "individual")[-1], ".3g")
+    assert f"Certificate to estimate: individual {value} is " in sure.sentences[0]
+    assert f"takes individual from {value} to " in " ".join(sure.sentences)
 
 
 def test_a_small_bound_does_not_read_as_zero():
     values = np.array([0.00041, 0.0, 0.0126])
     row = Row("individual", "certificate", values, np.full(3, np.nan), np.zeros(3, bool))
-    assert [cell(row, i) for i in range(3)] == ["0.0004", "0.000", "0.013"]
+    assert [cell(row, i) for i in range(3)] == ["0.0005", "0.000", "0.013"]
     measured = row._replace(kind="measured", errors=np.full(3, 0.001))
     assert cell(measured, 0) == "0.000±.001"

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 
+from ibjax import rounding
 from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting import membership_certificate, per_example_information
 from ibjax.bounds.evidence import limits
@@ -89,7 +90,7 @@ def remark(value: BoundValue, known: tuple[JaxArray, JaxArray]) -> str:
     few = f"about {HELPFUL} are needed" if runs < HELPFUL else "what they tell is too much"
     return (
         f"{runs:g} independent runs do not help, {few}: beforehand the gap was known to be at "
-        f"most {beforehand:.3g}"
+        f"most {rounding.up(beforehand, '.3g')}"
     )
 
 

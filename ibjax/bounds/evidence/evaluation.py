@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ibjax import rounding
 from ibjax.bounds import invert
 from ibjax.bounds.accounting import per_example_information
 from ibjax.bounds.checks import concrete
@@ -77,9 +78,10 @@ def contradiction(moment: Moment) -> str:
     most = float(invert.phi(nats))
     if least <= most:
         return ""
+    low, high = rounding.down(least, ".3g"), rounding.up(most, ".3g")
     return (
-        f"the gap over these runs is at least {least:.3g}, and with the stated steps, noise, clip "
-        f"and batches it could be {most:.3g} at most: something of it is not so, or the masks are "
+        f"the gap over these runs is at least {low}, and with the stated steps, noise, clip "
+        f"and batches it could be {high} at most: something of it is not so, or the masks are "
         "no independent fair coins"
     )
 

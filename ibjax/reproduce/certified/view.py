@@ -49,10 +49,10 @@ def size_table(sizes: list[Point], name: str) -> Any:
             f"{p.train:.3f}",
             f"{p.test:.3f}",
             f"{p.gap:.5f}±{p.half_width:.5f}",
-            *(bound_text(p.bounds[k], digits=5) for k in ("individual", "individual_at_error")),
+            *_texts(p, 5, "individual", "individual_at_error"),
             f"{p.ratio():.1f} ({between})",
-            *(bound_text(p.bounds[k], digits=4) for k in ("revealed", "whole_batch")),
-            *(bound_text(p.bounds[k], digits=3) for k in ("trajectory_cmi", "ld_cmi")),
+            *_texts(p, 4, "revealed", "whole_batch"),
+            *_texts(p, 3, "trajectory_cmi", "ld_cmi"),
             f"{p.null:.3f}",
         )
     return table
@@ -76,7 +76,7 @@ def best_table(grid: list[Point]) -> Any:
             near = nearest(clear, name)
             ratio = ("-",) * 4 if near is None else (*_where(near), f"{near.ratio(name):.1f}")
             kind = low.kinds[name]
-            total = bound_text(low.test_bound(name))
+            total = bound_text(low.test_bound(name), kind=kind)
             table.add_row(str(n), words, kind, *_where(low), total, *ratio)
     return table
 
@@ -99,6 +99,10 @@ def measurable(points: list[Point]) -> list[Point]:
 def nearest(points: list[Point], name: str) -> Point | None:
     """The settings with the smallest bound over the gap, or None where no gap is measurable."""
     return min(points, key=lambda p: p.ratio(name), default=None)
+
+
+def _texts(p: Point, digits: int, *names: str) -> list[str]:
+    return [bound_text(p.bounds[k], digits=digits, kind=p.kinds[k]) for k in names]
 
 
 def _where(p: Point) -> tuple[str, str, str]:

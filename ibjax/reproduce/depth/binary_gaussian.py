@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
+from ibjax import rounding
 from ibjax.bounds.weights.hierarchical import BinaryGaussian, binary_gaussian
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
@@ -129,12 +130,12 @@ def view(found: xarray.Dataset) -> View:
             f"{r['mean']:g}",
             f"{r['exact_gap']:.7f}",
             f"{r['simulated_gap']:.4f}±{1.96 * r['simulated_gap_error']:.4f}",
-            f"{r['exact_output_bound']:.7f}",
-            f"{r['exact_input_bound']:.7f}",
+            rounding.up(r["exact_output_bound"], ".7f"),
+            rounding.up(r["exact_input_bound"], ".7f"),
             f"{r['exact_linear_gap']:.4f}",
             f"{r['simulated_linear_gap']:.4f}±{1.96 * r['simulated_linear_error']:.4f}",
-            f"{r['exact_output_wasserstein']:.4f}",
-            f"{r['exact_input_wasserstein']:.4f}",
+            rounding.up(r["exact_output_wasserstein"], ".4f"),
+            rounding.up(r["exact_input_wasserstein"], ".4f"),
         )
     return View(table, figure(found))
 

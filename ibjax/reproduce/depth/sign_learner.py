@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import xarray
 
-from ibjax import bounds
+from ibjax import bounds, rounding
 from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import Key
@@ -91,7 +91,7 @@ def view(found: xarray.Dataset) -> View:
             str(p.layers),
             f"{p.gap:.10f}",
             f"{p.simulated:.4f} ± {1.96 * p.std_error:.4f}",
-            f"{p.bound:.10f}",
+            rounding.up(p.bound, ".10f"),
             f"{p.gap / p.bound:.10f}",
         )
     figure, ax = blank.figure((5, 4))

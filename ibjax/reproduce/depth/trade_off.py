@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax import contraction, sweep
+from ibjax import contraction, rounding, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
 from ibjax.report import blank, summarise
@@ -106,13 +106,13 @@ def view(found: xarray.Dataset) -> View:
             f"{float(at.layer_noise):g}",
             str(depth),
             f"{v['effective']:.2f}",
-            f"{v['factor']:.4f}",
+            rounding.up(v["factor"], ".4f"),
             "-" if np.isnan(v["least"]) else f"{v['least']:.4f}",
             f"{v['train_error']:.3f}",
             f"{v['test_error']:.3f}",
             f"{v['gap']:.3f}±{v['gap_half_width']:.3f}",
-            bound_text(v["bound"]),
-            f"{v['train_error'] + v['bound']:.3f}",
+            bound_text(v["bound"], kind="certificate"),
+            rounding.up(v["train_error"] + v["bound"]),
         )
     return View(table, _figure(found))
 

@@ -24,7 +24,7 @@ def tables(data: xarray.Dataset) -> tuple[Any, Any]:
                 f"{float(at.gap):.3f}±{1.96 * float(at.gap_error):.3f}",
                 bound_text(float(at.e_cmi), 1.96 * float(at.e_cmi_error)),
                 f"{float(at.divergence):.2f}±{1.96 * float(at.divergence_error):.2f}",
-                bound_text(float(at.xu_raginsky)),
+                bound_text(float(at.xu_raginsky), kind=str(at.kind.item())),
                 str(at.kind.item()),
             )
     names = ("train", "test", "gap", "train_loss")

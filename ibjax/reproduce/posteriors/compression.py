@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import xarray
 
-from ibjax import data, networks, posteriors
+from ibjax import data, networks, posteriors, rounding
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
@@ -135,7 +135,7 @@ def compressed(
         "test_error": wrong(network, found.params, test),
         "risk": float(found.risk.value),
     }
-    log(f"{p} dimensions: {found.bits:.0f} bits, test error at most {row['risk']:.3f}")
+    log(f"{p} dimensions: {found.bits:.0f} bits, test error at most {rounding.up(row['risk'])}")
     return row
 
 
@@ -174,7 +174,7 @@ def posterior(
         "test_error": float(np.mean([wrong(network, one(k), test) for k in keys])),
         "risk": float(found.risk.value),
     }
-    log(f"prior from {share:.0%}: KL {row['divergence']:.0f}, at most {row['risk']:.3f}")
+    log(f"prior from {share:.0%}: KL {row['divergence']:.0f}, at most {rounding.up(row['risk'])}")
     return row
 
 

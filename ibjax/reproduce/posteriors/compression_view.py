@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
+from ibjax import rounding
 from ibjax.report import blank
 from ibjax.reproduce.outcome import viewer
 
@@ -78,8 +79,8 @@ _SHARED = ("train_error", "test_error", "risk")
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     vacuous = " vacuous" if row["risk"] >= 1 else ""
-    train, test, risk = (f"{row[k]:.3f}" for k in _SHARED)
-    return train, test, risk + vacuous
+    train, test = (f"{row[k]:.3f}" for k in ("train_error", "test_error"))
+    return train, test, rounding.up(row["risk"]) + vacuous
 
 
 def figure(dataset: xarray.Dataset) -> Any:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from ibjax import bounds, langevin, teacher
+from ibjax import bounds, langevin, rounding, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
 from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
@@ -190,7 +190,8 @@ def solve(options: Options, log: Log) -> xarray.Dataset:
                 row["passing_rate"] = needed(np.mean(row["passing_error"]), alpha)
                 row["student_rate"] = needed(np.mean(row["test_error"]), alpha)
             rows.append(row)
-            log(f"{regime}, n = {n}: gap {float(row['gap']):.3f}, {float(row['certificate']):.3f}")
+            most = rounding.up(float(row["certificate"]))
+            log(f"{regime}, n = {n}: gap {float(row['gap']):.3f}, {most}")
         for name in rows[0]:
             values = np.array([np.asarray(row[name], float) for row in rows])
             axes = (f"{regime}_alpha", "teacher")[: values.ndim]

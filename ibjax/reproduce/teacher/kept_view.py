@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from ibjax import rounding
 from ibjax.report import blank
 from ibjax.report.moments import t_quantile
 from ibjax.reproduce.outcome import viewer
@@ -68,7 +69,8 @@ def _at(dataset: xarray.Dataset, regime: str, alpha: float, name: str) -> float:
 
 def _row(dataset: xarray.Dataset, places: Any, name: str, digits: int) -> list[str]:
     values = [_at(dataset, r, a, name) for r, a in places]
-    return ["-" if np.isnan(v) else f"{v:.{digits}f}" for v in values]
+    kind = _kind(dataset, name)
+    return ["-" if np.isnan(v) else rounding.by_kind(v, f".{digits}f", kind) for v in values]
 
 
 def _interval(dataset: xarray.Dataset, regime: str, alpha: float) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def _rows(dataset: xarray.Dataset):
         values = dataset["bound_value"].values[:, i]
         if np.isfinite(values).any():
             kind = str(dataset["bound_kind"].values[i])
-            yield f"bound {name}", kind, [bound_text(v) for v in values]
+            yield f"bound {name}", kind, [bound_text(v, kind=kind) for v in values]
     scale = [f"{s:.1f}" for s in dataset["rate_scale"].values]
     yield "scale of finite n, d, p", "diagnostic", scale
 

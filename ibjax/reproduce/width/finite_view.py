@@ -4,6 +4,7 @@ from typing import Any
 
 import xarray
 
+from ibjax import rounding
 from ibjax.report import blank
 from ibjax.reproduce.outcome import viewer
 
@@ -52,7 +53,7 @@ def table(dataset: xarray.Dataset) -> Any:
                 f"{(at['langevin_variance'] - at['exact_variance']) / error:+.1f}",
                 f"{at['divergence']:.2f}",
                 f"{at['test_error'] - at['train_error']:+.3f}",
-                f"{at['certificate']:.3f}",
+                rounding.up(at["certificate"]),
             )
     return made
 

@@ -21,6 +21,13 @@ SEEDS = 2**32
 _BLOCK = 1024
 """Numbers of a block of `normal`: few enough to stay in the innermost cache."""
 
+_WRITTEN_OUT = 1 << 16
+"""Most numbers that `normal` draws in blocks of its own.
+
+In the loop over the steps of a run XLA handles 60,000 well and 200,000 four times worse than JAX's
+own generator, whatever the size of a block (`benchmarks/replicas.py` at width 256).
+"""
+
 _TURNS = (13, 15, 26, 6), (17, 29, 16, 24)
 """Bits that the rounds of threefry turn a word by."""
 
@@ -143,13 +150,14 @@ def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
 
     The loop over the rounds, see `fold_in`, costs four times what the numbers do without. Written
     out, however, XLA would compute them anew for each that reads them, unless a loop over blocks
-    stores them first. Elsewhere JAX's own generator serves.
+    stores them first. For very many, and elsewhere, JAX's own generator serves.
 
     Args:
         key: of any generator.
         shape: of the result, fewer than 2^32 numbers.
     """
-    if _known(key) and jax.default_backend() == "cpu":
+    few = math.prod(shape) <= _WRITTEN_OUT
+    if few and _known(key) and jax.default_backend() == "cpu":
         return _in_blocks(jax.random.key_data(key), shape)
     with jax.threefry_partitionable(True):
         return jax.random.normal(key, shape, jnp.float32)

@@ -34,7 +34,8 @@ def mixture_kl(
 
     Returns:
         K, never below the exact value and at most 1e-11 (float64) or 1e-4 (float32) of it above,
-        nor above the two closed forms; the revealed cost from r = 12 on.
+        nor above the two closed forms; the revealed cost from r = 12 on. A positive cost is
+        rounded up to at least 64 times the smallest normal number of the type.
 
     Raises:
         ValueError: q outside [0, 1] or a negative r.

@@ -1,7 +1,7 @@
 """One rule for each way to draw batches: what the T steps of a run cost."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -99,15 +99,24 @@ def _permutations(s: Setting) -> JaxArray:
     return jnp.where(s.q < 1, jnp.minimum(hidden, revealed(s)), revealed(s))
 
 
+def remainder(b: Any, n: Any) -> JaxArray:
+    """Examples in the last batch of an epoch that keeps it, in 1..b."""
+    return n - (jnp.ceil(n / b) - 1) * b
+
+
+def whole_sizes(steps: int, b: Any, n: Any) -> JaxArray:
+    """Examples in the batch of each step of epochs that keep their remainder, (T,)."""
+    m = jnp.ceil(n / b)
+    last = jnp.mod(jnp.arange(steps), m) == m - 1
+    return jnp.where(last, remainder(b, n), b)
+
+
 def _whole(s: Setting) -> JaxArray:
     """Permutations whose last batch of an epoch is averaged over its own size.
 
     Where a batch was smaller than that of the remainder, it is not known which.
     """
-    m = jnp.ceil(s.n / s.b)
-    rest = s.n - (m - 1) * s.b
-    last = jnp.mod(jnp.arange(s.shift.shape[0]), m) == m - 1
-    size = jnp.where(last, rest, s.b)
+    rest, size = remainder(s.b, s.n), whole_sizes(s.shift.shape[0], s.b, s.n)
     own = _total(channel(size / s.n, s.shift / size, s.dim))
     planned = jnp.where(rest < s.b, own, _permutations(s))
     return jnp.where(s.smallest < rest, fewer(s), planned)
@@ -138,7 +147,7 @@ def _known_truncated(s: Setting) -> JaxArray:
 
 
 def _known_whole(s: Setting) -> JaxArray:
-    return jnp.maximum(_whole(s._replace(smallest=jnp.minimum(s.smallest, s.b))), revealed(s))
+    return jnp.maximum(_whole(s), revealed(s))
 
 
 HIDDEN: dict[str, Rule] = {

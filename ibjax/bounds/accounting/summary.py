@@ -20,6 +20,7 @@ from ibjax.bounds.accounting.information import (
     shifts,
 )
 from ibjax.bounds.accounting.rounding import up
+from ibjax.bounds.accounting.rules import whole_sizes
 from ibjax.bounds.layers.depth import product
 from ibjax.interface import BoundValue, Contraction, Estimate, LayerFacts, Network
 from ibjax.signatures import enforced
@@ -142,14 +143,11 @@ def account(
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
-    b = jnp.asarray(checks.whole("batch_size", batch_size))
-    fewest = jnp.full(alone.shape, b, alone.dtype)
+    fewest = jnp.asarray(checks.whole("batch_size", batch_size), alone.dtype)
+    if name == "whole_epochs":
+        fewest = whole_sizes(alone.shape[0], fewest, n)
     if smallest_batch is not None:
         fewest = jnp.where(smallest_batch < fewest, smallest_batch, fewest)
-    if name == "whole_epochs":
-        m = jnp.ceil(n / b)
-        last = jnp.arange(alone.shape[0]) % m == m - 1
-        fewest = jnp.where(last, jnp.minimum(fewest, n - (m - 1) * b), fewest)
     shift = alone / fewest
     info, sample = each.value, total.value
     gap = invert.envelope(info)

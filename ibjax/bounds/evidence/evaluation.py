@@ -1,7 +1,7 @@
 """Every registered bound at one checkpoint, with its null, and with words for what is missing."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,9 @@ from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.signatures import enforced
+
+RARE = 1e-6
+"""How often runs that are what they say may be taken for others."""
 
 
 @enforced
@@ -54,10 +57,6 @@ def evaluate(
     return _uncontradicted(found, now)
 
 
-RARE = 1e-6
-"""How often runs that are what they say may be taken for others."""
-
-
 def contradiction(moment: Moment) -> str:
     """Why the settings of runs cannot be what they are said to be, or nothing.
 
@@ -94,31 +93,26 @@ def unfair(moment: Moment) -> str:
     """
     mask = np.asarray(moment.mask)
     share = float(np.mean(mask))
-    for runs in (mask.shape[0] * mask.shape[1], None):
-        runs = float(limits.independent_runs(mask)) if runs is None else runs
-        coins = runs * mask.shape[2]
-        if abs(share - 0.5) <= math.sqrt(math.log(2 / RARE) / (2 * coins)):
-            return ""
+    coins = float(limits.independent_runs(mask)) * mask.shape[2]
+    if abs(share - 0.5) <= math.sqrt(math.log(2 / RARE) / (2 * coins)):
+        return ""
     return (
         f"a share {share:.3g} of the masks is 1: they are no fair coins, and nothing is known of "
         "what the runs tell about them"
     )
 
 
-def _uncontradicted(found: Mapping[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:
+def _uncontradicted(found: dict[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:
     """The values, certificates missing where the runs contradict what they rest on."""
     sure = [n for n, value in found.items() if value.kind == "certificate" and bool(value.holds)]
     why = contradiction(moment) if sure else ""
-    reasons = dict.fromkeys(sure, why)
-    if not why and (drawn := [n for n in sure if "supersample" in found[n].assumptions]):
-        reasons = dict.fromkeys(drawn, unfair(moment))
+    if not why:
+        sure = [n for n in sure if "supersample" in found[n].assumptions]
+        why = unfair(moment) if sure else ""
+    if not why:
+        return found
     nan, no = np.asarray(np.nan), np.asarray(False)
-    return {
-        name: replace(value, value=nan, holds=no, vacuous=no, note=reasons[name])
-        if reasons.get(name)
-        else value
-        for name, value in found.items()
-    }
+    return found | {n: replace(found[n], value=nan, holds=no, vacuous=no, note=why) for n in sure}
 
 
 @enforced

@@ -1,6 +1,9 @@
 """Upper confidence limits on what was measured on replicas, under the way they were drawn."""
 
 import math
+from functools import reduce
+from operator import and_
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -101,20 +104,22 @@ def independent_runs(mask: Array) -> JaxArray:
         mask: (k1, k2, n).
     """
     k1, k2, n = mask.shape
-    signs = 1 - 2 * jnp.asarray(mask).astype(jnp.int32).reshape(k1 * k2, n)
+    # On the host where masks are known, as `replica_errors`.
+    xp: Any = np if checks.concrete(mask) else jnp
+    signs = 1 - 2 * xp.asarray(mask).astype(np.int32).reshape(k1 * k2, n)
     # Four sums with whole weights: exact, and the same for others than equal masks by rare chance.
     weights = np.random.default_rng(0).integers(1, 2**11, (n, 4))
-    marks = signs @ jnp.asarray(weights, jnp.int32)
-    opposite = jnp.all(marks[:, None] == -marks, -1)
-    alike = jnp.all(marks[:, None] == marks, -1) | opposite
-    owner = np.arange(k1 * k2) // k2
+    marks = (signs @ xp.asarray(weights, np.int32)).T
+    opposite = reduce(and_, (mark[:, None] == -mark for mark in marks))
+    alike = reduce(and_, (mark[:, None] == mark for mark in marks)) | opposite
+    owner = xp.arange(k1 * k2) // k2
     own = owner[:, None] == owner
     if 2 * math.log2(k1 * k2) - n > -10:
         alike = alike & own
-    level = jnp.all(jnp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
-    coupled = jnp.all(jnp.any(opposite & own, 1).reshape(k1, k2), -1)
+    level = xp.all(xp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
+    coupled = xp.all(xp.any(opposite & own, 1).reshape(k1, k2), -1)
     alike = alike | own & (level & ~coupled)[owner]
-    return k1 * k2 / jnp.max(jnp.sum(alike, axis=-1))
+    return xp.asarray(k1 * k2 / xp.max(xp.sum(alike, axis=-1)))
 
 
 def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
@@ -151,12 +156,8 @@ def least_gap(moment: Moment, delta: float) -> float:
     below = float(1 - np.mean(test - train)) / 2
     if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
         return -1.0
-    for runs in (train.size, None):  # the dearer count only where it can matter
-        runs = float(independent_runs(moment.mask)) if runs is None else runs
-        least = 1 - 2 * _largest_rate(min(max(below, 0.0), 1.0), math.log(1 / delta) / runs)
-        if least <= 0:
-            break
-    return least
+    nats = math.log(1 / delta) / float(independent_runs(moment.mask))
+    return 1 - 2 * _largest_rate(min(max(below, 0.0), 1.0), nats)
 
 
 def _largest_rate(rate: float, nats: float) -> float:

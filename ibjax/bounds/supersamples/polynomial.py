@@ -174,7 +174,7 @@ def _thin(draws: int, size: int) -> Any:
     possible = (seen >= 0) & (seen <= counts[:, None]) & (rest[1] >= 0) & (rest[1] <= rest[0])
     row, place = np.nonzero(possible)
     of, chosen = counts[row], seen[row, place]
-    logs = gammaln(np.arange(draws + 2) + 1.0)
+    logs = gammaln(np.arange(draws + 1) + 1.0)
 
     def choices(n: Any, k: Any) -> Any:
         return logs[n] - logs[k] - logs[n - k]

@@ -66,7 +66,7 @@ def information_profile(
         information=info,
         std_error=error,
         holds=jnp.stack([_determines(layer, codes[-1], use) for layer in codes]),
-        note=f"{replica_tables.note(correction)}; unique values read as the entropy of the masks",
+        note=f"{found[0].note}; unique values read as the entropy of the masks",
     )
 
 

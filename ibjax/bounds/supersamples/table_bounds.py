@@ -69,7 +69,7 @@ def check(rule: Rule, data: Data, inversions: tuple[str, ...]) -> None:
 
 def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     """The bound; `width` is the length of the interval the losses lie in."""
-    tables = _tables((rule,), data, data.masks, data.valid)
+    tables = _tables(rule, data)
     numbers = mean_first.numbers(data, tables, rule) if rule.means_first else _plain(data, rule)
     remarks = odd_masks(rule.correction, data)
     text = replica_tables.note(rule.correction, rule.pooled)
@@ -121,7 +121,7 @@ def shuffled(
 
 def _dealt_tables(rules, data, deals, masks, split, given) -> polynomial.Lookup | None:
     """The tables of the splits of all deals."""
-    sizes = _sizes(rules)
+    sizes = [rule.size for rule in rules if rule.correction == "polynomial"]
     if not sizes or data.tables is not None:
         return data.tables
     valid = data.valid
@@ -160,18 +160,13 @@ def _shuffled(datas, deals, masks, given, tables, rules: tuple[Rule, ...], split
     ]
 
 
-def _tables(rules: Any, data: Data, masks: Any, valid: Any) -> polynomial.Lookup | None:
+def _tables(rule: Rule, data: Data) -> polynomial.Lookup | None:
     """The tables of all splits of the replicas that occur, also with a group left out."""
-    sizes = _sizes(rules)
-    if not sizes or data.tables is not None:
+    if rule.correction != "polynomial" or data.tables is not None:
         return data.tables
-    if not checks.concrete(masks, valid):
-        return _every_split(data.masks.shape[1], max(sizes))
-    return tables_of([(masks, valid)], max(sizes), error=True)
-
-
-def _sizes(rules: Iterable[Rule]) -> list[int]:
-    return [rule.size for rule in rules if rule.correction == "polynomial"]
+    if not checks.concrete(data.masks, data.valid):
+        return _every_split(data.masks.shape[1], rule.size)
+    return tables_of([(data.masks, data.valid)], rule.size, error=True)
 
 
 def _every_split(replicas: int, letters: int) -> polynomial.Lookup:

@@ -67,7 +67,7 @@ def path_certificate(
             noise makes it a mean over draws, see `invert` and `mean_upper_limit` (its failure
             probability adds to delta).
         log_density: A - M of each run, see `path_terms`; it may be negative. A run that diverged,
-            NaN or infinite of either sign, leaves no certificate.
+            NaN or -inf, leaves no certificate, and inf one that is vacuous.
         n: examples that `train_error` is measured on: all that g used, less those h used.
         delta: failure probability in (0, 1].
         choices: number of checkpoints, fixed beforehand, among which the best was chosen.

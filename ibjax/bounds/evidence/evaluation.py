@@ -31,7 +31,8 @@ def evaluate(
     A bound whose inputs are missing (those of supersamples: with fewer than two masks each), or
     whose checkable premises fail, is NaN with ``holds=False``, and its note says why; none raises
     on evidence of the engine or of `from_arrays`. No certificate is given where the measured gap
-    shows that the settings cannot be what they are said to be, see `contradiction`.
+    shows that the settings cannot be what they are said to be, see `contradiction`, and none that
+    rests on fair masks where these can be none, see `unfair`.
 
     Args:
         evidence: of a whole run, or of one checkpoint, see `at`.

@@ -136,7 +136,7 @@ def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) 
 
     Raises:
         ValueError: if `covariance` is not square, not symmetric or has a negative eigenvalue, or if
-            `std` is negative.
+            `std` is negative; NaN for such a covariance under a trace.
     """
     c = checks.real("covariance", covariance)
     c = checks.real("covariance", c, 0.0)[None, None] if c.ndim == 0 else c
@@ -145,7 +145,13 @@ def smoothed_information(covariance: Float[Array, "d d"] | Scalar, std: Scalar) 
     if checks.concrete(c) and np.isfinite(c).all():
         laws.covariance("covariance", c)
     s = checks.real("std", std, 0.0)
-    values = jnp.maximum(jnp.linalg.eigvalsh(c), 0.0)
+    found = jnp.linalg.eigvalsh(c)
+    # Under a trace what is no covariance gives NaN; within these limits it was rounded.
+    scale = jnp.max(jnp.abs(found))
+    fits = jnp.min(found) >= -1e-6 * len(c) * scale
+    fits &= jnp.max(jnp.abs(c - c.T)) <= 2e-5 * scale
+    values = jnp.maximum(found, 0.0)
     noisy = s > 0
     rates = 0.5 * jnp.sum(jnp.log1p(values / jnp.where(noisy, s, 1.0) ** 2))
-    return jnp.where(noisy, rates, jnp.where(jnp.any(values > 0), jnp.inf, 0.0))
+    value = jnp.where(noisy, rates, jnp.where(jnp.any(values > 0), jnp.inf, 0.0))
+    return jnp.where(fits, value, jnp.nan)

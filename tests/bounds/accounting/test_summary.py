@@ -192,6 +192,9 @@ def test_the_shift_is_that_of_the_smallest_batch(x64):
     for n, least in ((105, 5), (200, 100), (20_050, 100)):
         found = account(n=n, batching="whole_epochs")
         assert float(found.shift) * least == pytest.approx(100 * float(whole.shift), rel=1e-12)
+    for smallest, least in ((3, 3), (50, 5), (np.nan, 5)):
+        found = account(n=105, batching="whole_epochs", smallest_batch=smallest)
+        assert float(found.shift) * least == pytest.approx(100 * float(whole.shift), rel=1e-12)
 
 
 def test_privacy_asks_for_its_extra_or_refuses(x64):

@@ -41,6 +41,9 @@ def test_the_profile_decreases_towards_the_loss(x64):
         assert float(one.information[0]) == pytest.approx(float(same.information), abs=1e-12)
         # Letters that no replica showed cannot be ruled out here, which costs an allowance.
         assert float(one.value[0]) >= float(same.value) - 1e-12
+    uneven = np.where(np.arange(16)[None, :, None] == 0, 1, masks)
+    lost = bounds.information_profile([predictions, losses], uneven, correction="conservative")
+    assert np.isnan(lost.value).all() and "does not train in half of its masks" in lost.note
     unique = np.broadcast_to(np.arange(16)[None, :, None, None], losses.shape)
     assert float(bounds.information_profile([unique], masks).information[0]) == pytest.approx(
         np.log(2), abs=1e-12

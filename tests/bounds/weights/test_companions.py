@@ -177,6 +177,11 @@ def test_a_covariance_that_is_none_is_refused(x64):
     ]:
         with pytest.raises(ValueError, match=named):
             bounds.smoothed_information(wrong, 1.0)
+        assert np.isnan(jax.jit(bounds.smoothed_information)(wrong, 1.0))
+    for right in (np.diag([2.0, 0.0]), 2.0):  # which a trace is no reason to refuse
+        known = bounds.smoothed_information(right, 1.0)
+        assert jax.jit(bounds.smoothed_information)(right, 1.0) == pytest.approx(np.log(3) / 2)
+        assert known == pytest.approx(np.log(3) / 2)
     assert np.isnan(bounds.smoothed_information(np.full((2, 2), np.nan), 1.0))
 
 

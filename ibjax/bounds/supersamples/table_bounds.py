@@ -130,8 +130,10 @@ def _dealt_tables(rules, data, deals, masks, split, given) -> polynomial.Lookup 
         return tables_of([(masks, valid)], max(sizes))
     if not checks.concrete(deals, masks, valid, *given):
         return _every_split(data.masks.shape[1], max(sizes))
-    drawn = (flips.dealt(masks, deal) for deal in deals)
-    used = ((bits, valid) if split is None else split(bits, *given) for bits in drawn)
+    # On the host, where the few operations of a deal need no program of XLA.
+    host, valid, *rest = (np.asarray(part) for part in (masks, valid, *given))
+    drawn = (np.take_along_axis(host, deal[..., None], 1) for deal in np.asarray(deals))
+    used = ((bits, valid) if split is None else split(bits, *rest) for bits in drawn)
     return tables_of(used, max(sizes))
 
 

@@ -106,7 +106,7 @@ def independent_runs(mask: Array) -> JaxArray:
     k1, k2, n = mask.shape
     # On the host where masks are known, as `replica_errors`.
     xp: Any = np if checks.concrete(mask) else jnp
-    signs = 1 - 2 * xp.asarray(mask).astype(np.int32).reshape(k1 * k2, n)
+    signs = xp.where(xp.asarray(mask) == 1, -1, 1).astype(np.int32).reshape(k1 * k2, n)
     # Four sums with whole weights: exact, and the same for others than equal masks by rare chance.
     weights = np.random.default_rng(0).integers(1, 2**11, (n, 4))
     marks = (signs @ xp.asarray(weights, np.int32)).T

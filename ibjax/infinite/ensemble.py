@@ -14,6 +14,7 @@ from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
 from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
+from ibjax.mi.laws import covariance
 from ibjax.signatures import enforced
 from ibjax.typing import BiasDirection, Float, JaxArray, Key, Numbers
 
@@ -199,7 +200,7 @@ def ensemble_information(
 
     Raises:
         ValueError: shapes that do not fit, fewer than two examples, some of the test arguments
-            without the others, k > 1 test outputs without a key.
+            without the others, k > 1 test outputs without a key, a target_cov that is no covariance.
 
     Reference: Shwartz-Ziv and Alemi (2020), Information in infinite ensembles of infinitely-wide
     neural networks. Losses and Fisher trace as published; displacement, both path energies,
@@ -237,7 +238,7 @@ def ensemble_information(
         if extra is not None and checks.square(extra, name).shape != nngp.shape:
             raise ValueError(f"{name} has shape {jnp.shape(extra)}; give {nngp.shape}")
     if target_cov is not None:
-        checks.covariance(target_cov, "target_cov")
+        covariance("target_cov", target_cov)
     everything = (train, targets, grid, test_train, test, labels, target_cov, nngp_rate)
     leaves, tree = jax.tree.flatten(everything)
     coarse = grain(train.ntk)

@@ -121,7 +121,7 @@ def layer_losses(
     if settings.table:
         onehot = jax.nn.one_hot(settings.labels, settings.num_classes, dtype=array.dtype)
         return array, _tabled(array, onehot, jnp.asarray(settings.l2, array.dtype))
-    probes = probe(
+    p = probe(
         settings.key,
         array,
         settings.labels,
@@ -130,8 +130,9 @@ def layer_losses(
         folds=settings.folds,
         width=settings.width,
     )
-    parts = "linear nonlinear naive_bayes errors logits train_gap converged fold".split()
-    return array, Losses(*(getattr(probes, part) for part in parts))
+    return array, Losses(
+        p.linear, p.nonlinear, p.naive_bayes, p.errors, p.logits, p.train_gap, p.converged, p.fold
+    )
 
 
 @jax.jit

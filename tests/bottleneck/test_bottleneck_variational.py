@@ -87,9 +87,20 @@ def test_laws_of_labels(x64):
         (lambda x, y: bottleneck.variational(jax.random.key(0), x, y, -1.0), "beta=-1"),
         (lambda x, y: bottleneck.variational(jax.random.key(0), x * np.nan, y, 1.0), "x holds NaN"),
         (lambda x, y: bottleneck.label_law(y, 3, smoothing=0.0), "smoothing=0"),
-        (lambda x, y: bottleneck.label_law(y + 1, 3), "y must hold"),
-        (lambda x, y: bottleneck.label_law(y - 1, 3), "y must hold"),
+        (lambda x, y: bottleneck.label_law(y + 1, 3), "y reaches from"),
+        (lambda x, y: bottleneck.label_law(y - 1, 3), "y reaches from"),
         (lambda x, y: bottleneck.label_law(y, 3, confusion=np.ones((2, 2))), "confusion"),
+        (lambda x, y: bottleneck.label_law(y, 3, confusion=np.diag([1, np.inf, 1])), "finite"),
+        (
+            lambda x, y: bottleneck.variational(jax.random.key(0), x, y, 1.0, num_classes=2),
+            "^y reaches",
+        ),
+        (
+            lambda x, y: bottleneck.variational(
+                jax.random.key(0), x, y, 1.0, evaluate=(x, y - 1), num_classes=3
+            ),
+            "evaluate's y reaches",
+        ),
         (
             lambda x, y: bottleneck.variational(
                 jax.random.key(0), x, y, 1.0, label_law=np.eye(3)[y]

@@ -322,8 +322,8 @@ def test_jit_vmap_and_precision(dtype):
         ({"test": None}, "together"),
         ({"y_test": np.ones((M, 2))}, "outputs"),
         ({"target_cov": np.eye(N + 1)}, "target_cov"),
-        ({"target_cov": -np.eye(N)}, "target_cov is no covariance"),
-        ({"target_cov": np.triu(np.ones((N, N)))}, "target_cov is no covariance"),
+        ({"target_cov": -np.eye(N)}, "target_cov has a negative eigenvalue"),
+        ({"target_cov": np.triu(np.ones((N, N)))}, "target_cov is not symmetric"),
         ({"y": np.ones((N, 2)), "y_test": np.ones((M, 2))}, "key"),
     ],
 )

@@ -69,6 +69,9 @@ def test_resampling_goes_through_the_trees(monkeypatch, x64):
     monkeypatch.setattr(knn, "_by_blocks", lambda *args: seen.append(args))
     again = mi.with_std_error(partial(mi.ksg, k=3), blocks=5)(x, y)
     other = mi.permutation(jax.random.key(0), partial(mi.ksg, k=3), x, y, permutations=3)
+    for kind in (partial(mi.sliced, slices=2), partial(mi.k_sliced, dim=1, slices=2)):
+        estimator = partial(kind, jax.random.key(1))
+        assert np.isfinite(mi.with_std_error(estimator, blocks=5)(x, y).std_error)
     assert not seen
     np.testing.assert_allclose(again.std_error, found.std_error, rtol=1e-12)
     np.testing.assert_allclose(other.values, null.values, rtol=1e-12)

@@ -10,10 +10,11 @@ The least processor milliseconds of several turns, one network, one batch.
 The products say which library runs them. Half-precision factors summed in float32 are fused for
 YNNPACK by the default flags of jaxlib 0.10, as the compiled program shows (`ynn_fusion`);
 `gflops_of_products` beside that of float32 says what AVX512-BF16 gains. Kernels for AMX come with
-the wheel (`dot_bf16_bf16_fp32_16x64x32_16x16x2_amxbf16`, google/XNNPACK, ynnpack/kernels/dot), and a
-library of this kind takes the best its processor has: AMX should need no flag. That was read, not
-run: this processor has none. oneDNN is in the wheel too, behind `xla_cpu_experimental_onednn_custom_call` (openxla/xla pull requests 30997, 31025, 31511; off
-by default); with it and what it asks for, YNNPACK off among it, the products become float32 ones.
+the wheel (`dot_bf16_bf16_fp32_16x64x32_16x16x2_amxbf16`, google/XNNPACK, ynnpack/kernels/dot), and
+a library of this kind takes the best its processor has: AMX should need no flag. That was read, not
+run: this processor has none. oneDNN is in the wheel too, behind
+`xla_cpu_experimental_onednn_custom_call` (openxla/xla pull requests 30997, 31025, 31511; off by
+default); with it and what it asks for, YNNPACK off among it, the products become float32 ones.
 """
 
 import math

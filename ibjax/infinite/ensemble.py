@@ -36,7 +36,8 @@ class EnsembleInformation(NamedTuple):
         label_lower: I(Y; Z | D) from below, if Y is Gaussian.
         data_train: KL of the law on the training inputs from that at time 0; its mean over data
             sets is an upper bound on I(Z; D | X). Diverges with time.
-        data_test: the same on the test inputs jointly.
+        data_test: the same on the test inputs jointly; NaN, as `data_exact`, where their
+            covariance is singular up to rounding.
         data_exact: I(Z; Y | X) on the test inputs if Y ~ N(0, target_cov); NaN otherwise.
         fisher_train: trace of the Fisher information of N(z, 1) on the training inputs.
         fisher_test: the same on the test inputs.
@@ -155,9 +156,7 @@ def _everything(
         ok,
         on_train,
         jax.lax.map(
-            lambda t: _on_test(
-                t, spectrum, train, cross, test, y, y_test, target_cov, key, grain
-            ),
+            lambda t: _on_test(t, spectrum, train, cross, test, y, y_test, target_cov, key, grain),
             times,
         ),
     )
@@ -208,7 +207,8 @@ def ensemble_information(
 
     Raises:
         ValueError: shapes that do not fit, fewer than two examples, some of the test arguments
-            without the others, k > 1 test outputs without a key, a target_cov that is no covariance.
+            without the others, k > 1 test outputs without a key, a target_cov that is no
+            covariance.
 
     Reference: Shwartz-Ziv and Alemi (2020), Information in infinite ensembles of infinitely-wide
     neural networks. Losses and Fisher trace as published; displacement, both path energies,

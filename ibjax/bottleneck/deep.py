@@ -163,6 +163,8 @@ def variational(
             )
         if tables.concrete(law) and not (np.asarray(law) > 0).all():
             raise ValueError("label_law has zeros; mix in label noise, as the function does")
+        if tables.concrete(law) and not np.allclose(np.asarray(law).sum(axis=1), 1, atol=1e-3):
+            raise ValueError("label_law has rows that do not sum to 1; divide them by their sums")
     if config.form == "dual" and law is None:
         raise ValueError("form='dual' needs label_law=, a positive p(y|x); see label_law()")
     seen = (inputs, labels) if evaluate is None else _pair("x", evaluate[0], "y", evaluate[1])

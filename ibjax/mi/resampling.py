@@ -160,8 +160,11 @@ def _by_trees(estimator: Callable[[Any, Any], Estimate], x: JaxArray, y: JaxArra
         function, settings = estimator.func, estimator.keywords
     if function in (sliced, max_sliced, k_sliced):
         return trees_win(2 * settings.get("dim", 1), x, y)
-    dims = sum(v.shape[1] if v.ndim > 1 else 1 for v in (x, y))
-    return function in (ksg, mixed, ross) and trees_win(dims, x, y)
+    sides = [x, y]
+    if function in (mixed, ross):  # classes have no dimension
+        sides = [v for v in sides if v.ndim > 1 or not is_classes(v)]
+    dims = sum(v.shape[1] if v.ndim > 1 else 1 for v in sides)
+    return dims > 0 and function in (ksg, mixed, ross) and trees_win(dims, x, y)
 
 
 def _ready(name: str, value: Array) -> JaxArray:

@@ -107,6 +107,12 @@ def test_laws_of_labels(x64):
             ),
             "zeros",
         ),
+        (
+            lambda x, y: bottleneck.variational(
+                jax.random.key(0), x, y, 1.0, label_law=1 + np.eye(3)[y]
+            ),
+            "do not sum to 1",
+        ),
     ],
 )
 def test_bad_input_is_refused_by_name(call, named):

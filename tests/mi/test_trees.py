@@ -3,11 +3,12 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ibjax import mi
-from ibjax.mi import host, knn
+from ibjax.mi import host, knn, resampling
 
 
 @pytest.fixture
@@ -58,6 +59,14 @@ def test_trees_are_for_known_samples_in_few_dimensions():
     assert host.trees_win(1, many[:1000]) and not host.trees_win(4, many[:999])
     assert not host.trees_win(5, many[:1000]) and host.trees_win(5, many[:6000])
     assert not jax.jit(lambda v: host.trees_win(1, v))(many)
+
+
+def test_classes_have_no_dimension_where_trees_are_chosen():
+    wide, classes = jnp.zeros((1000, 4)), jnp.zeros(1000, int)
+    assert resampling._by_trees(mi.ross, wide, classes)
+    assert resampling._by_trees(partial(mi.mixed, k=4), classes, wide)
+    assert not resampling._by_trees(mi.mixed, classes, classes)
+    assert not resampling._by_trees(mi.ksg, wide, classes)
 
 
 def test_resampling_goes_through_the_trees(monkeypatch, x64):

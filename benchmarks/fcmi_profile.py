@@ -57,7 +57,7 @@ def profile(batch: int = 128, repeats: int = 15) -> dict:
         gradient = jax.grad(partial(_loss, network.apply))
         step = partial(_step, gradient, adam)
         kinds = Counter(products(jax.make_jaxpr(gradient)(params, x, y).jaxpr))
-        calls = {kind: alone(*kind) for kind in kinds}
+        calls: dict[Any, Any] = {kind: alone(*kind) for kind in kinds}
         calls["gradient"] = (jax.jit(gradient), (params, x, y))
         calls["step"] = (jax.jit(step), (params, adam.init(params), x, y))
         spent = {name: least(*call, repeats) for name, call in calls.items()}

@@ -14,7 +14,7 @@ from ibjax.maxent.duality import solve
 from ibjax.maxent.exact import naive_bayes_terms
 from ibjax.maxent.identity import log_law
 from ibjax.maxent.options import Settings
-from ibjax.maxent.probes import probe, standardise, table_losses
+from ibjax.maxent.probes import CONSTANT, largest, probe, standardise, table_losses
 from ibjax.typing import Array, BiasDirection, Float
 
 
@@ -73,9 +73,10 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     rows = z.shape[0]
     own = jax.nn.one_hot(fold, folds, dtype=z.dtype)
     share = own / own.sum(axis=0)
+    z = z / largest(z)
     centred = z - own @ (share.T @ z)
     size = jnp.sqrt((centred**2).mean(axis=0))
-    live = size > 1e-6 * (1 + jnp.abs(z).max(axis=0))
+    live = size > CONSTANT
     centred = jnp.where(live, centred / jnp.where(live, size, 1), 0)
     level = jnp.sqrt((errors**2).mean(axis=0))
     scaled = jnp.where(level > 0, errors / jnp.where(level > 0, level, 1), 0)

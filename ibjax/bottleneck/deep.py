@@ -242,7 +242,9 @@ def _train(key, x, y, beta, rate, law, x_seen, y_seen, law_seen, config: Variati
     net = latent_networks(config, x.shape[1], classes)
     key_init, key_train, key_seen = jax.random.split(key, 3)
     beta = jnp.asarray(beta, x.dtype)
-    spread = jnp.std(x, axis=0)
+    # Over the largest, whose square neither overflows nor vanishes.
+    largest = jnp.max(jnp.abs(x), axis=0)
+    spread = largest * jnp.std(x / jnp.where(largest > 0, largest, 1.0), axis=0)
     centre, scale = jnp.mean(x, axis=0), jnp.where(spread > 0, spread, 1.0)
 
     def terms(params, k, xs, ys, laws) -> dict[str, JaxArray]:

@@ -9,7 +9,8 @@ from ibjax.arguments import concrete
 from ibjax.mi.ranges import Places, places, within
 
 _FEWEST = {4: 1000, 5: 6000, 6: 14_000, 7: 30_000, 8: 60_000}
-"""Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`).
+"""Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`;
+in six and seven dimensions beyond the largest numbers tried there, at which it did not yet).
 
 Of independent ones in single precision, which suits trees least. In four dimensions and fewer a
 tree also wins what the comparison takes to compile.

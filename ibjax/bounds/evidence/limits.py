@@ -53,7 +53,7 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
     train, _ = replica_errors(moment)
     mean = jnp.mean(train)
-    drawn, blocks = sampling(moment.index)
+    drawn, blocks = sampling(moment.index).tolist()
     if not drawn:
         return _limit(jnp.where(jnp.isnan(mean), jnp.nan, 1.0), jnp.ones(()))
     if np.isinf(blocks):
@@ -119,7 +119,7 @@ def independent_runs(mask: Array) -> JaxArray:
     level = xp.all(xp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
     coupled = xp.all(xp.any(opposite & own, 1).reshape(k1, k2), -1)
     alike = alike | own & (level & ~coupled)[owner]
-    return xp.asarray(k1 * k2 / xp.max(xp.sum(alike, axis=-1)))
+    return xp.asarray(k1 * k2 / xp.max(xp.sum(alike, axis=-1)), jnp.result_type(float))
 
 
 def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:

@@ -106,7 +106,9 @@ def test_bounds_of_reproductions():
 
 
 def test_certify_says_no_less_than_it_proves(capsys, monkeypatch):
-    given = Certified(20, 10, 0.10001, 0.10001, 2.0, 1.0, 3.00001, 0.20001, 0.93, 0.10001, 5)
+    given = Certified(
+        20, 10, 0.10001, 0.10001, 2.0, 1.0, 3.00001, 0.20001, 0.93, 0.10001, 5, vacuous=False
+    )
     monkeypatch.setattr("ibjax.cli.certify.certify", lambda _: given)
     assert cli.main(["certify", "--no-cache", "--layer-noise", "0.1"]) == 0
     said = " ".join(capsys.readouterr().out.split())

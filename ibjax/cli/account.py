@@ -82,7 +82,9 @@ class Account:
 
 def execute(command: Account) -> None:
     """Print the account, and what to change to halve the bound."""
-    exporting.check_table(command.table)
+    exporting.check_ending(command.table, exporting.TABLES, "--table")
+    if command.table is not None and not command.table.parent.is_dir():
+        raise OSError(f"{command.table.parent}: no such folder for the table; make it first")
     found, compared = compute(command)
     rows = lines(command, found)
     out = console()

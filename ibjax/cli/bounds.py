@@ -194,7 +194,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
     from rich.table import Table
 
     from ibjax.bounds import verdict
-    from ibjax.report.summary import t_quantile
+    from ibjax.intervals import t_quantile
 
     quantile = t_quantile(units)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

@@ -84,7 +84,9 @@ def _check(command: Falsify) -> None:
         raise ValueError(f"models={command.models} must be at least 1")
     if command.steps < 0:
         raise ValueError(f"steps={command.steps} must be at least 0")
-    exporting.check_table(command.table)
+    exporting.check_ending(command.table, exporting.TABLES, "--table")
+    if command.table is not None and not command.table.parent.is_dir():
+        raise OSError(f"{command.table.parent}: no such folder for the table; make it")
 
 
 def load(place: str) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import xarray
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.kinds import weakest
 from ibjax.experiment import AXES
+from ibjax.intervals import t_quantile
 from ibjax.results import layout
 
 LOSS_RANGE = 1.0
@@ -37,13 +38,6 @@ class Moment(NamedTuple):
     diverged: int
     contracted: float
     floor: float
-
-
-def t_quantile(units: int) -> float:
-    """97.5 % quantile of Student's t for the mean of `units` independent units."""
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
 
 
 def usable(cell: xarray.Dataset) -> np.ndarray:

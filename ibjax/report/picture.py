@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from ibjax.report import axes, blank
+from ibjax import blank
+from ibjax.report import axes
 from ibjax.report.summary import LOSS_RANGE, Row, Summary, headlines, summaries, summarise
 from ibjax.report.table import kind
 from ibjax.results.layout import configuration

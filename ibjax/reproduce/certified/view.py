@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.certified.points import BOUNDS, Point
 from ibjax.reproduce.outcome import bound_text
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax import contraction, rounding, sweep
+from ibjax import blank, contraction, rounding, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
-from ibjax.report import blank, summarise
+from ibjax.report import summarise
 from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record, settled
 
 BASE = Experiment(

@@ -8,14 +8,13 @@ the gradient is Adam. Whatever of these were saved, a step would gain `step_over
 The least processor milliseconds of several turns, one network, one batch.
 
 The products say which library runs them. Half-precision factors summed in float32 are fused for
-YNNPACK by the default flags of jaxlib 0.10, as the compiled program shows (`ynn_fusion`); here
-they run at twice the speed of float32, which is AVX512-BF16. Kernels for AMX come with the wheel
-(`dot_bf16_bf16_fp32_16x64x32_16x16x2_amxbf16`, google/XNNPACK, ynnpack/kernels/dot), and a library
-of this kind takes the best its processor has: AMX should need no flag. That was read, not run: this
-processor has none. oneDNN is in the wheel too,
-behind `xla_cpu_experimental_onednn_custom_call` (openxla/xla pull requests 30997, 31025, 31511; off
-by default); where it was tried here together with what it asks for, YNNPACK off among it, the
-products became float32 ones and half as fast.
+YNNPACK by the default flags of jaxlib 0.10, as the compiled program shows (`ynn_fusion`);
+`gflops_of_products` beside that of float32 says what AVX512-BF16 gains. Kernels for AMX come with
+the wheel (`dot_bf16_bf16_fp32_16x64x32_16x16x2_amxbf16`, google/XNNPACK, ynnpack/kernels/dot), and
+a library of this kind takes the best its processor has: AMX should need no flag. That was read, not
+run: this processor has none. oneDNN is in the wheel too, behind
+`xla_cpu_experimental_onednn_custom_call` (openxla/xla pull requests 30997, 31025, 31511; off by
+default); with it and what it asks for, YNNPACK off among it, the products become float32 ones.
 """
 
 import math
@@ -58,7 +57,7 @@ def profile(batch: int = 128, repeats: int = 15) -> dict:
         gradient = jax.grad(partial(_loss, network.apply))
         step = partial(_step, gradient, adam)
         kinds = Counter(products(jax.make_jaxpr(gradient)(params, x, y).jaxpr))
-        calls = {kind: alone(*kind) for kind in kinds}
+        calls: dict[Any, Any] = {kind: alone(*kind) for kind in kinds}
         calls["gradient"] = (jax.jit(gradient), (params, x, y))
         calls["step"] = (jax.jit(step), (params, adam.init(params), x, y))
         spent = {name: least(*call, repeats) for name, call in calls.items()}

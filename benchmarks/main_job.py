@@ -29,7 +29,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[1]
+from revisions import checkout, environment
 
 
 def cpu() -> float:
@@ -153,9 +153,7 @@ def by_program(clock: Clock) -> None:
 def job(source: Path, cache: Path, options: list[str]) -> dict[str, Any]:
     """One main job from the sources of a folder, with the cache of compiled programs there."""
     with tempfile.TemporaryDirectory() as scratch:
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA_"))}
-        env |= {"PYTHONPATH": str(source), "XDG_CACHE_HOME": str(cache), "MPLBACKEND": "Agg"}
-        env |= {"JAX_PLATFORMS": "cpu"}
+        env = environment(source) | {"XDG_CACHE_HOME": str(cache), "MPLBACKEND": "Agg"}
         out = Path(scratch) / "found.json"
         command = [sys.executable, str(Path(__file__).resolve()), "--child", str(out), "--options"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -187,24 +185,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
         "load": round(os.getloadavg()[0], 1),
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        sources = {"after": HERE}
-        if args.before:
-            sources = {"before": Path(scratch) / "before", **sources}
-            add = ["git", "-C", str(HERE), "worktree", "add", "--detach", "-f"]
-            subprocess.run(
-                [*add, str(sources["before"]), args.before], check=True, capture_output=True
-            )
-            result["before_revision"] = args.before
-        try:
-            for state in ("cold", "warm"):
-                for name, source in sources.items():
-                    found = job(source, Path(scratch) / f"cache-{name}", args.options)
-                    result.setdefault(name, {})[state] = found
-        finally:
-            if args.before:
-                remove = ["git", "-C", str(HERE), "worktree", "remove", "--force"]
-                subprocess.run([*remove, str(sources["before"])], check=True, capture_output=True)
+    if args.before:
+        result["before_revision"] = args.before
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        checkout(args.before, "after") as sources,
+    ):
+        for state in ("cold", "warm"):
+            for name, source in sources.items():
+                found = job(source, Path(scratch) / f"cache-{name}", args.options)
+                result.setdefault(name, {})[state] = found
     if args.before:
         result["cpu_ratio"] = {
             state: round(result["before"][state]["cpu"] / result["after"][state]["cpu"], 2)

@@ -13,7 +13,6 @@ PyTorch is left out where it is not installed.
 """
 
 import argparse
-import contextlib
 import importlib.util
 import itertools
 import json
@@ -21,12 +20,12 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[1]
+from revisions import checkout, environment
+
 DEPTH, INPUTS, CLASSES = 4, 64, 2
 
 
@@ -91,9 +90,9 @@ def turn(source: Path, width: int, args: argparse.Namespace) -> dict[str, float]
     given = {k: v for k, v in vars(args).items() if k not in ("before", "out", "child", "widths")}
     options = [w for k, v in given.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     command = [sys.executable, __file__, "--child", "--widths", str(width), *options]
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA_"))}
-    env |= {"PYTHONPATH": str(source), "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environment(source), check=True, capture_output=True, text=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -110,25 +109,6 @@ def ours(width: int, args: argparse.Namespace, turns: list[Any]) -> dict[str, An
         "compilation_seconds": round(min(t["first"] for t in turns), 2),
         "train_error": turns[0]["train_error"],
     }
-
-
-@contextlib.contextmanager
-def checkout(revision: str | None):
-    """The sources to run: this checkout, and a work tree of an earlier revision before it."""
-    sources = {"ibjax": HERE}
-    if revision is None:
-        yield sources
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "before"
-        git = ["git", "-C", str(HERE), "worktree"]
-        subprocess.run(
-            [*git, "add", "--detach", "-f", str(place), revision], check=True, capture_output=True
-        )
-        try:
-            yield {"before": place, **sources}
-        finally:
-            subprocess.run([*git, "remove", "--force", str(place)], check=True)
 
 
 def torch_loop(pool, pairs, width, args, threads):
@@ -230,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
         "load": round(os.getloadavg()[0], 1),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
     }
-    with checkout(args.before) as sources:
+    with checkout(args.before, "ibjax") as sources:
         result["widths"] = {str(width): at_width(width, sources, args) for width in args.widths}
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

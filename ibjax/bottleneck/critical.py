@@ -37,7 +37,6 @@ def critical_beta(joint: Float[Array, "k m"], *, form: Form = "ib") -> JaxArray:
     """
     tables.check_form(form)
     p, dtype = tables.normalised(joint, positive=form == "dual")
-
     noise = grain(joint)
 
     def run(p):

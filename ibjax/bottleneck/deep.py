@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import arguments
 from ibjax.arguments import check_rate, is_classes, numeric, whole
 from ibjax.bottleneck import tables
 from ibjax.bottleneck.latent import informations, latent_networks
@@ -138,7 +139,8 @@ def variational(
         against `i_zy_lower` need not, for they are about different informations.
 
     Raises:
-        ValueError: for shapes that do not fit, a negative beta, or "dual" without a label law.
+        ValueError: for shapes that do not fit, inputs that are not finite, classes that are none,
+            a negative beta, a learning rate that is not positive, or "dual" without a label law.
 
     Reference:
         Alemi, Fischer, Dillon, Murphy (2017), Deep variational information bottleneck; Fischer
@@ -161,9 +163,14 @@ def variational(
             )
         if tables.concrete(law) and not (np.asarray(law) > 0).all():
             raise ValueError("label_law has zeros; mix in label noise, as the function does")
+        if tables.concrete(law) and not np.allclose(np.asarray(law).sum(axis=1), 1, atol=1e-3):
+            raise ValueError("label_law has rows that do not sum to 1; divide them by their sums")
     if config.form == "dual" and law is None:
         raise ValueError("form='dual' needs label_law=, a positive p(y|x); see label_law()")
     seen = (inputs, labels) if evaluate is None else _pair("x", evaluate[0], "y", evaluate[1])
+    for name, found in (("y", labels), ("evaluate's y", seen[1])):
+        if tables.concrete(found):
+            arguments.labels(name, found, num_classes)
     # the law is known of the training inputs only
     law_seen = law if evaluate is None else None
     return _train(
@@ -197,6 +204,7 @@ def label_law(
     if not 0 < smoothing <= 1:
         raise ValueError(f"smoothing={smoothing} must lie in (0, 1]: zeros make the dual infinite")
     rows = jnp.eye(whole("num_classes", num_classes, 2))
+    y = arguments.labels("y", y, num_classes) if tables.concrete(y) else jnp.asarray(y)
     if confusion is not None:
         rows = tables.floating(confusion, "confusion")
         if rows.shape != (num_classes, num_classes):
@@ -204,13 +212,12 @@ def label_law(
                 f"confusion has shape {rows.shape}; give ({num_classes}, {num_classes})"
             )
         total = jnp.sum(rows, axis=1, keepdims=True)
-        if tables.concrete(rows) and not ((np.asarray(rows) >= 0).all() and (total > 0).all()):
-            raise ValueError("confusion must be nonnegative with mass in every row")
+        sound = (rows >= 0).all() & (total > 0).all() & jnp.isfinite(total).all()
+        if tables.concrete(sound) and not sound:
+            raise ValueError("confusion must be nonnegative and finite with mass in every row")
         rows = rows / total
     rows = (1 - smoothing) * rows + smoothing / num_classes
-    if tables.concrete(y) and not np.isin(np.asarray(y), np.arange(num_classes)).all():
-        raise ValueError(f"y must hold classes from 0 to num_classes - 1 = {num_classes - 1}")
-    return rows[jnp.asarray(y)]
+    return rows[y]
 
 
 def _pair(name_x: str, x: Any, name_y: str, y: Any) -> tuple[JaxArray, JaxArray]:
@@ -235,7 +242,9 @@ def _train(key, x, y, beta, rate, law, x_seen, y_seen, law_seen, config: Variati
     net = latent_networks(config, x.shape[1], classes)
     key_init, key_train, key_seen = jax.random.split(key, 3)
     beta = jnp.asarray(beta, x.dtype)
-    spread = jnp.std(x, axis=0)
+    # Over the largest, whose square neither overflows nor vanishes.
+    largest = jnp.max(jnp.abs(x), axis=0)
+    spread = largest * jnp.std(x / jnp.where(largest > 0, largest, 1.0), axis=0)
     centre, scale = jnp.mean(x, axis=0), jnp.where(spread > 0, spread, 1.0)
 
     def terms(params, k, xs, ys, laws) -> dict[str, JaxArray]:

@@ -118,7 +118,7 @@ def summary(form: Form, fixed: Rows, beta, alpha, q, iterations, converged) -> d
     cost = jnp.sum(fixed.p_x[:, None] * q * distances)
     # A large beta would make of the rounding of no distortion what it likes, also below zero.
     unit = 16 * jnp.finfo(p_t.dtype).eps * (1 + fixed.p_x @ jnp.abs(fixed.own))
-    cost = jnp.where(cost > unit, cost, jnp.where(jnp.isnan(cost), jnp.nan, 0.0))
+    cost = jnp.where(cost <= unit, 0.0, cost)
     return {
         "encoder": q,
         "i_tx": i_tx,

@@ -52,18 +52,6 @@ def square(kernel: Any, name: str) -> JaxArray:
     return array
 
 
-def covariance(value: Any, name: str) -> None:
-    """Refuse a concrete matrix that is not symmetric, or has a negative eigenvalue."""
-    if not concrete(value):
-        return
-    matrix = np.asarray(value, np.float64)
-    least = 1e-6 * np.max(np.abs(matrix))
-    if np.max(np.abs(matrix - matrix.T)) > least or np.linalg.eigvalsh(matrix)[0] < -least:
-        raise ValueError(
-            f"{name} is no covariance; give a symmetric matrix without negative eigenvalues"
-        )
-
-
 def targets(y: Any, n: int, name: str) -> JaxArray:
     """Targets (n, k); a vector (n,) becomes one column."""
     array = inexact(y, name)

@@ -14,6 +14,7 @@ from ibjax.infinite.predictions import moments
 from ibjax.infinite.sandwich import input_information, label_information
 from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
+from ibjax.mi.laws import covariance
 from ibjax.signatures import enforced
 from ibjax.typing import BiasDirection, Float, JaxArray, Key, Numbers
 
@@ -35,7 +36,8 @@ class EnsembleInformation(NamedTuple):
         label_lower: I(Y; Z | D) from below, if Y is Gaussian.
         data_train: KL of the law on the training inputs from that at time 0; its mean over data
             sets is an upper bound on I(Z; D | X). Diverges with time.
-        data_test: the same on the test inputs jointly.
+        data_test: the same on the test inputs jointly; NaN, as `data_exact`, where their
+            covariance is singular up to rounding.
         data_exact: I(Z; Y | X) on the test inputs if Y ~ N(0, target_cov); NaN otherwise.
         fisher_train: trace of the Fisher information of N(z, 1) on the training inputs.
         fisher_test: the same on the test inputs.
@@ -91,13 +93,17 @@ def _halved_logdet(chol: JaxArray) -> JaxArray:
     return jnp.sum(jnp.log(jnp.diagonal(chol)))
 
 
-def _known(value: JaxArray, chol: JaxArray) -> JaxArray:
-    """A value that divides by a kernel; NaN where that is singular up to rounding."""
-    least, most = jnp.min(jnp.diagonal(chol) ** 2), jnp.max(jnp.sum(chol**2, axis=1))
-    return jnp.where(least > 10 * len(chol) * jnp.finfo(chol.dtype).eps * most, value, jnp.nan)
+def _known(value: JaxArray, chol: JaxArray, kernel: JaxArray, grain: float) -> JaxArray:
+    """A value that divides by a covariance; NaN where that is singular up to rounding.
+
+    The rounding is that of the kernel which the covariance is, or is what is left of.
+    """
+    least, most = jnp.min(jnp.diagonal(chol) ** 2), jnp.max(jnp.diagonal(kernel))
+    rounding = max(len(chol) * float(jnp.finfo(chol.dtype).eps), grain)
+    return jnp.where(least > 10 * rounding * most, value, jnp.nan)
 
 
-def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> _Test:
+def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key, grain) -> _Test:
     law = moments(spectrum, train.nngp, cross, test.nngp, y, time)
     m, k = y_test.shape
     variance, error = jnp.diagonal(law.cov), y_test - law.mean
@@ -120,7 +126,8 @@ def _on_test(time, spectrum, train, cross, test, y, y_test, target_cov, key) -> 
         white = _solve(posterior, response)
         exact = 0.5 * k * jnp.linalg.slogdet(jnp.eye(white.shape[1]) + white.T @ white)[1]
     label = label_information(law.mean, variance, y_test)
-    kl = _known(kl, prior)
+    kl, exact = (_known(value, posterior, test.nngp, grain) for value in (kl, exact))
+    kl = _known(kl, prior, test.nngp, grain)
     return _Test(loss, mean_loss, -loss - constant, bayes, *between, label, kl, exact)
 
 
@@ -140,7 +147,7 @@ def _everything(
         lambda t: energies(spectrum.values, inner, precision, rotated, t, linear, rate, target),
         times,
     )
-    on_train = on_train._replace(data=_known(on_train.data, chol))
+    on_train = on_train._replace(data=_known(on_train.data, chol, train.nngp, grain))
     energy = y.shape[1] * jnp.diagonal(inner) + jnp.sum(rotated**2, axis=1)
     ok = jax.lax.map(lambda t: unhidden(spectrum, energy, t), times)
     if cross is None:
@@ -149,7 +156,8 @@ def _everything(
         ok,
         on_train,
         jax.lax.map(
-            lambda t: _on_test(t, spectrum, train, cross, test, y, y_test, target_cov, key), times
+            lambda t: _on_test(t, spectrum, train, cross, test, y, y_test, target_cov, key, grain),
+            times,
         ),
     )
 
@@ -199,7 +207,8 @@ def ensemble_information(
 
     Raises:
         ValueError: shapes that do not fit, fewer than two examples, some of the test arguments
-            without the others, k > 1 test outputs without a key.
+            without the others, k > 1 test outputs without a key, a target_cov that is no
+            covariance.
 
     Reference: Shwartz-Ziv and Alemi (2020), Information in infinite ensembles of infinitely-wide
     neural networks. Losses and Fisher trace as published; displacement, both path energies,
@@ -237,10 +246,10 @@ def ensemble_information(
         if extra is not None and checks.square(extra, name).shape != nngp.shape:
             raise ValueError(f"{name} has shape {jnp.shape(extra)}; give {nngp.shape}")
     if target_cov is not None:
-        checks.covariance(target_cov, "target_cov")
+        covariance("target_cov", target_cov)
     everything = (train, targets, grid, test_train, test, labels, target_cov, nngp_rate)
     leaves, tree = jax.tree.flatten(everything)
-    coarse = grain(train.ntk)
+    coarse = grain(train.nngp, train.ntk)
 
     def run(*arrays):
         return _everything(*tree.unflatten(arrays), key=key, linear=linear, grain=coarse)

@@ -7,7 +7,7 @@ round a layer, and with the noisy layers below held fixed, what a layer adds mus
 stated law and be independent of what every other layer adds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -86,7 +86,7 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         before = run(weights, 1.0, x, nothing, False)
         if weights is not leaves and not all(np.isfinite(b).all() for b in before):
             continue
-        check_alone(before[0], run(weights, 1.0, x.at[0].set(_other(x)), nothing, False)[0])
+        check_alone(lambda x, w=weights: run(w, 1.0, x, nothing, False)[0], x)
         fixed = [
             c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
             for i, (f, c) in enumerate(zip(facts, before[1:]))
@@ -143,11 +143,6 @@ def _check_antithetic(network: Network, where: Sequence[Any], x: Array, still: H
 
 def _scaled(leaves: Sequence[Array], size: Any, x: Array) -> list[Array]:
     return [*((leaf * size).astype(leaf.dtype) for leaf in leaves), x]
-
-
-def _other(x: Array) -> Array:
-    """Another input in the place of the first."""
-    return x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1]
 
 
 def _drawing(noisy: _Tried, count: int) -> Any:
@@ -284,9 +279,10 @@ def _check_diameters(
             )
 
 
-def check_alone(before: Array, after: Array) -> None:
+def check_alone(logits: Callable[[Array], Array], x: Array) -> None:
     """Logits of the other examples must stay where the first one changes."""
-    here, there = np.asarray(before)[1:], np.asarray(after)[1:]
+    other = x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1]
+    here, there = (np.asarray(logits(z))[1:] for z in (x, x.at[0].set(other)))
     if not np.allclose(here, there, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ValueError(
             "network.apply gives an example other logits when another example of its batch "

@@ -108,7 +108,13 @@ def train(
 
 @pinned()
 def compile_for(config: Config, dataset: Dataset, supersample: Supersample) -> None:
-    """Compile what `train` needs for such a run, in a thread that has nothing else to do, say."""
+    """Compile what `train` needs for such a run, in a thread that has nothing else to do, say.
+
+    Not where the memory that is free decides the chunk: a run under way holds what the next will
+    have.
+    """
+    if config.memory is None and jax.default_backend() != "cpu":
+        return
     x, _ = pool_arrays(dataset, config.network)
     _, mask = pairs(supersample, dataset)
     k1, k2, n = mask.shape

@@ -41,12 +41,25 @@ class Probes(NamedTuple):
     fold: Int[Array, " n"]
 
 
+CONSTANT = 1e-6
+"""Deviation over the largest value up to which a unit is constant but for rounding."""
+
+
 def standardise(features: Array, weights: Array) -> Array:
     """Zero mean and unit variance under the given row weights; constant units become 0."""
-    mean = weights @ features
-    std = jnp.sqrt(weights @ (features - mean) ** 2)
-    tiny = 1e-6 * (1 + jnp.abs(mean))
-    return jnp.where(std > tiny, (features - mean) / jnp.where(std > tiny, std, 1), 0)
+    features = features / largest(jnp.where(weights[:, None] > 0, features, 0))
+    centred = features - weights @ features
+    std = jnp.sqrt(weights @ centred**2)
+    return jnp.where(std > CONSTANT, centred / jnp.where(std > CONSTANT, std, 1), 0)
+
+
+def largest(features: Array) -> Array:
+    """The largest size of each unit, (d,), and 1 of one that is 0: what it may be measured by.
+
+    Squares of it over this neither overflow nor vanish, whatever the units are.
+    """
+    size = jnp.abs(features).max(axis=0)
+    return jnp.where(size > 0, size, 1)
 
 
 def rectified(key: Key, features: Array, width: int) -> Float[Array, "n m"]:

@@ -14,7 +14,7 @@ from ibjax.maxent.duality import solve
 from ibjax.maxent.exact import naive_bayes_terms
 from ibjax.maxent.identity import log_law
 from ibjax.maxent.options import Settings
-from ibjax.maxent.probes import probe, standardise, table_losses
+from ibjax.maxent.probes import CONSTANT, largest, probe, standardise, table_losses
 from ibjax.typing import Array, BiasDirection, Float
 
 
@@ -73,9 +73,10 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     rows = z.shape[0]
     own = jax.nn.one_hot(fold, folds, dtype=z.dtype)
     share = own / own.sum(axis=0)
+    z = z / largest(z)
     centred = z - own @ (share.T @ z)
     size = jnp.sqrt((centred**2).mean(axis=0))
-    live = size > 1e-6 * (1 + jnp.abs(z).max(axis=0))
+    live = size > CONSTANT
     centred = jnp.where(live, centred / jnp.where(live, size, 1), 0)
     level = jnp.sqrt((errors**2).mean(axis=0))
     scaled = jnp.where(level > 0, errors / jnp.where(level > 0, level, 1), 0)
@@ -121,7 +122,7 @@ def layer_losses(
     if settings.table:
         onehot = jax.nn.one_hot(settings.labels, settings.num_classes, dtype=array.dtype)
         return array, _tabled(array, onehot, jnp.asarray(settings.l2, array.dtype))
-    probes = probe(
+    p = probe(
         settings.key,
         array,
         settings.labels,
@@ -130,8 +131,9 @@ def layer_losses(
         folds=settings.folds,
         width=settings.width,
     )
-    parts = "linear nonlinear naive_bayes errors logits train_gap converged fold".split()
-    return array, Losses(*(getattr(probes, part) for part in parts))
+    return array, Losses(
+        p.linear, p.nonlinear, p.naive_bayes, p.errors, p.logits, p.train_gap, p.converged, p.fold
+    )
 
 
 @jax.jit

@@ -9,7 +9,8 @@ from ibjax.arguments import concrete
 from ibjax.mi.ranges import Places, places, within
 
 _FEWEST = {4: 1000, 5: 6000, 6: 14_000, 7: 30_000, 8: 60_000}
-"""Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`).
+"""Samples from which a tree beats comparing all pairs, by dimension (`benchmarks/estimators.py`;
+in six and seven dimensions beyond the largest numbers tried there, at which it did not yet).
 
 Of independent ones in single precision, which suits trees least. In four dimensions and fewer a
 tree also wins what the comparison takes to compile.
@@ -43,34 +44,35 @@ def tree_counts(x: np.ndarray, y: np.ndarray, k: int, algorithm: int):
     far = radius[joint.place]
     if algorithm == 1:
         return *(within(places(z), z, far, strict=True) for z in (x, y)), far
-    counts, columns = [], (slice(None, x.shape[1]), slice(x.shape[1], None))
-    for z, own in zip((x, y), columns):
-        reach = _reach(joint.points, own, index, radius)
-        if tied.any():
-            reach[tied] = _reach_of_all(joint.points, own, tied, radius)
-        counts.append(within(places(z), z, reach[joint.place], strict=False) - 1)
-    return *counts, far
+    reach = _reaches(joint.points, x.shape[1], index, radius)
+    if tied.any():
+        reach[:, tied] = _reaches_of_all(joint.points, x.shape[1], tied, radius)
+    up_to = reach[:, joint.place]
+    return *(within(places(z), z, r, strict=False) - 1 for z, r in zip((x, y), up_to)), far
 
 
-def _reach(points: np.ndarray, own: slice, index: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """How far the neighbours of each point up to a radius are in some coordinates, (m,)."""
+def _reaches(points: np.ndarray, split: int, index: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """How far neighbours up to a radius are in the coordinates before and from a split, (2, m)."""
     gap = np.abs(points[index] - points[:, None])
-    near = gap.max(axis=2) <= radius[:, None]
-    return np.where(near, gap[:, :, own].max(axis=2), 0.0).max(axis=1)
+    sides = np.stack([gap[:, :, :split].max(axis=2), gap[:, :, split:].max(axis=2)])
+    return np.where(sides.max(axis=0) <= radius[:, None], sides, 0.0).max(axis=2)
 
 
-def _reach_of_all(points: np.ndarray, own: slice, tied: np.ndarray, radius: np.ndarray):
+def _reaches_of_all(
+    points: np.ndarray, split: int, tied: np.ndarray, radius: np.ndarray
+) -> np.ndarray:
     """The same where more lie at that distance than are looked at, as on the grid of rounding."""
     from scipy.spatial import KDTree
 
-    tree, places = KDTree(points, balanced_tree=False), np.flatnonzero(tied)
+    tree, chosen = KDTree(points, balanced_tree=False), np.flatnonzero(tied)
     found = []
-    for some in np.array_split(places, -(-len(places) // 4096)):
+    for some in np.array_split(chosen, -(-len(chosen) // 4096)):
         near = tree.query_ball_point(points[some], radius[some], p=np.inf, workers=-1)
         sizes = np.array([len(v) for v in near])
         gap = np.abs(points[np.concatenate(near).astype(int)] - points[some].repeat(sizes, axis=0))
-        found.append(np.maximum.reduceat(gap[:, own].max(axis=1), np.cumsum(sizes) - sizes))
-    return np.concatenate(found)
+        sides = np.stack([gap[:, :split].max(axis=1), gap[:, split:].max(axis=1)])
+        found.append(np.maximum.reduceat(sides, np.cumsum(sizes) - sizes, axis=1))
+    return np.concatenate(found, axis=1)
 
 
 def conditional_counts(x: np.ndarray, y: np.ndarray, z: np.ndarray, k: int):

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from ibjax.arguments import whole
 from ibjax.interface import Estimate
-from ibjax.mi.checks import concrete, estimate, pair
+from ibjax.mi.checks import estimate, pair
+from ibjax.mi.host import trees_win
 from ibjax.mi.knn import ksg
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key
@@ -73,17 +74,21 @@ def k_sliced(
         _frames(key_x, x.shape[1], dim, slices).astype(x.dtype),
         _frames(key_y, y.shape[1], dim, slices).astype(y.dtype),
     )
-    if concrete(x, y, key) and estimator is ksg:
-        # On the host a tree beats comparing all pairs, in few dimensions.
+    if estimator is ksg and trees_win(2 * dim, x, y, frames):
         each = [ksg(x @ a, y @ b) for a, b in zip(*frames)]
         found = jax.tree.map(lambda *v: jnp.stack(v), *each)
     else:
-        found = jax.lax.map(lambda ab: estimator(x @ ab[0], y @ ab[1]), frames)
+        found = _mapped(x, y, frames, estimator)
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
     name = f"k_sliced, k = {dim}"
     parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)
     whole_sample = estimate(parts, both.dtype, both.sound, "down", name, "")
     return replace(whole_sample, reason=found.reason)
+
+
+@partial(jax.jit, static_argnums=3)
+def _mapped(x: JaxArray, y: JaxArray, frames: Any, estimator: Any) -> Estimate:
+    return jax.lax.map(lambda ab: estimator(x @ ab[0], y @ ab[1]), frames)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

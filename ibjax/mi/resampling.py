@@ -13,6 +13,7 @@ from ibjax.arguments import codes, concrete, host, is_classes, precision, whole,
 from ibjax.interface import Estimate
 from ibjax.mi.checks import samples
 from ibjax.mi.host import trees_win
+from ibjax.mi.k_slices import k_sliced
 from ibjax.mi.knn import ksg
 from ibjax.mi.mixed_samples import mixed, ross
 from ibjax.mi.slices import max_sliced, sliced
@@ -154,11 +155,16 @@ def _by_trees(estimator: Callable[[Any, Any], Estimate], x: JaxArray, y: JaxArra
 
     Seen of the estimators of this package, also with keywords settled by `functools.partial`.
     """
-    function = estimator.func if isinstance(estimator, partial) else estimator
-    if function in (sliced, max_sliced):
-        return trees_win(2, x, y)
-    dims = sum(v.shape[1] if v.ndim > 1 else 1 for v in (x, y))
-    return function in (ksg, mixed, ross) and trees_win(dims, x, y)
+    function, settings = estimator, {}
+    if isinstance(estimator, partial):
+        function, settings = estimator.func, estimator.keywords
+    if function in (sliced, max_sliced, k_sliced):
+        return trees_win(2 * settings.get("dim", 1), x, y)
+    sides = [x, y]
+    if function in (mixed, ross):  # classes have no dimension
+        sides = [v for v in sides if v.ndim > 1 or not is_classes(v)]
+    dims = sum(v.shape[1] if v.ndim > 1 else 1 for v in sides)
+    return dims > 0 and function in (ksg, mixed, ross) and trees_win(dims, x, y)
 
 
 def _ready(name: str, value: Array) -> JaxArray:

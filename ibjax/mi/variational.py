@@ -75,7 +75,8 @@ def neural(
         training left the finite numbers or an input is constant.
 
     Raises:
-        ValueError: for unknown names, fewer than 20 samples, or settings below 1.
+        ValueError: for unknown names, fewer than 20 samples, settings below 1, or a learning rate
+            that is not positive.
 
     Reference:
         See `objectives`; the three-way split in place of reporting the best validation value is a

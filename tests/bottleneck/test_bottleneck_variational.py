@@ -64,6 +64,18 @@ def test_divergence_of_latents_is_that_of_gaussians(x64):
     np.testing.assert_allclose(a.divergence(b), [first + second], rtol=1e-12)
 
 
+def test_inputs_of_any_size_train_alike():
+    """Those whose squares are no numbers were trained on as if they were constant."""
+    (x, y), config = blobs(), bottleneck.Variational(steps=60)
+    plain, *others = (
+        bottleneck.variational(jax.random.key(0), np.float32(s) * x, y, 5.0, config)
+        for s in (1, 2.0**-80, 2.0**80)
+    )
+    assert float(plain.accuracy) > 0.5
+    for found in others:
+        np.testing.assert_allclose(found.distortion, plain.distortion, rtol=1e-3)
+
+
 def test_laws_of_labels(x64):
     law = bottleneck.label_law(np.array([0, 2]), 4, smoothing=0.04)
     np.testing.assert_allclose(law[0], [0.97, 0.01, 0.01, 0.01])
@@ -87,14 +99,31 @@ def test_laws_of_labels(x64):
         (lambda x, y: bottleneck.variational(jax.random.key(0), x, y, -1.0), "beta=-1"),
         (lambda x, y: bottleneck.variational(jax.random.key(0), x * np.nan, y, 1.0), "x holds NaN"),
         (lambda x, y: bottleneck.label_law(y, 3, smoothing=0.0), "smoothing=0"),
-        (lambda x, y: bottleneck.label_law(y + 1, 3), "y must hold"),
-        (lambda x, y: bottleneck.label_law(y - 1, 3), "y must hold"),
+        (lambda x, y: bottleneck.label_law(y + 1, 3), "y reaches from"),
+        (lambda x, y: bottleneck.label_law(y - 1, 3), "y reaches from"),
         (lambda x, y: bottleneck.label_law(y, 3, confusion=np.ones((2, 2))), "confusion"),
+        (lambda x, y: bottleneck.label_law(y, 3, confusion=np.diag([1, np.inf, 1])), "finite"),
+        (
+            lambda x, y: bottleneck.variational(jax.random.key(0), x, y, 1.0, num_classes=2),
+            "^y reaches",
+        ),
+        (
+            lambda x, y: bottleneck.variational(
+                jax.random.key(0), x, y, 1.0, evaluate=(x, y - 1), num_classes=3
+            ),
+            "evaluate's y reaches",
+        ),
         (
             lambda x, y: bottleneck.variational(
                 jax.random.key(0), x, y, 1.0, label_law=np.eye(3)[y]
             ),
             "zeros",
+        ),
+        (
+            lambda x, y: bottleneck.variational(
+                jax.random.key(0), x, y, 1.0, label_law=1 + np.eye(3)[y]
+            ),
+            "do not sum to 1",
         ),
     ],
 )

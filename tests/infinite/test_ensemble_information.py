@@ -241,6 +241,31 @@ def test_infinite_time_and_repeated_inputs(x64):
         assert np.isnan(found.value).all() and not np.any(found.ok)
 
 
+@pytest.mark.parametrize("given", [np.float64, np.float32])
+def test_what_is_left_of_a_kernel_by_rounding_is_no_covariance(x64, given):
+    """On its own inputs the covariance falls like exp(-2 t Theta), below the rounding of K."""
+    x = np.random.default_rng(2).normal(size=(4, 10))
+    kernel = infinite.mlp_kernels(x, depth=2, activation="relu", w_std=1.4, b_std=0.1)
+    w, v = np.linalg.eigh(np.asarray(kernel.ntk))
+    times, y = np.geomspace(0.5, 30, 40), np.ones((4, 1))
+    rounded = jax.tree.map(lambda part: np.asarray(part, given), kernel)
+    out = infinite.ensemble_information(
+        rounded, y, times, test_train=rounded, test=rounded, y_test=y, target_cov=np.eye(4)
+    )
+    # KL of N((1 - A) y, A K A) from N(0, K), and the capacity of y -> (1 - A) y with that noise.
+    truth = []
+    for t in times:
+        a, b = (v * f(s) @ v.T for f, s in ((np.exp, -w * t), (np.expm1, w * t)))
+        inverse = np.linalg.inv(np.asarray(kernel.nngp))
+        shift = y - a @ y
+        kl = np.trace(inverse @ a @ kernel.nngp @ a) + (shift.T @ inverse @ shift).item() - 4
+        truth.append((kl / 2 + t * w.sum(), np.linalg.slogdet(np.eye(4) + b @ inverse @ b)[1] / 2))
+    for found, wanted in zip((out.data_test, out.data_exact), np.transpose(truth)):
+        ok = np.asarray(found.ok)
+        assert ok[:5].all() and not ok[-5:].any()
+        np.testing.assert_allclose(found.value[ok], wanted[ok], rtol=5e-3)
+
+
 def test_input_information_between_its_bounds(x64):
     """Means from a Gaussian: I(X; Z) = 1/2 log(1 + 1/s^2)."""
     rng = np.random.default_rng(0)
@@ -322,8 +347,8 @@ def test_jit_vmap_and_precision(dtype):
         ({"test": None}, "together"),
         ({"y_test": np.ones((M, 2))}, "outputs"),
         ({"target_cov": np.eye(N + 1)}, "target_cov"),
-        ({"target_cov": -np.eye(N)}, "target_cov is no covariance"),
-        ({"target_cov": np.triu(np.ones((N, N)))}, "target_cov is no covariance"),
+        ({"target_cov": -np.eye(N)}, "target_cov has a negative eigenvalue"),
+        ({"target_cov": np.triu(np.ones((N, N)))}, "target_cov is not symmetric"),
         ({"y": np.ones((N, 2)), "y_test": np.ones((M, 2))}, "key"),
     ],
 )

@@ -220,6 +220,18 @@ def test_scale_and_shift_of_units_do_not_matter():
     np.testing.assert_allclose(plain.nonlinear, moved.nonlinear, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 2e-25, 1e22])
+def test_units_of_any_size_keep_their_conditions(scale):
+    """Small ones counted as constant, and those whose squares are no numbers too, all in order."""
+    features, labels, _ = logistic_task()
+    plain, moved = (maxent.conditions(s * features, labels, **FAST) for s in (1, scale))
+    assert float(plain.moment_residual.value) > 0
+    for name in ESTIMATES:
+        one, other = getattr(plain, name), getattr(moved, name)
+        np.testing.assert_allclose(one.value, other.value, atol=1e-3, err_msg=name)
+        assert bool(one.ok) == bool(other.ok)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -3,11 +3,12 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ibjax import mi
-from ibjax.mi import host, knn
+from ibjax.mi import host, knn, resampling
 
 
 @pytest.fixture
@@ -60,6 +61,14 @@ def test_trees_are_for_known_samples_in_few_dimensions():
     assert not jax.jit(lambda v: host.trees_win(1, v))(many)
 
 
+def test_classes_have_no_dimension_where_trees_are_chosen():
+    wide, classes = jnp.zeros((1000, 4)), jnp.zeros(1000, int)
+    assert resampling._by_trees(mi.ross, wide, classes)
+    assert resampling._by_trees(partial(mi.mixed, k=4), classes, wide)
+    assert not resampling._by_trees(mi.mixed, classes, classes)
+    assert not resampling._by_trees(mi.ksg, wide, classes)
+
+
 def test_resampling_goes_through_the_trees(monkeypatch, x64):
     """In one program all pairs would be compared anew for each block and each permutation."""
     x, y, _ = samples(0, n=1300)
@@ -69,6 +78,9 @@ def test_resampling_goes_through_the_trees(monkeypatch, x64):
     monkeypatch.setattr(knn, "_by_blocks", lambda *args: seen.append(args))
     again = mi.with_std_error(partial(mi.ksg, k=3), blocks=5)(x, y)
     other = mi.permutation(jax.random.key(0), partial(mi.ksg, k=3), x, y, permutations=3)
+    for kind in (partial(mi.sliced, slices=2), partial(mi.k_sliced, dim=1, slices=2)):
+        estimator = partial(kind, jax.random.key(1))
+        assert np.isfinite(mi.with_std_error(estimator, blocks=5)(x, y).std_error)
     assert not seen
     np.testing.assert_allclose(again.std_error, found.std_error, rtol=1e-12)
     np.testing.assert_allclose(other.values, null.values, rtol=1e-12)

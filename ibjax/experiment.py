@@ -166,6 +166,12 @@ def coordinates(experiment: Experiment) -> Point:
     return {axis.name: values(experiment, axis)[0] for axis in _applying(experiment)}
 
 
+def named(point: Point) -> str:
+    """A cell in words: ``depth 2, train size 60``."""
+    texts = ((name, f"{v:g}" if isinstance(v, float) else v) for name, v in point.items())
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts) or "the run"
+
+
 def _applying(experiment: Experiment) -> Iterator[Axis]:
     """The axes that say something: those of the built-in network only where it is used."""
     return (axis for axis in AXES if experiment.network is None or not axis.own)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ibjax import arguments, files, networks, pipeline, results
 from ibjax.environment import expanded
-from ibjax.experiment import Experiment, Point, at, points
+from ibjax.experiment import Experiment, Point, at, named, points
 from ibjax.interface import Dataset, Supersample
 
 if TYPE_CHECKING:
@@ -122,13 +122,3 @@ def finished(
         return None
     log(f"{named(point)}: finished before, taken from {place}")
     return cell
-
-
-def named(point: Point) -> str:
-    """A cell in words: ``depth 2, train size 60``."""
-    words = (f"{name.replace('_', ' ')} {_number(v)}" for name, v in point.items())
-    return ", ".join(words) or "the run"
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

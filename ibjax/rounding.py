@@ -4,8 +4,7 @@ import math
 import sys
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-_UPPER = ("certificate", "upper", "upper limit", "dp-accounting")
-_LOWER = ("lower", "lower limit")
+_UPPER = ("certificate", "upper", "upper limit")
 _WIDE = 800  # digits: all that a float can have before and after its point
 
 
@@ -32,12 +31,12 @@ def by_kind(value: float, form: str, kind: str) -> str:
     Args:
         value: the number.
         form: as in `up`.
-        kind: as tables have it; what follows a comma, such as a confidence, does not matter.
+        kind: as tables have it; what follows a comma, as by `kind`, does not matter.
     """
     first = kind.partition(",")[0]
     if first in _UPPER:
         return up(value, form)
-    return down(value, form) if first in _LOWER else format(float(value), form)
+    return down(value, form) if first == "lower" else format(float(value), form)
 
 
 def probability(value: float) -> str:
@@ -52,6 +51,12 @@ def probability(value: float) -> str:
 def percent(value: float) -> str:
     """The same in percent: ``95 %``."""
     return f"{down(float(Decimal(repr(round(float(value), 14))) * 100), '.6g')} %"
+
+
+def kind(name: str, confidence: float) -> str:
+    """A kind as people read it: a certificate that needs one with its confidence."""
+    limited = name == "certificate" and confidence < 1
+    return f"{name}, {percent(confidence)}" if limited else name
 
 
 def _rounded(value: float, form: str, rounding: str) -> str:

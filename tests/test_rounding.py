@@ -62,12 +62,18 @@ def test_closed_forms(value, form, up, down):
 
 
 def test_the_kind_decides():
-    proved = ("certificate", "certificate, 95 %", "upper", "upper limit", "dp-accounting")
+    proved = ("certificate", "certificate, 95 %", "upper", "upper limit")
     assert {rounding.by_kind(0.10049, ".3f", k) for k in proved} == {"0.101"}
     assert rounding.by_kind(0.1009, ".3f", "lower") == "0.100"
     for name in ("estimate", "diagnostic", "measured", "exact", "null", "unknown"):
         assert rounding.by_kind(0.10049, ".3f", name) == "0.100"
         assert rounding.by_kind(0.1009, ".3f", name) == "0.101"
+
+
+def test_a_certificate_is_shown_with_the_confidence_it_needs():
+    assert rounding.kind("certificate", 1 - 0.07) == "certificate, 93 %"
+    assert rounding.kind("certificate", 1.0) == "certificate"
+    assert rounding.kind("estimate", 0.95) == "estimate"
 
 
 def test_a_confidence_is_rounded_down_but_for_the_error_of_one_minus_delta():
@@ -100,7 +106,9 @@ def test_bounds_of_reproductions():
 
 
 def test_certify_says_no_less_than_it_proves(capsys, monkeypatch):
-    given = Certified(20, 10, 0.10001, 0.10001, 2.0, 1.0, 3.00001, 0.20001, 0.93, 0.10001, 5)
+    given = Certified(
+        20, 10, 0.10001, 0.10001, 2.0, 1.0, 3.00001, 0.20001, 0.93, 0.10001, 5, vacuous=False
+    )
     monkeypatch.setattr("ibjax.cli.certify.certify", lambda _: given)
     assert cli.main(["certify", "--no-cache", "--layer-noise", "0.1"]) == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -87,7 +87,7 @@ def plane(
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
     n = layers[0].shape[-2]
     shares = jnp.bincount(jnp.asarray(y), length=classes) / n
-    entropy = -jnp.sum(jax.scipy.special.xlogy(shares, shares))
+    entropy = 0 - jnp.sum(jax.scipy.special.xlogy(shares, shares))  # of one class 0, not -0
     bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")

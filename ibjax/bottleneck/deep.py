@@ -291,7 +291,7 @@ def _train(key, x, y, beta, rate, law, x_seen, y_seen, law_seen, config: Variati
     latent = net.encode(params, (x_seen - centre) / scale)
     i_xz, i_given, error = informations(keys, latent, y_seen)
     share = jnp.bincount(y_seen, length=classes) / y_seen.shape[0]
-    entropy = -jnp.sum(jax.scipy.special.xlogy(share, share))
+    entropy = 0 - jnp.sum(jax.scipy.special.xlogy(share, share))
     missing = jnp.array(jnp.nan, x.dtype)
     of_class = config.class_marginal
     return VariationalBottleneck(

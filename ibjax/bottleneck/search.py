@@ -113,7 +113,7 @@ def summary(form: Form, fixed: Rows, beta, alpha, q, iterations, converged) -> d
     positive = q > 0
     gain = jnp.where(positive, jnp.log(jnp.where(positive, q, 1.0)) - state.log_t, 0.0)
     i_tx = fixed.p_x @ jnp.sum(q * gain, axis=1)
-    h_t = -jnp.sum(jax.scipy.special.xlogy(p_t, p_t))
+    h_t = 0 - jnp.sum(jax.scipy.special.xlogy(p_t, p_t))
     distances = sweeps.distortion(form, fixed, state.log_decoder)
     cost = jnp.sum(fixed.p_x[:, None] * q * distances)
     # A large beta would make of the rounding of no distortion what it likes, also below zero.

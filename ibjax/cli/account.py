@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ibjax import rounding
-from ibjax.cli.terminal import console, print_whole, quantities, write_rows
+from ibjax.cli import exporting
+from ibjax.cli.terminal import console, print_whole, quantities
 
 if TYPE_CHECKING:
     from ibjax.bounds import Account as Found
@@ -76,13 +77,12 @@ class Account:
     delta: float | None = None
     """Ask for eps(delta) of differential privacy too: full or poisson batches, extra `dp`."""
     table: Path | None = None
-    """Where to write the numbers as well: .csv or .md."""
+    """Where to write the numbers as well: .csv, .md or .tex."""
 
 
 def execute(command: Account) -> None:
     """Print the account, and what to change to halve the bound."""
-    if command.table is not None and command.table.suffix not in (".csv", ".md"):
-        raise ValueError(f"table={command.table} must end in .csv or .md")
+    exporting.check_ending(command.table, exporting.TABLES, "--table")
     if command.table is not None and not command.table.parent.is_dir():
         raise OSError(f"{command.table.parent}: no such folder for the table; make it first")
     found, compared = compute(command)
@@ -91,9 +91,7 @@ def execute(command: Account) -> None:
     print_whole(out, _table(command, rows))
     for text in advice(command, found, compared):
         out.print(text)
-    if command.table is not None:
-        write_rows(command.table, HEADS, rows, floatfmt=".6g")
-        out.print(f"table: {command.table}", soft_wrap=True)
+    exporting.write_table(command.table, HEADS, rows)
 
 
 def compute(command: Account) -> tuple["Found", dict[str, float]]:
@@ -172,7 +170,7 @@ def _batches(command: Account) -> tuple[int, str]:
 
 def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]:
     """Quantity, kind, value and unit or remark of every row."""
-    confidence = f"certificate, {rounding.percent(float(found.likely_gap.confidence))}"
+    confidence = rounding.kind("certificate", float(found.likely_gap.confidence))
     last = "" if command.radius is None else ", the last weights"
     rows = [
         ("I(Z_i; W)", "upper", found.per_example.value, f"nat, mean over examples{last}"),
@@ -192,7 +190,7 @@ def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]
         words = "given no more than this training error"
         rows.append(("gap at that error", found.gap_at_error.kind, found.gap_at_error.value, words))
     if found.eps is not None:
-        rows.append((f"eps(delta={command.delta:g})", "dp-accounting", found.eps, "add or remove"))
+        rows.append((f"eps(delta={command.delta:g})", "upper", found.eps, "add or remove"))
     vacuous = ("expected gap", "expected |gap|", "gap of one run", "depth", "test error")
     return [
         (name, kind, float(v), "vacuous" if name in vacuous and float(v) >= 1 else words)

@@ -194,7 +194,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
     from rich.table import Table
 
     from ibjax.bounds import verdict
-    from ibjax.report.summary import t_quantile
+    from ibjax.intervals import t_quantile
 
     quantile = t_quantile(units)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
@@ -216,9 +216,8 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
             law = nulls[name]
             null = f"{float(law.mean):.4f} ± {2 * float(law.spread):.4f}"
             verdicts.setdefault(verdict(b, law, masks), []).append(name)
-        sure, nats = float(b.confidence), rounding.by_kind(b.information, ".4g", b.kind)
-        limited = b.kind == "certificate" and sure < 1
-        kind = f"{b.kind}, {rounding.percent(sure)}" if limited else b.kind
+        kind = rounding.kind(b.kind, float(b.confidence))
+        nats = rounding.by_kind(b.information, ".4g", b.kind)
         table.add_row(name, kind, value, nats, null)
     out = console()
     print_whole(out, table)

@@ -87,7 +87,7 @@ class Certified(NamedTuple):
     confidence: float
     held_out_error: float
     held_out: int
-    vacuous: bool = False
+    vacuous: bool
 
 
 def execute(command: Certify) -> int:
@@ -244,7 +244,7 @@ def _table(command: Certify, found: Certified) -> Any:
     table.add_row("A", "exact", f"{found.energy:.4g}", "nat, what the path deviates from the prior")
     table.add_row("M", "exact", f"{found.martingale:.4g}", "nat, mean zero; A - M counts")
     table.add_section()
-    level = f"certificate, {rounding.percent(found.confidence)}"
+    level = rounding.kind("certificate", found.confidence)
     words = "vacuous" if found.vacuous else "of this network"
     table.add_row("test error", level, rounding.up(found.test_error, ".4f"), words)
     if found.held_out:

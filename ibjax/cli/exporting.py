@@ -29,7 +29,7 @@ BOUNDS = (
 
 
 def check_table(place: Path | None, *taken: Path, option: str = "--table") -> None:
-    """Refuse a place for a table before any work is done.
+    """Refuse a place for a table before any work is done; its folder is made if need be.
 
     Args:
         place: where the table shall go; None for nowhere.
@@ -38,7 +38,7 @@ def check_table(place: Path | None, *taken: Path, option: str = "--table") -> No
 
     Raises:
         ValueError: for an ending of no table, or a file that is taken.
-        OSError: if there is no such folder, or it cannot be written.
+        OSError: if its folder cannot be made or written.
     """
     check_ending(place, TABLES, option)
     _check_place(place, taken, option)

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from ibjax.cli import exporting
 from ibjax.cli.terminal import console, prepare_devices, print_whole, write_rows
 
 if TYPE_CHECKING:
     from ibjax.bounds.falsification import Verdict
-
-TABLES = (".md", ".tex", ".csv")
-"""What the table can be written as."""
 
 COLUMNS = ("bound", "kind", "bounds", "models", "violations", "largest ratio", "family")
 
@@ -86,11 +84,9 @@ def _check(command: Falsify) -> None:
         raise ValueError(f"models={command.models} must be at least 1")
     if command.steps < 0:
         raise ValueError(f"steps={command.steps} must be at least 0")
-    if command.table is not None:
-        if command.table.suffix not in TABLES:
-            raise ValueError(f"table={command.table} must end in {', '.join(TABLES)}")
-        if not command.table.parent.is_dir():
-            raise OSError(f"{command.table.parent}: no such folder for the table; make it")
+    exporting.check_ending(command.table, exporting.TABLES, "--table")
+    if command.table is not None and not command.table.parent.is_dir():
+        raise OSError(f"{command.table.parent}: no such folder for the table; make it")
 
 
 def load(place: str) -> Callable[..., Any]:

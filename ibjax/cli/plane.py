@@ -91,7 +91,7 @@ def execute(command: PlaneOptions) -> None:
     )
     n = len(labels)
     unit = "" if command.method in ("hsic", "cka") else "nats, "
-    entropy = max(float(found.label_entropy), 0.0)  # of one class: rounding leaves -0.000
+    entropy = float(found.label_entropy)
     table = Table(
         title=f"{unit}n = {n}, log n = {math.log(n):.3f}, H(Y) = {entropy:.3f}: {found.measures}",
         title_justify="left",

@@ -3,8 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from ibjax.experiment import Experiment, Point, at, points
-from ibjax.plan import named
+from ibjax.experiment import Experiment, Point, at, named, points
 
 if TYPE_CHECKING:
     from rich.console import Console

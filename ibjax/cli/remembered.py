@@ -37,13 +37,14 @@ def show(
     valid: Any = None,
 ) -> None:
     """Tables and picture of the memory of examples and, where their labels are known, classes."""
+    if not any(asked):
+        return
+
     import jax
     import numpy as np
 
     from ibjax import bounds, files, report
 
-    if not any(asked):
-        return
     with jax.enable_x64(True):
         found = bounds.remembered(values, masks, valid=valid)
         classes, names = None, None

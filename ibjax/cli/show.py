@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from ibjax.cli import exporting
-from ibjax.cli.exporting import PICTURES
 from ibjax.cli.terminal import chosen, console, present, print_whole
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def execute(command: Show) -> None:
 
     if not command.files:
         raise ValueError("show needs a results file; see ibjax show --help")
-    exporting.check_ending(command.picture, PICTURES, "--picture")
+    exporting.check_ending(command.picture, exporting.PICTURES, "--picture")
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             for file in command.files:

@@ -44,7 +44,7 @@ def print_whole(out: "Console", table: "RenderableType") -> None:
 
 def quantities(title: str) -> "Table":
     """An empty table of quantities: a row is its name, kind, value and a remark."""
-    from ibjax.report import blank
+    from ibjax import blank
 
     return blank.table(("", "kind", "value", ""), title, left=("", "kind"), wrap=True)
 

@@ -67,7 +67,7 @@ def execute(command: Why) -> None:
 def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
     """The evidence by its place in the file, and the bounds to show."""
     from ibjax import bounds, report, results
-    from ibjax.plan import named
+    from ibjax.experiment import named
 
     if command.file.suffix == ".npz":
         if command.depth:
@@ -90,7 +90,7 @@ def _pieces(command: Why) -> "tuple[dict[str, Evidence], list[str] | None]":
 
 
 def _table(title: str, found: "Reasons") -> Any:
-    from ibjax.report import blank
+    from ibjax import blank
 
     made = blank.table(found.heads, title, left=found.heads[:2], padding=(0, 1, 0, 0))
     for name, kind, *numbers in found.rows:

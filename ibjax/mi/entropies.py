@@ -34,7 +34,8 @@ def entropy(law: Float[Array, "..."]) -> Estimate:
     Raises:
         ValueError: for negative entries or a sum of zero.
     """
-    return _of_law(lambda p: -_sum_plogp(p), *table("law", law), "entropy")
+    # not -sum: one value has entropy 0, not -0
+    return _of_law(lambda p: 0 - _sum_plogp(p), *table("law", law), "entropy")
 
 
 @enforced

@@ -1,13 +1,13 @@
 """The axes of a results file, and words for them in heads, labels and titles."""
 
 import itertools
-import json
 from typing import Any
 
 import numpy as np
 import xarray
 
 from ibjax import results
+from ibjax.results.layout import configuration
 
 _SHORT = {
     "depth": "depth",
@@ -115,11 +115,6 @@ def heading(dataset: xarray.Dataset, axis: str | None = None, step: int | None =
 def label(entry: Any) -> str:
     """A class of the configuration as text: one label, or the labels of a group."""
     return ",".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
-
-
-def configuration(dataset: xarray.Dataset) -> dict[str, Any]:
-    """The configuration a results file carries; empty where it has none."""
-    return json.loads(dataset.attrs.get("config", "{}"))
 
 
 def fixed(place: dict[str, Any], dataset: xarray.Dataset) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 
 
 def view(dataset: xarray.Dataset) -> tuple[Any, Any] | None:

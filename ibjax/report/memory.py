@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray
 
+from ibjax import blank
 from ibjax.bounds.supersamples.examples import ClassMemory, Examples
-from ibjax.report import blank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

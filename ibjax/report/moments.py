@@ -1,6 +1,5 @@
 """The numbers of one cell of a results file at one checkpoint, of whatever the file has left."""
 
-import json
 import math
 import warnings
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import xarray
 from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.kinds import weakest
 from ibjax.experiment import AXES
+from ibjax.intervals import t_quantile
 from ibjax.results import layout
 
 LOSS_RANGE = 1.0
@@ -38,13 +38,6 @@ class Moment(NamedTuple):
     diverged: int
     contracted: float
     floor: float
-
-
-def t_quantile(units: int) -> float:
-    """97.5 % quantile of Student's t for the mean of `units` independent units."""
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
 
 
 def usable(cell: xarray.Dataset) -> np.ndarray:
@@ -108,13 +101,10 @@ def units(dataset: xarray.Dataset) -> tuple[int, int]:
 
     A user may have chosen or averaged some of them since; what was stored stays that of all.
     """
-    try:
-        config = json.loads(dataset.attrs.get("config", "{}"))
-        known = [config[name] for name in ("supersamples", "masks")]
-        if all(type(k) is int and k > 0 for k in known):
-            return known[0], known[1]
-    except (KeyError, TypeError, ValueError):
-        pass
+    config = layout.configuration(dataset)
+    supersamples, masks = (config.get(name) for name in ("supersamples", "masks"))
+    if type(supersamples) is int and type(masks) is int and supersamples > 0 and masks > 0:
+        return supersamples, masks
     return dataset.sizes.get("supersample", 0), dataset.sizes.get("mask_id", 0)
 
 
@@ -156,7 +146,7 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
         "holds": [bool(value == 1) for value in column("bound_holds", 1)],
     }
     found = {name: {k: v[i] for k, v in parts.items()} for i, name in enumerate(there)}
-    known, places = registry(), averaged(now)
+    known, places = registry(), _averaged(now)
     for name, row in found.items():
         if name in known:
             row["kind"] = _allowed(row["kind"], known[name], "bound_confidence" in now.variables)
@@ -178,14 +168,11 @@ def _allowed(kind: Any, row: Bound, sure: bool) -> str:
     return weakest(kind, row.kind) if kind in layout.KINDS else str(kind)
 
 
-def averaged(dataset: xarray.Dataset) -> int:
+def _averaged(dataset: xarray.Dataset) -> int:
     """Places of the run's grid that a user took a mean over: their axes left no coordinate."""
-    try:
-        config = json.loads(dataset.attrs.get("config", "{}"))
-        mine = [a for a in AXES if not (a.own and config.get("network"))]
-        listed = {a.name: config.get(a.setting) for a in mine} if "source" not in config else config
-    except (AttributeError, TypeError, ValueError):
-        return 1
+    config = layout.configuration(dataset)
+    mine = [a for a in AXES if not (a.own and config.get("network"))]
+    listed = {a.name: config.get(a.setting) for a in mine} if "source" not in config else config
     lost = [v for k, v in listed.items() if isinstance(v, list) and k not in dataset.coords]
     return math.prod(max(len(v), 1) for v in lost)
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from ibjax.report import axes, blank
+from ibjax import blank
+from ibjax.report import axes
 from ibjax.report.summary import LOSS_RANGE, Row, Summary, headlines, summaries, summarise
 from ibjax.report.table import kind
+from ibjax.results.layout import configuration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +147,7 @@ def panels(dataset: xarray.Dataset, axis: str | None = None) -> int:
 
 
 def _title(dataset: xarray.Dataset, summary: Summary, step: int | None) -> str:
-    config = axes.configuration(dataset)
+    config = configuration(dataset)
     words = [axes.heading(dataset, summary.axis, step)]
     for setting, symbol in (("inverse_temperature", "beta ="), ("layer_noise", "layer noise")):
         if isinstance(config.get(setting), int | float) and summary.axis != setting:

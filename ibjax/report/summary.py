@@ -11,7 +11,6 @@ from ibjax import results
 from ibjax.report import axes
 from ibjax.report.moments import LOSS_RANGE as LOSS_RANGE
 from ibjax.report.moments import check_numbers, moment, stored, units, usable
-from ibjax.report.moments import t_quantile as t_quantile
 
 HEADLINES = (
     "individual",

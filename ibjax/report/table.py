@@ -94,7 +94,7 @@ def _style(row: Row) -> str:
 
 def kind(row: Row) -> str:
     """The kind as people read it, with the confidence of a certificate that needs one."""
-    return row.kind if row.confidence >= 1 else f"{row.kind}, {rounding.percent(row.confidence)}"
+    return rounding.kind(row.kind, row.confidence)
 
 
 def null(row: Row, i: int) -> str:

@@ -94,7 +94,7 @@ def measured(cell: Cell) -> xarray.Dataset:
         value = np.asarray(getattr(cell.evidence, name))
         if field.stored and np.array_equal(kept := value.astype(field.stored), value):
             value = kept  # fractions in the place of predictions stay as they are
-        about = {"units": field.unit, **({"long_name": field.what} if field.what else {})}
+        about = {"units": field.unit, "long_name": field.what}
         variables[layout.stored(name)] = (field.dims, value, about)
     counts = {"layers": cell.evidence.layer_log1m, "updates": cell.evidence.step_sizes}
     for name, listed in counts.items():

@@ -1,8 +1,10 @@
 """The names of a results file: its variables, their axes and units, and what stands for nothing."""
 
+import json
 from typing import Any
 
 import numpy as np
+import xarray
 
 from ibjax.interface.fields import FIELDS, named
 
@@ -86,6 +88,15 @@ KINDS = ("certificate", "estimate", "diagnostic")
 def stored(name: str) -> str:
     """The name of a field of evidence in a file."""
     return STORED.get(name, name)
+
+
+def configuration(dataset: xarray.Dataset) -> dict[str, Any]:
+    """What a data set says of the run it is of; empty where it has lost that."""
+    try:
+        found = json.loads(dataset.attrs.get("config", "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def blank(dtype: Any) -> Any:

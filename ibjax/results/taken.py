@@ -1,6 +1,5 @@
 """Evidence taken out of a data set again, as the engine returned it."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) ->
         if field.stored and np.array_equal(array, array.astype("int32")):
             array = array.astype("int32")
         parts[name] = array
-    written = _configuration(dataset)
+    written = layout.configuration(dataset)
     _check_settings(written, one, parts)
     if _some(written, parts["mask"].shape):
         parts["index"] = np.full_like(parts["index"], -1)
@@ -107,15 +106,6 @@ def _check_axes(one: xarray.Dataset) -> None:
                 f"{name} has values along {', '.join(others)}, where a run has one: the data set "
                 "joins several runs; take the evidence of each from its file"
             )
-
-
-def _configuration(dataset: xarray.Dataset) -> dict[str, Any]:
-    """What the file says of the run it is of; nothing where it has lost that."""
-    try:
-        found = json.loads(dataset.attrs.get("config", "{}"))
-    except (TypeError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _some(written: dict[str, Any], shape: tuple[int, ...]) -> bool:
@@ -151,15 +141,14 @@ def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[st
         found["inverse_temperature"] = 2 * parts["step_sizes"] / parts["noise_stds"] ** 2
     for name, values in found.items():
         # runs of several files may lie along an axis that the configuration of one does not have
-        wanted = one[name].values if name in one.coords else written.get(name)
-        if not _real(wanted) and not (isinstance(wanted, np.ndarray) and wanted.ndim == 0):
+        wanted: Any = one[name].values.tolist() if name in one.coords else written.get(name)
+        if not _real(wanted) or not np.isfinite(wanted):
             continue
-        number = float(np.asarray(wanted))
-        off = ~np.isclose(np.asarray(values, float), number, rtol=2e-3)
-        if np.isfinite(number) and off.any():
-            odd = np.asarray(values, float)[off].flat[0] if np.ndim(values) else float(values)
+        there = np.ravel(np.asarray(values, float))
+        odd = there[~np.isclose(there, wanted, rtol=2e-3)]
+        if odd.size:
             raise ValueError(
-                f"{name} is {odd:g} in the data set and {number:g} in the configuration of its "
+                f"{name} is {odd[0]:g} in the data set and {wanted:g} in the configuration of its "
                 "run; take evidence from the file as it was written"
             )
 

@@ -70,7 +70,7 @@ def test_a_ball_for_the_last_weights(tmp_path, capsys):
     ("--batching shuffle", "--batching"),
     ("--batching full --batch-size 10", "batching='full' with batch_size=10"),
     ("--train-error 2", "train_error=2 exceeds loss_range=1"),
-    ("--table account.txt", "must end in .csv or .md"),
+    ("--table account.txt", "must end in .csv, .md, .tex"),
     ("--table /nowhere/account.csv", "no such folder"),
     ("--delta 1e-5 --batch-size 8", "batching (for eps(delta)"),
     ("--depth -1", "must not be negative"),

@@ -57,7 +57,7 @@ def test_tables_for_documents(ending, tmp_path, capsys):
     ("--function no_such_module:f", "cannot import no_such_module"),
     ("xu_raginsky --models 0", "models=0 must be at least 1"),
     ("xu_raginsky --steps -1", "steps=-1 must be at least 0"),
-    ("xu_raginsky --table t.png", "must end in .md, .tex, .csv"),
+    ("xu_raginsky --table t.png", "must end in .csv, .md, .tex"),
     ("xu_raginsky --table nowhere/t.md", "no such folder"),
 ])  # fmt: skip
 def test_mistakes_end_in_one_line(words, message, mine, capsys):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ibjax import cli
+from ibjax import cli, mi
 
 
 @pytest.fixture
@@ -35,6 +35,14 @@ def test_mistakes_are_one_line(saved, capsys, arguments, named):
     assert cli.main(["plane", str(saved), *arguments]) == 2
     said = capsys.readouterr().err
     assert named in said and said.count("\n") == 1
+
+
+def test_one_class_has_entropy_zero_and_not_minus_zero(tmp_path, capsys):
+    path = tmp_path / "one.npz"
+    np.savez(path, labels=np.zeros(8, int), layer=np.arange(8.0)[:, None])
+    assert cli.main(["plane", str(path), "--bins", "3"]) == 0
+    assert "H(Y) = 0.000" in capsys.readouterr().out
+    assert not np.signbit(float(mi.entropy(np.ones(1)).value))
 
 
 def test_a_vector_is_no_layer(tmp_path, capsys):

@@ -24,6 +24,11 @@ def test_the_mathematics_loads_without_training_or_reading_anything():
     assert not modules & (set(HEAVY) - {"optax", "flax"})
 
 
+def test_a_command_loads_neither_results_nor_reports_before_it_needs_them():
+    modules = loaded("import ibjax.cli.commands as c; c.account.quantities('')")
+    assert not modules & {"xarray", "matplotlib", "ibjax.results", "ibjax.report"}
+
+
 def test_ibjax_works_without_tensorflow_datasets():
     blocked = "import sys; sys.modules['tensorflow_datasets'] = None"
     use = "import ibjax; assert len(ibjax.data.load('digits', classes=(4, 9)).y) > 200"

@@ -130,7 +130,7 @@ def solve(
         n: number of training examples.
     """
     lead, z, w = law.shape[:-2], law.shape[-2] * law.shape[-1], learner.shape[-1]
-    samples, flat = words(z, n), law.reshape(*law.shape[:-2], z)
+    samples, flat = words(z, n), law.reshape(*lead, z)
     mean = mean_loss(loss, channels).reshape(*lead, w, z)
     sample_law = np.prod(flat[..., samples], -1)
     joint = sample_law[..., None] * learner

@@ -9,6 +9,7 @@ import numpy as np
 import xarray
 
 from ibjax.interface import BoundValue, Dataset, Evidence
+from ibjax.intervals import t_quantile
 from ibjax.reproduce.outcome import Log, jsoned, stretches
 
 WIDTH = 32
@@ -200,8 +201,6 @@ def _tables(evidence: Evidence) -> tuple[BoundValue, float]:
 
 def read(found: xarray.Dataset) -> Point:
     """The point that a file holds."""
-    from ibjax.report.summary import t_quantile
-
     given = jsoned(found.attrs, "settings")
     setting = Setting(**{field.name: given[field.name] for field in fields(Setting)})
     names = [str(name) for name in found["bound_name"].values]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.certified.points import BOUNDS, Point
 from ibjax.reproduce.outcome import bound_text
 
@@ -65,7 +65,9 @@ def best_table(grid: list[Point]) -> Any:
         (*columns, "budget", "eta", "train", "bound / gap"),
         "each bound at its best settings",
         caption="left: least training error plus bound on the gap; right: least bound over gap. "
-        "Ratios only where the gap is above its interval at every setting that is compared.",
+        "The kind is that of the bound; training errors are measured, so that their sum with a "
+        "certificate is an estimate. Ratios only where the gap is above its interval at every "
+        "setting that is compared.",
         left=("bound", "kind"),
     )
     for n in sizes_of(grid):

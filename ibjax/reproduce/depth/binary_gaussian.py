@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax import rounding
+from ibjax import blank, rounding
 from ibjax.bounds.weights.hierarchical import BinaryGaussian, binary_gaussian
-from ibjax.report import blank
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 
 

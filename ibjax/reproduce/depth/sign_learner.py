@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 import xarray
 
-from ibjax import bounds, rounding
-from ibjax.report import blank
+from ibjax import blank, bounds, rounding
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 from ibjax.typing import Key
 

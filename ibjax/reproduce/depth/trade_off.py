@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax import contraction, rounding, sweep
+from ibjax import blank, contraction, rounding, sweep
 from ibjax.interface import Contraction
 from ibjax.pipeline import Experiment
-from ibjax.report import blank, summarise
+from ibjax.report import summarise
 from ibjax.reproduce.outcome import Log, Outcome, View, bound_text, record, settled
 
 BASE = Experiment(
@@ -92,10 +92,10 @@ def view(found: xarray.Dataset) -> View:
     table = blank.table(
         (*columns, "train", "test", "gap", "bound", "train + bound"),
         f"4 versus 9, width {found.width}, tanh; errors over 32 fresh draws of layer noise",
-        caption="bound: the repaired depth bound on the gap, a certificate; train + bound: an "
-        "upper bound on the test error; ±: 95 %; L eff.: how many layers like the one that "
-        "contracts most would contract as much; least: the smallest eta^(L/2) that predictions as "
-        "good as those on the training examples allow.",
+        caption="bound: the repaired depth bound on the gap, a certificate; train + bound: what "
+        "it says of the test error, an estimate, since the training error is measured; ±: 95 %; L "
+        "eff.: how many layers like the one that contracts most would contract as much; least: the "
+        "smallest eta^(L/2) that predictions as good as those on the training examples allow.",
     )
     for curve, depth in product(range(found.sizes["curve"]), found.depth.values):
         at = found.isel(curve=curve).sel(depth=depth)

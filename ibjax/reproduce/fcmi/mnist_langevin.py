@@ -24,9 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from ibjax import bounds, data
+from ibjax import blank, bounds, data
 from ibjax.interface import Dataset, Supersample
-from ibjax.report import blank
 from ibjax.reproduce.fcmi import file as fcmi_file
 from ibjax.reproduce.fcmi.mnist import SEED, mnist
 from ibjax.reproduce.fcmi.rows import Row, lost, row

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.fcmi.rows import BOUNDS, PUBLISHED, Beside, Published, Row, centre, lost
 from ibjax.reproduce.outcome import bound_text
 

@@ -18,8 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from ibjax import bottleneck, infinite
-from ibjax.report import blank
+from ibjax import blank, bottleneck, infinite
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 
 NOISE = 0.15

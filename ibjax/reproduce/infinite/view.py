@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.outcome import bound_text
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.langevin.settings import SETTINGS, Setting
 from ibjax.reproduce.outcome import View
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.linear.measures import EACH, MEASURED, POOLED
 from ibjax.reproduce.outcome import bound_text
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
 from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
 

@@ -19,9 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from ibjax import data, mi
+from ibjax import blank, data, mi
 from ibjax.interface import Estimate
-from ibjax.report import blank
 from ibjax.reproduce.mi.published import PUBLISHED, SAMPLES
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 

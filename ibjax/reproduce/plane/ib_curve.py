@@ -11,8 +11,7 @@ import jax
 import numpy as np
 import xarray
 
-from ibjax import bottleneck
-from ibjax.report import blank
+from ibjax import blank, bottleneck
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 
 P_X = np.array([0.15, 0.25, 0.20, 0.25, 0.15])

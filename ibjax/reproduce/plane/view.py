@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax.report import blank
+from ibjax import blank
 from ibjax.reproduce.plane.narrowing import NAMES
 from ibjax.reproduce.plane.verdicts import ACTIVATIONS, Verdict
 

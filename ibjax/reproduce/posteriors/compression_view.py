@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax import rounding
-from ibjax.report import blank
+from ibjax import blank, rounding
 from ibjax.reproduce.outcome import viewer
 
 COLOURS = {"code": "#0072B2", "posterior": "#D55E00"}

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax import rounding
-from ibjax.report import blank
-from ibjax.report.moments import t_quantile
+from ibjax import blank, rounding
+from ibjax.intervals import t_quantile
 from ibjax.reproduce.outcome import viewer
 
 REGIMES = {"linear": "n/d", "quadratic": "n/d$^2$"}

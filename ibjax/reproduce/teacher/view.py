@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ibjax.report import blank
-from ibjax.report.moments import t_quantile
+from ibjax import blank
+from ibjax.intervals import t_quantile
 from ibjax.report.summary import headlines
 from ibjax.reproduce.outcome import bound_text, viewer
 

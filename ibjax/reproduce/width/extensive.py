@@ -12,8 +12,7 @@ import jax
 import numpy as np
 import xarray
 
-from ibjax import teacher
-from ibjax.report import blank
+from ibjax import blank, teacher
 from ibjax.reproduce.outcome import Log, Outcome, record, viewer
 
 HE2, HE23 = (0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 6**-0.5)

@@ -4,8 +4,7 @@ from typing import Any
 
 import xarray
 
-from ibjax import rounding
-from ibjax.report import blank
+from ibjax import blank, rounding
 from ibjax.reproduce.outcome import viewer
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

@@ -3,14 +3,13 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
 import xarray
 
-from ibjax import bounds, files, pipeline, results, toml
+from ibjax import bounds, files, pipeline, results, threads, toml
 from ibjax.environment import expanded
 from ibjax.experiment import Experiment, Point, axes, training
 from ibjax.interface import Supersample
@@ -68,7 +67,7 @@ def run(
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     found, told = {}, once(log)
     groups = _groups(todo, pairs, at_once)
-    with ThreadPoolExecutor(1) as beside:
+    with threads.beside(1) as beside:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
             ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
             found |= _cells(todo, group, _telling(progress, ahead), log, told)
@@ -200,7 +199,8 @@ def _computed(
     def report(done: int, whole: int) -> None:
         each = whole // len(cells)
         for number in range(given, len(cells)):
-            mine = min(done - number * each, each - (of > 1))
+            # Trained is not done: a cell is done when it is stored.
+            mine = min(done - number * each, each - 1)
             if progress is not None and mine > 0:
                 progress(cells[number][0], mine, each)
 

@@ -302,6 +302,20 @@ def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monk
     assert seen == [2, 3, 2]  # the third is on disk
 
 
+def test_a_cell_is_said_to_be_done_when_it_is_stored(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    path, told = tmp_path / "r.nc", []
+    place = sweep.plan(experiment, path).place({"depth": 1})
+
+    def trains(experiment, depth, pool, pairs, progress, **more):
+        progress(36, 36)
+        return cell
+
+    monkeypatch.setattr(pipeline, "run_cell", trains)
+    sweep.run(experiment, path, progress=lambda p, d, t: told.append((d == t, place.exists())))
+    assert told == [(False, False), (True, True)]
+
+
 def test_a_failure_to_compile_ahead_is_left_to_the_training(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
 

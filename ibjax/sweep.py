@@ -14,6 +14,7 @@ from ibjax.environment import expanded
 from ibjax.experiment import Experiment, Point, axes, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
+from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
@@ -66,6 +67,7 @@ def run(
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     found, told = {}, once(log)
+    _tell_of_copies(todo, log)
     groups = _groups(todo, pairs, at_once)
     with threads.beside(1) as beside:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
@@ -79,6 +81,21 @@ def run(
     results.write(together, path)
     files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
+
+
+_SOME = 0.01
+"""Share of examples equal to another from which on it is said."""
+
+
+def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
+    """Say that examples come more than once: whether they are independent the user must know."""
+    copies, size = repeated(todo.pool.x), len(todo.pool.y)
+    if hosts.first() and copies > _SOME * size:
+        log(
+            f"{copies} of the {size} inputs of {todo.pool.name!r} are equal to an earlier one: "
+            "certificates and the measured gap hold if independent draws repeat themselves so, and "
+            "not where examples were copied to have more of them"
+        )
 
 
 def once(log: Callable[[str], object]) -> Callable[[str], None]:

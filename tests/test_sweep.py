@@ -316,6 +316,18 @@ def test_a_cell_is_said_to_be_done_when_it_is_stored(one_cell, tmp_path, monkeyp
     assert told == [(False, False), (True, True)]
 
 
+def test_inputs_that_come_again_are_said(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    counted(monkeypatch, cell)
+    pool = pipeline.load_pool(experiment)
+    some = np.concatenate([np.asarray(pool.x)[:-40], np.asarray(pool.x)[:40]])
+    twice = pool._replace(x=some, y=np.concatenate([pool.y[:-40], pool.y[:40]]))
+    monkeypatch.setattr(pipeline, "load_pool", lambda experiment: twice)
+    log = []
+    sweep.run(experiment, tmp_path / "r.nc", log=log.append)
+    assert log[0].startswith(f"40 of the {len(pool.y)} inputs of 'digits' are equal")
+
+
 def test_a_failure_to_compile_ahead_is_left_to_the_training(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
 

@@ -37,7 +37,7 @@ def ready(network: Network, dataset: Dataset) -> Problem:
         ValueError: for normalisation by batch statistics, whose weights are not all in the
             posterior, or of a network's own, by which the error of an example is no function of
             weights and example; for padded depth; for data that do not pair up, labels out of
-            range, every example (or every one of a class) listed several times, or logits that are not one a class.
+            range, copies of all examples or of a class, or logits that are not one a class.
     """
     if network.batch_statistics is not None:
         raise ValueError(

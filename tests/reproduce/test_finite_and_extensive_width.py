@@ -25,6 +25,14 @@ def test_theory_and_replicas_agree(tmp_path, check_shown):
         assert gap < float(found["certificate"][0, 0]) < 0.5
 
 
+def test_inputs_are_chosen_without_the_examples_that_are_certified():
+    made = finite_width.task(finite_width.Options())
+    x = made.x_test
+    np.testing.assert_allclose(x.mean(0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(x.T @ x / len(x), np.eye(x.shape[1]), atol=1e-9)
+    assert np.abs(made.x.T @ made.x / len(made.x) - np.eye(x.shape[1])).max() > 0.01
+
+
 def test_jackknife_of_the_predictive_variance():
     """Unbiased for independent draws: the sample variance with n - 1."""
     draws = np.random.default_rng(0).normal(size=(30, 1, 5))
@@ -35,7 +43,12 @@ def test_jackknife_of_the_predictive_variance():
 
 @pytest.mark.parametrize(
     "change,word",
-    [(dict(widths=(4, 4)), "widths"), (dict(steps=5), "steps"), (dict(train_size=10_000), "train")],
+    [
+        (dict(widths=(4, 4)), "widths"),
+        (dict(steps=5), "steps"),
+        (dict(train_size=10_000), "train"),
+        (dict(components=70), "components"),
+    ],
 )
 def test_mistakes(tmp_path, change, word):
     with pytest.raises(ValueError, match=word):

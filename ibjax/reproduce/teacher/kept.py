@@ -7,6 +7,7 @@ what a test error needs of it; what the weights can have kept of the sample, cer
 last costs as a bound on the gap, beside the gap.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,7 +90,7 @@ def linear_sample(key: Key, n: int, options: Options) -> Sample:
 
 
 def quadratic_sample(key: Key, n: int, options: Options) -> Sample:
-    """Signs of what noisy outputs of two-layer rectifiers have above their mean."""
+    """Signs of what noisy outputs of two-layer rectifiers have above their expectation."""
     d = options.quadratic_dimension
     hidden = max(1, round(RATIO * d))
 
@@ -99,7 +100,9 @@ def quadratic_sample(key: Key, n: int, options: Options) -> Sample:
         x = jax.random.normal(inputs, (2 * n, d))
         out = jnp.sum(jax.nn.relu(x @ weights.T / d**0.5), axis=1) / hidden**0.5
         out = out + NOISE**0.5 * jax.random.normal(noise, (2 * n,))
-        return x, jnp.where(out > jnp.mean(out), 1.0, -1.0)
+        # The mean of the law: that of the sample would make the examples depend on each other.
+        mean = jnp.sum(jnp.linalg.norm(weights, axis=1)) / (2 * math.pi * d * hidden) ** 0.5
+        return x, jnp.where(out > mean, 1.0, -1.0)
 
     x, y = jax.vmap(one)(jax.random.split(key, options.teachers))
     return Sample(np.asarray(x, np.float32), np.asarray(y))

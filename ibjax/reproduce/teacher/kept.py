@@ -20,11 +20,21 @@ import xarray
 from ibjax import bounds, langevin, rounding, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
+from ibjax.reproduce.outcome import (
+    Log,
+    Outcome,
+    record,
+    refuse_repeats,
+    sample_size,
+    settled,
+)
 from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
 
 NOISE, RATIO = 0.1, 0.5
+
+_LEAST = 10
+"""Samples that students are trained on, at least."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +195,7 @@ def solve(options: Options, log: Log) -> xarray.Dataset:
             draw, train = jax.random.split(key)
             linear = regime == "linear"
             size = options.dimension if linear else options.quadratic_dimension**2
-            n = max(round(alpha * size), 10)
+            n = sample_size(f"{regime}_alpha", alpha, size, _LEAST)
             sample = (linear_sample if linear else quadratic_sample)(draw, n, options)
             row = {"n": n, **students(train, sample, options)}
             if linear:
@@ -240,8 +250,9 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     for name in ("linear_alpha", "quadratic_alpha"):
         grid = getattr(chosen, name)
         refuse_repeats(name, grid)
-        if min(grid) <= 0:
-            raise ValueError(f"{name}={grid} must hold positive numbers")
+        d = chosen.dimension if name == "linear_alpha" else chosen.quadratic_dimension**2
+        for alpha in grid:
+            sample_size(name, alpha, d, _LEAST)
     if chosen.teachers < 2 or chosen.masks < 2 or chosen.masks % 2:
         raise ValueError(
             f"teachers={chosen.teachers}, masks={chosen.masks}: give 2 or more, masks in pairs"

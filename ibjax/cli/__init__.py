@@ -56,10 +56,14 @@ def main(argv: list[str] | None = None) -> int:
         return _explained(error)
 
 
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory")
+"""What XLA says where memory ends: of a program it knows the size of, and of one that it runs."""
+
+
 def _explained(error: Exception) -> int:
     """One line about what went wrong; the exit status."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+    if isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY):
         _say(f"error: not enough memory for what was asked; ask for less ({text[:200]})")
         return 2
     if "Gloo" in text or "coordination service" in text:

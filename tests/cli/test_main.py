@@ -20,6 +20,7 @@ from ibjax.cli import commands
         (ValueError(), 2, ("error: ValueError",)),
         (MemoryError(), 2, ("not enough memory",)),
         (RuntimeError("RESOURCE_EXHAUSTED: no\nroom"), 2, ("not enough memory",)),
+        (RuntimeError("INTERNAL: Error: Out of memory allocating 9"), 2, ("not enough memory",)),
         (PermissionError(13, "Permission denied", "a.nc"), 2, ("Permission denied", "a.nc")),
         (KeyboardInterrupt(), 130, ("interrupted; finished cells are kept",)),
     ],

@@ -21,6 +21,9 @@ def test_theory_and_replicas_agree(tmp_path, check_shown):
         # Labels smaller than the prior expects: narrow networks have the smaller variance.
         assert float(found["infinite_surprise"][0]) < 1
         assert float(found["exact_variance"][0, 0]) < float(found["infinite_variance"][0])
+        mine = found.assign(certificate=1 - found["train_error"])
+        cells = [list(c.cells) for c in finite_width.view(mine).table.columns]
+        assert cells[-1][0].endswith("vacuous")
         gap = float((found["test_error"] - found["train_error"])[0, 0])
         assert gap < float(found["certificate"][0, 0]) < 0.5
 

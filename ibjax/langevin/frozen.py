@@ -28,6 +28,7 @@ class Frozen:
     computes: str
 
     def __call__(self, *arguments: Any) -> Any:
+        """The function itself."""
         return self.function(*arguments)
 
 

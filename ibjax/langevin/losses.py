@@ -71,7 +71,7 @@ def check_loss(loss: Loss, num_classes: int) -> None:
             "one real number an example, (batch,), without averaging"
         )
     if loss is not cross_entropy:  # which is known to be one
-        _check_alone(frozen_loss(loss, num_classes, cross_entropy), num_classes)
+        _check_alone(frozen_loss(loss, num_classes), num_classes)
 
 
 @lru_cache(maxsize=64)

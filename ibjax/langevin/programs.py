@@ -1,6 +1,5 @@
 """The compiled programs of a run: one chunk of replicas, on every local device."""
 
-import dataclasses
 import math
 import threading
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from ibjax import threads
 from ibjax.environment import chunk_memory, lean_compilation
 from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
-from ibjax.langevin.frozen import frozen_loss
-from ibjax.langevin.losses import cross_entropy
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.run import Run
 
@@ -88,9 +85,6 @@ def fitting(
     Returns:
         The programs, what `look` gave (None without it), and the replicas of one chunk.
     """
-    fixed = static(config)
-    loss = frozen_loss(config.loss, num_classes, cross_entropy)
-    fixed = fixed if loss is config.loss else dataclasses.replace(fixed, loss=loss)
     devices = jax.local_device_count()
     room = chunk_memory() if config.memory is None else config.memory
     # XLA takes a loop over one replica apart and may round what is in it otherwise: with two, which
@@ -101,7 +95,7 @@ def fitting(
     while True:
         shape = Shape(kind, chunk, x.shape, x.dtype.name, num_classes, devices)
         with _ONE_BY_ONE:
-            programs = compiled(fixed, shape)
+            programs = compiled(static(config), shape)
         other = None if look is None else look(shape, programs.shardings[1])
         needed = max(programs.bytes, 0 if other is None else other.bytes)
         fits = needed <= room or chunk == least

@@ -1,5 +1,6 @@
 """Programs follow what schedules and losses compute, though they be the same objects."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +8,13 @@ import optax
 import pytest
 
 from ibjax import bounds
-from ibjax.interface import Dataset, Supersample
+from ibjax.interface import Dataset, LayerFacts, Network, Supersample
 from ibjax.langevin import Config, cross_entropy, run_replicas
 from ibjax.langevin.config import static
 from ibjax.langevin.frozen import frozen_schedule
-from ibjax.networks import MLP
+from ibjax.langevin.prepared import network_of
+from ibjax.langevin.programs import compiled
+from ibjax.networks import MLP, from_linen
 
 RNG = np.random.default_rng(0)
 POOL = Dataset(RNG.normal(size=(40, 3)).astype("f"), np.arange(40) % 2, 2, "toy")
@@ -45,6 +48,44 @@ def test_a_schedule_that_has_changed_trains_and_certifies_as_it_is_now():
     np.testing.assert_allclose(
         run_replicas(KEY, config, POOL, PAIRS).train_loss, 3 * small.train_loss, rtol=1e-4
     )
+
+
+class Small(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(2)(nn.relu(nn.Dense(4)(x)))
+
+
+def test_what_has_not_changed_is_not_compiled_again():
+    """Rules of derivatives carry addresses that are new in every trace."""
+    config = Config(
+        from_linen(Small()), steps=2, loss=lambda z, y: jax.nn.relu(1 - (2 * y - 1) * z[:, 1])
+    )
+    run_replicas(KEY, config, POOL, PAIRS)
+    before = compiled.cache_info().misses, network_of.cache_info().misses
+    run_replicas(KEY, config, POOL, PAIRS)
+    assert (compiled.cache_info().misses, network_of.cache_info().misses) == before
+
+
+def test_a_network_that_no_longer_draws_its_noise_is_looked_at_again():
+    """Pairs of another size are another program, under the facts that were checked before."""
+    noise = [4.0]
+
+    def init(key, x):
+        return {"in": jax.random.normal(key, (3, 4)), "out": jnp.ones((4, 2))}
+
+    def apply(params, x, key, hyper):
+        h = jnp.tanh(x @ params["in"])
+        h = h if key is None else h + noise[0] * jax.random.normal(key, h.shape)
+        return h @ params["out"], (h,)
+
+    network = Network(init, apply, layers=(LayerFacts("hidden", 4, 4.0, noise=4.0),))
+    config = Config(network, steps=2)
+    assert run_replicas(KEY, config, POOL, PAIRS).layer_log1m[0] > -1
+    noise[0] = 0.0
+    for pairs in (PAIRS, Supersample(PAIRS.index[:, :8], PAIRS.mask[..., :8])):
+        with pytest.raises(ValueError, match="that is not what network"):
+            run_replicas(KEY, config, POOL, pairs)
 
 
 def test_equal_schedules_share_a_program_and_others_do_not():

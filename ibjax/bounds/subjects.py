@@ -5,7 +5,11 @@ little about an example and n times as much about the sample, so that a bound wh
 must not be given the other: what is a certificate then would be too small by the root of n.
 """
 
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+
+from ibjax.arguments import concrete
 
 Subject = Literal["sample", "example", "pair", "bits"]
 
@@ -49,6 +53,18 @@ _ENOUGH: dict[Subject, tuple[Subject, ...]] = {
     "pair": ("pair", "bits", "example", "sample"),
 }
 """What may stand in for what, since it is not smaller."""
+
+
+def subject_of(n: Any, single: Subject = "example") -> Subject:
+    """What a theorem about n examples takes: of one of them, what is about single ones.
+
+    Args:
+        n: number of examples, perhaps traced.
+        single: "example", or "pair" for mask bits, which otherwise are all of them together.
+    """
+    if concrete(n) and np.ndim(n) == 0 and np.asarray(n) == 1:
+        return single
+    return "sample" if single == "example" else "bits"
 
 
 def check_subject(argument: str, name: str, needed: Subject) -> None:

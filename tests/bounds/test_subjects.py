@@ -54,6 +54,18 @@ def test_the_sum_over_examples_is_about_the_sample(records):
         bounds.xu_raginsky(each, N, 0.5)
 
 
+def test_of_one_example_the_information_is_what_is_asked_for(records):
+    each, _ = records["example"]
+    (slot,) = records["pair"]
+    found = bounds.xu_raginsky(each, 1, 0.5)
+    assert float(found.value) == pytest.approx(float(np.sqrt(each.value / 2)))
+    assert bounds.steinke_zakynthinou(slot, 1).kind == "certificate"
+    assert bounds.depth(each, [0.5], 1, 0.5, num_classes=2).kind == "certificate"
+    for wrong in (slot,):
+        with pytest.raises(ValueError, match="single pairs"):
+            bounds.xu_raginsky(wrong, 1, 0.5)
+
+
 def test_slots_are_no_examples_but_examples_may_stand_for_them(records):
     each, gap = records["example"]
     (slot,), (whole,) = records["pair"], records["sample"]

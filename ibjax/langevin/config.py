@@ -12,7 +12,7 @@ import optax
 from ibjax import arguments
 from ibjax.interface import Hyper, Network
 from ibjax.langevin import checks
-from ibjax.langevin.frozen import frozen_schedule
+from ibjax.langevin.frozen import frozen_schedule, unjitted
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
@@ -158,9 +158,11 @@ class Config:
                 "the last weights is proved for plain noisy steps, of sgld given by name, alone; "
                 "set radius=None"
             )
-        for name in ("learning_rate", "inverse_temperature"):
-            if not callable(getattr(self, name)):
-                self._set(name, _scalar(name, getattr(self, name)))
+        for name in ("learning_rate", "inverse_temperature", "loss"):
+            if callable(given := getattr(self, name)):
+                self._set(name, unjitted(given))
+            elif name != "loss":
+                self._set(name, _scalar(name, given))
         if self.stop_error is not None:
             self._set("stop_error", checks.share("stop_error", self.stop_error))
             if self.account:

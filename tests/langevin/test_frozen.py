@@ -8,10 +8,10 @@ import optax
 import pytest
 
 from ibjax import bounds
-from ibjax.interface import Dataset, LayerFacts, Network, Supersample
+from ibjax.interface import BatchStatistics, Dataset, Hyper, LayerFacts, Network, Supersample
 from ibjax.langevin import Config, cross_entropy, run_replicas
 from ibjax.langevin.config import static
-from ibjax.langevin.frozen import frozen_schedule
+from ibjax.langevin.frozen import frozen_loss, frozen_network, frozen_schedule
 from ibjax.langevin.prepared import network_of
 from ibjax.langevin.programs import compiled
 from ibjax.networks import MLP, from_linen
@@ -105,3 +105,94 @@ def test_a_schedule_that_is_never_the_same_is_refused():
         config = Config(MLP(1, 2), steps=2, **{name: lambda t: draws.uniform(0.1, 0.2)})
         with pytest.raises(ValueError, match=f"{name} is a schedule that computes something else"):
             run_replicas(KEY, config, POOL, PAIRS)
+
+
+def _jitted_within(table):
+    return lambda t: jax.jit(lambda u: jnp.sum(jnp.asarray(table) * u))(t)
+
+
+def _asked_of_python(table):
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    return lambda t: jax.pure_callback(lambda u: np.float32(table.sum() * u), number, t)
+
+
+def _jitted(table):
+    return jax.jit(lambda t: jnp.sum(jnp.asarray(table) * t))
+
+
+@pytest.mark.parametrize("make", [_jitted_within, _asked_of_python, _jitted])
+def test_constants_are_seen_wherever_a_function_holds_them(make):
+    table = np.ones(2000, np.float32)
+    schedule = make(table)
+    before = frozen_schedule(schedule)
+    if make is not _asked_of_python:
+        assert frozen_schedule(schedule) == before
+    table[1000] = 7.0
+    assert frozen_schedule(schedule) != before
+
+
+def test_a_rule_of_a_derivative_that_changes_is_seen():
+    slope = [1.0]
+
+    @jax.custom_jvp
+    def own(z):
+        return z**2
+
+    own.defjvp(lambda primals, tangents: (own(*primals), slope[0] * tangents[0]))
+
+    def loss(z, y):
+        return own(z)[:, 0]
+
+    before = frozen_loss(loss, 2)
+    assert frozen_loss(loss, 2) == before
+    slope[0] = 2.0
+    assert frozen_loss(loss, 2) != before
+
+
+@pytest.mark.parametrize("field", ["taps", "tap_shapes", "assemble", "trainable", "evaluate"])
+def test_every_function_of_a_network_is_looked_at(field):
+    factor = {"taps": 1.0, "tap_shapes": 1.0, "assemble": 1.0, "trainable": 1.0, "evaluate": 1.0}
+
+    def taps(params, x, key, hyper, given):
+        return factor["taps"] * (x @ params) + given[0], (x,)
+
+    network = Network(
+        lambda key, x: jax.random.normal(key, (3, 2)),
+        lambda params, x, key, hyper: (x @ params, ()),
+        taps=taps,
+        tap_shapes=lambda params, batch: (factor["tap_shapes"] * jnp.zeros((batch, 2)),),
+        assemble=lambda params, inputs, deltas: factor["assemble"] * inputs[0].T @ deltas[0],
+        trainable=lambda params, hyper: factor["trainable"] * jnp.ones((3, 2)),
+        batch_statistics=BatchStatistics(
+            lambda: jnp.zeros(2),
+            lambda params, kept, x, weights, key, hyper: (x @ params, kept),
+            lambda params, kept, x, key, hyper: factor["evaluate"] * (x @ params),
+        ),
+    )
+    shape, hyper = jax.ShapeDtypeStruct((2, 3), jnp.float32), Hyper(1.0, 1.0)
+    before = frozen_network(network, shape, hyper)
+    assert frozen_network(before, shape, hyper) == before
+    factor[field] = 2.0
+    assert frozen_network(network, shape, hyper) != before
+
+
+def test_a_jitted_network_is_looked_at_and_trained_as_it_is_now():
+    """Its own cache held the noise at the shapes that were looked at, and none at new ones."""
+    noise = [4.0]
+
+    @jax.jit
+    def apply(params, x, key, hyper):
+        h = jnp.tanh(x @ params["in"])
+        h = h if key is None else h + noise[0] * jax.random.normal(key, h.shape)
+        return h @ params["out"], (h,)
+
+    network = Network(
+        lambda key, x: {"in": jax.random.normal(key, (3, 4)), "out": jnp.ones((4, 2))},
+        apply,
+        layers=(LayerFacts("hidden", 4, 4.0, noise=4.0),),
+    )
+    config = Config(network, steps=2)
+    run_replicas(KEY, config, POOL, PAIRS)
+    noise[0] = 0.0
+    with pytest.raises(ValueError, match="that is not what network"):
+        run_replicas(KEY, config, POOL, Supersample(PAIRS.index[:, :8], PAIRS.mask[..., :8]))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import in_double, whole
+from ibjax.frozen import frozen, frozen_elementwise
 from ibjax.infinite import checks
 from ibjax.infinite.layers import Layer, activation, dense, serial, start
 from ibjax.infinite.nonlinearity import Activation, resolve
@@ -142,6 +143,16 @@ def _prepared(x1, x2, depth, phi, w_std, b_std):
     return first, second, w_std, b_std
 
 
+def _as_now(activation: Any) -> Any:
+    """An activation of the user's as what it computes now: the program of `_mlp_kernels` is its."""
+    if isinstance(activation, str):
+        return resolve(activation)
+    if isinstance(activation, Activation):
+        shapes = (jax.ShapeDtypeStruct((2,), jnp.float32),) * 3
+        return Activation(frozen_elementwise(activation.apply), frozen(activation.dual, *shapes))
+    return frozen_elementwise(activation)
+
+
 @enforced
 def mlp_kernels(
     x1: Numbers,
@@ -181,7 +192,7 @@ def mlp_kernels(
     neural networks as Gaussian processes; as published.
     """
     first, second, w, b = _prepared(x1, x2, depth, activation, w_std, b_std)
-    phi = resolve(activation) if isinstance(activation, str) else activation
+    phi = _as_now(activation)
 
     def run(w, b, first, second=None):
         return _mlp_kernels(first, second, w, b, depth=depth, phi=phi)
@@ -223,7 +234,7 @@ def mlp_nngp_rate(
     Reference: new here (Euler's identity along the scaling of the parameters).
     """
     first, _, w, b = _prepared(x1, None, depth, activation, w_std, b_std)
-    phi = resolve(activation) if isinstance(activation, str) else activation
+    phi = _as_now(activation)
 
     def run(first, w, b):
         def nngp(scale):

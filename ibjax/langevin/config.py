@@ -10,9 +10,10 @@ import numpy as np
 import optax
 
 from ibjax import arguments
+from ibjax.frozen import unjitted
 from ibjax.interface import Hyper, Network
 from ibjax.langevin import checks
-from ibjax.langevin.frozen import frozen_schedule, unjitted
+from ibjax.langevin.frozen import frozen_schedule
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import whole
+from ibjax.frozen import frozen
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
 from ibjax.mi.host import trees_win
@@ -78,7 +79,8 @@ def k_sliced(
         each = [ksg(x @ a, y @ b) for a, b in zip(*frames)]
         found = jax.tree.map(lambda *v: jnp.stack(v), *each)
     else:
-        found = _mapped(x, y, frames, estimator)
+        space = jax.ShapeDtypeStruct((len(x), dim), x.dtype)
+        found = _mapped(x, y, frames, frozen(estimator, space, space))
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
     name = f"k_sliced, k = {dim}"
     parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)

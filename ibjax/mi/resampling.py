@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import codes, concrete, host, is_classes, precision, whole, widened
+from ibjax.frozen import frozen
 from ibjax.interface import Estimate
 from ibjax.mi.checks import samples
 from ibjax.mi.host import trees_win
@@ -131,7 +132,7 @@ def permutation(
         shuffled = (jax.random.permutation(k, y) for k in keys)
         values = jnp.stack([estimator(x, other).value for other in shuffled])
     else:
-        values = _shuffled(estimator, x, y, keys)
+        values = _shuffled(frozen(estimator, x, y), x, y, keys)
     # a null value that is no number counts against a finding
     reach = (1 + jnp.sum(~(values < found.value))) / (permutations + 1)
     reach = jnp.where(jnp.isfinite(found.value), reach, jnp.nan)

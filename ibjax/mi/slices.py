@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import concrete, whole
+from ibjax.frozen import frozen
 from ibjax.interface import Estimate
 from ibjax.mi.checks import Pair, Scale, estimate, pair
 from ibjax.mi.host import trees_win
@@ -161,7 +162,9 @@ def _on_slices(x: Array, y: Array, theta, phi, estimator, dtype) -> Estimate:
         x, y, theta, phi = (np.asarray(v, float) for v in (x, y, theta, phi))
         each = [ksg(x @ a, y @ b) for a, b in zip(theta, phi)]
         return jax.tree.map(lambda *v: jnp.stack(v).astype(_kept(v[0], dtype)), *each)
-    return _mapped(jnp.asarray(x, dtype), jnp.asarray(y, dtype), theta, phi, estimator)
+    x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
+    line = jax.ShapeDtypeStruct((len(x), 1), jnp.result_type(x, theta))
+    return _mapped(x, y, theta, phi, frozen(estimator, line, line))
 
 
 def _kept(value: JaxArray, dtype) -> Any:

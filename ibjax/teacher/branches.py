@@ -93,7 +93,7 @@ def fixed_points(
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions
         in high-dimensional generalized linear models. Tracing alpha as a function of r is ours.
     """
-    teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
+    readout, teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
     alpha = real("alpha", alpha, low=0.0, strict=True)
     if alpha.ndim:
         raise ValueError("alpha must be a scalar: map over it with jax.vmap.")
@@ -173,7 +173,7 @@ def thresholds(
         Barbier, Krzakala, Macris, Miolane, Zdeborova (2019), Optimal errors and phase transitions
         in high-dimensional generalized linear models.
     """
-    teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
+    readout, teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
     dtype = jnp.result_type(*teacher)
     teacher = Teacher(*(x.astype(dtype) for x in teacher))
     return _thresholds(teacher, readout=readout, prior=prior, nodes=nodes)

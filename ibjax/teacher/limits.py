@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import concrete
+from ibjax.frozen import frozen_elementwise
 from ibjax.signatures import enforced
 from ibjax.teacher.channels import (
     READOUTS,
@@ -120,7 +121,7 @@ def bayes_limits(
         Information-theoretic reduction of deep neural networks to linear models in the
         overparametrized proportional regime, which proves the equivalence.
     """
-    teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
+    readout, teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
     alpha = real("alpha", alpha, low=0.0, strict=True)
     dtype = jnp.result_type(alpha, *teacher)
     teacher = Teacher(*(x.astype(dtype) for x in teacher))
@@ -135,7 +136,7 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
     """Check the arguments shared by the solvers.
 
     Returns:
-        (Teacher of scalar arrays, nodes).
+        (readout, Teacher of scalar arrays, nodes); a function as what it computes now.
     """
     if not callable(readout):
         choice("readout", readout, (*READOUTS, "a function"))
@@ -163,7 +164,7 @@ def settle(readout, activation, rho, eps, noise, prior, nodes):
                 int(np.ceil(17 * np.sqrt(32 * (1 + ratio) / (2 * np.pi**2)))) + 24,
                 int(np.ceil((17 + 4 / np.sqrt(float(teacher.noise))) / 0.4)) + 1,
             )
-    return teacher, nodes
+    return frozen_elementwise(readout), teacher, nodes
 
 
 @partial(jax.jit, static_argnames=("readout", "prior", "nodes"))

@@ -88,7 +88,7 @@ def gamp(
         Rangan (2011), Generalized approximate message passing for estimation with random linear
         mixing.
     """
-    teacher, _ = settle(readout, activation, rho, eps, noise, prior, (1, 1, 1))
+    readout, teacher, _ = settle(readout, activation, rho, eps, noise, prior, (1, 1, 1))
     x, y = real("x", x, low=-np.inf), real("y", y, low=-np.inf)
     if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
         raise ValueError(f"x must be (n, d) and y (n,), got {x.shape} and {y.shape}.")
@@ -173,7 +173,7 @@ def state_evolution(
     Reference:
         Bayati and Montanari (2011), The dynamics of message passing on dense graphs.
     """
-    teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
+    readout, teacher, nodes = settle(readout, activation, rho, eps, noise, prior, nodes)
     alpha = real("alpha", alpha, low=0.0, strict=True)
     if alpha.ndim:
         raise ValueError("alpha must be a scalar: map over it with jax.vmap.")

@@ -1,6 +1,7 @@
 """Put bounds against every family of exactly solved models, and against the adversary."""
 
 import difflib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -20,6 +21,7 @@ from ibjax.bounds.falsification import (
 from ibjax.bounds.falsification.family import Family
 from ibjax.bounds.falsification.records import Record, Verdict, random_models, search_on, verdict
 from ibjax.bounds.falsification.rows import Row, rows
+from ibjax.frozen import plain
 from ibjax.signatures import enforced
 from ibjax.typing import Key
 
@@ -135,7 +137,7 @@ def _chosen(function: Any, truth: str) -> list[Row]:
         return list(known.values())
     if callable(function):
         name = getattr(function, "__name__", type(function).__name__)
-        return [Row(name, function, truth)]
+        return [Row(name, _anew(function), truth)]
     names = [function] if isinstance(function, str) else list(function)
     if not names:
         raise ValueError("function names no bound; give at least one, or None for all")
@@ -147,6 +149,16 @@ def _chosen(function: Any, truth: str) -> list[Row]:
                 "bounds.falsification.rows() lists all"
             )
     return [known[name] for name in dict.fromkeys(names)]
+
+
+def _anew(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one of its own, so that no program of an earlier call is taken for it."""
+
+    @functools.wraps(plain(function))
+    def called(**given: Any) -> Any:
+        return plain(function)(**given)
+
+    return called
 
 
 def _among(among: Sequence[str] | None) -> dict[str, Family]:

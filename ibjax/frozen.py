@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from ibjax.arguments import concrete
+
 _JITTED = type(jax.jit(lambda: None))
 
 
@@ -124,7 +126,7 @@ def _held(value: Any) -> Iterator[bytes]:
 
 
 def _bytes(constant: Any) -> bytes:
-    if isinstance(constant, jax.core.Tracer):  # of a trace around this one, where it is no number
+    if not concrete(constant):  # of a trace around this one, where it is no number
         return uuid.uuid4().bytes
     if jnp.issubdtype(getattr(constant, "dtype", np.float64), jax.dtypes.prng_key):
         constant = jax.random.key_data(constant)

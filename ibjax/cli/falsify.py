@@ -73,6 +73,12 @@ def execute(command: Falsify) -> int:
     for verdict in found:
         if verdict.broken:
             out.print(_story(verdict), soft_wrap=True)
+    if own is not None and found[0].silent:
+        out.print(
+            f"{found[0].name} gave no number for {found[0].silent} of "
+            f"{found[0].silent + found[0].models} models, on which it was not tried.",
+            soft_wrap=True,
+        )
     if command.table is not None:
         write_rows(command.table, COLUMNS, [cells(v) for v in found], disable_numparse=True)
         out.print(f"table: {command.table}", soft_wrap=True)

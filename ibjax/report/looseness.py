@@ -66,7 +66,8 @@ def why(evidence: Evidence, checkpoint: int = -1, names: Sequence[str] | None = 
     shown = {name: p for name, p in parts.items() if bool(p.bound.holds) or names is not None}
     found = bounds.evaluate(now, -1, ("individual",))["individual"]
     changes = bounds.one_change(now) if bool(found.holds) else {}
-    sentences = [*_ladder(shown, float(bounds.gap(now).value)), *_depth(shown, now)]
+    sentences = [*_vacuous(shown), *_ladder(shown, float(bounds.gap(now).value))]
+    sentences += _depth(shown, now)
     sentences += [*_masks(shown, now.mask.shape[1]), *_missing(shown)]
     return Reasons(
         HEADS,
@@ -86,6 +87,12 @@ def _row(name: str, part: bounds.Parts) -> tuple[str | float, ...]:
 def _ratio(a: object, b: object) -> float:
     a, b = float(np.asarray(a)), float(np.asarray(b))
     return a / b if b > 0 else math.nan
+
+
+def _vacuous(parts: dict[str, bounds.Parts]) -> list[str]:
+    """The bounds that allow whatever the range of the loss does."""
+    names = [name for name, p in parts.items() if p.bound.holds and bool(p.bound.vacuous)]
+    return [f"Vacuous, no gap is ruled out: {', '.join(names)}."] if names else []
 
 
 def _ladder(parts: dict[str, bounds.Parts], gap: float) -> list[str]:

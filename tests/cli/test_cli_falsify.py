@@ -40,6 +40,18 @@ def test_a_wrong_bound_ends_in_status_one(mine, capsys):
     assert "sound" in said and "individual" in said
 
 
+def test_a_bound_that_is_silent_where_it_would_fail_is_seen_through(mine, capsys):
+    """Its numbers hold in all models where it gives one."""
+    with open(f"{mine}.py", "a") as file:
+        file.write("\n\ndef shy(information, n):\n")
+        file.write("    return 1.0 if information < 0.05 else math.nan\n")
+    assert cli.main(f"falsify --function {mine}:shy {QUICK}".split()) == 0
+    said = capsys.readouterr().out
+    assert "shy gave no number for" in said and "on which it was not tried" in said
+    assert cli.main(f"falsify --function {mine}:sound {QUICK}".split()) == 0
+    assert "gave no number" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", [".md", ".tex"])
 def test_tables_for_documents(ending, tmp_path, capsys):
     path = tmp_path / f"t{ending}"

@@ -36,3 +36,19 @@ def test_a_small_bound_does_not_read_as_zero():
     assert [cell(row, i) for i in range(3)] == ["0.0005", "0.000", "0.013"]
     measured = row._replace(kind="measured", errors=np.full(3, 0.001))
     assert cell(measured, 0) == "0.000±.001"
+
+
+def test_what_is_vacuous_is_called_so():
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, (3, 2, 5))
+    losses = rng.integers(0, 2, (3, 2, 5, 2))
+    given = {"mask": mask, "losses": losses, "step_sizes": np.full(4, 9.0), "clip": 9.0, "dim": 70}
+    given |= {"noise_stds": np.full(4, 0.1), "exchangeable": 1, "shared_batches": 0}
+    given |= {"bounded_steps": 1, "batching": "full", "batch_size": 5, "num_classes": 2}
+    names = ("individual", "xu_raginsky")
+    for step, said in ((9.0, True), (1e-4, False)):
+        given["step_sizes"] = np.full(4, step)
+        found = report.why(from_arrays(given), names=names)
+        assert [row[-1] >= 1 for row in found.rows] == [said, said]
+        sentence = "Vacuous, no gap is ruled out: individual, xu_raginsky."
+        assert (sentence == found.sentences[0]) == said

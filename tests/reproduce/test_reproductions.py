@@ -71,3 +71,17 @@ def test_a_vacuous_bound_says_so():
     assert bound_text(0.1234, 0.01) == "0.123±0.010"
     assert bound_text(1.0) == "1.000 vacuous"
     assert bound_text(float("nan")) == "nan"
+
+
+def test_a_trade_off_that_says_nothing_of_the_test_error_is_vacuous():
+    names = ("effective", "factor", "least", "train_error", "test_error", "gap", "gap_half_width")
+    found = {name: (("curve", "depth"), [[0.5]]) for name in names}
+    found |= {"bound": (("curve", "depth"), [[0.6]])}
+    places = {"depth": [1], "dataset": ("curve", ["digits"]), "train_size": ("curve", [9])}
+    places |= {"layer_noise": ("curve", [1.0])}
+    from ibjax.reproduce.depth import trade_off
+
+    extra = {f"{n}_half_width": (("curve", "depth"), [[0.1]]) for n in ("train_error", "bound")}
+    table = trade_off.view(xarray.Dataset(found | extra, places, {"width": 8})).table
+    cells = {c.header: next(iter(c.cells)) for c in table.columns}
+    assert cells["bound"] == "0.600" and cells["train + bound"] == "1.100 vacuous"

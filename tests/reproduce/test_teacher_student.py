@@ -56,3 +56,15 @@ def test_the_verdict_can_be_negative():
     )
     assert "BELOW THE BAYES LINE at n/d = 2" in teacher_view.verdict(found)
     np.testing.assert_allclose(teacher_view.floor(found), 0.1)
+
+
+def test_one_teacher_has_no_verdict():
+    found = xarray.Dataset(
+        {
+            "student_error": (("alpha", "teacher"), [[0.0]]),
+            "bayes_error": ("alpha", [0.3]),
+        },
+        {"alpha": [2.0]},
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        assert "nothing is said of the Bayes line" in teacher_view.verdict(found)

@@ -26,6 +26,8 @@ class Verdict:
         theorem: whether it claims to hold, so that a violation is an error: not for a diagnostic.
         truth: what it must not fall below.
         models: models for which it gave a number, those of the search included.
+        silent: models for which it gave none (NaN, or a value that does not hold), where nothing
+            was tried.
         violations: how many of these exceed it by more than rounding.
         ratio: largest truth / bound; above 1 exactly if there was a violation.
         family: of the model that attains it.
@@ -47,6 +49,7 @@ class Verdict:
     value: float
     target: float
     note: str = ""
+    silent: int = 0
     model: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     fields: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -58,8 +61,9 @@ class Verdict:
     def __str__(self) -> str:
         """One line."""
         said = f"{self.violations} violations" if self.broken else "no violation"
+        without = f" ({self.silent} more without a number)" if self.silent else ""
         return (
-            f"{self.name} ({self.kind}): {said} in {self.models} models, largest "
+            f"{self.name} ({self.kind}): {said} in {self.models} models{without}, largest "
             f"{self.truth} / bound {self.ratio:.4f} ({self.family})"
         )
 
@@ -72,6 +76,7 @@ class Record:
     family: Family
     kind: str = ""
     tried: int = 0
+    silent: int = 0
     violations: int = 0
     tables: Tables | None = None
     ratios: np.ndarray | None = None
@@ -90,6 +95,7 @@ class Record:
         scores = feeding.compare(*truth_of(self.row, fields, found.value))
         said = ~np.isnan(scores.ratio)
         self.tried += int(said.sum())
+        self.silent += int((~said).sum())
         self.violations += int(np.sum(scores.ratio > 1))
         if said.any():
             i = int(np.nanargmax(scores.ratio))
@@ -147,6 +153,7 @@ def verdict(row: Row, records: list[Record]) -> Verdict:
         theorem=row.theorem and best.kind != "diagnostic",
         truth=row.truth,
         models=sum(r.tried for r in records),
+        silent=sum(r.silent for r in records),
         violations=sum(r.violations for r in records),
         ratio=best.top,
         family=best.family.name,

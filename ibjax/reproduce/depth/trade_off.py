@@ -95,7 +95,8 @@ def view(found: xarray.Dataset) -> View:
         caption="bound: the repaired depth bound on the gap, a certificate; train + bound: what "
         "it says of the test error, an estimate, since the training error is measured; ±: 95 %; L "
         "eff.: how many layers like the one that contracts most would contract as much; least: the "
-        "smallest eta^(L/2) that predictions as good as those on the training examples allow.",
+        "smallest eta^(L/2) that predictions as good as those on the training examples allow; "
+        "vacuous: nothing is said of the gap, or of the test error, of any network.",
     )
     for curve, depth in product(range(found.sizes["curve"]), found.depth.values):
         at = found.isel(curve=curve).sel(depth=depth)
@@ -112,7 +113,7 @@ def view(found: xarray.Dataset) -> View:
             f"{v['test_error']:.3f}",
             f"{v['gap']:.3f}±{v['gap_half_width']:.3f}",
             bound_text(v["bound"], kind="certificate"),
-            rounding.up(v["train_error"] + v["bound"]),
+            bound_text(v["train_error"] + v["bound"], kind="certificate"),
         )
     return View(table, _figure(found))
 

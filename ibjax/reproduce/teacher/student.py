@@ -16,6 +16,7 @@ import numpy as np
 import xarray
 
 from ibjax import bounds, langevin, teacher
+from ibjax.bounds import kinds
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
 from ibjax.reproduce.outcome import (
@@ -292,6 +293,10 @@ def dataset(found: list[Point], options: Options) -> xarray.Dataset:
         "gap_std_error": ("alpha", stack(lambda p: p.gap.std_error), error),
         "bound_value": (by_bound, stack(lambda p: [p.bounds[k].value for k in names])),
     }
-    kinds = ("bound_name", [found[0].bounds[k].kind for k in names])
-    coords = {"alpha": [p.alpha for p in found], "bound_name": names, "bound_kind": kinds}
+    weakest = [kinds.weakest(*(p.bounds[k].kind for p in found)) for k in names]
+    coords = {
+        "alpha": [p.alpha for p in found],
+        "bound_name": names,
+        "bound_kind": ("bound_name", weakest),
+    }
     return xarray.Dataset(variables, coords, {k: str(v) for k, v in vars(options).items()})

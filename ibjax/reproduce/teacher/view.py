@@ -43,7 +43,8 @@ def table(dataset: xarray.Dataset) -> Any:
         f"student of width {about['width']}",
         caption=f"{verdict(dataset)} ± is a 95 % interval over teachers, one standard error for "
         "GAMP, whose distance from state evolution (se) is in those. Exact: in the limit of "
-        "large d. Floor: Bayes minus training error; a bound on the gap below it is wrong.",
+        "large d. Floor: Bayes minus training error; in the limit, a bound on the gap below it by "
+        "more than its interval is wrong.",
         left=("n/d", "kind"),
         wrap=("n/d", "kind"),
         padding=0,
@@ -55,6 +56,8 @@ def table(dataset: xarray.Dataset) -> Any:
 
 def verdict(dataset: xarray.Dataset) -> str:
     """Whether a student's test error lies below the Bayes line by more than its interval."""
+    if dataset.sizes["teacher"] < 2:
+        return "One teacher has no interval: nothing is said of the Bayes line."
     mean, half = interval(dataset["student_error"].values)
     beaten = mean + half < dataset["bayes_error"].values
     if not beaten.any():
@@ -80,7 +83,8 @@ def _rows(dataset: xarray.Dataset):
     yield "student training error", "estimate", _cells(*interval(dataset["train_error"].values))
     gap, error = dataset["gap"].values, 1.96 * dataset["gap_std_error"].values
     yield "student gap", "estimate", _cells(gap, error)
-    yield "  floor of the gap", "estimate", [f"{f:.3f}" for f in floor(dataset)]
+    around = interval(dataset["train_error"].values)[1]
+    yield "  floor of the gap", "estimate", _cells(floor(dataset), around)
     for i, name in enumerate(dataset["bound_name"].values):
         values = dataset["bound_value"].values[:, i]
         if np.isfinite(values).any():

@@ -105,6 +105,19 @@ def test_examples_that_come_again_by_chance_are_no_copies():
     assert repeated(x) == 400 - 9
 
 
+def test_copies_are_told_by_their_numbers_and_not_their_signs_of_zero():
+    """One pair of equal examples is no set of copies, which nothing was listed "1 times" of."""
+    x = RNG.normal(size=(40, 3))
+    x[:, 0] = 0.0
+    twin = np.concatenate([x, x[:1]])
+    twin[-1, 0] = -0.0
+    check_copies(twin, np.zeros(41, int))
+    assert repeated(twin) == 1
+    other = np.where(x == 0, -0.0, x)
+    with pytest.raises(ValueError, match="lists every example 2 times"):
+        check_copies(np.concatenate([x, other]), np.zeros(80, int))
+
+
 def test_other_numbers_of_the_pool_are_refused():
     with pytest.raises(ValueError, match="num_classes=1"):
         replicas(POOL._replace(num_classes=1, y=0 * Y))

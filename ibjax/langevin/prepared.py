@@ -1,12 +1,14 @@
 """The network of a run: built, looked at before anything is compiled, in single precision."""
 
 import dataclasses
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from ibjax.interface import Hyper, Network
 from ibjax.langevin.claims import check_alone, check_claims, moved
@@ -15,6 +17,9 @@ from ibjax.langevin.losses import check_loss, cross_entropy
 from ibjax.networks import CNN, MLP, build
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
+
+_TRIED = 4
+"""Inputs on which a network is tried."""
 
 
 def layer_scalars(description: Any) -> tuple[float, int]:
@@ -102,6 +107,56 @@ def check_each(network: Network, shape: tuple[int, ...], dtype: Any, hyper: Hype
     leaves, tree = jax.tree.flatten(params)
     for weights in (params, jax.tree.unflatten(tree, moved(leaves))):
         check_alone(partial(logits, weights), x)
+
+
+def check_rows(config: Any, network: Network, x: np.ndarray, rows: int) -> None:
+    """Refuse a noisy network that is another one for as many inputs as are evaluated together.
+
+    What its layers say is tried on a few inputs. The operations must be those of as many, up to
+    their sizes: noise that is drawn for a few alone would be certified for all.
+
+    Args:
+        config: a `Config`; networks of this library need no such look.
+        network: its network.
+        x: inputs of the pool.
+        rows: how many inputs are evaluated together.
+
+    Raises:
+        ValueError: where they are not.
+    """
+    if not isinstance(config.network, Network) or not network.stochastic:
+        return
+    noise, depth = layer_scalars(network)
+    scalars = {name: jnp.float32(value) for name, value in config.scalars}
+    numbers = {"layer_noise": jnp.float32(noise), "depth": jnp.float32(depth)}
+    hyper = Hyper(jnp.float32(1), jnp.float32(1), **numbers, scalars=scalars)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params = _parameters(network, x.shape[1:], x.dtype)
+
+    def operations(count: int) -> list[str]:
+        given = jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype)
+        apply = jax.make_jaxpr(lambda *all_: network.apply(*all_))
+        return list(_operations(apply(params, given, key, hyper)))
+
+    if operations(_TRIED) != operations(rows):
+        raise ValueError(
+            f"network.apply does other operations for {rows} inputs, which are evaluated together, "
+            f"than for {_TRIED}, on which the noise of network.layers is tried: let it do the same "
+            "whatever their number"
+        )
+
+
+def _operations(value: Any) -> Iterator[str]:
+    """Names of the operations of a traced function, and of all within it, in order."""
+    if isinstance(value, ClosedJaxpr):
+        value = value.jaxpr
+    if isinstance(value, Jaxpr):
+        for one in value.eqns:
+            yield one.primitive.name
+            yield from _operations([one.params[name] for name in sorted(one.params)])
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from _operations(one)
 
 
 def _checked(
@@ -231,7 +286,7 @@ def _single(network: Network, like: Any) -> Network:
 def _probe(shape: tuple[int, ...], dtype: Any) -> Array:
     """Inputs to try a network on: normal ones, or the first two tokens."""
     if jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
-        return jax.random.normal(jax.random.key(13), (4, *shape), dtype)
-    x = np.random.default_rng(0).integers(0, 2, (4, *shape))
-    x.reshape(4, -1)[:, 0] = (0, 1, 0, 1)
+        return jax.random.normal(jax.random.key(13), (_TRIED, *shape), dtype)
+    x = np.random.default_rng(0).integers(0, 2, (_TRIED, *shape))
+    x.reshape(_TRIED, -1)[:, 0] = (0, 1, 0, 1)
     return jnp.asarray(x, dtype)

@@ -22,7 +22,7 @@ from ibjax.langevin.observed import (
     observer,
     unravelled,
 )
-from ibjax.langevin.prepared import as_now, network_of
+from ibjax.langevin.prepared import as_now, check_rows, network_of
 from ibjax.langevin.programs import fitting
 from ibjax.langevin.run import Pairs
 from ibjax.randomness import fold_in, pinned, root_key
@@ -132,6 +132,7 @@ def _train(key, config, dataset, supersample, observe, weights, first_mask, prog
     config = as_now(config, num_classes, x)
     described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
     network = network_of(*described, claims=True)
+    check_rows(config, network, x, 2 * n)
     sizes, stops = step_arrays(config), config.stops
     params = jax.eval_shape(network.init, jax.random.key(0), x[:1])
     look = None

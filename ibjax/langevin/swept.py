@@ -14,7 +14,7 @@ from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper, static
 from ibjax.langevin.engine import Progress
 from ibjax.langevin.measured import evidence, step_arrays
-from ibjax.langevin.prepared import as_now, network_of
+from ibjax.langevin.prepared import as_now, check_rows, network_of
 from ibjax.langevin.programs import in_parallel
 from ibjax.langevin.replicas import replica_keys
 from ibjax.langevin.run import Pairs, Run, make_run
@@ -162,6 +162,7 @@ def _train(runs, dataset, at_once, progress) -> Iterator[Evidence]:
     keys, rows, sizes = [], [], []
     for run, (index, mask) in zip(runs, drawn):
         k1, k2, _ = mask.shape
+        check_rows(run.config, _network(run.config, num_classes, x), x, 2 * n)
         own = jax.tree.map(lambda v, r=k1 * k2: np.full(r, v, np.float32), hyper(run.config))
         keys.append(replica_keys(root_key(run.key), k1, k2, run.config.shared_randomness))
         rows.append((np.repeat(index, k2, axis=0), mask.reshape(k1 * k2, n), own))
@@ -187,13 +188,16 @@ def _train(runs, dataset, at_once, progress) -> Iterator[Evidence]:
                 lambda a, k=shape: a[: k[0] * k[1]].reshape(*k, *a.shape[1:]), together
             )
             left = [jax.tree.map(lambda a, done=k1 * k2: a[done:], together)]
-            config = run.config
-            described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
-            network = network_of(*described, claims=True)
+            network = _network(run.config, num_classes, x)
             data = (index, mask, y[index])
-            yield evidence(config, network, num_classes, mine, size, data, x[:1])
+            yield evidence(run.config, network, num_classes, mine, size, data, x[:1])
 
     return taken()
+
+
+def _network(config: Config, num_classes: int, x: np.ndarray) -> Network:
+    described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
+    return network_of(*described, claims=True)
 
 
 def _count(measured: Any) -> int:

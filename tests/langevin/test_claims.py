@@ -213,3 +213,29 @@ def test_noise_that_does_not_follow_the_layers_noise_has_no_opposite():
         shape = (3,) if isinstance(ready, MLP) else (12, 12, 1)
         built = build(ready, 2, shape)
         assert built.antithetic and network_of(built, 2, shape, "float32").antithetic
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_noise_that_is_drawn_for_a_few_inputs_alone_is_none(many):
+    """It is tried on a few, and evaluated on all of a replica together."""
+    from ibjax.langevin import Settings, train_many
+
+    def apply(params, x, key, hyper):
+        h = jnp.tanh(x @ params["in"])
+        if key is not None and len(x) <= 8:
+            h = h + 4 * jax.random.normal(key, h.shape)
+        return h @ params["out"], (h,)
+
+    def init(key, x):
+        return {"in": jax.random.normal(key, (3, 4)), "out": jnp.ones((4, 2))}
+
+    rng = np.random.default_rng(0)
+    pool = Dataset(rng.normal(size=(20, 3)).astype("f"), np.arange(20) % 2, 2, "toy")
+    pairs = Supersample(rng.permutation(20).reshape(1, 10, 2), rng.integers(0, 2, (1, 1, 10)))
+    network = Network(init, apply, layers=(LayerFacts("hidden", 4, 4.0, noise=4.0),))
+    config = Config(network, steps=1)
+    with pytest.raises(ValueError, match="other operations for 20 inputs"):
+        if many:
+            list(train_many([Settings(jax.random.key(0), config, pairs)], pool))
+        else:
+            run_replicas(jax.random.key(0), config, pool, pairs)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray
 
 from ibjax.reproduce import reproductions
 from ibjax.reproduce.langevin import curves as curves
@@ -14,8 +15,6 @@ def test_published_initial_values_are_met(tfds_dir, tmp_path, check_shown):
     """t = 0 and 1 from n = 600, rescaled: within the spread of 10 % of the squared norms."""
     options = curves.Options(data_dir=tfds_dir, slots=128, runs=1, train_size=600)
     outcome = curves.run(tmp_path, True, lambda _: None, options)
-    import xarray
-
     check_shown("langevin-mnist-mlp", outcome)
     got = xarray.open_dataset(outcome.files[0])
     assert got.attrs["comparable"] == 1 and got.checkpoint.values.tolist() == [1, 2]
@@ -39,6 +38,11 @@ def test_digits_stand_in_under_their_own_name(tmp_path):
     assert "digits" in outcome.table.title and "not comparable" in outcome.table.title
     assert any("stand in" in line for line in said)
     assert "/ - /" in next(iter(outcome.table.columns[1].cells))
+    got = xarray.open_dataset(outcome.files[0])
+    for column, key in ((1, "negrea valid"), (3, "norm"), (4, "exact")):
+        said = [cell.endswith(" vacuous") for cell in outcome.table.columns[column].cells]
+        assert said == (got[f"bound {key}"].values >= 1).tolist()
+    assert (got["bound norm"] >= 1).any()
 
 
 def test_settings_are_those_of_the_figures():

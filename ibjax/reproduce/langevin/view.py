@@ -39,6 +39,10 @@ def _curve(found: xarray.Dataset, key: str) -> Curve:
     return Curve(found[f"bound {key}"].values, found[f"half width {key}"].values)
 
 
+def _vacuous(bound: float) -> str:
+    return " vacuous" if bound >= 1 else ""
+
+
 def _table(setting: Setting, found: xarray.Dataset) -> Any:
     runs, slots = found.sizes["run"], found.sizes["slot"]
     table = blank.table(
@@ -59,9 +63,11 @@ def _table(setting: Setting, found: xarray.Dataset) -> Any:
             known = _published(setting, key, t) if found.comparable else float("nan")
             ours = _curve(found, legacy)
             first = f"{cell(ours.value[e])}±{cell(ours.error[e])}"
-            cells.append(f"{first} / {cell(known)} / {cell(_curve(found, valid).value[e])}")
+            bound = float(_curve(found, valid).value[e])
+            cells.append(f"{first} / {cell(known)} / {cell(bound)}{_vacuous(bound)}")
         exact = _curve(found, "exact")
-        cells.append(f"{cell(exact.value[e])}±{cell(exact.error[e])}")
+        least = float(exact.value[e])
+        cells.append(f"{cell(least)}±{cell(exact.error[e])}{_vacuous(least)}")
         cells.append(f"{train[:, e].mean():.3f} / {test[:, e].mean():.3f}")
         table.add_row(*cells)
     return table

@@ -132,7 +132,7 @@ def test_the_parts_of_a_gradient_are_copied_and_not_computed_within_their_concat
 
 def test_the_mean_over_a_batch_is_as_precise_as_the_parameters(x64):
     network = build(MLP(depth=2, width=5), 3, (4, 4, 1))
-    x = np.asarray(X, np.float64)
+    x = jnp.asarray(X, jnp.float64)
     start = network.init(jax.random.key(1), X)
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), start)
 

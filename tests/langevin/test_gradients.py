@@ -121,7 +121,7 @@ def test_the_parts_of_a_gradient_are_copied_and_not_computed_within_their_concat
         gradient, _ = ravel_pytree(got.gradient)
         return weights - eta * gradient, jnp.sum(gradient**2)
 
-    text = jax.jit(step).lower(vector, 0.1).compile().as_text()
+    text = str(jax.jit(step).lower(vector, 0.1).compile().as_text())
     whole = f"f32[{vector.size}]{{0}} concatenate("
     (part,) = (part for part in text.split("\n\n") if whole in part)
     joined = set(re.findall(r" = \S+ ([a-z-]+)\(", part))

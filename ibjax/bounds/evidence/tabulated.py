@@ -91,6 +91,12 @@ class Tabulated(NamedTuple):
         valid = jax.lax.optimization_barrier(data.valid)
         return rule, data._replace(tables=tables, valid=valid), width
 
+    def counts(self) -> tuple[Any, ...]:
+        """What is counted of which values: equal for measures that differ in what follows."""
+        after = ("correction", "inversion")
+        settings = sorted((k, repr(v)) for k, v in self.keywords.items() if k not in after)
+        return self.function, self.values, tuple(settings)
+
     def _given(self, moment: Moment) -> tuple[Any, ...] | None:
         return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
 
@@ -102,7 +108,13 @@ def plans(
     if tables is None:
         return {}
     found = {name: measure.plan(moment, tables) for name, measure in measures.items()}
-    return {name: plan for name, plan in found.items() if plan is not None}
+    known = {name: plan for name, plan in found.items() if plan is not None}
+    # The same function of the same values counts the same, whatever it makes of it afterwards.
+    first: dict[Any, Data] = {}
+    whose = {name: measures[name].counts() for name in known}
+    for name, (_, data, _) in known.items():
+        first.setdefault(whose[name], data)
+    return {name: (rule, first[whose[name]], width) for name, (rule, _, width) in known.items()}
 
 
 def counted(found: Mapping[str, Plan]) -> dict[str, Plan]:

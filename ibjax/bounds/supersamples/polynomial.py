@@ -42,11 +42,13 @@ class Lookup(NamedTuple):
 
     Attributes:
         index: position of each split, (most + 1, most + 1); -1 where it is not held.
+        splits: draws with either bit, the fewer first, (splits, 2); 0 where no split is held.
         table: h of each split, (splits, most + 1, most + 1); the fewer draws first.
         allowance: largest bias of each split by number of letters, (splits, letters + 1).
     """
 
     index: JaxArray
+    splits: JaxArray
     table: JaxArray
     allowance: JaxArray
 
@@ -200,13 +202,16 @@ def lookup(splits: Iterable[tuple[int, int]], letters: int) -> Lookup:
     most = most if most <= 64 else _rounded_up(most)
     rows = _rounded_up(len(known))
     index = np.full((most + 1, most + 1), -1)
+    held = np.zeros((rows, 2), int)
     tables = np.full((rows, most + 1, most + 1), np.nan)
     allowance = np.full((rows, letters + 1), np.nan)
     for row, (a, b) in enumerate(known):
         index[a, b] = index[b, a] = row
+        held[row] = a, b
         tables[row, : a + 1, : b + 1] = split_table(a, b)
         allowance[row] = [
             largest_bias(draws_used(min(a, b), a == b), count) for count in range(letters + 1)
         ]
     dtype = jnp.result_type(float)
-    return Lookup(jnp.asarray(index), jnp.asarray(tables, dtype), jnp.asarray(allowance, dtype))
+    wide = (jnp.asarray(a, dtype) for a in (tables, allowance))
+    return Lookup(jnp.asarray(index), jnp.asarray(held), *wide)

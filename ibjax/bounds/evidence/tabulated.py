@@ -139,11 +139,13 @@ def split_tables(moment: Moment) -> polynomial.Lookup:
 
 def losses(moment: Moment) -> JaxArray:
     """The losses on both members of every pair, (k1, k2, n, 2): 0 or 1, or real ones as given."""
-    predictions, labels = jnp.asarray(moment.predictions), jnp.asarray(moment.labels)[:, None]
-    wrong = jnp.where(labels < 0, predictions, predictions != labels)
+    # On the host where the numbers are known: no program of XLA for each operation.
+    xp: Any = np if checks.concrete(moment.predictions, moment.labels) else jnp
+    predictions, labels = xp.asarray(moment.predictions), xp.asarray(moment.labels)[:, None]
+    wrong = xp.where(labels < 0, predictions, predictions != labels)
     if jnp.issubdtype(predictions.dtype, jnp.floating):
         return predictions
-    return jnp.where(predictions < 0, 1, wrong).astype(jnp.int32)
+    return xp.where(predictions < 0, 1, wrong).astype(jnp.int32)
 
 
 def _predictions(moment: Moment) -> tuple[Any, ...] | None:
@@ -151,8 +153,9 @@ def _predictions(moment: Moment) -> tuple[Any, ...] | None:
     classes = float(moment.num_classes)
     if math.isnan(classes) or unknown:
         return None
-    shown = jnp.asarray(moment.predictions)
-    return jnp.where(shown < 0, int(classes), shown), int(classes) + 1
+    xp: Any = np if checks.concrete(moment.predictions) else jnp
+    shown = xp.asarray(moment.predictions)
+    return xp.where(shown < 0, int(classes), shown), int(classes) + 1
 
 
 def _losses(moment: Moment) -> tuple[Any, ...]:

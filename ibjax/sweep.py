@@ -3,18 +3,19 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import jax
 import xarray
 
-from ibjax import bounds, files, pipeline, results, toml
+from ibjax import bounds, files, pipeline, results, threads, toml
 from ibjax.environment import expanded
-from ibjax.experiment import Experiment, Point, axes, training
+from ibjax.experiment import Experiment, Point, axes, named, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
+from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
@@ -69,9 +70,9 @@ def run(
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     told = once(log)
+    _tell_of_copies(todo, log)
     groups = _groups(todo, pairs, at_once)
-    with ThreadPoolExecutor(2) as beside:
-        kept = _Kept(todo, beside, progress)
+    with threads.beside(1) as beside, _Kept(todo, progress, log) as kept:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
             ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
             _cells(todo, group, _telling(progress, ahead, kept), log, told, kept)
@@ -84,6 +85,21 @@ def run(
     results.write(together, path)
     files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
+
+
+_SOME = 0.01
+"""Share of examples equal to another from which on it is said."""
+
+
+def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
+    """Say that examples come more than once: whether they are independent the user must know."""
+    copies, size = repeated(todo.pool.x), len(todo.pool.y)
+    if hosts.first() and copies > _SOME * size:
+        log(
+            f"{copies} of the {size} inputs of {todo.pool.name!r} are equal to an earlier one: "
+            "certificates and the measured gap hold if independent draws repeat themselves so, and "
+            "not where examples were copied to have more of them"
+        )
 
 
 def once(log: Callable[[str], object]) -> Callable[[str], None]:
@@ -99,16 +115,30 @@ def once(log: Callable[[str], object]) -> Callable[[str], None]:
 
 
 class _Kept:
-    """The cells of a sweep: those that are there, and those being bounded and stored.
+    """The cells of a sweep: those that are there, and the one that is being bounded and stored.
 
-    That is done beside the training of the next one, one cell at a time, in the order of training.
-    What goes wrong in it ends the run at the next report of progress.
+    That is done beside the training of the next one, and waited for whatever ends the run: what
+    is trained is not lost. What goes wrong in it ends the run at the next report of progress.
     """
 
-    def __init__(self, todo: Plan, beside: Executor, progress: Report | None) -> None:
-        self.todo, self.beside, self.progress = todo, beside, progress
+    def __init__(self, todo: Plan, progress: Report | None, log: Callable[[str], None]) -> None:
+        self.todo, self.progress, self.log = todo, progress, log
         self.found: dict[Any, xarray.Dataset] = {}
         self.waiting: tuple[Point, Future[xarray.Dataset]] | None = None
+        self.beside = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> "_Kept":
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            if self.waiting is not None and not self.waiting[1].done():
+                self.log(
+                    f"{named(self.waiting[0])}: trained, stored first; interrupt again to lose it"
+                )
+                wait([self.waiting[1]])
+        finally:
+            self.beside.shutdown(wait=False)
 
     def take(self, point: Point, trained: pipeline.Trained) -> None:
         """Bound and store a trained cell, once the one before it is stored."""
@@ -235,7 +265,7 @@ def _trained(
     def report(done: int, whole: int) -> None:
         each = whole // len(cells)
         for number in range(given, len(cells)):
-            # A cell is done when it is stored, not when it is trained.
+            # Trained is not done: a cell is done when it is stored.
             mine = min(done - number * each, each - 1)
             if progress is not None and mine > 0:
                 progress(cells[number][0], mine, each)

@@ -49,9 +49,12 @@ def execute(command: Show) -> None:
         if (place := getattr(command, name)) is not None:
             for file in command.files:
                 files.check_apart(place, file, f"--{name}")
-    if len(command.files) == 1 and command.files[0].is_file() and _whole(command):
-        return
-    dataset = _read(command.files)
+    groups = None
+    if len(command.files) == 1 and command.files[0].is_file():
+        groups = files.read_groups(command.files[0], foreign=True)
+        if _whole(command, groups["/"]):
+            return
+    dataset = _read(command.files, groups)
     count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
@@ -73,10 +76,13 @@ def execute(command: Show) -> None:
         print(getattr(report, command.format)(dataset, at, names, command.axis), end="")
 
 
-def _read(paths: tuple[Path, ...]) -> "xarray.Dataset":
-    """One file, or several side by side along the axis ``run``."""
+def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -> "xarray.Dataset":
+    """One file, whose groups may be known, or several side by side along the axis ``run``."""
     from ibjax import results
+    from ibjax.results import store
 
+    if groups is not None:
+        return store.of_groups(paths[0], groups)
     if len(paths) == 1:
         return results.read(paths[0])
     names = [path.stem for path in paths]
@@ -87,8 +93,12 @@ def _read(paths: tuple[Path, ...]) -> "xarray.Dataset":
     return results.compared(dict(zip(names, map(results.read, paths))))
 
 
-def _whole(command: Show) -> bool:
+def _whole(command: Show, found: "xarray.Dataset") -> bool:
     """Show a file that is no sweep as a whole: limits, or a reproduction; False if it is none.
+
+    Args:
+        command: what was asked for.
+        found: the root of the file.
 
     Raises:
         ValueError: for an option that means nothing there.
@@ -98,7 +108,6 @@ def _whole(command: Show) -> bool:
     from ibjax.reproduce import stored
 
     (file,) = command.files
-    found = files.read_groups(file, foreign=True)["/"]
     view = limits.view(found) or stored.view(found)
     if view is None:
         return False

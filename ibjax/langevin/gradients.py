@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import BatchStatistics, Hyper, Network
 from ibjax.langevin.losses import Loss, cross_entropy, predicted
@@ -181,7 +182,8 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss, ghosts) -> 
     else:  # in one pass, which on small networks costs little more than that of the batch
         both = jax.vmap(one)(*_stacked((x, y), ghosts))
         examples, (own, norms_sq, losses, logits) = both[0], jax.tree.map(lambda a: a[0], both)
-    gradient = jax.tree.map(lambda g: g / b, network.assemble(params, *own))
+    total, unravel = ravel_pytree(network.assemble(params, *own))
+    gradient = unravel(total * jax.lax.optimization_barrier(jnp.float32(1 / b)))
     value, error = jnp.sum(w * losses) / b, _error(logits, y, w, b)
     return StepGradient(gradient, norms_sq, value, error, examples)
 

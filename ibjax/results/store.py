@@ -121,7 +121,19 @@ def read(path: str | os.PathLike) -> xarray.Dataset:
     path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such results file; `ibjax run` writes one")
-    groups = files.read_groups(path, foreign=True)
+    return of_groups(path, files.read_groups(path, foreign=True))
+
+
+def of_groups(path: str | os.PathLike, groups: dict[str, xarray.Dataset]) -> xarray.Dataset:
+    """The results file whose groups `files.read_groups` gave; see `read`.
+
+    Args:
+        path: the file, for what is said of it.
+        groups: its groups by their paths.
+
+    Raises:
+        ValueError: if they are no results file of this layout.
+    """
     attributes = groups["/"].attrs
     if "ibjax_format" not in attributes:
         raise ValueError(

@@ -187,7 +187,8 @@ def _bound(
             raise ValueError(
                 f'reduction={reduction!r} needs single runs; give (R,), or "sqrt_of_mean"'
             )
-        given = checks.information(information)
+        about = "example" if name == "path_prior" else "pair"
+        given = checks.information(information, about=about)
         value, at, error = with_error(gap, rate, given)
         mean = given.value
     else:

@@ -49,7 +49,8 @@ def pac_bayes_kl(
         divergence bound with a prior independent of the sample.
     """
     rate = checks.rate("train_error", train_error)
-    info = checks.information(divergence, name="divergence", given_sample=delta is not None)
+    given = delta is not None
+    info = checks.information(divergence, name="divergence", given_sample=given, about="sample")
     n = checks.whole("n", n)
     union = _union(n, delta)
     value, at, spread = _below_kl(rate, info, n, union)

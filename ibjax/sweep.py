@@ -133,9 +133,8 @@ class _Kept:
     def __exit__(self, *raised: Any) -> None:
         try:
             if self.waiting is not None and not self.waiting[1].done():
-                self.log(
-                    f"{named(self.waiting[0])}: trained, stored first; interrupt again to lose it"
-                )
+                point = named(self.waiting[0])
+                self.log(f"{point}: trained, stored before the run ends; interrupt to lose it")
                 wait([self.waiting[1]])
         finally:
             self.beside.shutdown(wait=False)

@@ -374,7 +374,7 @@ def test_an_interruption_keeps_the_cell_before(one_cell, tmp_path, monkeypatch):
     both, path, log = dataclasses.replace(experiment, depths=(1, 2)), tmp_path / "r.nc", []
     with pytest.raises(KeyboardInterrupt):
         sweep.run(both, path, log=log.append)
-    assert log[-1].startswith("depth 1: trained, stored first")
+    assert log[-1].startswith("depth 1: trained, stored before")
     assert [f.name for f in path.with_suffix(".cells").iterdir()] == [
         sweep.plan(both, path).place({"depth": 1}).name
     ]

@@ -121,7 +121,8 @@ def child(options: list[str], out: Path) -> None:
     clock.watch(results, "read", "files")
     clock.watch(terminal, "present", "table and picture")
     by_program(clock)
-    status = cli.main(["run", *options])
+    sys.argv[1:] = ["run", *options]
+    status = cli.main()
     if status:
         raise SystemExit(status)
     found = {"parts": clock.read(), "xla": {k: v for k, v in counts.items() if k}}

@@ -75,8 +75,9 @@ def informed(
         for r, d in first
         if r.correction == "polynomial"
     }
-    each = letters.polynomial_information(list(wanted.values()), tables) if wanted else ()
-    found = dict(zip(wanted, each))
+    found = {}
+    if wanted and tables is not None:
+        found = dict(zip(wanted, letters.polynomial_information(list(wanted.values()), tables)))
     out = []
     for rule, data in first:
         if rule.correction == "polynomial":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import xarray
 
 from ibjax import bounds, files, pipeline, results, threads, toml
@@ -93,7 +94,7 @@ _SOME = 0.01
 
 def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
     """Say that examples come more than once: whether they are independent the user must know."""
-    copies, size = repeated(todo.pool.x), len(todo.pool.y)
+    copies, size = repeated(np.asarray(todo.pool.x)), len(todo.pool.y)
     if hosts.first() and copies > _SOME * size:
         log(
             f"{copies} of the {size} inputs of {todo.pool.name!r} are equal to an earlier one: "

@@ -13,6 +13,7 @@ from ibjax.arguments import numeric
 from ibjax.bounds.kinds import Given, fitted, together
 from ibjax.bounds.kinds import weakest as weakest
 from ibjax.bounds.subjects import Subject, check_subject
+from ibjax.bounds.subjects import subject_of as subject_of
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import BoundKind, JaxArray
 

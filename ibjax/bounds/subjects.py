@@ -5,7 +5,12 @@ little about an example and n times as much about the sample, so that a bound wh
 must not be given the other: what is a certificate then would be too small by the root of n.
 """
 
-from typing import Literal
+import re
+from typing import Any, Literal
+
+import numpy as np
+
+from ibjax.arguments import concrete
 
 Subject = Literal["sample", "example", "pair", "bits"]
 
@@ -51,6 +56,47 @@ _ENOUGH: dict[Subject, tuple[Subject, ...]] = {
 """What may stand in for what, since it is not smaller."""
 
 
+_OF = re.compile(r"_of_(\d+)$")
+_TWO = (
+    "membership_information membership_upper stepwise_information membership_certificate haghifam "
+    "trajectory_cmi trajectory_cmi_certified trajectory_pair trajectory_pair_certified test_prior"
+).split()
+
+
+def of_candidates(name: str, candidates: int) -> str:
+    """The name of a record about which of so many candidates a slot holds; of two it is bare."""
+    return name if candidates == 2 else f"{name}_of_{candidates}"
+
+
+def check_candidates(argument: str, name: str, candidates: int) -> None:
+    """Refuse information about another number of candidates: the gap is K/(K - 1) of a mean.
+
+    Raises:
+        ValueError: naming both numbers.
+    """
+    found = _OF.search(name)
+    if _OF.sub("", name) not in _TWO:
+        return
+    known = int(found[1]) if found else 2
+    if known != candidates:
+        raise ValueError(
+            f"{argument} comes from {_OF.sub('', name)} for {known} candidates; this bound was "
+            f"asked for {candidates}: give the same number"
+        )
+
+
+def subject_of(n: Any, single: Subject = "example") -> Subject:
+    """What a theorem about n examples takes: of one of them, what is about single ones.
+
+    Args:
+        n: number of examples, perhaps traced.
+        single: "example", or "pair" for mask bits, which otherwise are all of them together.
+    """
+    if concrete(n) and np.ndim(n) == 0 and np.asarray(n) == 1:
+        return single
+    return "sample" if single == "example" else "bits"
+
+
 def check_subject(argument: str, name: str, needed: Subject) -> None:
     """Refuse the information of a record that is about less than what is needed.
 
@@ -62,7 +108,7 @@ def check_subject(argument: str, name: str, needed: Subject) -> None:
     Raises:
         ValueError: naming both.
     """
-    given = SUBJECTS.get(name)
+    given = SUBJECTS.get(_OF.sub("", name))
     if given is None or given in _ENOUGH[needed]:
         return
     remedy = ""

@@ -70,7 +70,7 @@ def _has_copy(flat: np.ndarray, y: np.ndarray, members: np.ndarray) -> bool:
 
 def repeated(x: np.ndarray) -> int:
     """How many inputs are equal to an earlier one."""
-    return len(x) - len({hash(row.tobytes()) for row in np.asarray(x)})
+    return len(x) - len({hash(row.tobytes()) for row in x})
 
 
 def pairs(supersample: Any, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,10 @@ def records():
     return {"example": (each, account.gap), "pair": (slot,), "sample": (account.absolute_gap,)}
 
 
+def upper_limit(ratios):
+    return bounds.membership_upper(ratios, 0.05)
+
+
 WHOLE = {
     "xu_raginsky": lambda i: bounds.xu_raginsky(i, N, 0.5),
     "depth": lambda i: bounds.depth(i, [0.5], N, 0.5, num_classes=2),
@@ -52,6 +56,32 @@ def test_the_sum_over_examples_is_about_the_sample(records):
     assert float(bounds.xu_raginsky(total, N, 0.5).value) == float(number.value)
     with pytest.raises(ValueError, match="the sum over the n examples"):
         bounds.xu_raginsky(each, N, 0.5)
+
+
+def test_of_one_example_the_information_is_what_is_asked_for(records):
+    each, _ = records["example"]
+    (slot,) = records["pair"]
+    found = bounds.xu_raginsky(each, 1, 0.5)
+    assert float(found.value) == pytest.approx(float(np.sqrt(each.value / 2)))
+    assert bounds.steinke_zakynthinou(slot, 1).kind == "certificate"
+    assert bounds.depth(each, [0.5], 1, 0.5, num_classes=2).kind == "certificate"
+    for wrong in (slot,):
+        with pytest.raises(ValueError, match="single pairs"):
+            bounds.xu_raginsky(wrong, 1, 0.5)
+
+
+@pytest.mark.parametrize("make", [bounds.membership_information, upper_limit])
+def test_information_is_about_as_many_candidates_as_the_bound(make):
+    """Of two candidates the gap is twice the mean difference, of ten hardly more than that."""
+    for k in (2, 5):
+        info = make(np.full((30, k - 1), -0.1))
+        assert np.isfinite(float(bounds.k_ghost(info, k).value))
+        for wrong in (
+            bounds.k_ghost,
+            lambda i, k: bounds.path_membership(i, candidates=k, form="sqrt"),
+        ):
+            with pytest.raises(ValueError, match=f"for {k} candidates"):
+                wrong(info, 10)
 
 
 def test_slots_are_no_examples_but_examples_may_stand_for_them(records):

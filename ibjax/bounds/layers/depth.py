@@ -100,7 +100,7 @@ def depth(
         certified forms are corrections derived here.
     """
     checks.choice("variant", variant, ("certified", "published"))
-    info = checks.information(information, about="sample")
+    info = checks.information(information, about=checks.subject_of(n))
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     limit = 2 * sigma
@@ -127,7 +127,9 @@ def depth(
         )
     inputs, forms, scale = [info], [], 2 * sigma**2 / n
     if label_information is not None:
-        labels = checks.information(label_information, name="label_information", about="sample")
+        labels = checks.information(
+            label_information, name="label_information", about=checks.subject_of(n)
+        )
         inputs.append(labels)
         forms.append(_with_labels(info, labels, eta, scale))
     terms = []

@@ -66,7 +66,7 @@ def steinke_zakynthinou(
             f"information comes from {information.name or 'a plug-in bound'}, a mean over single "
             "pairs; give that about all bits together, or use fast_rate"
         )
-    given = checks.information(information, "estimate", about="bits")
+    given = checks.information(information, "estimate", about=checks.subject_of(n, "pair"))
     info, error = given.value, given.error
     n = checks.whole("n", n)
     total = info + jnp.log(2.0).astype(info.dtype) if evaluated else info

@@ -41,7 +41,9 @@ def xu_raginsky(
         >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
         0.1
     """
-    return _root(checks.information(information, about="sample"), n, sigma, "xu_raginsky")
+    return _root(
+        checks.information(information, about=checks.subject_of(n)), n, sigma, "xu_raginsky"
+    )
 
 
 def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:

@@ -21,8 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     of the libraries are shown.
     """
     if argv is None:
-        # Imports and traces make many objects that stay: looking through them again and again for
-        # cycles takes a sixth of the time.
+        # Imports and traces make many objects that stay: they are looked through for cycles seldom.
         gc.set_threshold(100_000, 20, 20)
     given = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in given

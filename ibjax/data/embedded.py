@@ -26,8 +26,8 @@ def _stored() -> tuple[np.ndarray, np.ndarray]:
 def _table() -> np.ndarray:
     """The pixels of every digit and its label, (1797, 65).
 
-    Read from scikit-learn's file where it lies as it has for ten years, which takes a tenth of
-    the time of importing the library to do so.
+    Read from scikit-learn's file where it is found, without importing the library, which takes
+    far longer than reading; else by the library.
     """
     home = importlib.util.find_spec("sklearn")
     for place in (home.submodule_search_locations or ()) if home else ():

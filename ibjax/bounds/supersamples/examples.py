@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ibjax.arguments import numeric, whole
 from ibjax.bounds import checks
@@ -161,7 +161,7 @@ def remembered_by_class(
     apart = np.where(np.isfinite(left), left - apart.sum(0) / np.maximum(known, 1), 0.0)
     error = np.sqrt((known - 1) / np.maximum(known, 1) * np.sum(apart**2, 0))
     error = sides.width * np.where(known > 1, error, np.nan)
-    within = student.ppf((1 + level) / 2, np.maximum(known - 1, 1)) * error
+    within = stdtrit(np.maximum(known - 1, 1), (1 + level) / 2) * error
     memory = sides.width * np.asarray(memory)
     numbers = (memory, memory - within, memory + within, error, number)
     return ClassMemory(*map(jnp.asarray, numbers))

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import binom
 
 from ibjax.bounds import checks
+from ibjax.bounds.supersamples import coins
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.randomness import fold_in, permutation
 from ibjax.typing import Float, Int, JaxArray, Key
@@ -77,7 +77,7 @@ def flip_mean(weights: Float[JaxArray, "k1 k2 n c m"], data: Data) -> Float[JaxA
     single = jnp.sum(one + other, 1) - 2 * both
     couples = weights.shape[1] // 2
     steps = np.arange(couples + 1)
-    laws = jnp.asarray(binom.pmf(steps, steps[:, None], 0.5), weights.dtype)
+    laws = jnp.asarray(coins.binomial(steps, steps[:, None], 0.5), weights.dtype)
     law = laws[jnp.round(single).astype(int)]
     k = jnp.arange(couples + 1, dtype=weights.dtype)
     a, b = both[..., None] + k, both[..., None] + single[..., None] - k

@@ -235,7 +235,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         rows = rows[kept]
         if len(rows) < 2:
             continue
-        distinct = len(np.unique(rows, axis=0))
+        distinct = len(set(map(bytes, np.packbits(rows == 1, axis=1))))
         room = 2.0 ** min(rows.shape[1], 60)
         # Fair coins repeat masks only where there are hardly more masks than replicas.
         if distinct < 0.5 * -room * np.expm1(len(rows) * np.log1p(-1 / room)):

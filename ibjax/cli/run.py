@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from ibjax import threads
 from ibjax.cli import cluster
 from ibjax.cli.progress import Progress
 from ibjax.cli.terminal import chosen, console, prepare_devices, present
-from ibjax.experiment import Experiment, Point
+from ibjax.experiment import Experiment
 
 
 def _label(words: list[str]) -> int | tuple[int, ...]:
@@ -174,24 +173,11 @@ def execute(command: Run) -> None:
 
         dry_run.execute(experiment, path, console())
         return
-    bar = Progress(console(stderr=True), experiment, quiet=command.quiet)
-    with threads.beside(1) as beside, bar as progress:
-        drawing = sweep.once(lambda _: beside.submit(_load_drawing))
-
-        def report(point: Point, done: int, total: int) -> None:
-            drawing("")  # what is left to import is so while replicas are trained
-            progress.report(point, done, total)
-
-        dataset = sweep.run(experiment, path, progress=report, log=progress.log)
+    with Progress(console(stderr=True), experiment, quiet=command.quiet) as progress:
+        dataset = sweep.run(experiment, path, progress=progress.report, log=progress.log)
     if dataset:
         names = chosen(dataset, command.bounds, command.all_bounds)
         present(dataset, path, names=names, axis=command.axis, quiet=command.quiet)
-
-
-def _load_drawing() -> None:
-    """Import what the picture is drawn with."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
 
 
 def _results_path(out: Path, name: str | None) -> Path:

@@ -1,9 +1,7 @@
 """Handwritten digits that come with scikit-learn: real data, no network, no files."""
 
 import functools
-import gzip
-import importlib.util
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,28 +15,12 @@ a random one: the nearest neighbour errs on 4.4 % of its test part, on 1.3 % of 
 
 @functools.cache
 def _stored() -> tuple[np.ndarray, np.ndarray]:
-    table = _table()
-    # 17 grey levels: 0 to 16
-    images = table[:, :-1].astype(np.float32).reshape(-1, 8, 8, 1) / np.float32(16.0)
-    return images, table[:, -1].astype(np.int32)
-
-
-def _table() -> np.ndarray:
-    """The pixels of every digit and its label, (1797, 65).
-
-    Read from scikit-learn's file where it is found, without importing the library, which takes
-    far longer than reading; else by the library.
-    """
-    home = importlib.util.find_spec("sklearn")
-    for place in (home.submodule_search_locations or ()) if home else ():
-        file = Path(place) / "datasets" / "data" / "digits.csv.gz"
-        if file.is_file():
-            words = gzip.decompress(file.read_bytes()).replace(b"\n", b",").strip(b",").split(b",")
-            return np.array(words, np.float64).reshape(-1, 65)
     from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
-    return np.column_stack([x, y])
+    bunch: Any = load_digits()
+    # 17 grey levels: 0 to 16
+    images = (np.asarray(bunch["images"], np.float32) / 16.0)[..., None]
+    return images, np.asarray(bunch["target"], np.int32)
 
 
 def digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -6,7 +6,6 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ibjax import data
-from ibjax.data import embedded
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -93,9 +92,3 @@ def test_importing_brings_in_no_outside_library():
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert found.stdout.strip() == ""
-
-
-def test_digits_are_the_same_where_their_file_is_not_found(monkeypatch):
-    table = embedded._table()
-    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
-    np.testing.assert_array_equal(embedded._table(), table)

@@ -414,7 +414,7 @@ def own(tmp_path_factory):
     rng = np.random.default_rng(0)
     # So many that no two supersamples share an example: as the digits, which the bounds' program
     # is then that of.
-    x, y = rng.normal(size=(400, 4, 4, 1)), rng.integers(0, 2, 400)
+    x, y = rng.normal(size=(4000, 4, 4, 1)), rng.integers(0, 2, 4000)
     (folder / "own.py").write_text(OWN)
     np.savez(folder / "own.npz", x=x, y=y)
     said = io.StringIO()

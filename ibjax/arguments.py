@@ -32,10 +32,7 @@ def numeric(name: str, value: Any) -> JaxArray:
                 "enable 64 bits"
             )
         if array.ndim and array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
-            # jnp.asarray would compile a program for every shape. What is known stays known inside
-            # a trace of other arguments.
-            with jax.ensure_compile_time_eval():
-                return jax.device_put(array)
+            return jax.device_put(array)  # jnp.asarray would compile a program for every shape
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError):

@@ -12,7 +12,7 @@ from scipy import special as host_special
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
 from ibjax.bounds.supersamples import words
-from ibjax.typing import Float, JaxArray
+from ibjax.typing import Array, Float, JaxArray
 
 ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
 """Premises of every bound from tables; without "iid" it bounds the gap to the held-out members."""
@@ -108,11 +108,10 @@ def _unit(
 
 @partial(jax.jit, static_argnums=2, inline=True)
 def _bits(
-    masks: JaxArray, use: JaxArray | None, pairs: tuple[int, ...]
+    masks: JaxArray, use: Array, pairs: tuple[int, ...]
 ) -> tuple[JaxArray, JaxArray, JaxArray]:
     """Masks as integers, whether each entry is a bit, and what to use, of the shape of pairs."""
     masks = jnp.broadcast_to(masks, pairs)
-    use = jnp.ones(pairs, bool) if use is None else use
     use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
     binary = (masks == 0) | (masks == 1)
     return jnp.where(binary, masks, 0).astype(int), binary, use
@@ -180,10 +179,10 @@ def _masks(
         raise ValueError(
             f"masks has shape {masks.shape}; give {pairs} to fit {name}, or {pairs[1:]} shared"
         )
-    use = None if valid is None else checks.flags("valid", valid)
-    if use is not None and pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
+    use = np.ones(pairs[:2], bool) if valid is None else checks.flags("valid", valid)
+    if pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
         use = use[None]
-    if use is not None and use.shape not in (pairs, pairs[:2]):
+    if use.shape not in (pairs, pairs[:2]):
         raise ValueError(f"valid has shape {use.shape}; give one flag a replica: {pairs[:2]}")
     return _bits(masks, use, pairs)
 
@@ -257,6 +256,9 @@ def remarks(data: Data) -> tuple[str, ...]:
     """What is odd about the masks, in words; nothing under jit, where they are not known."""
     if not checks.concrete(*data):
         return ()
+    # On the host these counts are no programs of XLA.
+    seen: Any = [np.asarray(a) for a in (data.masks, data.valid, data.legal)]
+    data = Data(data.values, *seen)
     found = []
     known = np.asarray(varies(data))
     if not bool(fair(data)):

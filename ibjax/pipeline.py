@@ -5,13 +5,12 @@ Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
 
-from ibjax import arguments, bounds, capacity, data, langevin, maxent, networks
+from ibjax import arguments, bounds, capacity, data, langevin, maxent, networks, threads
 from ibjax.bounds import Null
 from ibjax.experiment import Experiment as Experiment
 from ibjax.experiment import at, classes, own_data, points
@@ -218,7 +217,7 @@ def bounded(evidence: Evidence) -> Cell:
         with pinned():  # the settings of JAX are those of a thread
             return function(evidence, checkpoint)
 
-    with ThreadPoolExecutor() as pool:
+    with threads.beside() as pool:
         # The first checkpoint compiles the programs of all.
         first = list(pool.map(at_one, functions, [0] * len(functions)))
         later = range(1, len(np.atleast_1d(evidence.checkpoints)))

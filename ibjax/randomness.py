@@ -18,15 +18,9 @@ IMPLEMENTATION = "threefry2x32"
 SEEDS = 2**32
 """Seeds are 0 to this number less one: the words of a threefry key."""
 
-_BLOCK = 1024
-"""Numbers of a block of `normal`: few enough to stay in the innermost cache."""
-
-_WRITTEN_OUT = 1 << 16
-"""Most numbers that `normal` draws in blocks of its own.
-
-In the loop over the steps of a run XLA handles 60,000 well and 200,000 four times worse than JAX's
-own generator, whatever the size of a block (`benchmarks/replicas.py` at width 256).
-"""
+_BLOCK = 1 << 14
+"""Most numbers of a block of `normal`: many, since a round of the loop over blocks has its price,
+and nothing is read again that would have to stay in a cache."""
 
 _TURNS = (13, 15, 26, 6), (17, 29, 16, 24)
 """Bits that the rounds of threefry turn a word by."""
@@ -148,16 +142,15 @@ def permutation(key: Key, n: int) -> JaxArray:
 def normal(key: Key, shape: tuple[int, ...]) -> JaxArray:
     """Standard normal numbers in float32: those of `jax.random.normal`, for threefry written out.
 
-    The loop over the rounds, see `fold_in`, costs four times what the numbers do without. Written
-    out, however, XLA would compute them anew for each that reads them, unless a loop over blocks
-    stores them first. For very many, and elsewhere, JAX's own generator serves.
+    The loop over the rounds, see `fold_in`, costs up to four times what the numbers do without.
+    Written out, however, XLA would compute them anew for each that reads them, unless a loop over
+    blocks stores them first. Elsewhere than on a processor JAX's own generator serves.
 
     Args:
         key: of any generator.
         shape: of the result, fewer than 2^32 numbers.
     """
-    few = math.prod(shape) <= _WRITTEN_OUT
-    if few and _known(key) and jax.default_backend() == "cpu":
+    if _known(key) and jax.default_backend() == "cpu":
         return _in_blocks(jax.random.key_data(key), shape)
     with jax.threefry_partitionable(True):
         return jax.random.normal(key, shape, jnp.float32)
@@ -173,8 +166,9 @@ def _known(key: Any) -> bool:
 @partial(jax.jit, static_argnums=1, inline=True)
 def _in_blocks(words: JaxArray, shape: tuple[int, ...]) -> JaxArray:
     size = math.prod(shape)
-    # At least two of them: a loop of one round is no loop.
-    each = min(_BLOCK, max(-(-size // 2), 1))
+    # At least two of them: a loop of one round is no loop. All of one size, to draw few in vain.
+    rounds = max(-(-size // _BLOCK), 2)
+    each = max(-(-size // rounds), 1)
     starts = np.arange(0, max(size, 2), each).astype(np.uint32)
 
     def block(first: JaxArray) -> JaxArray:

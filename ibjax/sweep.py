@@ -3,18 +3,19 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import xarray
 
-from ibjax import bounds, files, pipeline, results, toml
+from ibjax import bounds, files, pipeline, results, threads, toml
 from ibjax.environment import expanded
 from ibjax.experiment import Experiment, Point, axes, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
+from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
@@ -67,8 +68,9 @@ def run(
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     found, told = {}, once(log)
+    _tell_of_copies(todo, log)
     groups = _groups(todo, pairs, at_once)
-    with ThreadPoolExecutor(1) as beside:
+    with threads.beside(1) as beside:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
             ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
             found |= _cells(todo, group, _telling(progress, ahead), log, told)
@@ -80,6 +82,21 @@ def run(
     results.write(together, path)
     files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
+
+
+_SOME = 0.01
+"""Share of examples equal to another from which on it is said."""
+
+
+def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
+    """Say that examples come more than once: whether they are independent the user must know."""
+    copies, size = repeated(np.asarray(todo.pool.x)), len(todo.pool.y)
+    if hosts.first() and copies > _SOME * size:
+        log(
+            f"{copies} of the {size} inputs of {todo.pool.name!r} are equal to an earlier one: "
+            "certificates and the measured gap hold if independent draws repeat themselves so, and "
+            "not where examples were copied to have more of them"
+        )
 
 
 def once(log: Callable[[str], object]) -> Callable[[str], None]:
@@ -200,7 +217,8 @@ def _computed(
     def report(done: int, whole: int) -> None:
         each = whole // len(cells)
         for number in range(given, len(cells)):
-            mine = min(done - number * each, each - (of > 1))
+            # Trained is not done: a cell is done when it is stored.
+            mine = min(done - number * each, each - 1)
             if progress is not None and mine > 0:
                 progress(cells[number][0], mine, each)
 

@@ -91,7 +91,9 @@ def test_keys_of_the_first_numbers_are_the_parts_of_a_key():
     np.testing.assert_array_equal(jax.random.key_data(ours), jax.random.key_data(parts))
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (2,), (3, 5), (1024,), (2, 1025), (70_000,), (0,)])
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (2,), (3, 5), (1024,), (2, 1025), (16_385,), (70_000,), (0,)]
+)
 def test_noise_is_that_of_jax(shape):
     key = jax.random.key(8)
     ours = randomness.normal(key, shape)

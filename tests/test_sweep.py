@@ -302,6 +302,32 @@ def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monk
     assert seen == [2, 3, 2]  # the third is on disk
 
 
+def test_a_cell_is_said_to_be_done_when_it_is_stored(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    path, told = tmp_path / "r.nc", []
+    place = sweep.plan(experiment, path).place({"depth": 1})
+
+    def trains(experiment, depth, pool, pairs, progress, **more):
+        progress(36, 36)
+        return cell
+
+    monkeypatch.setattr(pipeline, "run_cell", trains)
+    sweep.run(experiment, path, progress=lambda p, d, t: told.append((d == t, place.exists())))
+    assert told == [(False, False), (True, True)]
+
+
+def test_inputs_that_come_again_are_said(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+    counted(monkeypatch, cell)
+    pool = pipeline.load_pool(experiment)
+    some = np.concatenate([np.asarray(pool.x)[:-40], np.asarray(pool.x)[:40]])
+    twice = pool._replace(x=some, y=np.concatenate([pool.y[:-40], pool.y[:40]]))
+    monkeypatch.setattr(pipeline, "load_pool", lambda experiment: twice)
+    log = []
+    sweep.run(experiment, tmp_path / "r.nc", log=log.append)
+    assert log[0].startswith(f"40 of the {len(pool.y)} inputs of 'digits' are equal")
+
+
 def test_a_failure_to_compile_ahead_is_left_to_the_training(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
 

@@ -12,6 +12,8 @@ from ibjax.arguments import concrete as concrete
 from ibjax.arguments import numeric
 from ibjax.bounds.kinds import Given, fitted, together
 from ibjax.bounds.kinds import weakest as weakest
+from ibjax.bounds.subjects import Subject, check_subject
+from ibjax.bounds.subjects import subject_of as subject_of
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import BoundKind, JaxArray
 
@@ -116,6 +118,7 @@ def information(
     name: str = "information",
     *,
     given_sample: bool = False,
+    about: Subject | None = None,
 ) -> Given:
     """Nonnegative information, its standard error, and the kind of bound it can support.
 
@@ -132,7 +135,13 @@ def information(
         name: of the argument, for messages.
         given_sample: the theorem is about one sample. Elsewhere the mean over samples counts, of
             which the divergence of one trained posterior, however exact, is a single draw.
+        about: what the theorem takes the information of; records about less are refused.
+
+    Raises:
+        ValueError: for negative numbers, and records about something else.
     """
+    if about is not None and isinstance(value, Estimate | BoundValue):
+        check_subject(name, value.name, about)
     if isinstance(value, BoundValue):
         array = real(f"{name}.information", value.information)
         array = jnp.where(value.holds, jnp.maximum(array, 0.0), jnp.nan)

@@ -14,7 +14,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 only on success, 1 where a command says so.
 
     A mistake of the user's ends in one line on standard error that says what to change, and
-    status 2; an interruption in status 130; anything unforeseen in one line that says where to
+    status 2; an interruption in status 130, at once where `argv` is that of the process, whatever
+    XLA is compiling in other threads; anything unforeseen in one line that says where to
     report it, and status 1. With ``--debug`` the traceback comes before that line, and warnings
     of the libraries are shown.
     """
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = words[:1] in (["run"], ["reproduce"])
         _say("interrupted" + ("; finished cells are kept, run again to go on" if kept else ""))
+        if argv is None:
+            _leave(130)
         return 130
     except BrokenPipeError:
         _close_output()
@@ -53,10 +56,14 @@ def main(argv: list[str] | None = None) -> int:
         return _explained(error)
 
 
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory")
+"""What XLA says where memory ends: of a program it knows the size of, and of one that it runs."""
+
+
 def _explained(error: Exception) -> int:
     """One line about what went wrong; the exit status."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+    if isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY):
         _say(f"error: not enough memory for what was asked; ask for less ({text[:200]})")
         return 2
     if "Gloo" in text or "coordination service" in text:
@@ -88,6 +95,17 @@ def _developers() -> str:
 
 def _say(text: str) -> None:
     print(f"ibjax: {text}", file=sys.stderr)
+
+
+def _leave(status: int) -> None:
+    """End the process without waiting for its other threads, which cannot be interrupted."""
+    import contextlib
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _close_output() -> None:

@@ -66,8 +66,8 @@ class Account:
     """Trained parameters d, which help a little where there are few of them."""
     train_error: float | None = None
     """Expected training error, for a certified test error."""
-    num_classes: int = 2
-    """Classes, for the label term of the depth bound."""
+    num_classes: int | None = None
+    """Classes, for the label term of the depth bound: without it layers count for nothing."""
     depth: int = 0
     """Hidden layers with noise, for the depth bound."""
     width: int = 32
@@ -182,7 +182,9 @@ def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]
         ("gap of one run", confidence, found.likely_gap.value, ""),
     ]
     if found.depth is not None:
-        words = f"{command.depth} hidden layers with noise {command.layer_noise:g}"
+        classes = command.num_classes
+        known = f"{classes} classes" if classes else "give num_classes for them to count"
+        words = f"{command.depth} hidden layers with noise {command.layer_noise:g}; {known}"
         rows.append(("depth", found.depth.kind, found.depth.value, words))
     if found.test_error is not None and found.gap_at_error is not None:
         words = f"given an expected training error of {command.train_error:g}"

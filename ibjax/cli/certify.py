@@ -148,8 +148,10 @@ def certify(command: Certify) -> Certified:
     from ibjax import bounds, networks
     from ibjax.interface import Hyper
     from ibjax.langevin.certified import certified_run, noisy_errors
+    from ibjax.langevin.checks import check_copies
 
     train = _examples(command, command.split)
+    check_copies(np.asarray(train.x), np.asarray(train.y))
     n = len(train.y)
     first = round(command.prior_share * n)
     if n - first < 2:

@@ -1,5 +1,6 @@
 """Checks of the data a run trains on."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,56 @@ def pool_arrays(dataset: Dataset, network: Any) -> tuple[np.ndarray, np.ndarray]
         x float32 or int32, (N, ...); y int32, (N,).
 
     Raises:
-        ValueError: if the pool is unusable.
+        ValueError: if the pool is unusable, or put together from copies.
     """
     num_classes = arguments.whole("num_classes", dataset.num_classes, 2)
     x = arguments.inputs("dataset.x", dataset.x)
     y = arguments.labels("dataset.y", dataset.y, num_classes)
     if len(x) != len(y):
         raise ValueError(f"dataset.x has {len(x)} examples but dataset.y {len(y)}; match them")
+    check_copies(x, y)
     return x if isinstance(network, Network) else x.astype(np.float32, copy=False), y
+
+
+_FEW = 10
+"""Different examples of which as many of each may come about by chance."""
+
+
+def check_copies(x: np.ndarray, y: np.ndarray) -> None:
+    """Refuse a data set put together from copies of itself, or of the examples of a class.
+
+    Copies are no independent draws. A certificate would count each of them, and of the gap that is
+    measured a part is missing: that between examples trained on and their copies.
+
+    Raises:
+        ValueError: where many different examples are all listed equally often, more than once.
+    """
+    flat, order = x.reshape(len(x), -1), np.argsort(y, kind="stable")
+    classes = np.split(order, np.flatnonzero(np.diff(y[order])) + 1)
+    for members in (order, *classes):
+        if len(members) < 2 * _FEW or not _has_copy(flat, y, members):
+            continue  # one without a copy is enough, and all that is looked at as a rule
+        counts = Counter((flat[i].tobytes(), int(y[i])) for i in members)
+        often = set(counts.values())
+        if len(counts) >= _FEW and len(often) == 1:
+            of = "" if members is order else f" of class {y[members[0]]}"
+            raise ValueError(
+                f"dataset lists every example{of} {often.pop()} times: copies are no independent "
+                "draws, and a certificate would count each of them; give each once"
+            )
+
+
+def _has_copy(flat: np.ndarray, y: np.ndarray, members: np.ndarray) -> bool:
+    """Whether the first of these examples comes again; a few of its numbers are compared first."""
+    first, some = members[0], np.linspace(0, flat.shape[1] - 1, 8).astype(int)
+    near = members[y[members] == y[first]]
+    near = near[(flat[np.ix_(near, some)] == flat[first, some]).all(1)]
+    return int((flat[near] == flat[first]).all(1).sum()) > 1
+
+
+def repeated(x: np.ndarray) -> int:
+    """How many inputs are equal to an earlier one."""
+    return len(x) - len({hash(row.tobytes()) for row in x})
 
 
 def pairs(supersample: Any, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

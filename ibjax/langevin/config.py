@@ -12,6 +12,7 @@ import optax
 from ibjax import arguments
 from ibjax.interface import Hyper, Network
 from ibjax.langevin import checks
+from ibjax.langevin.frozen import frozen_schedule
 from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
@@ -44,7 +45,7 @@ class Config:
             counts each example of a batch once). Never dependent on the data, which the
             theorems need. All but whole_epochs divide by the constant b.
         learning_rate: eta, a number (also of NumPy or JAX) or an optax schedule, which must stay
-            finite and not negative over all steps.
+            finite and not negative over all steps and depend on the step alone.
         inverse_temperature: beta of the mean loss, a number or a schedule; ignored by
             optimisers other than sgld.
         clip: bound on the norm of each example's gradient, enforced before averaging; None or inf
@@ -63,7 +64,7 @@ class Config:
             are compared by identity of their functions: a program is compiled for each one made,
             so make one and use it for every run.
         loss: what training decreases, of each example: (logits (batch, K), labels (batch,)) to
-            (batch,); a pure JAX function, compared by identity. Errors and bounds stay those of
+            (batch,); a pure JAX function. Errors and bounds stay those of
             the 0-1 loss of the largest logit.
         checkpoints: how often to evaluate, evenly spaced, the last one at the end; or the updates
             done at each evaluation, increasing from 0 to `steps`.
@@ -230,7 +231,10 @@ def hyper(config: Config) -> Hyper:
 
 
 def static(config: Config) -> Config:
-    """`config` with the swept scalars set to one: equal for runs that share a program."""
+    """`config` with the swept scalars set to one: equal for runs that share a program.
+
+    Schedules are part of it as what they compute, see `frozen`.
+    """
     net = config.network
     if isinstance(net, (MLP, CNN)) and net.noise > 0:
         net = dataclasses.replace(net, noise=1.0)
@@ -299,7 +303,7 @@ def _number(value: Any) -> float:
 
 
 def _keep_schedule(value: Any) -> Any:
-    return value if callable(value) else 1.0
+    return frozen_schedule(value) if callable(value) else 1.0
 
 
 def _scaled(value: Any, factor: Any) -> Any:

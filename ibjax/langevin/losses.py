@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax.langevin.frozen import frozen_loss
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray as Array
 
@@ -46,7 +47,6 @@ def predicted(logits: Array) -> Array:
     return jnp.where(jnp.all(jnp.isfinite(logits), axis=-1), jnp.argmax(logits, axis=-1), -1)
 
 
-@lru_cache(maxsize=64)
 def check_loss(loss: Loss, num_classes: int) -> None:
     """Refuse a loss that is not one real number an example, of this example alone.
 
@@ -62,14 +62,22 @@ def check_loss(loss: Loss, num_classes: int) -> None:
         ValueError: saying what it gave, or which loss moved.
     """
     shapes = ((_PROBES, num_classes), jnp.float32), ((_PROBES,), jnp.int32)
-    got: Any = jax.eval_shape(loss, *(jax.ShapeDtypeStruct(*s) for s in shapes))
+    given = (jax.ShapeDtypeStruct(*s) for s in shapes)
+    # A function of its own, so that no cache of JAX takes the result of an earlier look.
+    got: Any = jax.eval_shape(lambda logits, labels: loss(logits, labels), *given)
     if getattr(got, "shape", None) != (_PROBES,) or not jnp.issubdtype(got.dtype, jnp.floating):
         raise ValueError(
             f"loss gives {got} for logits ({_PROBES}, {num_classes}) and labels ({_PROBES},); give "
             "one real number an example, (batch,), without averaging"
         )
-    if loss is cross_entropy:  # known to be one
-        return
+    if loss is not cross_entropy:  # which is known to be one
+        _check_alone(frozen_loss(loss, num_classes), num_classes)
+
+
+@lru_cache(maxsize=64)
+def _check_alone(loss: Loss, num_classes: int) -> None:
+    """Refuse a loss that depends on the other examples of its batch."""
+    shapes = ((_PROBES, num_classes),), ((_PROBES,),)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=shapes[0][0]).astype(np.float32)
     labels = rng.integers(0, num_classes, _PROBES).astype(np.int32)

@@ -11,6 +11,7 @@ from ibjax.interface import BATCHINGS, Evidence, Network
 from ibjax.langevin import batches
 from ibjax.langevin.accountant import ACCOUNTED
 from ibjax.langevin.config import Config, hyper, schedules
+from ibjax.langevin.frozen import check_settled
 from ibjax.langevin.transform import noise_std, schedule_value
 from ibjax.networks import MLP
 
@@ -99,7 +100,8 @@ def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
     Those of an optax transformation of one's own are unknown: step sizes NaN, noise 0.
 
     Raises:
-        ValueError: where a schedule is negative or not finite at some step.
+        ValueError: where a schedule is negative or not finite at some step, or another one each
+            time it is called.
     """
     if not isinstance(config.optimizer, str):
         return np.full(config.steps, np.nan), np.zeros(config.steps)
@@ -110,6 +112,9 @@ def step_arrays(config: Config) -> tuple[np.ndarray, np.ndarray]:
         std = noise_std(rate, schedule_value(beta, t)) if config.optimizer == "sgld" else 0.0
         return jnp.float32(rate), jnp.float32(std)
 
+    for name in ("learning_rate", "inverse_temperature"):
+        if callable(schedule := getattr(config, name)):
+            check_settled(name, schedule)
     etas, stds = jax.jit(jax.vmap(at))(np.arange(config.steps, dtype=np.int32))
     etas, stds = np.asarray(etas, np.float64), np.asarray(stds, np.float64)
     for name, values in (("learning_rate", etas), ("inverse_temperature", stds)):

@@ -1,5 +1,6 @@
 """The network of a run: built, looked at before anything is compiled, in single precision."""
 
+import dataclasses
 from functools import lru_cache, partial
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from ibjax.interface import Hyper, Network
 from ibjax.langevin.claims import check_alone, check_claims, moved
+from ibjax.langevin.frozen import frozen_loss, frozen_network
+from ibjax.langevin.losses import check_loss, cross_entropy
 from ibjax.networks import CNN, MLP, build
 from ibjax.typing import JaxArray as Array
 from ibjax.typing import Key
@@ -27,6 +30,28 @@ def layer_scalars(description: Any) -> tuple[float, int]:
         stated = {f.noise for f in description.layers if f.noise > 0}
         return (stated.pop() if len(stated) == 1 else 0.0), len(description.layers)
     return 0.0, 0
+
+
+def as_now(config: Any, num_classes: int, x: np.ndarray) -> Any:
+    """A configuration whose loss and network are told apart by what they compute now.
+
+    Args:
+        config: a `Config`.
+        num_classes: K.
+        x: inputs of the pool.
+    """
+    changed: dict[str, Any] = {}
+    if config.loss is not cross_entropy:
+        check_loss(config.loss, num_classes)
+        changed["loss"] = frozen_loss(config.loss, num_classes)
+    if isinstance(config.network, Network):
+        noise, depth = layer_scalars(config.network)
+        scalars = {name: jnp.float32(value) for name, value in config.scalars}
+        numbers = {"layer_noise": jnp.float32(noise), "depth": jnp.float32(depth)}
+        hyper = Hyper(jnp.float32(1), jnp.float32(1), **numbers, scalars=scalars)
+        shape = jax.ShapeDtypeStruct((2, *x.shape[1:]), x.dtype)
+        changed["network"] = frozen_network(config.network, shape, hyper)
+    return dataclasses.replace(config, **changed) if changed else config
 
 
 @lru_cache(maxsize=64)

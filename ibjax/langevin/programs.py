@@ -3,7 +3,6 @@
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from ibjax import threads
 from ibjax.environment import chunk_memory, lean_compilation
 from ibjax.interface import Network
 from ibjax.langevin.config import Config, static
@@ -132,7 +132,7 @@ def compiled(config: Config, shape: Shape) -> Programs:
     found = sources(config, shape)
     options = lean_compilation() if jax.default_backend() == "cpu" else {}
     # XLA lets go of Python's lock: while it compiles one program the next is traced.
-    with jax.default_matmul_precision(PRECISIONS[config.products]), ThreadPoolExecutor() as pool:
+    with jax.default_matmul_precision(PRECISIONS[config.products]), threads.beside() as pool:
         begun = [
             pool.submit(source.lower().compile, options)
             for source in (found.advance, found.evaluate, found.init)

@@ -13,7 +13,6 @@ from ibjax.langevin import batches, engine, hosts
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper
 from ibjax.langevin.engine import Progress
-from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import evidence, step_arrays
 from ibjax.langevin.observed import (
     Observe,
@@ -23,7 +22,7 @@ from ibjax.langevin.observed import (
     observer,
     unravelled,
 )
-from ibjax.langevin.prepared import network_of
+from ibjax.langevin.prepared import as_now, network_of
 from ibjax.langevin.programs import fitting
 from ibjax.langevin.run import Pairs
 from ibjax.randomness import fold_in, pinned, root_key
@@ -116,6 +115,7 @@ def compile_for(config: Config, dataset: Dataset, supersample: Supersample) -> N
     if config.memory is None and jax.default_backend() != "cpu":
         return
     x, _ = pool_arrays(dataset, config.network)
+    config = as_now(config, int(dataset.num_classes), x)
     _, mask = pairs(supersample, dataset)
     k1, k2, n = mask.shape
     room = len(hosts.share(k1 * k2))
@@ -128,8 +128,8 @@ def _train(key, config, dataset, supersample, observe, weights, first_mask, prog
     k1, k2, n = mask.shape
     first_mask = arguments.whole("first_mask", first_mask, 0)
     batches.scheme(config, n)  # refuses a batch that is too large
-    check_loss(config.loss, dataset.num_classes)
     num_classes = int(dataset.num_classes)
+    config = as_now(config, num_classes, x)
     described = (config.network, num_classes, x.shape[1:], x.dtype.name, config.scalars)
     network = network_of(*described, claims=True)
     sizes, stops = step_arrays(config), config.stops

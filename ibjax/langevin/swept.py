@@ -13,9 +13,8 @@ from ibjax.langevin import engine
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper, static
 from ibjax.langevin.engine import Progress
-from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import evidence, step_arrays
-from ibjax.langevin.prepared import network_of
+from ibjax.langevin.prepared import as_now, network_of
 from ibjax.langevin.programs import in_parallel
 from ibjax.langevin.replicas import replica_keys
 from ibjax.langevin.run import Pairs, Run, make_run
@@ -148,10 +147,10 @@ def _under_pinned(found: Iterator[Evidence]) -> Iterator[Evidence]:
 
 
 def _train(runs, dataset, at_once, progress) -> Iterator[Evidence]:
-    first = runs[0].config
-    x, y = pool_arrays(dataset, first.network)
+    x, y = pool_arrays(dataset, runs[0].config.network)
     num_classes = int(dataset.num_classes)
-    check_loss(first.loss, num_classes)
+    runs = [run._replace(config=as_now(run.config, num_classes, x)) for run in runs]
+    first = runs[0].config
     drawn = [pairs(run.supersample, dataset) for run in runs]
     shapes = {(static(r.config), r.config.stops, m.shape[-1]) for r, (_, m) in zip(runs, drawn)}
     if len(shapes) > 1:

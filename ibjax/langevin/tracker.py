@@ -15,9 +15,8 @@ from ibjax.interface import Dataset
 from ibjax.langevin import checks, engine, ledger
 from ibjax.langevin.config import Config, called, hyper
 from ibjax.langevin.engine import Progress
-from ibjax.langevin.losses import check_loss
 from ibjax.langevin.measured import step_arrays
-from ibjax.langevin.prepared import network_of
+from ibjax.langevin.prepared import as_now, network_of
 from ibjax.langevin.tracked import Extra, Followed
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
@@ -113,6 +112,7 @@ def track(
         x, y = checks.pool_arrays(dataset, config.network)
         given = {"train": train, "ghosts": ghosts, "test": test}
         train, ghosts, test = (checks.positions(name, a) for name, a in given.items())
+        config = as_now(config, int(dataset.num_classes), x)
         plain = momentum == 0 and preconditioner is None and prior_std is None
         network = _checked(config, dataset, x, train, ghosts, test, momentum, plain)
         step_arrays(config)  # refuses schedules that leave the numbers a step may have
@@ -223,7 +223,6 @@ def _checked(config, dataset, x, train, ghosts, test, momentum, plain):
         if not outside and any(np.isin(r, t).any() for r, t in zip(rows, train)):
             raise ValueError(f"{name} holds training examples of its run; draw them apart")
     checks.check_distinct("train", train, "run")
-    check_loss(config.loss, dataset.num_classes)
     described = (int(dataset.num_classes), x.shape[1:], x.dtype.name, config.scalars)
     network = network_of(config.network, *described, claims=True)
     if network.batch_statistics is not None:

@@ -164,11 +164,14 @@ def build(config: MLP, num_classes: int) -> Network:
         def dense(a, delta):
             return {"kernel": a.T @ delta, "bias": jnp.sum(delta, 0)}
 
-        def stacked(a, delta):
-            return jnp.concatenate([a.T @ delta, jnp.sum(delta, 0, keepdims=True)])
+        def flat(a, delta):
+            return (a.T @ delta).ravel(), jnp.sum(delta, 0)
 
-        middle = [stacked(a, d) for a, d in zip(inputs[1:-1], deltas[1:-1])]
-        hidden = jnp.stack(middle) if middle else jnp.zeros_like(params["hidden"])
+        # Vectors, in one concatenation: XLA does not see through a stack of concatenations.
+        middle = [flat(a, d) for a, d in zip(inputs[1:-1], deltas[1:-1])]
+        hidden = jnp.zeros_like(params["hidden"])
+        if middle:
+            hidden = jnp.concatenate([a for part in middle for a in part]).reshape(hidden.shape)
         first, head = dense(inputs[0], deltas[0]), dense(inputs[-1], deltas[-1])
         return {"first": first, "hidden": hidden, "head": head}
 

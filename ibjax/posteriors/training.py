@@ -1,6 +1,5 @@
 """What both kinds of certificate share: plain training, predictions, and checks of arguments."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ def ready(network: Network, dataset: Dataset) -> Problem:
         ValueError: for normalisation by batch statistics, whose weights are not all in the
             posterior, or of a network's own, by which the error of an example is no function of
             weights and example; for padded depth; for data that do not pair up, labels out of
-            range, every example listed several times, or logits that are not one a class.
+            range, copies of all examples or of a class, or logits that are not one a class.
     """
     if network.batch_statistics is not None:
         raise ValueError(
@@ -53,7 +52,6 @@ def ready(network: Network, dataset: Dataset) -> Problem:
             f"dataset has {len(dataset.x)} inputs and {len(labels)} labels; give pairs, 4 or more"
         )
     x, y = pool_arrays(dataset, network)
-    _check_copies(x, y)
     hyper, described = Hyper(0.0, 0.0), (x.shape[1:], x.dtype.name)
     network = network_of(network, int(dataset.num_classes), *described, claims=False)
     check_each(network, *described, hyper)
@@ -62,28 +60,6 @@ def ready(network: Network, dataset: Dataset) -> Problem:
         return network.apply(params, z, None, hyper)[0]
 
     return Problem(jnp.asarray(x), jnp.asarray(y), logits, network)
-
-
-_FEW = 10
-"""Different examples of which as many of each may come about by chance."""
-
-
-def _check_copies(x: np.ndarray, y: np.ndarray) -> None:
-    """Refuse a data set put together from copies of itself.
-
-    Raises:
-        ValueError: where many different examples are all listed equally often, more than once.
-    """
-    alike = (x.reshape(len(x), -1) == x[0].ravel()).all(1) & (y == y[0])
-    if alike.sum() < 2:  # one without a copy is enough, and all that is looked at as a rule
-        return
-    counts = Counter((row.tobytes(), int(label)) for row, label in zip(x, y))
-    often = set(counts.values())
-    if len(counts) >= _FEW and len(often) == 1:
-        raise ValueError(
-            f"dataset lists every example {often.pop()} times: copies are no independent draws, "
-            "and a certificate would count each of them; give each once"
-        )
 
 
 def bounded_loss(logits: JaxArray, y: JaxArray, smallest: float) -> JaxArray:

@@ -153,6 +153,21 @@ def refuse_repeats(name: str, values: tuple[Any, ...]) -> None:
         raise ValueError(f"{name}={values} names one twice; give each once")
 
 
+def sample_size(name: str, ratio: float, dimension: int, least: int) -> int:
+    """How many samples a number of them per dimension is, beside theory at that very number.
+
+    Raises:
+        ValueError: where it is fewer than `least`, or no whole number to a hundredth.
+    """
+    n = round(ratio * dimension) if math.isfinite(ratio) else 0
+    if n < least or abs(n - ratio * dimension) > 0.01 * n:
+        raise ValueError(
+            f"{name} holds {ratio:g}, {ratio * dimension:.4g} samples for {dimension} dimensions; "
+            f"give a whole number of {least} or more: {max(n, least) / dimension:.6g}, say"
+        )
+    return n
+
+
 def stretches(log: Log, name: str, every: float = 60.0) -> Callable[[int, int], None]:
     """A progress function that says how much is done, at most once in so many seconds."""
     start = said = time.monotonic()

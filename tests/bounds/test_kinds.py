@@ -80,7 +80,7 @@ def test_what_is_computed_from_known_laws_certifies_also_under_jit(x64):
     }
     for name, make in found.items():
         assert make().exact and make().bias == "up", name
-        for bound in (bounds.xu_raginsky(make(), 4, 0.5), _jitted(make)):
+        for bound in (bounds.k_ghost(make(), 2), _jitted(make)):
             assert bound.kind == "certificate", name
             assert np.all(np.asarray(bound.confidence) == 1), name
     losses = known([1.0, 0.5], "none")
@@ -94,7 +94,7 @@ def test_what_is_computed_from_known_laws_certifies_also_under_jit(x64):
 
 
 def _jitted(make):
-    return jax.jit(lambda e: bounds.xu_raginsky(e, 4, 0.5))(make())
+    return jax.jit(lambda e: bounds.k_ghost(e, 2))(make())
 
 
 def test_bias_decides_beside_exactness(x64):

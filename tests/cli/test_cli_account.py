@@ -14,7 +14,8 @@ MNIST = (
 
 def test_account_prints_before_anything_is_trained(tmp_path, capsys):
     out = tmp_path / "account.csv"
-    words = f"{MNIST} --batching poisson --train-error .1 --depth 2 --layer-noise 2 --table {out}"
+    layers = "--depth 2 --layer-noise 2 --num-classes 2"
+    words = f"{MNIST} --batching poisson --train-error .1 {layers} --table {out}"
     assert cli.main(words.split()) == 0
     said = " ".join(capsys.readouterr().out.split())
     for text in ("certificate, 95 %", "T eta beta C^2/(4 n^2)", "n = 10000: ", "noise 2"):

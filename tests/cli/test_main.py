@@ -20,6 +20,7 @@ from ibjax.cli import commands
         (ValueError(), 2, ("error: ValueError",)),
         (MemoryError(), 2, ("not enough memory",)),
         (RuntimeError("RESOURCE_EXHAUSTED: no\nroom"), 2, ("not enough memory",)),
+        (RuntimeError("INTERNAL: Error: Out of memory allocating 9"), 2, ("not enough memory",)),
         (PermissionError(13, "Permission denied", "a.nc"), 2, ("Permission denied", "a.nc")),
         (KeyboardInterrupt(), 130, ("interrupted; finished cells are kept",)),
     ],
@@ -52,6 +53,22 @@ def test_an_interruption_while_libraries_load_is_quiet():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "ibjax: interrupted\n")
+
+
+def test_an_interruption_does_not_wait_for_other_threads():
+    code = (
+        "import sys, threading\n"
+        "from ibjax.cli import commands, main\n"
+        "def interrupted(words):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "commands.execute = interrupted\n"
+        "sys.argv = ['ibjax', 'run']\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "ibjax: interrupted; finished cells are kept, run again to go on\n"
 
 
 def test_nobody_who_reads_is_no_error():

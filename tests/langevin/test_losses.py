@@ -52,6 +52,18 @@ def test_a_loss_that_looks_further_is_refused(loss, named):
         check_loss(loss, 2)
 
 
+def test_a_loss_that_has_changed_is_looked_at_again():
+    mean = [0.0]
+
+    def loss(z, y):
+        return cross_entropy(z - mean[0] * z.mean(0), y)
+
+    check_loss(loss, 2)
+    mean[0] = 0.1
+    with pytest.raises(ValueError, match="row of logits of another"):
+        check_loss(loss, 2)
+
+
 def test_cross_entropy_is_that_of_optax_and_of_no_label_out_of_range():
     logits = jnp.array([[0.3, -1.0, 80.0], [0.0, -jnp.inf, 1.0], [-90.0, 2.0, 2.0]])
     y = jnp.array([0, 2, 1])

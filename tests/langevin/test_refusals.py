@@ -12,6 +12,7 @@ from ibjax import data
 from ibjax.data import embedded
 from ibjax.interface import Dataset, Supersample
 from ibjax.langevin import Config, run_replicas, track
+from ibjax.langevin.checks import check_copies, repeated
 from ibjax.langevin.programs import compiled
 from ibjax.networks import CNN, MLP, build
 
@@ -82,6 +83,26 @@ def test_whole_numbers_of_every_type_are_the_same_labels(train):
     kinds = (float, bool, np.uint8, np.int64, np.float16, "float16", ">f8", ">i4")
     for y in (*(Y.astype(k) for k in kinds), list(map(int, Y)), jnp.asarray(Y, jnp.bfloat16)):
         np.testing.assert_array_equal(train(POOL._replace(y=y)).train_error, expected)
+
+
+@BOTH
+def test_pools_of_copies_are_refused(train):
+    """Each example would count as many times, and its copies would be called unseen."""
+    x, y = RNG.normal(size=(24, 3)), np.arange(24) % 2
+    double = POOL._replace(x=np.concatenate([x, x]), y=np.concatenate([y, y]))
+    with pytest.raises(ValueError, match="lists every example 2 times"):
+        train(double)
+    rare = np.repeat(np.flatnonzero(y), 3)
+    more = POOL._replace(x=np.concatenate([x[y == 0], x[rare]]), y=np.repeat([0, 1], [12, 36]))
+    with pytest.raises(ValueError, match="every example of class 1 3 times"):
+        train(more)
+
+
+def test_examples_that_come_again_by_chance_are_no_copies():
+    x = RNG.integers(0, 3, (400, 2))
+    check_copies(x, RNG.integers(0, 2, 400))
+    check_copies(np.zeros((40, 2)), np.arange(40) % 2)
+    assert repeated(x) == 400 - 9
 
 
 def test_other_numbers_of_the_pool_are_refused():

@@ -132,3 +132,7 @@ def test_a_data_set_of_copies_is_refused(certify):
     x, y = (np.concatenate([np.asarray(a)[:50]] * 2) for a in (TASK.x, TASK.y))
     with pytest.raises(ValueError, match="lists every example 2 times"):
         certify(KEY, network(), TASK._replace(x=x, y=y))
+    rare = np.flatnonzero(y == 1)
+    x, y = (np.concatenate([a[:50], a[:50][rare[rare < 50]]]) for a in (x, y))
+    with pytest.raises(ValueError, match="every example of class 1 2 times"):
+        certify(KEY, network(), TASK._replace(x=x, y=y))

@@ -21,8 +21,19 @@ def test_theory_and_replicas_agree(tmp_path, check_shown):
         # Labels smaller than the prior expects: narrow networks have the smaller variance.
         assert float(found["infinite_surprise"][0]) < 1
         assert float(found["exact_variance"][0, 0]) < float(found["infinite_variance"][0])
+        mine = found.assign(certificate=1 - found["train_error"])
+        cells = [list(c.cells) for c in finite_width.view(mine).table.columns]
+        assert cells[-1][0].endswith("vacuous")
         gap = float((found["test_error"] - found["train_error"])[0, 0])
         assert gap < float(found["certificate"][0, 0]) < 0.5
+
+
+def test_inputs_are_chosen_without_the_examples_that_are_certified():
+    made = finite_width.task(finite_width.Options())
+    x = made.x_test
+    np.testing.assert_allclose(x.mean(0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(x.T @ x / len(x), np.eye(x.shape[1]), atol=1e-9)
+    assert np.abs(made.x.T @ made.x / len(made.x) - np.eye(x.shape[1])).max() > 0.01
 
 
 def test_jackknife_of_the_predictive_variance():
@@ -35,7 +46,12 @@ def test_jackknife_of_the_predictive_variance():
 
 @pytest.mark.parametrize(
     "change,word",
-    [(dict(widths=(4, 4)), "widths"), (dict(steps=5), "steps"), (dict(train_size=10_000), "train")],
+    [
+        (dict(widths=(4, 4)), "widths"),
+        (dict(steps=5), "steps"),
+        (dict(train_size=10_000), "train"),
+        (dict(components=70), "components"),
+    ],
 )
 def test_mistakes(tmp_path, change, word):
     with pytest.raises(ValueError, match=word):

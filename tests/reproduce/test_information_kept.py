@@ -41,6 +41,26 @@ def test_informations_and_gaps_are_in_order(written, check_shown):
     assert found["linear_n"].item() == found["quadratic_n"].item() == 36
 
 
+def test_a_vacuous_certificate_is_called_so(written):
+    found = files.read(written.files[0])
+    more = found.assign(linear_certificate=1 + 0 * found["linear_certificate"])
+    seen = [list(c.cells) for c in information_kept.view(more).table.columns]
+    said = sum("vacuous" in cell for column in seen for cell in column)
+    assert said == 1 + int((found["quadratic_certificate"] >= 1).sum())
+
+
+def test_labels_are_independent_given_the_teacher():
+    """Thresholds at the mean of the sample gave every teacher as many of either sign."""
+    key = information_kept.jax.random.key(3)
+    few, many = (
+        information_kept.quadratic_sample(key, n, information_kept.Options(teachers=40))
+        for n in (1, 400)
+    )
+    assert np.abs(many.y.mean(1)).mean() < 0.15
+    # Of two labels, thresholded at their own mean, one is always 1 and the other -1.
+    assert 5 < np.sum(few.y.sum(1) != 0) < 35
+
+
 def test_what_an_error_needs(x64):
     # At the Bayes error it is the rate at the Bayes overlap, which the data can afford.
     alpha = np.array([0.5, 2.0, 8.0])

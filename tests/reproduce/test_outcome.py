@@ -50,6 +50,27 @@ def test_a_count_of_none_is_refused_before_any_work(name, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    ("ratio", "dimension", "n"), [(2.0, 20, 40), (1e-9, 100, None), (1.1, 6, None), (-1.0, 9, None)]
+)
+def test_theory_and_samples_stand_at_the_same_ratio(ratio, dimension, n):
+    if n is not None:
+        assert outcome.sample_size("alpha", ratio, dimension, 10) == n
+        return
+    with pytest.raises(ValueError, match="alpha holds"):
+        outcome.sample_size("alpha", ratio, dimension, 10)
+
+
+@pytest.mark.parametrize("name", ["teacher-student", "information-kept"])
+def test_ratios_that_are_no_number_of_samples_are_refused(name, tmp_path):
+    row = reproductions()[name]
+    grid = "alpha" if name == "teacher-student" else "linear_alpha"
+    for values in ((1e-9,), (1.0, float("nan")), (0.0,)):
+        with pytest.raises(ValueError, match="alpha"):
+            row.run(tmp_path / "made", False, print, row.options(**{grid: values}))
+    assert not (tmp_path / "made").exists()
+
+
 def test_progress_is_said_at_most_once_in_so_many_seconds(monkeypatch):
     now, said = [0.0], []
     monkeypatch.setattr(outcome.time, "monotonic", lambda: now[0])

@@ -73,7 +73,7 @@ def account(
     train_error: Scalar | Estimate | None = None,
     delta: float | None = None,
     layers: Network | Sequence[LayerFacts] | Sequence[Contraction] | None = None,
-    num_classes: int = 2,
+    num_classes: int | None = None,
     loss_range: Scalar = 1.0,
     shared_batches: bool | Scalar = False,
     level: Scalar = 0.05,
@@ -106,7 +106,8 @@ def account(
         delta: ask for eps(delta) as well: full and Poisson batches, needs the extra `dp`.
         layers: a network, facts of its hidden layers, or KL coefficients of channel scope; for
             losses of the network with fresh layer noise.
-        num_classes: number of classes, for the label term of the depth bound.
+        num_classes: number of classes, for the label term of the depth bound. Nothing else tells
+            how many there are: where it is not given, layers count for nothing.
         loss_range: largest loss, the smallest being 0.
         shared_batches: whether the replicas over which the gap is averaged saw the same batches.
         level: probability with which `likely_gap` may fail.
@@ -139,7 +140,7 @@ def account(
     each = per_example_information(*run, **options)
     total = sample_information_total(*run, **options)
     n = checks.whole("n", n)
-    classes = checks.whole("num_classes", num_classes, 2)
+    classes = None if num_classes is None else checks.whole("num_classes", num_classes, 2)
     shared = not checks.concrete(shared_batches) or bool(shared_batches)
     scale = checks.scalar("loss_range", loss_range, 0.0, open_low=True)
     alone = shifts(step_sizes, noise_stds, clip)
@@ -221,11 +222,16 @@ def _depth(layers, info, gap, classes, n, bound) -> BoundValue:
             "tv, which is larger)"
         )
     eta = jnp.minimum(up(product(list(layers), certified=True), 16), 1.0)
+    premises = (*_RUN, "fresh_layer_noise", "channel_contraction")
+    if classes is None:
+        # Labels pass by the layers, at a price that grows with their number without end.
+        remark = "num_classes was not given: without a label term layers count for nothing"
+        return bound(gap, "depth", premises=premises, remark=remark)
     joint = joint_depth(info, eta, default_label_deviation(classes, n))
     return bound(
         jnp.minimum(joint, gap),
         "depth",
-        premises=(*_RUN, "fresh_layer_noise", "channel_contraction"),
+        premises=(*premises, "class_number"),
         remark=f"holds for the network evaluated with fresh layer noise and labels of {classes} "
         "classes",
     )

@@ -6,7 +6,8 @@ _ALL = (
     Assumption(
         "iid",
         "The examples are independent draws from one law.",
-        "by the user; a random subset of a benchmark data set is taken to be one",
+        "by the user; a random subset of a benchmark data set is taken to be one, and a set put "
+        "together from copies is refused in training",
     ),
     Assumption(
         "bounded_loss",

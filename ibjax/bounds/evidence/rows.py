@@ -130,7 +130,7 @@ def certified_depth(moment: Moment) -> BoundValue:
     """Repaired depth bound, from the information of the examples; never above `examples`."""
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
-    total = replace(each, value=each.value * n)
+    total = replace(each, value=each.value * n, name="sum over examples")
     found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
     without = examples(moment)
     least = jnp.minimum(found.value, without.value)

@@ -100,7 +100,7 @@ def depth(
         certified forms are corrections derived here.
     """
     checks.choice("variant", variant, ("certified", "published"))
-    info = checks.information(information)
+    info = checks.information(information, about=checks.subject_of(n))
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     limit = 2 * sigma
@@ -127,7 +127,9 @@ def depth(
         )
     inputs, forms, scale = [info], [], 2 * sigma**2 / n
     if label_information is not None:
-        labels = checks.information(label_information, name="label_information")
+        labels = checks.information(
+            label_information, name="label_information", about=checks.subject_of(n)
+        )
         inputs.append(labels)
         forms.append(_with_labels(info, labels, eta, scale))
     terms = []
@@ -189,7 +191,7 @@ def sample_complexity(
     """
     checks.choice("variant", variant, ("certified", "published"))
     eps = checks.real("gap", gap, 0.0, open_low=True)
-    info = checks.information(information)
+    info = checks.information(information, about="sample")
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     eta = product(etas, certified=variant == "certified")
     scale, inputs = 2 * sigma**2 / eps**2, [info]
@@ -202,7 +204,8 @@ def sample_complexity(
             'symmetry makes it so, or variant="published" for the diagnostic'
         )
     else:
-        inputs.append(checks.information(label_information, name="label_information"))
+        labels = checks.information(label_information, name="label_information", about="sample")
+        inputs.append(labels)
         kept, error = _kept(info, inputs[1], eta)
         value, error = scale * kept, scale * error
     bare = is_bare(information, label_information)

@@ -45,8 +45,8 @@ def depth_examples(
         2025, "Information-theoretic generalization bounds for deep neural networks"; this form
         is a correction derived here.
     """
-    labels = checks.information(label_information, name="label_information")
-    inputs = checks.information(input_information, name="input_information")
+    labels = checks.information(label_information, name="label_information", about="example")
+    inputs = checks.information(input_information, name="input_information", about="example")
     if labels.value.ndim < 1 or inputs.value.shape[-1:] != labels.value.shape[-1:]:
         raise ValueError(
             f"label_information has shape {labels.value.shape} and input_information "

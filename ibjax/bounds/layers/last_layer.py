@@ -52,9 +52,12 @@ def last_layer(
             f"hidden_information={hidden_information!r} with frozen={frozen}: hidden weights that "
             "depend on the sample cost I(S; U); give it, or frozen=True where they do not"
         )
-    inputs = [checks.information(head_information, name="head_information")]
+    inputs = [
+        checks.information(head_information, name="head_information", about=checks.subject_of(n))
+    ]
     if hidden_information is not None:
-        inputs.append(checks.information(hidden_information, name="hidden_information"))
+        name = "hidden_information"
+        inputs.append(checks.information(hidden_information, name=name, about=checks.subject_of(n)))
     info = jnp.asarray(sum(part.value for part in inputs))
     # The errors add up: both may come from the same runs.
     error = sum(part.error for part in inputs)

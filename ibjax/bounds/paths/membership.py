@@ -12,6 +12,7 @@ import numpy as np
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import over_units
+from ibjax.bounds.subjects import check_candidates, of_candidates
 from ibjax.interface import BoundValue, Estimate
 from ibjax.mi.two_normals import surprise
 from ibjax.signatures import enforced
@@ -62,7 +63,7 @@ def membership_information(
     y = y.reshape(y.shape[0], -1)
     padded = jnp.concatenate([jnp.zeros_like(y[:, :1]), y], axis=1)
     each = np.log(padded.shape[1]) - jax.nn.logsumexp(padded, axis=1)
-    return _mean(each, "membership_information")
+    return _mean(each, of_candidates("membership_information", padded.shape[1]))
 
 
 @enforced
@@ -159,9 +160,9 @@ def k_ghost(
     training error `invert.ghost` is tighter.
 
     Args:
-        information: mean over slots, in nats; at most log k where it is exact. The mean over runs
-            of `membership_information` is an estimate whatever its spread; `membership_upper` gives
-            a limit that holds with a stated confidence.
+        information: mean over slots, in nats, about k candidates; at most log k where it is exact.
+            The mean over runs of `membership_information` is an estimate whatever its spread;
+            `membership_upper` gives a limit that holds with a stated confidence.
         k: number of candidates, at least 2.
 
     Reference:
@@ -169,6 +170,8 @@ def k_ghost(
         sharpened CMI bounds for generalization errors"; the form for paths is derived here.
     """
     k = checks.static_whole("k", k, 2)
+    if isinstance(information, Estimate | BoundValue):
+        check_candidates("information", information.name, k)
     info = checks.information(information)
     value = k / (k - 1) * jnp.sqrt(info.value / 2)
     return checks.result(

@@ -18,6 +18,7 @@ import numpy as np
 from ibjax.bounds import checks, invert, root
 from ibjax.bounds.kinds import gap_at, moved_by, with_error
 from ibjax.bounds.means import mean_and_error
+from ibjax.bounds.subjects import check_candidates, of_candidates
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -106,6 +107,9 @@ def path_membership(
     if form in ("pair", "kl") and train_error is None:
         raise ValueError(f"train_error=None, but form={form!r} needs the mean training error")
 
+    if isinstance(information, Estimate | BoundValue):
+        check_candidates("information", information.name, k)
+
     def gap(at: JaxArray, info: JaxArray) -> JaxArray:
         if form == "sqrt":
             return k / (k - 1) * jnp.sqrt(info / 2)
@@ -163,7 +167,7 @@ def membership_upper(
         jnp.zeros_like(value),
         jnp.isfinite(value),
         "up",
-        "membership_upper",
+        of_candidates("membership_upper", y.shape[-1] + 1),
         "a run diverged",
         exact=True,
         confidence=1 - delta,
@@ -187,7 +191,8 @@ def _bound(
             raise ValueError(
                 f'reduction={reduction!r} needs single runs; give (R,), or "sqrt_of_mean"'
             )
-        given = checks.information(information)
+        about = "example" if name == "path_prior" else "pair"
+        given = checks.information(information, about=about)
         value, at, error = with_error(gap, rate, given)
         mean = given.value
     else:

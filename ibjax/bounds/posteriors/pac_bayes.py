@@ -49,7 +49,9 @@ def pac_bayes_kl(
         divergence bound with a prior independent of the sample.
     """
     rate = checks.rate("train_error", train_error)
-    info = checks.information(divergence, name="divergence", given_sample=delta is not None)
+    sure = delta is not None
+    about = "sample" if sure else checks.subject_of(n)
+    info = checks.information(divergence, name="divergence", given_sample=sure, about=about)
     n = checks.whole("n", n)
     union = _union(n, delta)
     value, at, spread = _below_kl(rate, info, n, union)

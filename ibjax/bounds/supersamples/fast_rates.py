@@ -53,8 +53,8 @@ def steinke_zakynthinou(
         inversion: "sqrt" as published, or "phi".
 
     Raises:
-        ValueError: negative information, n < 1, unknown inversion, or a `BoundValue` of plug-in
-            information, which is that of single pairs.
+        ValueError: negative information, n < 1, unknown inversion, or a record of information
+            about single pairs or examples.
 
     Reference:
         Steinke, Zakynthinou 2020, "Reasoning about generalization via conditional mutual
@@ -66,7 +66,7 @@ def steinke_zakynthinou(
             f"information comes from {information.name or 'a plug-in bound'}, a mean over single "
             "pairs; give that about all bits together, or use fast_rate"
         )
-    given = checks.information(information, "estimate")
+    given = checks.information(information, "estimate", about=checks.subject_of(n, "pair"))
     info, error = given.value, given.error
     n = checks.whole("n", n)
     total = info + jnp.log(2.0).astype(info.dtype) if evaluated else info

@@ -1,10 +1,9 @@
 """Bounds from the information between the sample and the weights."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
+from ibjax.bounds.kinds import Given
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -42,13 +41,18 @@ def xu_raginsky(
         >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
         0.1
     """
-    info = checks.information(information)
+    return _root(
+        checks.information(information, about=checks.subject_of(n)), n, sigma, "xu_raginsky"
+    )
+
+
+def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = root.sub_gaussian(info.value, sigma, n)
     return checks.result(
         value,
-        name="xu_raginsky",
+        name=name,
         inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
@@ -84,7 +88,7 @@ def individual(
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error"; as published.
     """
-    given = checks.information(information_i, name="information_i")
+    given = checks.information(information_i, name="information_i", about="example")
     info = given.value
     if info.ndim < 1 or info.shape[-1] < 1:
         raise ValueError(f"information_i has shape {info.shape}; give one value an example: (n,)")
@@ -137,4 +141,5 @@ def random_subset(
     n, kept = checks.static_whole("n", n), checks.static_whole("kept", kept, 0)
     if kept >= n:
         raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
-    return replace(xu_raginsky(divergence, n - kept, sigma), name="random_subset")
+    given = checks.information(divergence, name="divergence", about="example")
+    return _root(given, n - kept, sigma, "random_subset")

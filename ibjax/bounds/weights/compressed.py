@@ -38,7 +38,7 @@ def rate_distortion(
         Sefidgaran, Gohari, Richard, Simsekli 2022, "Rate-distortion theoretic generalization
         bounds for stochastic learning algorithms"; this form is derived here.
     """
-    info = checks.information(rate, name="rate")
+    info = checks.information(rate, name="rate", about=checks.subject_of(n))
     moved = checks.quantity("distortion", distortion)
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
@@ -90,7 +90,7 @@ def sliced_weights(
         Nadjahi, Greenewald, Brüel Gabrielsson, Solomon 2024, "Slicing mutual information
         generalization bounds for neural networks"; the constant of the distance derived here.
     """
-    info = checks.information(information)
+    info = checks.information(information, about=checks.subject_of(n))
     far = checks.quantity("distance", distance)
     steep = checks.quantity("lipschitz", lipschitz)
     n = checks.whole("n", n)

@@ -40,7 +40,7 @@ def individual_cumulant(
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error".
     """
-    given = checks.information(information_i, name="information_i")
+    given = checks.information(information_i, name="information_i", about="example")
     info = given.value
     if info.ndim != 1:
         raise ValueError(f"information_i has shape {info.shape}; give one number an example: (n,)")

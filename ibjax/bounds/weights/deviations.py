@@ -34,7 +34,7 @@ def absolute_gap(
         Xu, Raginsky 2017, "Information-theoretic analysis of generalization capability of
         learning algorithms"; re-derived here.
     """
-    info = checks.information(information)
+    info = checks.information(information, about="sample")
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     total = info.value + math.log(2)
@@ -83,7 +83,7 @@ def deviation_probability(
         for the argument; constants derived here.
     """
     eps = checks.real("gap", gap, 0.0, open_low=True)
-    info = checks.information(information)
+    info = checks.information(information, about="sample")
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     rarity = n * eps**2 / (2 * sigma**2) - math.log(2)

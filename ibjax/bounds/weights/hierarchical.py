@@ -62,7 +62,7 @@ def gibbs(
     first = scale * gamma * product(etas, certified=True)
     value, inputs, error = first, [], jnp.zeros_like(first)
     if label_information is not None and layered:
-        labels = checks.information(label_information, name="label_information")
+        labels = checks.information(label_information, name="label_information", about="sample")
         inputs.append(labels)
         inside = jnp.sqrt(first**2 + 4 * scale * labels.value)
         value = (first + inside) / 2

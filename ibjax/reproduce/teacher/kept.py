@@ -7,6 +7,7 @@ what a test error needs of it; what the weights can have kept of the sample, cer
 last costs as a bound on the gap, beside the gap.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,21 @@ import xarray
 from ibjax import bounds, langevin, rounding, teacher
 from ibjax.interface import Dataset, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
+from ibjax.reproduce.outcome import (
+    Log,
+    Outcome,
+    record,
+    refuse_repeats,
+    sample_size,
+    settled,
+)
 from ibjax.reproduce.teacher.kept_view import view
 from ibjax.typing import Key
 
 NOISE, RATIO = 0.1, 0.5
+
+_LEAST = 10
+"""Samples that students are trained on, at least."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ def linear_sample(key: Key, n: int, options: Options) -> Sample:
 
 
 def quadratic_sample(key: Key, n: int, options: Options) -> Sample:
-    """Signs of what noisy outputs of two-layer rectifiers have above their mean."""
+    """Signs of what noisy outputs of two-layer rectifiers have above their expectation."""
     d = options.quadratic_dimension
     hidden = max(1, round(RATIO * d))
 
@@ -99,7 +110,9 @@ def quadratic_sample(key: Key, n: int, options: Options) -> Sample:
         x = jax.random.normal(inputs, (2 * n, d))
         out = jnp.sum(jax.nn.relu(x @ weights.T / d**0.5), axis=1) / hidden**0.5
         out = out + NOISE**0.5 * jax.random.normal(noise, (2 * n,))
-        return x, jnp.where(out > jnp.mean(out), 1.0, -1.0)
+        # The mean of the law: that of the sample would make the examples depend on each other.
+        mean = jnp.sum(jnp.linalg.norm(weights, axis=1)) / (2 * math.pi * d * hidden) ** 0.5
+        return x, jnp.where(out > mean, 1.0, -1.0)
 
     x, y = jax.vmap(one)(jax.random.split(key, options.teachers))
     return Sample(np.asarray(x, np.float32), np.asarray(y))
@@ -182,7 +195,7 @@ def solve(options: Options, log: Log) -> xarray.Dataset:
             draw, train = jax.random.split(key)
             linear = regime == "linear"
             size = options.dimension if linear else options.quadratic_dimension**2
-            n = max(round(alpha * size), 10)
+            n = sample_size(f"{regime}_alpha", alpha, size, _LEAST)
             sample = (linear_sample if linear else quadratic_sample)(draw, n, options)
             row = {"n": n, **students(train, sample, options)}
             if linear:
@@ -237,8 +250,9 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     for name in ("linear_alpha", "quadratic_alpha"):
         grid = getattr(chosen, name)
         refuse_repeats(name, grid)
-        if min(grid) <= 0:
-            raise ValueError(f"{name}={grid} must hold positive numbers")
+        d = chosen.dimension if name == "linear_alpha" else chosen.quadratic_dimension**2
+        for alpha in grid:
+            sample_size(name, alpha, d, _LEAST)
     if chosen.teachers < 2 or chosen.masks < 2 or chosen.masks % 2:
         raise ValueError(
             f"teachers={chosen.teachers}, masks={chosen.masks}: give 2 or more, masks in pairs"

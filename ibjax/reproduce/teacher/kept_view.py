@@ -7,7 +7,7 @@ import xarray
 
 from ibjax import blank, rounding
 from ibjax.intervals import t_quantile
-from ibjax.reproduce.outcome import viewer
+from ibjax.reproduce.outcome import bound_text, viewer
 
 REGIMES = {"linear": "n/d", "quadratic": "n/d$^2$"}
 INFORMATION = {
@@ -50,7 +50,10 @@ def table(dataset: xarray.Dataset) -> Any:
         "floor under the gap", "exact", *("-" if np.isnan(f) else f"{f:.3f}" for f in floors)
     )
     for name, (label, *_) in GAP.items():
-        made.add_row(label.split(" (")[0], _kind(dataset, name), *_row(dataset, places, name, 3))
+        kind = _kind(dataset, name)
+        values = [_at(dataset, r, a, name) for r, a in places]
+        cells = ("-" if np.isnan(v) else bound_text(v, kind=kind) for v in values)
+        made.add_row(label.split(" (")[0], kind, *cells)
     return made
 
 

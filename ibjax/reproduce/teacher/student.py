@@ -18,7 +18,14 @@ import xarray
 from ibjax import bounds, langevin, teacher
 from ibjax.interface import Dataset, Estimate, Evidence, Supersample
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, record, settled
+from ibjax.reproduce.outcome import (
+    Log,
+    Outcome,
+    record,
+    refuse_repeats,
+    sample_size,
+    settled,
+)
 from ibjax.reproduce.teacher.view import view
 from ibjax.typing import Key
 
@@ -114,6 +121,10 @@ class Point(NamedTuple):
 def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> Outcome:
     """Run every alpha; write the results file and the picture."""
     options = settled(options, quick, QUICK)
+    refuse_repeats("alpha", options.alpha)
+    for alpha in options.alpha:
+        for dimension in (options.dimension, options.passing_dimension):
+            sample_size("alpha", alpha, dimension, 2)
     found = []
     for alpha in options.alpha:
         log(f"n/d = {alpha:g}: n = {round(alpha * options.dimension)}")
@@ -126,7 +137,8 @@ def point(alpha: float, options: Options) -> Point:
     """All that is compared at one alpha."""
     key = jax.random.fold_in(jax.random.key(options.seed), round(1000 * alpha))
     data_key, mask_key, train_key, passing_key = jax.random.split(key, 4)
-    d, n = options.dimension, max(round(alpha * options.dimension), 2)
+    d = options.dimension
+    n = sample_size("alpha", alpha, d, 2)
     k1 = options.teachers
     draw = jax.vmap(
         lambda k: teacher.sample_network_teacher(

@@ -1,10 +1,11 @@
 """Bayesian networks of finite width: exact theory, infinite width, and our own Langevin replicas.
 
 Two-layer linear networks f(x) = a . W x / sqrt(N d) with standard normal weights learn the signs of
-two digits from their leading principal components, by the Gibbs posterior at temperature n / beta.
-The exact mixture over the scale, the infinitely wide network, the saddle point and sampled networks
-stand on one axis, for labels smaller and larger than the prior expects: the curves bend in opposite
-directions. Below them the divergence from the prior, which makes a certificate without Monte Carlo.
+two digits from the leading principal components of other examples, by the Gibbs posterior at
+temperature n / beta. The exact mixture over the scale, the infinitely wide network, the saddle
+point and sampled networks stand on one axis, for labels smaller and larger than the prior expects:
+the curves bend in opposite directions. Below them the divergence from the prior,
+which makes a certificate without Monte Carlo.
 """
 
 import math
@@ -65,17 +66,30 @@ class Task(NamedTuple):
 
 
 def task(options: Options) -> Task:
-    """Principal components of two digits, scaled to unit variance by all inputs, labels unseen."""
+    """Principal components of two digits, scaled to unit variance, both by the test inputs alone.
+
+    What is certified on the training examples must not have chosen the inputs of the network.
+
+    Raises:
+        ValueError: if the test examples are too few for so many components.
+    """
     both = [data.load("digits", part, classes=options.classes) for part in ("train", "test")]
     x = np.concatenate([np.asarray(d.x, float).reshape(len(d.y), -1) for d in both])
     y = 2.0 * np.concatenate([np.asarray(d.y) for d in both]) - 1
-    x = x - x.mean(axis=0)
-    u = np.linalg.svd(x, full_matrices=False)[0]
-    inputs = u[:, : options.components] * math.sqrt(len(x))
     order = np.random.default_rng(options.seed).permutation(len(x))
-    n = options.train_size
+    n, d = options.train_size, options.components
     if not 0 < n < len(x):
         raise ValueError(f"train_size={n} must leave test examples of {len(x)} in all")
+    seen = x[order[n:]]
+    x = x - seen.mean(axis=0)
+    _, size, directions = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)
+    varied = int(np.sum(size > 1e-6 * size[0]))
+    if not 0 < d <= varied:
+        raise ValueError(
+            f"components={d}: the {len(seen)} test examples, of which they are, vary in {varied} "
+            f"directions; give 1 to {varied}, or a smaller train_size"
+        )
+    inputs = x @ directions[:d].T / size[:d] * math.sqrt(len(seen))
     return Task(inputs[order[:n]], y[order[:n]], inputs[order[n:]], y[order[n:]])
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import xarray
 
-from ibjax import blank, rounding
-from ibjax.reproduce.outcome import viewer
+from ibjax import blank
+from ibjax.reproduce.outcome import bound_text, viewer
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
@@ -52,7 +52,11 @@ def table(dataset: xarray.Dataset) -> Any:
                 f"{(at['langevin_variance'] - at['exact_variance']) / error:+.1f}",
                 f"{at['divergence']:.2f}",
                 f"{at['test_error'] - at['train_error']:+.3f}",
-                rounding.up(at["certificate"]),
+                bound_text(
+                    at["certificate"],
+                    limit=(1 - 1e-9) * (1 - at["train_error"]),
+                    kind="certificate",
+                ),
             )
     return made
 

@@ -85,11 +85,14 @@ def test_depth_contracts_and_is_never_above_the_gap(x64):
     gap = float(account().gap.value)
     facts = LayerFacts("tanh", 4, 4.0, noise=2.0)
     values = [
-        float(account(layers=[facts] * depth).depth.value) if depth else gap for depth in (0, 1, 3)
+        float(account(layers=[facts] * depth, num_classes=2).depth.value) if depth else gap
+        for depth in (0, 1, 3)
     ]
     assert values[0] >= values[1] > values[2] >= 0.5 / np.sqrt(1000) * (1 - 1e-9)
-    direct = account(layers=list(contraction.network([facts]))).depth
+    direct = account(layers=list(contraction.network([facts])), num_classes=2).depth
     assert float(direct.value) == values[1]
+    three = account(layers=[facts], num_classes=3).depth
+    assert values[1] < float(three.value) < gap
     still = LayerFacts("tanh", 4, 4.0)
     assert float(account(layers=[still]).depth.value) == pytest.approx(gap, rel=1e-12)
     lower = Contraction(jnp.array(0.1), jnp.log1p(-0.1), "lower")
@@ -98,6 +101,13 @@ def test_depth_contracts_and_is_never_above_the_gap(x64):
     chi = Contraction(jnp.array(0.1), jnp.log1p(-0.1), divergence="chi2")
     with pytest.raises(ValueError, match="divergence kl"):
         account(layers=[chi])
+
+
+def test_layers_count_for_nothing_where_the_number_of_classes_is_not_known(x64):
+    """Two classes were assumed: of ten the label term is three times as large."""
+    found = account(layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)])
+    assert float(found.depth.value) == float(found.gap.value)
+    assert bool(found.depth.holds) and "num_classes was not given" in found.depth.note
 
 
 def test_range_of_the_loss(x64):
@@ -121,11 +131,12 @@ def test_account_within_a_trace(x64):
     def value(clip):
         found = bounds.account(
             etas, stds, clip=clip, batching="poisson", batch_size=100, n=1000, dim=None,
-            train_error=0.02, layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)],
+            train_error=0.02, layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)], num_classes=2,
         )  # fmt: skip
         return found.gap.value, found.test_error.value, found.depth.value, found.likely_gap.value
 
-    direct = account(train_error=0.02, layers=[LayerFacts("tanh", 4, 4.0, noise=2.0)])
+    noisy = LayerFacts("tanh", 4, 4.0, noise=2.0)
+    direct = account(train_error=0.02, layers=[noisy], num_classes=2)
     expected = [direct.gap, direct.test_error, direct.depth, direct.likely_gap]
     np.testing.assert_allclose(value(1.0), [b.value for b in expected], rtol=1e-10)
 

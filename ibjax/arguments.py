@@ -31,6 +31,8 @@ def numeric(name: str, value: Any) -> JaxArray:
                 f"{name} holds whole numbers beyond 32 bits, which would wrap; give floats, or "
                 "enable 64 bits"
             )
+        if array.ndim and array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+            return jax.device_put(array)  # jnp.asarray would compile a program for every shape
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError):

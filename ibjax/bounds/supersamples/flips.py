@@ -1,5 +1,7 @@
 """Masks without meaning: shuffles that keep the design of the masks, and exact means under them."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +19,15 @@ def complementary(data: Data) -> JaxArray:
     Then only a flip within each couple leaves the law of the table as it is without memory: the
     losses of the two runs may be correlated.
     """
-    if data.masks.shape[1] % 2:
+    return _complementary(data.masks, data.valid)
+
+
+@partial(jax.jit, inline=True)
+def _complementary(masks: JaxArray, valid: JaxArray) -> JaxArray:
+    if masks.shape[1] % 2:
         return jnp.array(False)
-    first, second = data.masks[:, 0::2], data.masks[:, 1::2]
-    together = data.valid[:, 0::2] == data.valid[:, 1::2]
+    first, second = masks[:, 0::2], masks[:, 1::2]
+    together = valid[:, 0::2] == valid[:, 1::2]
     return jnp.all(first + second == 1) & jnp.all(together)
 
 
@@ -31,11 +38,16 @@ def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2"]:
     fair coin. Other masks are permuted over all replicas. The masks of one deal are `dealt`; those
     of all together would be the largest array there is.
     """
-    checks.static_whole("draws", draws)
-    supersamples, replicas, _ = data.masks.shape
+    return _strangers(key, data.masks, data.valid, checks.static_whole("draws", draws))
+
+
+@partial(jax.jit, static_argnums=3, inline=True)
+def _strangers(key: Key, masks: JaxArray, valid: JaxArray, draws: int) -> JaxArray:
+    supersamples, replicas, _ = masks.shape
     order = _orders(key, (draws, supersamples), replicas)
     if replicas % 2 == 0:
-        order = jnp.where(complementary(data), _couples(key, draws, supersamples, replicas), order)
+        couples = _couples(key, draws, supersamples, replicas)
+        order = jnp.where(_complementary(masks, valid), couples, order)
     return order
 
 

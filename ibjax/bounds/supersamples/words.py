@@ -1,5 +1,6 @@
 """Flags of replicas as the bits of words: thirty-two counted by one instruction."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -29,12 +30,14 @@ class Sides(NamedTuple):
         return Sides(self.zeros & ~left_out, self.ones & ~left_out)
 
 
+@partial(jax.jit, inline=True)
 def sides(masks: Int[JaxArray, "k1 k2 n"], valid: Bool[JaxArray, "k1 k2 n"]) -> Sides:
     """The sides of masks where replicas are in use."""
     every, ones = packed(valid), packed((masks == 1) & valid)
     return Sides(every & ~ones, ones)
 
 
+@partial(jax.jit, inline=True)
 def packed(flags: Bool[JaxArray, "k1 k2 *rest"]) -> JaxArray:
     """Flags of replicas (k1, k2, ...) as the bits of words (k1, ..., words)."""
     each = min(flags.shape[1], 32)
@@ -57,6 +60,7 @@ def of_groups(group: np.ndarray, number: int) -> JaxArray:
     return packed(jnp.asarray(member))
 
 
+@partial(jax.jit, inline=True)
 def count(words: JaxArray) -> Int[JaxArray, "..."]:
     """How many flags are set, over the last axis."""
     return jnp.sum(jax.lax.population_count(words), -1, dtype=jnp.int32)

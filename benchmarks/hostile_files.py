@@ -21,7 +21,7 @@ def flipped(content: bytes, rng: np.random.Generator, end: int | None = None) ->
 
 
 def _sweep():
-    """A small experiment, its finished cell, and `run_cell` that gives it without training."""
+    """A small experiment, and the sweep's stages patched to give its cell without training."""
     from ibjax import pipeline
     from ibjax.pipeline import Experiment
 
@@ -30,7 +30,8 @@ def _sweep():
     )
     pool, pairs = pipeline.load(small)
     cell = pipeline.run_cell(small, 1, pool, pairs)
-    return small, mock.patch.object(pipeline, "run_cell", lambda *_, **__: cell)
+    known = {"train_cell": lambda *_, **__: cell, "bound_cell": lambda cell: cell}
+    return small, mock.patch.multiple(pipeline, **known)
 
 
 def flips(folder: Path, count: int = 600) -> Found:

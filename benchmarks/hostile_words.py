@@ -110,7 +110,7 @@ def idle(folder: Path):
 
     rows = {name: replace(row, run=stop) for name, row in reproductions().items()}
     with (
-        mock.patch.object(pipeline, "run_cell", stop),
+        mock.patch.object(pipeline, "train_cell", stop),
         mock.patch.object(limits, "solve", stop),
         mock.patch("ibjax.reproduce.reproductions", lambda: rows),
         contextlib.chdir(folder),

@@ -6,7 +6,8 @@ The main job runs in a process of its own, from this checkout and from a work tr
 before it, in turns: first with an empty cache of compiled programs (cold), then with the one it
 left (warm). Every part is given in wall seconds and in CPU seconds, which hardly notice what else
 the machine does; the ratios are of CPU seconds. Parts: imports; data; compilation of the engine's
-programs; training (which holds the account); evaluation; gap, bounds, nulls and floor; files; the
+programs; training (which holds the account); evaluation; gap, bounds, nulls and floor, as far as
+they are waited for (those of a cell are worked out while the next one trains); files; the
 table and the picture; the rest, tracing and lowering of the engine's programs above all, is other.
 What runs within a part of another name counts there, so that the parts add up to the whole; what
 runs in threads beside it counts with the part that the main one is in. Where programs are traced
@@ -90,7 +91,7 @@ def child(options: list[str], out: Path) -> None:
         import jax
 
         import ibjax.cli.terminal as terminal
-        from ibjax import bounds, cli, data, pipeline, results
+        from ibjax import bounds, cli, data, pipeline, results, sweep
 
         with contextlib.suppress(ImportError):  # earlier revisions wrote with `results`
             from ibjax import files
@@ -113,6 +114,7 @@ def child(options: list[str], out: Path) -> None:
     for name in ("gap", "evaluate", "row_nulls", "measured_floor", "summaries"):
         clock.watch(bounds, name, "bounds")
     clock.watch(pipeline, "bounded", "bounds")
+    clock.watch(getattr(sweep, "_Kept", None), "settle", "bounds")
     with contextlib.suppress(ImportError):
         from ibjax.langevin import programs
 
@@ -121,7 +123,8 @@ def child(options: list[str], out: Path) -> None:
     clock.watch(results, "read", "files")
     clock.watch(terminal, "present", "table and picture")
     by_program(clock)
-    status = cli.main(["run", *options])
+    sys.argv[1:] = ["run", *options]
+    status = cli.main()
     if status:
         raise SystemExit(status)
     found = {"parts": clock.read(), "xla": {k: v for k, v in counts.items() if k}}

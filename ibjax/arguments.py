@@ -31,6 +31,11 @@ def numeric(name: str, value: Any) -> JaxArray:
                 f"{name} holds whole numbers beyond 32 bits, which would wrap; give floats, or "
                 "enable 64 bits"
             )
+        plain = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8 and array.dtype.isnative
+        if array.ndim and plain:
+            # jnp.asarray would compile a program for every shape; a copy, since JAX may go on to
+            # read the memory it is given, which is the caller's to write to.
+            return jax.device_put(array.copy())
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError):

@@ -5,6 +5,6 @@ import math
 
 def t_quantile(units: int) -> float:
     """97.5 % quantile of Student's t for the mean of `units` independent units; NaN below two."""
-    from scipy import stats
+    from scipy.special import stdtrit
 
-    return float(stats.t.ppf(0.975, units - 1)) if units > 1 else math.nan
+    return float(stdtrit(units - 1, 0.975)) if units > 1 else math.nan

@@ -1,6 +1,6 @@
 """The spine: data -> replicas -> evidence -> bounds, for one cell of a sweep.
 
-Every stage is one line of `run_cell`. Nothing here touches a disk or a terminal.
+Every stage is one line of `train_cell` and `bound_cell`. Nothing here touches a disk or a terminal.
 """
 
 import math
@@ -29,6 +29,14 @@ from ibjax.typing import JaxArray, Key
 
 _HELD_OUT = 1000
 """Most examples a replica's last layer is measured on."""
+
+
+class Trained(NamedTuple):
+    """What training one cell gives: evidence, and of the last layer what was asked for."""
+
+    evidence: Evidence
+    conditions: maxent.Conditions | None = None
+    collapse: maxent.Collapse | None = None
 
 
 class Cell(NamedTuple):
@@ -138,8 +146,13 @@ def load_network(experiment: Experiment, pool: Dataset) -> Any:
     return networks.from_module(found, x)
 
 
+def run_cell(experiment: Experiment, depth: int | None, *data: Any, **how: Any) -> Cell:
+    """Train and bound one cell; the arguments are those of `train_cell`."""
+    return bound_cell(train_cell(experiment, depth, *data, **how))
+
+
 @pinned()
-def run_cell(
+def train_cell(
     experiment: Experiment,
     depth: int | None,
     pool: Dataset,
@@ -147,8 +160,8 @@ def run_cell(
     progress: Progress | None = None,
     network: Any = None,
     padded_to: int | None = None,
-) -> Cell:
-    """Train and bound one cell.
+) -> Trained:
+    """Train one cell.
 
     Args:
         experiment: of one value each, but for the depths.
@@ -170,10 +183,10 @@ def run_cell(
     last = None, None
     if experiment.maxent and hosts.first():
         last = last_layer(trained.weights, key, config, pool, supersample)
-    return bounded(trained.evidence)._replace(conditions=last[0], collapse=last[1])
+    return Trained(trained.evidence, *last)
 
 
-def run_cells(
+def train_cells(
     experiments: Sequence[Experiment],
     pool: Dataset,
     supersamples: Sequence[Supersample],
@@ -181,8 +194,8 @@ def run_cells(
     network: Any = None,
     padded_to: int | None = None,
     of: int | None = None,
-) -> Iterator[Cell]:
-    """Train and bound several cells whose replicas share one program, each as soon as it is done.
+) -> Iterator[Trained]:
+    """Train several cells whose replicas share one program; each comes as soon as it is done.
 
     Args:
         experiments: of one value each, see `langevin.train_many`; without maxent.
@@ -201,9 +214,12 @@ def run_cells(
     replicas = math.prod(runs[0].supersample.mask.shape[:2])
     at_once = several_at_once(runs[0].config, replicas, len(runs) if of is None else of)
     for found in train_in_turn(runs, pool, at_once=at_once, progress=progress):
-        with pinned():
-            cell = bounded(found)
-        yield cell
+        yield Trained(found)
+
+
+def bound_cell(trained: Trained) -> Cell:
+    """What a cell gives that is trained."""
+    return bounded(trained.evidence)._replace(**trained._asdict())
 
 
 def bounded(evidence: Evidence) -> Cell:

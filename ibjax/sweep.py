@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import xarray
 
 from ibjax import bounds, files, pipeline, results, threads, toml
 from ibjax.environment import expanded
-from ibjax.experiment import Experiment, Point, axes, training
+from ibjax.experiment import Experiment, Point, axes, named, training
 from ibjax.interface import Supersample
 from ibjax.langevin import hosts
 from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
+from ibjax.randomness import pinned
 
 Report = Callable[[Point, int, int], None]
 """Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
@@ -37,11 +39,12 @@ def run(
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
     the hash of its configuration, data, network and versions. Started again, the sweep skips the
     cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
-    cells. Cells that differ in learning rate, temperature, clip, layer noise or seed alone share
-    one compiled program; on accelerators they are trained at once, mapped like replicas, and those
-    of several depths with them, as many at a time as keep the device busy, and each is stored as
-    soon as its own replicas are trained. Where `jax.distributed` has been initialised every process
-    calls this; the first one alone reads and writes files.
+    cells. While one cell is trained, the one before it is bounded and stored and the next one is
+    compiled for. Cells that differ in learning rate, temperature, clip, layer noise or seed alone
+    share one compiled program; on accelerators they are trained at once, mapped like replicas, and
+    those of several depths with them, as many at a time as keep the device busy, and each is stored
+    as soon as its own replicas are trained. Where `jax.distributed` has been initialised every
+    process calls this; the first one alone reads and writes files.
 
     A file of another sweep in the same place, if this one does not hold all its cells, is kept
     under a name with a number.
@@ -67,14 +70,15 @@ def run(
     todo = plan(experiment, path)
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
-    found, told = {}, once(log)
+    told = once(log)
     _tell_of_copies(todo, log)
     groups = _groups(todo, pairs, at_once)
-    with threads.beside(1) as beside:
+    with threads.beside(1) as beside, _Kept(todo, progress, log) as kept:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
             ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
-            found |= _cells(todo, group, _telling(progress, ahead), log, told)
-    cells = [found[_key(point)] for point in todo.points]
+            _cells(todo, group, _telling(progress, ahead, kept), log, told, kept)
+        kept.settle(wait=True)
+    cells = [kept.found[_key(point)] for point in todo.points]
     if not hosts.first():
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
@@ -111,10 +115,60 @@ def once(log: Callable[[str], object]) -> Callable[[str], None]:
     return tell
 
 
-def _telling(progress: Report | None, begun: Callable[[str], None]) -> Report:
-    """A report that also says when training has begun."""
+class _Kept:
+    """The cells of a sweep: those that are there, and the one that is being bounded and stored.
+
+    That is done beside the training of the next one, and waited for whatever ends the run: what
+    is trained is not lost. What goes wrong in it ends the run at the next report of progress.
+    """
+
+    def __init__(self, todo: Plan, progress: Report | None, log: Callable[[str], None]) -> None:
+        self.todo, self.progress, self.log = todo, progress, log
+        self.found: dict[Any, xarray.Dataset] = {}
+        self.waiting: tuple[Point, Future[xarray.Dataset]] | None = None
+        self.beside = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> "_Kept":
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            if self.waiting is not None and not self.waiting[1].done():
+                point = named(self.waiting[0])
+                self.log(f"{point}: trained, stored before the run ends; interrupt to lose it")
+                wait([self.waiting[1]])
+        finally:
+            self.beside.shutdown(wait=False)
+
+    def take(self, point: Point, trained: pipeline.Trained) -> None:
+        """Bound and store a trained cell, once the one before it is stored."""
+        self.settle(wait=True)
+        self.waiting = point, self.beside.submit(_stored, self.todo, point, trained)
+
+    def settle(self, wait: bool = False) -> None:
+        """Hold the cell that waits, and say that it is done, where it is stored by now."""
+        if self.waiting is None or not (wait or self.waiting[1].done()):
+            return
+        (point, cell), self.waiting = self.waiting, None
+        self.found[_key(point)] = cell.result()
+        _tell(self.todo, point, self.progress)
+
+
+@pinned()
+def _stored(todo: Plan, point: Point, trained: pipeline.Trained) -> xarray.Dataset:
+    """A trained cell with its bounds, in its file on the first process."""
+    computed, one = pipeline.bound_cell(trained), todo.cell(point)
+    cell = results.to_dataset(computed, one, point.get("depth"), todo.data, todo.recorded)
+    if hosts.first():
+        files.write(cell, todo.place(point))
+    return cell
+
+
+def _telling(progress: Report | None, begun: Callable[[str], None], kept: _Kept) -> Report:
+    """A report that also says when training has begun, and which cell before it is stored."""
 
     def report(point: Point, done: int, total: int) -> None:
+        kept.settle()
         if done < total:
             begun("")
         if progress is not None:
@@ -170,34 +224,28 @@ def _cells(
     progress: Report | None,
     log: Callable[[str], None],
     before: Callable[[str], None],
-) -> "dict[Any, xarray.Dataset]":
-    """The cells of a group, taken from disk or computed and stored.
+    kept: _Kept,
+) -> None:
+    """Have the cells of a group kept, taken from disk or trained.
 
     `before` is told what masks can show.
     """
-    found: dict[Any, Any] = {}
     missing = []
     for point, pairs in group:
         cell = None
         if hosts.first():
             borrow(*todo.places(point))
             cell = finished(todo.place(point), point, pairs, log)
-        found[_key(point)] = cell
         if not hosts.agreed(cell is not None):
             missing.append((point, pairs))
-        else:
-            _tell(todo, point, progress)
+            continue
+        kept.found[_key(point)] = cell or xarray.Dataset()
+        _tell(todo, point, progress)
     some: Any = todo.experiment
     if missing:
         before(bounds.masks_advice(some.masks, letters=3, balanced=some.masks % 2 == 0))
-        for (point, _), computed in zip(missing, _computed(todo, missing, len(group), progress)):
-            depth, one = point.get("depth"), todo.cell(point)
-            cell = results.to_dataset(computed, one, depth, todo.data, todo.recorded)
-            if hosts.first():
-                files.write(cell, todo.place(point))
-            found[_key(point)] = cell
-            _tell(todo, point, progress)
-    return found
+        for (point, _), trained in zip(missing, _trained(todo, missing, len(group), progress)):
+            kept.take(point, trained)
 
 
 def _tell(todo: Plan, point: Point, progress: Report | None) -> None:
@@ -208,9 +256,9 @@ def _tell(todo: Plan, point: Point, progress: Report | None) -> None:
         progress(point, total, total)
 
 
-def _computed(
+def _trained(
     todo: Plan, cells: Cells, of: int, progress: Report | None
-) -> Iterator[pipeline.Cell]:
+) -> Iterator[pipeline.Trained]:
     """One cell alone, or some `of` several that share a program as its replicas."""
     given = 0
 
@@ -225,12 +273,12 @@ def _computed(
     how: Any = {"progress": report, "network": todo.network, "padded_to": todo.padded_to}
     if of > 1:
         ones, drawn = zip(*((todo.cell(point), pairs) for point, pairs in cells))
-        for computed in pipeline.run_cells(ones, todo.pool, drawn, of=of, **how):
-            yield computed
+        for trained in pipeline.train_cells(ones, todo.pool, drawn, of=of, **how):
+            yield trained
             given += 1
         return
     ((point, pairs),) = cells
-    yield pipeline.run_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
+    yield pipeline.train_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
 
 
 def _keep_aside(path: Path, new: xarray.Dataset, log: Callable[[str], None]) -> None:

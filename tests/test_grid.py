@@ -101,7 +101,7 @@ def test_the_file_is_a_tree_with_the_raw_tables_of_each_cell_below(swept, tmp_pa
 def test_sweeps_that_overlap_share_cells(swept, tmp_path, monkeypatch):
     path, dataset, _ = swept
     trained = []
-    monkeypatch.setattr(pipeline, "run_cell", lambda *a, **k: trained.append(a))
+    monkeypatch.setattr(pipeline, "train_cell", lambda *a, **k: trained.append(a))
     one = dataclasses.replace(GRID, train_size=7, learning_rate=(0.1, 0.05), layer_noise=0.5)
     other = sweep.run(one, path.with_name("other.nc"))
     assert trained == [] and other["gap"].dims == ("depth", "learning_rate", "checkpoint")
@@ -412,7 +412,9 @@ def own(tmp_path_factory):
     """A user's own network and data, from a shell script of three lines."""
     folder = tmp_path_factory.mktemp("own")
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(40, 4, 4, 1)), rng.integers(0, 2, 40)
+    # So many that no two supersamples share an example: as the digits, which the bounds' program
+    # is then that of.
+    x, y = rng.normal(size=(4000, 4, 4, 1)), rng.integers(0, 2, 4000)
     (folder / "own.py").write_text(OWN)
     np.savez(folder / "own.npz", x=x, y=y)
     said = io.StringIO()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -67,9 +68,9 @@ def test_evidence_survives_the_file(finished):
 def test_finished_cells_are_taken_and_their_numbers_do_not_change(finished, tmp_path, monkeypatch):
     path, dataset = finished
     trained, log = [], []
-    run_cell = pipeline.run_cell
+    train_cell = pipeline.train_cell
     monkeypatch.setattr(
-        pipeline, "run_cell", lambda *a, **k: trained.append(a[1]) or run_cell(*a, **k)
+        pipeline, "train_cell", lambda *a, **k: trained.append(a[1]) or train_cell(*a, **k)
     )
     again = sweep.run(SMALL, path, log=log.append)
     assert trained == [] and len(log) == 2
@@ -140,7 +141,7 @@ def test_an_experiment_that_cannot_run_is_refused_before_training(tmp_path, wron
 
 
 def test_killing_a_run_loses_no_finished_cell(tmp_path):
-    """kill -9 in the middle of the second depth; the second start takes the first from disk."""
+    """kill -9 beside the training of the second depth; the second start has the first on disk."""
     path = tmp_path / "r.nc"
     script = (
         "import dataclasses; from pathlib import Path; from ibjax import sweep\n"
@@ -148,11 +149,11 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
         f"e = Experiment(**{dataclasses.asdict(SMALL)!r})\n"
         "e = dataclasses.replace(e, depths=(1, 2), steps=6)\n"
         "def stop(point, done, total):\n"
-        "    if point['depth'] == 2: print('second', flush=True); __import__('time').sleep(60)\n"
+        "    if done == total: print('first', flush=True); __import__('time').sleep(60)\n"
         f"sweep.run(e, Path({str(path)!r}), progress=stop)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert child.stdout.readline().strip() == "second"
+    assert child.stdout.readline().strip() == "first"
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert not path.exists()
@@ -278,8 +279,14 @@ def one_cell(finished):
 
 def counted(monkeypatch, cell):
     trained = []
-    monkeypatch.setattr(pipeline, "run_cell", lambda *a, **k: trained.append(a[1]) or cell)
+    given(monkeypatch, lambda *a, **k: trained.append(a[1]) or cell)
     return trained
+
+
+def given(monkeypatch, trains):
+    """Training that gives a cell which is bounded already."""
+    monkeypatch.setattr(pipeline, "train_cell", trains)
+    monkeypatch.setattr(pipeline, "bound_cell", lambda cell: cell)
 
 
 def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monkeypatch):
@@ -290,7 +297,7 @@ def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monk
         progress(1, 2)
         return cell
 
-    monkeypatch.setattr(pipeline, "run_cell", trains)
+    given(monkeypatch, trains)
     monkeypatch.setattr(sweep, "compile_for", lambda config, *_: seen.append(config.network.depth))
     wider, path = dataclasses.replace(experiment, depths=(1, 2, 3)), tmp_path / "r.nc"
     sweep.run(wider, path)
@@ -302,6 +309,77 @@ def test_the_next_cell_is_compiled_for_while_one_trains(one_cell, tmp_path, monk
     assert seen == [2, 3, 2]  # the third is on disk
 
 
+def test_a_cell_is_kept_while_the_next_one_trains(one_cell, tmp_path, monkeypatch):
+    """Its file is there before it is said to be done; an error in keeping it ends the run."""
+    experiment, cell = one_cell
+    both, told = dataclasses.replace(experiment, depths=(1, 2)), []
+    store = (tmp_path / "r.nc").with_suffix(".cells")
+
+    def bounds(trained):
+        assert waiting.wait(60)  # the next one trains
+        return trained
+
+    def trains(experiment, depth, pool, pairs, progress, **more):
+        if depth == 2:
+            waiting.set()
+            for done in range(1, 1000):
+                progress(done, 1000)
+                if told == [1]:
+                    break
+                time.sleep(0.05)
+        return cell
+
+    def report(point, done, total):
+        if done == total:
+            assert len(list(store.glob("*.nc"))) >= point["depth"]
+            told.append(point["depth"])
+
+    waiting = threading.Event()
+    given(monkeypatch, trains)
+    monkeypatch.setattr(pipeline, "bound_cell", bounds)
+    sweep.run(both, tmp_path / "r.nc", progress=report)
+    assert told == [1, 2]
+
+    def fails(trained):
+        assert begun.wait(60)
+        raise OSError("no room for depth 1")
+
+    def begins(point, *_):
+        if point["depth"] == 2:
+            begun.set()
+
+    begun = threading.Event()
+    monkeypatch.setattr(pipeline, "bound_cell", fails)
+    for place in store.iterdir():
+        place.unlink()
+    with pytest.raises(OSError, match="no room for depth 1"):
+        sweep.run(both, tmp_path / "r.nc", progress=begins)
+    assert not list(store.glob("*.nc"))
+
+
+def test_an_interruption_keeps_the_cell_before(one_cell, tmp_path, monkeypatch):
+    experiment, cell = one_cell
+
+    def trains(experiment, depth, *_, **more):
+        if depth == 2:
+            raise KeyboardInterrupt
+        return cell
+
+    def bounds(trained):
+        time.sleep(0.2)
+        return trained
+
+    given(monkeypatch, trains)
+    monkeypatch.setattr(pipeline, "bound_cell", bounds)
+    both, path, log = dataclasses.replace(experiment, depths=(1, 2)), tmp_path / "r.nc", []
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(both, path, log=log.append)
+    assert log[-1].startswith("depth 1: trained, stored before")
+    assert [f.name for f in path.with_suffix(".cells").iterdir()] == [
+        sweep.plan(both, path).place({"depth": 1}).name
+    ]
+
+
 def test_a_cell_is_said_to_be_done_when_it_is_stored(one_cell, tmp_path, monkeypatch):
     experiment, cell = one_cell
     path, told = tmp_path / "r.nc", []
@@ -311,7 +389,7 @@ def test_a_cell_is_said_to_be_done_when_it_is_stored(one_cell, tmp_path, monkeyp
         progress(36, 36)
         return cell
 
-    monkeypatch.setattr(pipeline, "run_cell", trains)
+    given(monkeypatch, trains)
     sweep.run(experiment, path, progress=lambda p, d, t: told.append((d == t, place.exists())))
     assert told == [(False, False), (True, True)]
 
@@ -338,7 +416,7 @@ def test_a_failure_to_compile_ahead_is_left_to_the_training(one_cell, tmp_path, 
         progress(1, 2)
         return cell
 
-    monkeypatch.setattr(pipeline, "run_cell", trains)
+    given(monkeypatch, trains)
     monkeypatch.setattr(sweep, "compile_for", fails)
     found = sweep.run(dataclasses.replace(experiment, depths=(1, 2)), tmp_path / "r.nc")
     assert found["depth"].values.tolist() == [1, 2]

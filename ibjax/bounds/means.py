@@ -1,11 +1,15 @@
 """Means over independent units with their standard errors, once."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 
 from ibjax.interface import Estimate
 from ibjax.typing import JaxArray
 
 
+@partial(jax.jit, inline=True)
 def mean_and_error(values: JaxArray, use: JaxArray | None = None) -> tuple[JaxArray, JaxArray]:
     """Mean over the units in use and its standard error, NaN where there are too few.
 

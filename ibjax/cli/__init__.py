@@ -3,6 +3,7 @@
 Nothing is imported before `main` listens for an interruption.
 """
 
+import gc
 import io
 import sys
 import warnings
@@ -19,6 +20,9 @@ def main(argv: list[str] | None = None) -> int:
     report it, and status 1. With ``--debug`` the traceback comes before that line, and warnings
     of the libraries are shown.
     """
+    if argv is None:
+        # Imports and traces make many objects that stay: they are looked through for cycles seldom.
+        gc.set_threshold(100_000, 20, 20)
     given = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]

@@ -76,9 +76,7 @@ def execute(command: Show) -> None:
         print(getattr(report, command.format)(dataset, at, names, command.axis), end="")
 
 
-def _read(
-    paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None"
-) -> "xarray.Dataset":
+def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -> "xarray.Dataset":
     """One file, whose groups may be known, or several side by side along the axis ``run``."""
     from ibjax import results
     from ibjax.results import store

@@ -182,8 +182,11 @@ def _tapped(network, params, x, y, w, b, key, hyper, clipping, loss, ghosts) -> 
     else:  # in one pass, which on small networks costs little more than that of the batch
         both = jax.vmap(one)(*_stacked((x, y), ghosts))
         examples, (own, norms_sq, losses, logits) = both[0], jax.tree.map(lambda a: a[0], both)
+    # XLA's CPU compiler copies parts that are put together as they are, and computes number by
+    # number, each with its choice of a part, whatever else it joins to that: hence the factor comes
+    # after. The barrier keeps it from being merged with the step size, which would round otherwise.
     total, unravel = ravel_pytree(network.assemble(params, *own))
-    gradient = unravel(total * jax.lax.optimization_barrier(jnp.float32(1 / b)))
+    gradient = unravel(total * jax.lax.optimization_barrier(jnp.asarray(1 / b, total.dtype)))
     value, error = jnp.sum(w * losses) / b, _error(logits, y, w, b)
     return StepGradient(gradient, norms_sq, value, error, examples)
 

@@ -167,6 +167,7 @@ def build(config: MLP, num_classes: int) -> Network:
         def flat(a, delta):
             return (a.T @ delta).ravel(), jnp.sum(delta, 0)
 
+        # Vectors, in one concatenation: XLA does not see through a stack of concatenations.
         middle = [flat(a, d) for a, d in zip(inputs[1:-1], deltas[1:-1])]
         hidden = jnp.zeros_like(params["hidden"])
         if middle:

@@ -91,7 +91,7 @@ def refusing(monkeypatch):
         raise Began
 
     rows = {name: replace(row, run=began) for name, row in reproductions().items()}
-    monkeypatch.setattr("ibjax.pipeline.run_cell", began)
+    monkeypatch.setattr("ibjax.pipeline.train_cell", began)
     monkeypatch.setattr("ibjax.reproduce.reproductions", lambda: rows)
 
 
@@ -154,7 +154,7 @@ def idle(monkeypatch):
     def stop(*_, **__):
         raise Reached("the work begins")
 
-    monkeypatch.setattr(pipeline, "run_cell", stop)
+    monkeypatch.setattr(pipeline, "train_cell", stop)
     monkeypatch.setattr(limits, "solve", stop)
     rows = {name: replace(row, run=stop) for name, row in reproductions().items()}
     monkeypatch.setattr("ibjax.reproduce.reproductions", lambda: rows)

@@ -11,8 +11,8 @@ import xarray
 
 from ibjax import cli, data, langevin, networks, pipeline, results
 
-SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 2 --steps 6".split()
-SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8".split()
+SMALL = "--depths 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6".split()
+SMALL += "--checkpoints 2 --layer-noise 0 --classes 3 8 --seed 2".split()
 ROWS = ("moment residual", "duality gap, nats", "linear gap, nats", "TC(T|Y), nats")
 COLLAPSE = ("NC1", "collapse index VCI", "NC2 angles", "NC3 head", "NC4 not nearest mean")
 
@@ -28,7 +28,7 @@ def test_the_conditions_are_stored_with_units_and_kind_and_shown(finished, capsy
     found = results.read(finished)
     for name, units in results.CONDITIONS.items():
         part = found[f"maxent_{name}"]
-        assert part.dims == ("depth", "supersample", "mask_id") and part.shape == (1, 2, 2)
+        assert part.dims == ("depth", "supersample", "mask_id") and part.shape == (1, 2, 3)
         assert np.isfinite(part.values).all(), name
         assert part.attrs["units"] == units and part.attrs["kind"] == "diagnostic"
     for name in results.COLLAPSE:
@@ -79,19 +79,19 @@ def test_the_measured_replicas_are_those_of_the_engine(finished):
     pool, supersample = pipeline.load(experiment)
     index, mask = np.asarray(supersample.index), np.asarray(supersample.mask)
     held = pipeline._held_out(pool, supersample)
-    assert held.shape == (4, len(pool.y) - 10)
+    assert held.shape == (6, len(pool.y) - 10)
     with jax.enable_x64(False):
         key = jax.random.fold_in(jax.random.key(experiment.seed), 1)
         config = pipeline.training(experiment, 2)
         trained = langevin.train(key, config, pool, supersample, weights=True).weights
         features = pipeline.last_features(trained, key, config, pool, held)
     features = np.asarray(features, float)
-    weights, bias = (a.reshape(4, *a.shape[2:]).astype(float) for a in pipeline.head(trained))
+    weights, bias = (a.reshape(6, *a.shape[2:]).astype(float) for a in pipeline.head(trained))
     logits = np.einsum("rnd,rdk->rnk", features, weights) + bias[:, None]
     predictions = results.evidence(found, 2).predictions[:, :, -1]
     logq = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
     pairs = np.arange(10)
-    for r, (s, u) in enumerate(np.ndindex(2, 2)):
+    for r, (s, u) in enumerate(np.ndindex(2, 3)):
         # The other members of the pairs come first, training members never.
         np.testing.assert_array_equal(held[r, :10], index[s, pairs, 1 - mask[s, u]])
         assert not np.isin(index[s, pairs, mask[s, u]], held[r]).any()

@@ -29,6 +29,12 @@ def test_a_command_loads_neither_results_nor_reports_before_it_needs_them():
     assert not modules & {"xarray", "matplotlib", "ibjax.results", "ibjax.report"}
 
 
+def test_what_a_sweep_runs_on_loads_no_large_part_of_another_library():
+    """SciPy's distributions are slow to import, and not needed."""
+    modules = loaded("import ibjax; ibjax.sweep")
+    assert not modules & {"scipy.stats", "scipy.optimize", "sklearn", "matplotlib"}
+
+
 def test_ibjax_works_without_tensorflow_datasets():
     blocked = "import sys; sys.modules['tensorflow_datasets'] = None"
     use = "import ibjax; assert len(ibjax.data.load('digits', classes=(4, 9)).y) > 200"

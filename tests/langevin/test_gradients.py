@@ -1,7 +1,10 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper
 from ibjax.langevin import cross_entropy, step_gradient
@@ -105,3 +108,36 @@ def test_a_loss_of_ones_own(tapped):
     got = step_gradient(used, params, X, Y, None, 6, KEY, hyper, True, loss=squares)
     np.testing.assert_allclose(flat(got.gradient), flat(expected), atol=1e-6)
     np.testing.assert_allclose(got.loss, value, rtol=1e-6)
+
+
+def test_the_parts_of_a_gradient_are_copied_and_not_computed_within_their_concatenation():
+    network = build(MLP(depth=3, width=16), 3, (4, 4, 1))
+    x, y = jnp.tile(X, (10, 1, 1, 1)), jnp.tile(Y, 10)
+    vector, unravel = ravel_pytree(network.init(jax.random.key(1), X))
+
+    def step(weights, eta):
+        hyper = Hyper(0.1, 1.0, clip=1.0)
+        got = step_gradient(network, unravel(weights), x, y, None, 60, KEY, hyper, True)
+        gradient, _ = ravel_pytree(got.gradient)
+        return weights - eta * gradient, jnp.sum(gradient**2)
+
+    text = str(jax.jit(step).lower(vector, 0.1).compile().as_text())
+    whole = f"f32[{vector.size}]{{0}} concatenate("
+    (part,) = (part for part in text.split("\n\n") if whole in part)
+    joined = set(re.findall(r" = \S+ ([a-z-]+)\(", part))
+    assert part.count(" concatenate(") == 1
+    # the last terms of the sums of a bias are few
+    assert joined <= {"parameter", "constant", "bitcast", "reduce", "concatenate"}
+
+
+def test_the_mean_over_a_batch_is_as_precise_as_the_parameters(x64):
+    network = build(MLP(depth=2, width=5), 3, (4, 4, 1))
+    x = jnp.asarray(X, jnp.float64)
+    start = network.init(jax.random.key(1), X)
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), start)
+
+    def loss(p):
+        return jnp.mean(cross_entropy(network.apply(p, x, None, Hyper(0.1, 1.0))[0], Y))
+
+    got = step_gradient(network, params, x, Y, None, 6, KEY, Hyper(0.1, 1.0), False)
+    np.testing.assert_allclose(flat(got.gradient), flat(jax.grad(loss)(params)), atol=1e-14)

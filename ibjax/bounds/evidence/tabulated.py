@@ -91,6 +91,12 @@ class Tabulated(NamedTuple):
         valid = jax.lax.optimization_barrier(data.valid)
         return rule, data._replace(tables=tables, valid=valid), width
 
+    def counts(self) -> tuple[Any, ...]:
+        """What is counted of which values: equal for measures that differ in what follows."""
+        after = ("correction", "inversion")
+        settings = sorted((k, repr(v)) for k, v in self.keywords.items() if k not in after)
+        return self.function, self.values, tuple(settings)
+
     def _given(self, moment: Moment) -> tuple[Any, ...] | None:
         return None if jnp.shape(moment.mask)[-2] < 2 else self.values(moment)
 
@@ -102,7 +108,13 @@ def plans(
     if tables is None:
         return {}
     found = {name: measure.plan(moment, tables) for name, measure in measures.items()}
-    return {name: plan for name, plan in found.items() if plan is not None}
+    known = {name: plan for name, plan in found.items() if plan is not None}
+    # The same function of the same values counts the same, whatever it makes of it afterwards.
+    first: dict[Any, Data] = {}
+    whose = {name: measures[name].counts() for name in known}
+    for name, (_, data, _) in known.items():
+        first.setdefault(whose[name], data)
+    return {name: (rule, first[whose[name]], width) for name, (rule, _, width) in known.items()}
 
 
 def counted(found: Mapping[str, Plan]) -> dict[str, Plan]:
@@ -127,11 +139,13 @@ def split_tables(moment: Moment) -> polynomial.Lookup:
 
 def losses(moment: Moment) -> JaxArray:
     """The losses on both members of every pair, (k1, k2, n, 2): 0 or 1, or real ones as given."""
-    predictions, labels = jnp.asarray(moment.predictions), jnp.asarray(moment.labels)[:, None]
-    wrong = jnp.where(labels < 0, predictions, predictions != labels)
+    # On the host where the numbers are known: no program of XLA for each operation.
+    xp: Any = np if checks.concrete(moment.predictions, moment.labels) else jnp
+    predictions, labels = xp.asarray(moment.predictions), xp.asarray(moment.labels)[:, None]
+    wrong = xp.where(labels < 0, predictions, predictions != labels)
     if jnp.issubdtype(predictions.dtype, jnp.floating):
         return predictions
-    return jnp.where(predictions < 0, 1, wrong).astype(jnp.int32)
+    return xp.where(predictions < 0, 1, wrong).astype(jnp.int32)
 
 
 def _predictions(moment: Moment) -> tuple[Any, ...] | None:
@@ -139,8 +153,9 @@ def _predictions(moment: Moment) -> tuple[Any, ...] | None:
     classes = float(moment.num_classes)
     if math.isnan(classes) or unknown:
         return None
-    shown = jnp.asarray(moment.predictions)
-    return jnp.where(shown < 0, int(classes), shown), int(classes) + 1
+    xp: Any = np if checks.concrete(moment.predictions) else jnp
+    shown = xp.asarray(moment.predictions)
+    return xp.where(shown < 0, int(classes), shown), int(classes) + 1
 
 
 def _losses(moment: Moment) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ibjax.arguments import numeric, whole
 from ibjax.bounds import checks
@@ -161,7 +161,7 @@ def remembered_by_class(
     apart = np.where(np.isfinite(left), left - apart.sum(0) / np.maximum(known, 1), 0.0)
     error = np.sqrt((known - 1) / np.maximum(known, 1) * np.sum(apart**2, 0))
     error = sides.width * np.where(known > 1, error, np.nan)
-    within = student.ppf((1 + level) / 2, np.maximum(known - 1, 1)) * error
+    within = stdtrit(np.maximum(known - 1, 1), (1 + level) / 2) * error
     memory = sides.width * np.asarray(memory)
     numbers = (memory, memory - within, memory + within, error, number)
     return ClassMemory(*map(jnp.asarray, numbers))
@@ -223,6 +223,7 @@ def _sides(losses: Any, masks: Any, valid: Any, clip: Any) -> _Sides:
     return _Sides(value, inside, data.valid[..., None] & data.legal, width, single)
 
 
+@jax.jit
 def _means(
     value: JaxArray, inside: JaxArray, kept: JaxArray
 ) -> tuple[tuple[JaxArray, JaxArray], tuple[JaxArray, JaxArray]]:
@@ -238,9 +239,13 @@ def pool(losses: Any, membership: Any, valid: Any, clip: Any) -> tuple[replica_t
             f"losses has shape {loss.shape} and membership {bits.shape}; give (models, examples) "
             "in both"
         )
-    double = jnp.stack([loss, jnp.zeros_like(loss)], -1)
-    data, width = replica_tables.prepare_losses(double, bits, valid, clip)
+    data, width = replica_tables.prepare_losses(_with_empty(loss), bits, valid, clip)
     return data._replace(values=data.values[..., :1]), width
+
+
+@jax.jit
+def _with_empty(loss: JaxArray) -> JaxArray:
+    return jnp.stack([loss, jnp.zeros_like(loss)], -1)
 
 
 def _mean(value: JaxArray, side: JaxArray, axis: int) -> tuple[JaxArray, JaxArray]:
@@ -249,14 +254,15 @@ def _mean(value: JaxArray, side: JaxArray, axis: int) -> tuple[JaxArray, JaxArra
     return total / jnp.where(count > 0, count, jnp.nan), count
 
 
-def _newcombe(p, m, q, k, tail: float) -> tuple[JaxArray, JaxArray]:
+@jax.jit
+def _newcombe(p, m, q, k, tail: Any) -> tuple[JaxArray, JaxArray]:
     """Interval of p - q from means of m and k draws."""
     (p_low, p_high), (q_low, q_high) = (_wilson(x, n, tail) for x, n in ((p, m), (q, k)))
     low = p - q - jnp.sqrt((p - p_low) ** 2 + (q_high - q) ** 2)
     return low, p - q + jnp.sqrt((p_high - p) ** 2 + (q - q_low) ** 2)
 
 
-def _wilson(p: JaxArray, n: JaxArray, tail: float) -> tuple[JaxArray, JaxArray]:
+def _wilson(p: JaxArray, n: JaxArray, tail: Any) -> tuple[JaxArray, JaxArray]:
     z = -ndtri(jnp.asarray(tail, p.dtype))
     safe = jnp.where(n > 0, n, jnp.nan)
     middle = (p + z**2 / (2 * safe)) / (1 + z**2 / safe)

@@ -1,11 +1,13 @@
 """Masks without meaning: shuffles that keep the design of the masks, and exact means under them."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import binom
 
 from ibjax.bounds import checks
+from ibjax.bounds.supersamples import coins
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.randomness import fold_in, permutation
 from ibjax.typing import Float, Int, JaxArray, Key
@@ -17,10 +19,15 @@ def complementary(data: Data) -> JaxArray:
     Then only a flip within each couple leaves the law of the table as it is without memory: the
     losses of the two runs may be correlated.
     """
-    if data.masks.shape[1] % 2:
+    return _complementary(data.masks, data.valid)
+
+
+@partial(jax.jit, inline=True)
+def _complementary(masks: JaxArray, valid: JaxArray) -> JaxArray:
+    if masks.shape[1] % 2:
         return jnp.array(False)
-    first, second = data.masks[:, 0::2], data.masks[:, 1::2]
-    together = data.valid[:, 0::2] == data.valid[:, 1::2]
+    first, second = masks[:, 0::2], masks[:, 1::2]
+    together = valid[:, 0::2] == valid[:, 1::2]
     return jnp.all(first + second == 1) & jnp.all(together)
 
 
@@ -31,11 +38,16 @@ def strangers(key: Key, data: Data, draws: int) -> Int[JaxArray, "draws k1 k2"]:
     fair coin. Other masks are permuted over all replicas. The masks of one deal are `dealt`; those
     of all together would be the largest array there is.
     """
-    checks.static_whole("draws", draws)
-    supersamples, replicas, _ = data.masks.shape
+    return _strangers(key, data.masks, data.valid, checks.static_whole("draws", draws))
+
+
+@partial(jax.jit, static_argnums=3, inline=True)
+def _strangers(key: Key, masks: JaxArray, valid: JaxArray, draws: int) -> JaxArray:
+    supersamples, replicas, _ = masks.shape
     order = _orders(key, (draws, supersamples), replicas)
     if replicas % 2 == 0:
-        order = jnp.where(complementary(data), _couples(key, draws, supersamples, replicas), order)
+        couples = _couples(key, draws, supersamples, replicas)
+        order = jnp.where(_complementary(masks, valid), couples, order)
     return order
 
 
@@ -77,7 +89,7 @@ def flip_mean(weights: Float[JaxArray, "k1 k2 n c m"], data: Data) -> Float[JaxA
     single = jnp.sum(one + other, 1) - 2 * both
     couples = weights.shape[1] // 2
     steps = np.arange(couples + 1)
-    laws = jnp.asarray(binom.pmf(steps, steps[:, None], 0.5), weights.dtype)
+    laws = jnp.asarray(coins.binomial(steps, steps[:, None], 0.5), weights.dtype)
     law = laws[jnp.round(single).astype(int)]
     k = jnp.arange(couples + 1, dtype=weights.dtype)
     a, b = both[..., None] + k, both[..., None] + single[..., None] - k

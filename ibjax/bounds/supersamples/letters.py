@@ -7,16 +7,21 @@ pairs the products of the two columns. For 0-1 losses these are the plain counts
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds.supersamples import polynomial, replica_tables, words
+from ibjax.bounds.supersamples import plugin, polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
+from ibjax.bounds.supersamples.rules import Rule
 from ibjax.typing import Float, JaxArray
 
 _LAWS = 2**16
 """Probabilities of the laws of the pairs that are counted at once: half a megabyte."""
+
+_LOOKED_UP = 64
+"""Most masks whose plug-in information is looked up by its counts, and not computed from them."""
 
 SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
 """Letters of each alphabet of losses; "codes" has those of its caller."""
@@ -60,6 +65,20 @@ def shown(alphabet: str, size: int, data: Data) -> JaxArray | None:
     return words.packed(each.reshape(*each.shape[:3], -1))
 
 
+def counted(rule: Rule, data: Data) -> tuple[str, int, int]:
+    """What a rule counts of which values: the same for rules that can share it."""
+    return rule.alphabet, rule.size, id(data.values)
+
+
+def all_shown(rules: Sequence[Rule], datas: Sequence[Data]) -> list[Data]:
+    """What each rule counts, with the replicas that show its letters found once."""
+    found: dict[Any, Any] = {}
+    for rule, data in zip(rules, datas):
+        if (key := counted(rule, data)) not in found:
+            found[key] = shown(rule.alphabet, rule.size, data)
+    return [d._replace(shown=found[counted(r, d)]) for r, d in zip(rules, datas)]
+
+
 def _counted(shown: JaxArray, data: Data) -> list[JaxArray]:
     """How many replicas with each value of the bit show each letter, two arrays (k1, n, c * m)."""
     sides = words.sides(data.masks, data.valid) if data.sides is None else data.sides
@@ -79,6 +98,65 @@ def counts(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 c n 2 m"
     )
 
 
+def plug_in_information(
+    alphabet: str, size: int, data: Data, tables: polynomial.Lookup | None
+) -> Float[JaxArray, "k1 c n"]:
+    """Plug-in information of each table of counts, see `plugin.mutual_information`.
+
+    Of few replicas there are few counts: what a letter with each of them adds is computed once
+    for all pairs, and once for all deals of the masks.
+
+    Args:
+        alphabet: as in `weights`.
+        size: number of letters.
+        data: what is counted.
+        tables: of the splits of the masks, None where they are not known.
+    """
+    seen = shown(alphabet, size, data) if data.shown is None else data.shown
+    if seen is None or tables is None or tables.index.shape[0] > _LOOKED_UP + 1:
+        return plugin.mutual_information(counts(alphabet, size, data))
+    row, turned, found = _places(data, tables)
+    each = _looked_up(_plug_in_table(tables), row, turned, *_counted(seen, data))
+    info = jnp.sum(each.reshape(*each.shape[:2], -1, size), -1)
+    # A bit that took one value tells nothing, and has no table.
+    missing = jnp.where(replica_tables.varies(data), jnp.nan, 0.0)
+    return jnp.moveaxis(jnp.where(found[..., None], info, missing[..., None]), 2, 1)
+
+
+def _plug_in_table(tables: polynomial.Lookup) -> JaxArray:
+    """What a letter with these counts adds to the plug-in information of each split."""
+    count = jnp.arange(tables.index.shape[0], dtype=tables.table.dtype)
+    less, more = count[:, None], count[None]
+    few, many = (side[:, None, None] for side in tables.splits.astype(count.dtype).T)
+    total = few + many
+    each = plugin.share(less, few, less + more, total) + plugin.share(
+        more, many, less + more, total
+    )
+    return each / jnp.where(total > 0, total, 1.0) ** 2
+
+
+def _places(data: Data, tables: polynomial.Lookup) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Where the split of each pair is held, whether the other way round, and whether it is."""
+    sides = replica_tables.side_sizes(data)
+    most = tables.index.shape[0] - 1
+    row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
+    found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
+    # Tables have the side of fewer draws first.
+    return jnp.where(found, row, 0), sides[0] > sides[1], found
+
+
+def _looked_up(table, row, turned, first, second) -> JaxArray:
+    """What is held for the counts of each letter, (k1, n, letters)."""
+    size = table.shape[-1]
+    narrow = table.size < 2**31
+    start, first, second = (
+        a.astype(jnp.int32 if narrow else jnp.int64) for a in (row * size**2, first, second)
+    )
+    steps = (jnp.where(side, size, 1).astype(start.dtype)[..., None] for side in (~turned, turned))
+    place = start[..., None] + first * next(steps) + second * next(steps)
+    return table.reshape(-1).at[place].get(mode="promise_in_bounds")
+
+
 def polynomial_information(
     wanted: Sequence[tuple[str, int, Data]], tables: polynomial.Lookup
 ) -> list[tuple[Float[JaxArray, "k1 n"], Float[JaxArray, "k1 n"]]]:
@@ -92,20 +170,13 @@ def polynomial_information(
         tables: of their splits.
     """
     data = wanted[0][2]
-    sides = replica_tables.side_sizes(data)
-    most = tables.index.shape[0] - 1
-    row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
-    turned = sides[0] > sides[1]  # tables have the side of fewer draws first
-    found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
-    row = jnp.where(found, row, 0)
+    row, turned, found = _places(data, tables)
     letters = [shown(*one) if one[2].shown is None else one[2].shown for one in wanted]
     whole = [v for v in letters if v is not None]
     if whole:
         # The letters of all alphabets side by side, since information is a sum over letters.
         first, second = _counted(jnp.concatenate(whole, 2), data)
-        back = turned[..., None]
-        less, more = jnp.where(back, second, first), jnp.where(back, first, second)
-        each, seen = tables.table[row[..., None], less, more], first + second > 0
+        each, seen = _looked_up(tables.table, row, turned, first, second), first + second > 0
     informed, start = [], 0
     for (alphabet, size, own), bits in zip(wanted, letters):
         number = jnp.full(row.shape, size)

@@ -6,11 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import binom
 
 from ibjax.arguments import whole
 from ibjax.bounds import checks, invert
-from ibjax.bounds.supersamples import letters, plugin, polynomial, replica_tables
+from ibjax.bounds.supersamples import coins, letters, plugin, polynomial, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Bool, Float, Int, JaxArray
@@ -209,7 +208,7 @@ def resolution(masks: int, share: float = 0.1, *, letters: int = 2, balanced: bo
     if balanced:
         return polynomial.largest_bias(masks // 2, letters) / share
     sides = np.arange(1, masks)
-    chance = binom.pmf(sides, masks, 0.5)
+    chance = coins.binomial(sides, masks, 0.5)
     chance, least = chance / chance.sum(), np.minimum(sides, masks - sides)
     likely = chance > 1e-4
     bias = [polynomial.largest_bias(polynomial.draws_used(m), letters) for m in least[likely]]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.supersamples import jackknife, letters, plugin, polynomial, replica_tables, words
+from ibjax.bounds.supersamples import jackknife, letters, polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.bounds.supersamples.rules import ROOTS, Numbers, Rule, Z, apply
 from ibjax.typing import JaxArray
@@ -51,10 +51,7 @@ def means(
     group, number = jackknife.groups(replicas), jackknife.count(replicas)
     # What replicas show and where they train is packed once: a group is left out of the words.
     sides = words.sides(data.masks, data.valid)
-    datas = [
-        d._replace(shown=letters.shown(r.alphabet, r.size, d), sides=sides)
-        for r, d in zip(rules, datas)
-    ]
+    datas = [d._replace(sides=sides) for d in letters.all_shown(rules, datas)]
 
     def without(left_out):
         g, bits = left_out
@@ -72,15 +69,21 @@ def informed(
 ) -> list[tuple[JaxArray, JaxArray]]:
     """Mean information of each supersample and its allowance, of the rules that mean first."""
     first = [(rule, data) for rule, data in zip(rules, datas) if rule.means_first]
-    wanted = [(r.alphabet, r.size, d) for r, d in first if r.correction == "polynomial"]
-    found = iter(letters.polynomial_information(wanted, tables) if wanted and tables else ())
+    # Rules that count the same letters of the same values share what is found.
+    wanted = {
+        letters.counted(r, d): (r.alphabet, r.size, d)
+        for r, d in first
+        if r.correction == "polynomial"
+    }
+    found = {}
+    if wanted and tables is not None:
+        found = dict(zip(wanted, letters.polynomial_information(list(wanted.values()), tables)))
     out = []
     for rule, data in first:
         if rule.correction == "polynomial":
-            pairs = next(found)
+            pairs = found[letters.counted(rule, data)]
         else:
-            counted = letters.counts(rule.alphabet, rule.size, data)
-            info = jnp.mean(plugin.mutual_information(counted), 1)
+            info = jnp.mean(letters.plug_in_information(rule.alphabet, rule.size, data, tables), 1)
             pairs = info, jnp.zeros_like(info)
         out.append(tuple(replica_tables.pair_mean(data, each) for each in pairs))
     return out

@@ -199,17 +199,23 @@ def _complements(bits: np.ndarray, varies: np.ndarray) -> np.ndarray:
 
 
 def _chosen(data: replica_tables.Data, columns: np.ndarray) -> replica_tables.Data:
-    return data._replace(
-        values=data.values[:, :, columns],
-        masks=data.masks[:, :, columns],
-        valid=data.valid[:, :, columns],
-    )
+    values, masks, valid = _columns((data.values, data.masks, data.valid), columns)
+    return data._replace(values=values, masks=masks, valid=valid)
+
+
+@jax.jit
+def _columns(arrays: tuple[JaxArray, ...], columns: Any) -> tuple[JaxArray, ...]:
+    return tuple(a[:, :, columns] for a in arrays)
 
 
 def _paired(data: replica_tables.Data, pairs: np.ndarray):
     """Losses (1, models, n, 2), the column trained on, and where that is one of both."""
-    masks, use = _split(data.masks, data.valid, pairs)
-    return data.values[..., 0][:, :, pairs], masks, use
+    return _pairs_of(data.values, data.masks, data.valid, pairs)
+
+
+@jax.jit
+def _pairs_of(values: JaxArray, masks: JaxArray, valid: JaxArray, pairs: Any):
+    return values[..., 0][:, :, pairs], *_split(masks, valid, pairs)
 
 
 def _split(masks: JaxArray, valid: JaxArray, pairs: Any):

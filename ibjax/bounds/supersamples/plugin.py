@@ -129,16 +129,31 @@ def mutual_information(
     return _information(checks.real("table", table, 0.0), correction, max_count)
 
 
+def share(count: Any, row: JaxArray, column: JaxArray, total: JaxArray) -> JaxArray:
+    """What one cell adds to the plug-in information, times the square of the total count.
+
+    Exactly zero for an independent table: roots of the information forgive no rounding. No large
+    terms cancel.
+
+    Args:
+        count: of the cell.
+        row: count of its row.
+        column: count of its column.
+        total: count of the table.
+    """
+    product = row * column
+    occupied = product > 0
+    excess = (count * total - product) / jnp.where(occupied, product, 1.0)
+    return product * jnp.where(occupied, invert.bregman(excess), 0.0)
+
+
 @partial(jax.jit, static_argnums=(1, 2))
 def _information(table: JaxArray, correction: str | None, max_count: int) -> JaxArray:
     rows, columns = jnp.sum(table, -1), jnp.sum(table, -2)
     total = jnp.sum(rows, -1)
     safe = jnp.where(total > 0, total, jnp.nan)
-    product = rows[..., None] * columns[..., None, :]
-    occupied = product > 0
-    excess = (table * total[..., None, None] - product) / jnp.where(occupied, product, 1.0)
-    # Exactly zero for an independent table: roots of the information forgive no rounding.
-    raw = jnp.sum(product * jnp.where(occupied, invert.bregman(excess), 0.0), (-2, -1)) / safe**2
+    cells = share(table, rows[..., None], columns[..., None, :], total[..., None, None])
+    raw = jnp.sum(cells, (-2, -1)) / safe**2
     if correction is None:
         return raw
     if correction == "miller_madow":
@@ -173,12 +188,6 @@ def _permutation_mean(table: JaxArray, max_count: int) -> JaxArray:
     total = jnp.sum(rows, -1)
     first, second, n = rows[..., 0, None], rows[..., 1, None], total[..., None]
 
-    def share(count, row):
-        # What one cell adds to the information, without large terms that cancel.
-        product = row * columns
-        safe = jnp.where(product > 0, product, 1.0)
-        return product * invert.bregman((count * n - product) / safe)
-
     def add(k, state):
         # k of the draws with this value fall on mask 0. Weights relative to the largest so far,
         # their logarithms summed with compensation: log-gammas of large counts would leave
@@ -193,7 +202,7 @@ def _permutation_mean(table: JaxArray, max_count: int) -> JaxArray:
         lost = (new - log_w) - step
         higher = jnp.where(possible, jnp.maximum(top, new), top)
         scale, own = jnp.exp(top - higher), jnp.where(possible, jnp.exp(new - higher), 0.0)
-        value = share(k * jnp.ones_like(columns), first) + share(columns - k, second)
+        value = share(k, first, columns, n) + share(columns - k, second, columns, n)
         return new, lost, higher, scale * weight + own, scale * mean + own * value
 
     zeros = jnp.zeros_like(columns)

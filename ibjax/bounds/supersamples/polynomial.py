@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import gammaln, xlogy
-from scipy.stats import binom, hypergeom
+from scipy.special import xlogy
 
 from ibjax.arguments import whole
+from ibjax.bounds.supersamples import coins
 from ibjax.typing import JaxArray
 
 _GRID, _RIDGE, _DIAGONAL, _OFFSET = 70, 0.1, 3.0, 0.02
@@ -42,11 +42,13 @@ class Lookup(NamedTuple):
 
     Attributes:
         index: position of each split, (most + 1, most + 1); -1 where it is not held.
+        splits: draws with either bit, the fewer first, (splits, 2); 0 where no split is held.
         table: h of each split, (splits, most + 1, most + 1); the fewer draws first.
         allowance: largest bias of each split by number of letters, (splits, letters + 1).
     """
 
     index: JaxArray
+    splits: JaxArray
     table: JaxArray
     allowance: JaxArray
 
@@ -72,7 +74,7 @@ def table(draws: int) -> np.ndarray:
     draws = whole("draws", draws)
     counts = np.arange(draws + 1)
     p = np.sin(np.linspace(0, np.pi / 2, _GRID)) ** 2
-    law = binom.pmf(counts, draws, p[:, None])
+    law = coins.binomial(counts, draws, p[:, None])
     plain = letter_information(counts[:, None] / draws, counts[None] / draws)
     nodes = _nodes(draws)
     hats = np.stack([np.interp(counts, nodes, unit) for unit in np.eye(len(nodes))], 1)
@@ -105,7 +107,7 @@ def _bias(draws: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     The excess is ``max over (p, q) of +-b(p, q) - t (p + q)``, one row a sign.
     """
     p = np.sin(np.linspace(0, np.pi / 2, _FINE)) ** 2
-    law = binom.pmf(np.arange(draws + 1), draws, p[:, None])
+    law = coins.binomial(np.arange(draws + 1), draws, p[:, None])
     bias = law @ table(draws) @ law.T - letter_information(p[:, None], p[None])
     total = p[:, None] + p[None]
     excess = [[(sign * bias - t * total).max() for t in _SLOPES] for sign in (1.0, -1.0)]
@@ -167,20 +169,14 @@ def _thin(draws: int, size: int) -> Any:
     """
     counts = np.arange(draws + 1)
     if draws <= _KEPT:
-        return hypergeom.pmf(np.arange(size + 1), draws, counts[:, None], size)
+        return coins.hypergeometric(np.arange(size + 1), draws, counts[:, None], size)
     reach = int(np.ceil(5 * np.sqrt(size * (1 - (size - 1) / draws)))) + 1
     seen = counts[:, None] * size // draws + np.arange(-reach, reach + 1)
     rest = draws - counts[:, None], size - seen
     possible = (seen >= 0) & (seen <= counts[:, None]) & (rest[1] >= 0) & (rest[1] <= rest[0])
     row, place = np.nonzero(possible)
     of, chosen = counts[row], seen[row, place]
-    logs = gammaln(np.arange(draws + 1) + 1.0)
-
-    def choices(n: Any, k: Any) -> Any:
-        return logs[n] - logs[k] - logs[n - k]
-
-    law = choices(of, chosen) + choices(draws - of, size - chosen) - choices(draws, size)
-    chance = np.exp(law)
+    chance = coins.hypergeometric(chosen, draws, of, size)
     chance /= np.bincount(row, chance)[row]
     return csr_array((chance, (row, chosen)), shape=(draws + 1, size + 1))
 
@@ -206,13 +202,16 @@ def lookup(splits: Iterable[tuple[int, int]], letters: int) -> Lookup:
     most = most if most <= 64 else _rounded_up(most)
     rows = _rounded_up(len(known))
     index = np.full((most + 1, most + 1), -1)
+    held = np.zeros((rows, 2), int)
     tables = np.full((rows, most + 1, most + 1), np.nan)
     allowance = np.full((rows, letters + 1), np.nan)
     for row, (a, b) in enumerate(known):
         index[a, b] = index[b, a] = row
+        held[row] = a, b
         tables[row, : a + 1, : b + 1] = split_table(a, b)
         allowance[row] = [
             largest_bias(draws_used(min(a, b), a == b), count) for count in range(letters + 1)
         ]
     dtype = jnp.result_type(float)
-    return Lookup(jnp.asarray(index), jnp.asarray(tables, dtype), jnp.asarray(allowance, dtype))
+    wide = (jnp.asarray(a, dtype) for a in (tables, allowance))
+    return Lookup(jnp.asarray(index), jnp.asarray(held), *wide)

@@ -1,5 +1,6 @@
 """From arrays of replicas to checked codes, one table of counts a pair, and what biases it."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from scipy import special as host_special
 from ibjax.arguments import numeric
 from ibjax.bounds import checks
 from ibjax.bounds.supersamples import words
-from ibjax.typing import Float, JaxArray
+from ibjax.typing import Array, Float, JaxArray
 
 ASSUMPTIONS = ("iid", "supersample", "bounded_loss", "plug_in")
 """Premises of every bound from tables; without "iid" it bounds the gap to the held-out members."""
@@ -69,12 +70,57 @@ def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:
     single pairs of them, (k1, k2, n).
     """
     values, masks, binary, use = _shaped(name, values, masks, valid)
-    in_range = (values >= 0) & (values < size) & (values == jnp.round(values))
+    whole, in_range = _whole(values, size)
     allowed = "0 and 1" if size == 2 else f"integers 0..{size - 1}"
-    whole = jnp.where(in_range, values, 0).astype(int)
     return _legal(
         name, whole, in_range, masks, binary, use, f"other values than {allowed}; recode it"
     )
+
+
+# One program each for what is asked of known arrays: run one operation after the other, each would
+# be a program of its own for every shape. Inside a trace they leave no mark.
+
+
+@partial(jax.jit, static_argnums=1, inline=True)
+def _whole(values: JaxArray, size: int) -> tuple[JaxArray, JaxArray]:
+    """Values as integers, 0 where they are none of 0..size-1, and where they are."""
+    if values.dtype == bool:  # the usual type of a 0-1 loss; it cannot be rounded
+        values = values.astype(int)
+    in_range = (values >= 0) & (values < size) & (values == jnp.round(values))
+    return jnp.where(in_range, values, 0).astype(int), in_range
+
+
+@partial(jax.jit, static_argnums=1, inline=True)
+def _unit(
+    losses: JaxArray, ends: tuple[float, float] | None
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Losses clipped and rescaled, 0 outside of [0, 1]; where they lie inside, and are 0 or 1."""
+    if losses.dtype == bool:
+        losses = losses.astype(int)
+    if ends is not None:
+        low, high = ends
+        # NaN stays NaN, so that it is refused below unless its replica is left out.
+        losses = (jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low) / (high - low)
+    in_range = (losses >= 0) & (losses <= 1)
+    kept = jnp.where(in_range, losses, 0)
+    return kept, in_range, (kept == 0) | (kept == 1)
+
+
+@partial(jax.jit, static_argnums=2, inline=True)
+def _bits(
+    masks: JaxArray, use: Array, pairs: tuple[int, ...]
+) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Masks as integers, whether each entry is a bit, and what to use, of the shape of pairs."""
+    masks = jnp.broadcast_to(masks, pairs)
+    use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
+    binary = (masks == 0) | (masks == 1)
+    return jnp.where(binary, masks, 0).astype(int), binary, use
+
+
+@partial(jax.jit, inline=True)
+def _good(in_range: JaxArray, binary: JaxArray, use: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Whether all values and masks in use are legal, and whether the masks are."""
+    return jnp.all(jnp.all(in_range, -1) & binary | ~use), jnp.all(binary | ~use)
 
 
 def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tuple[Data, float]:
@@ -91,15 +137,12 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
     """
     losses, masks, binary, use = _shaped("losses", losses, masks, valid)
     low, high = _range(clip)
-    if clip is not None:
-        # NaN stays NaN, so that it is refused below unless its replica is left out.
-        losses = (jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low) / (high - low)
-    in_range = (losses >= 0) & (losses <= 1)
+    kept, in_range, counted = _unit(losses, None if clip is None else (low, high))
     wrong = "values outside [0, 1]; give clip=(low, high), which bounds the gap of clipped losses"
-    data = _legal("losses", jnp.where(in_range, losses, 0), in_range, masks, binary, use, wrong)
+    data = _legal("losses", kept, in_range, masks, binary, use, wrong)
     integer = jnp.issubdtype(data.values.dtype, jnp.integer)
     if not integer and checks.concrete(*data):
-        integer = bool(jnp.all((data.values == 0) | (data.values == 1) | ~data.valid[..., None]))
+        integer = bool((np.asarray(counted) | ~np.asarray(data.valid)[..., None]).all())
     dtype = jnp.result_type(int if integer else float)
     return data._replace(values=data.values.astype(dtype)), high - low
 
@@ -116,8 +159,6 @@ def _shaped(
     name: str, values: Any, masks: Any, valid: Any
 ) -> tuple[JaxArray, JaxArray, JaxArray, JaxArray]:
     values = numeric(name, values)
-    if values.dtype == bool:  # the usual type of a 0-1 loss; it cannot be rounded
-        values = values.astype(int)
     if values.ndim == 3 and values.shape[-1] == 2 and jnp.shape(masks) == values.shape[:2]:
         values = values[None]
     if values.ndim != 4 or values.shape[-1] != 2:
@@ -134,29 +175,25 @@ def _masks(
 ) -> tuple[JaxArray, JaxArray, JaxArray]:
     """Masks, whether each entry is a bit, and what to use, (k1, k2, n) each."""
     masks = numeric("masks", masks)
-    if masks.shape == pairs[1:]:
-        masks = jnp.broadcast_to(masks, pairs)
-    if masks.shape != pairs:
+    if masks.shape not in (pairs, pairs[1:]):
         raise ValueError(
             f"masks has shape {masks.shape}; give {pairs} to fit {name}, or {pairs[1:]} shared"
         )
-    use = jnp.ones(pairs, bool) if valid is None else checks.flags("valid", valid)
+    use = np.ones(pairs[:2], bool) if valid is None else checks.flags("valid", valid)
     if pairs[0] == 1 and use.shape in (pairs[1:2], pairs[1:]):
         use = use[None]
     if use.shape not in (pairs, pairs[:2]):
         raise ValueError(f"valid has shape {use.shape}; give one flag a replica: {pairs[:2]}")
-    use = jnp.broadcast_to(use.reshape(use.shape + (1,) * (3 - use.ndim)), pairs)
-    binary = (masks == 0) | (masks == 1)
-    return jnp.where(binary, masks, 0).astype(int), binary, use
+    return _bits(masks, use, pairs)
 
 
 def _legal(name, values, in_range, masks, binary, use, complaint: str) -> Data:
-    good = jnp.all(in_range, -1) & binary | ~use
-    if checks.concrete(values, masks, use) and not np.asarray(good).all():
-        if not np.asarray(binary | ~use).all():
+    good, of_masks = _good(in_range, binary, use)
+    if checks.concrete(values, masks, use) and not bool(good):
+        if not bool(of_masks):
             name, complaint = "masks", "other values than 0 and 1; recode it"
         raise ValueError(f"{name} holds {complaint}, or mark diverged replicas in valid")
-    return Data(values, masks, use, jnp.all(good))
+    return Data(values, masks, use, good)
 
 
 def varies(data: Data) -> JaxArray:
@@ -219,6 +256,9 @@ def remarks(data: Data) -> tuple[str, ...]:
     """What is odd about the masks, in words; nothing under jit, where they are not known."""
     if not checks.concrete(*data):
         return ()
+    # On the host these counts are no programs of XLA.
+    seen: Any = [np.asarray(a) for a in (data.masks, data.valid, data.legal)]
+    data = Data(data.values, *seen)
     found = []
     known = np.asarray(varies(data))
     if not bool(fair(data)):
@@ -235,7 +275,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         rows = rows[kept]
         if len(rows) < 2:
             continue
-        distinct = len(np.unique(rows, axis=0))
+        distinct = len(set(map(bytes, np.packbits(rows == 1, axis=1))))
         room = 2.0 ** min(rows.shape[1], 60)
         # Fair coins repeat masks only where there are hardly more masks than replicas.
         if distinct < 0.5 * -room * np.expm1(len(rows) * np.log1p(-1 / room)):

@@ -116,7 +116,10 @@ def shuffled(
     """
     small = masks.astype(jnp.int8)
     tables = _dealt_tables(rules, datas[0], deals, masks, split, given)
-    return _shuffled(datas, deals, small, given, tables, rules, split)
+    # What several rules count is handed over once, so that it is counted once.
+    held = {id(data.values): data for data in datas}
+    whose = tuple(list(held).index(id(data.values)) for data in datas)
+    return _shuffled(tuple(held.values()), deals, small, given, tables, rules, split, whose)
 
 
 def _dealt_tables(rules, data, deals, masks, split, given) -> polynomial.Lookup | None:
@@ -137,16 +140,17 @@ def _dealt_tables(rules, data, deals, masks, split, given) -> polynomial.Lookup 
     return tables_of(used, max(sizes))
 
 
-@partial(jax.jit, static_argnames=("rules", "split"))
-def _shuffled(datas, deals, masks, given, tables, rules: tuple[Rule, ...], split: Split | None):
+@partial(jax.jit, static_argnames=("rules", "split", "whose"))
+def _shuffled(held, deals, masks, given, tables, rules, split, whose):
     # What replicas show is the same in every draw.
-    datas = [d._replace(shown=letters.shown(r.alphabet, r.size, d)) for r, d in zip(rules, datas)]
+    datas = letters.all_shown(rules, [held[place] for place in whose])
 
     def one(deal):
         drawn = flips.dealt(masks, deal)
         bits, valid = (drawn, datas[0].valid) if split is None else split(drawn, *given)
         sides = words.sides(bits, valid)
-        moved = [d._replace(masks=bits, valid=valid, sides=sides) for d in datas]
+        new = {"masks": bits, "valid": valid, "sides": sides, "tables": tables}
+        moved = [d._replace(**new) for d in datas]
         found = iter(mean_first.informed(rules, moved, tables))
         return [
             mean_first.read(rule, data, *next(found))[:4]
@@ -215,17 +219,18 @@ def _by_group(flags: np.ndarray) -> np.ndarray:
 @partial(jax.jit, static_argnames="rule")
 def _plain(data: Data, rule: Rule) -> Numbers:
     """Means of roots (or the inversion of means) of plug-in or corrected information."""
-    tables = letters.counts(rule.alphabet, rule.size, data)
     draws = int(np.prod(data.masks.shape)) if rule.pooled else data.masks.shape[1]
     use = jnp.any(data.valid, (1, 2)) & data.legal if rule.pooled else replica_tables.usable(data)
     fair = jnp.where(replica_tables.fair(data) | rule.pooled, 1.0, jnp.nan)
-    nothing = jnp.zeros((), tables.dtype)
-    each = nothing
-    if not rule.pooled:
-        info = jnp.mean(_information(data, tables, rule, draws), 1)
-        each = replica_tables.pair_mean(data, info)
+    nothing = jnp.zeros((), jnp.result_type(float))
+    each = tables = nothing
+    if rule.pooled:
+        tables = letters.counts(rule.alphabet, rule.size, data)
+    else:
+        cells = _information(data, rule, draws)
+        each = replica_tables.pair_mean(data, jnp.mean(cells, 1))
         if rule.inversion in ROOTS:
-            cells = root(_information(data, tables, rule, draws), rule.inversion)
+            cells = root(cells, rule.inversion)
             roots = rule.factor * replica_tables.pair_mean(data, jnp.mean(cells, 1))
             value, error = mean_and_error(roots, use)
             information, _ = mean_and_error(each, use)
@@ -254,12 +259,17 @@ def _plain(data: Data, rule: Rule) -> Numbers:
     return Numbers(fair * value, fair * information, fair * error, rate, nothing)
 
 
-def _information(data: Data, tables: JaxArray, rule: Rule, draws: int) -> JaxArray:
+def _information(data: Data, rule: Rule, draws: int) -> JaxArray:
     """Plug-in or corrected information of each table, (k1, c, n)."""
+    if rule.correction is None:
+        return letters.plug_in_information(rule.alphabet, rule.size, data, data.tables)
+    tables = letters.counts(rule.alphabet, rule.size, data)
     if rule.correction != "permutation":
         return plugin.mutual_information(tables, rule.correction, draws)
-    raw = plugin.mutual_information(tables)
     weights = letters.weights(rule.alphabet, rule.size, data)
-    within = flips.flip_mean(weights, data)
-    every = plugin.permutation_mean(tables, draws)
-    return raw - jnp.where(flips.complementary(data), within, every)
+    mean = jax.lax.cond(
+        flips.complementary(data),
+        lambda: flips.flip_mean(weights, data),
+        lambda: plugin.permutation_mean(tables, draws),
+    )
+    return plugin.mutual_information(tables) - mean

@@ -88,10 +88,10 @@ def replicate_ratio(
 def _quantile(level: float, freedom: int | None = None) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level={level} must lie strictly between 0 and 1")
-    from scipy import stats
+    from scipy.special import ndtri, stdtrit
 
-    law = stats.norm if freedom is None else stats.t(freedom)
-    return float(law.ppf((1 + level) / 2))
+    tail = (1 + level) / 2
+    return float(ndtri(tail) if freedom is None else stdtrit(freedom, tail))
 
 
 def _fieller(a, b, va, vb, cov, z: float, usable: Any) -> Ratio:

@@ -10,6 +10,7 @@ from ibjax import bounds
 from ibjax.bounds.supersamples import (
     flips,
     jackknife,
+    letters,
     mean_first,
     polynomial,
     replica_tables,
@@ -61,7 +62,8 @@ def test_deals_are_made_one_at_a_time(x64):
     deals = flips.strangers(jax.random.key(0), data, 200)
     assert deals.shape == (200, 1, 64)
     small = data.masks.astype(jnp.int8)
-    program = table_bounds._shuffled.lower((data,), deals, small, (), data.tables, (rule,), None)
+    given = (data,), deals, small, (), data.tables
+    program = table_bounds._shuffled.lower(*given, (rule,), None, (0,))
     held = program.compile().memory_analysis().temp_size_in_bytes
     assert held < 20 * data.masks.size * 8  # 200 deals would be ten times as much
 
@@ -96,3 +98,29 @@ def test_turning_every_mask_and_pair_over_changes_nothing(x64):
         one = bounds.e_cmi(real[:, :40], masks[:, :40], correction="polynomial")
         turned = bounds.e_cmi(real[:, :40, :, ::-1], 1 - masks[:, :40], correction="polynomial")
         np.testing.assert_allclose(one.information, turned.information, rtol=1e-12)
+
+
+@pytest.mark.parametrize("alphabet", ["pair", "single", "codes"])
+def test_plug_in_information_is_the_same_looked_up(x64, alphabet):
+    """Of uneven masks with replicas left out; pairs without one side tell nothing."""
+    rng = np.random.default_rng(5)
+    masks = rng.integers(2, size=(2, 9, 40))
+    masks[0, :, 0] = 1
+    valid = rng.random((2, 9, 40)) < 0.9
+    size = letters.SIZES.get(alphabet, 5)
+    values = rng.integers(5, size=(2, 9, 40, 1)) if alphabet == "codes" else None
+    if values is None:
+        values = rng.integers(2, size=(2, 9, 40, 2))
+    data = replica_tables.Data(
+        jnp.asarray(values), jnp.asarray(masks), jnp.asarray(valid), jnp.array(True)
+    )
+    tables = table_bounds.tables_of([(masks, valid)], size)
+    found = letters.plug_in_information(alphabet, size, data, tables)
+    plain = letters.plug_in_information(alphabet, size, data, None)
+    np.testing.assert_allclose(found, plain, rtol=1e-13, atol=1e-16)
+    assert not found[0, :, 0].any()
+    # What is exactly zero stays so: the roots of single pairs would show its rounding.
+    np.testing.assert_array_equal(np.asarray(found) == 0, np.asarray(plain) == 0)
+    other = table_bounds.tables_of([(masks[:, :3], valid[:, :3])], size)
+    absent = letters.plug_in_information(alphabet, size, data, other)
+    assert np.isnan(absent[1]).any()

@@ -94,8 +94,10 @@ _SOME = 0.01
 
 def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
     """Say that examples come more than once: whether they are independent the user must know."""
+    if not hosts.first():
+        return
     copies, size = repeated(np.asarray(todo.pool.x)), len(todo.pool.y)
-    if hosts.first() and copies > _SOME * size:
+    if copies > _SOME * size:
         log(
             f"{copies} of the {size} inputs of {todo.pool.name!r} are equal to an earlier one: "
             "certificates and the measured gap hold if independent draws repeat themselves so, and "

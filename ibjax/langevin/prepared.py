@@ -37,6 +37,14 @@ def layer_scalars(description: Any) -> tuple[float, int]:
     return 0.0, 0
 
 
+def _scalars_of(network: Any, scalars: tuple[tuple[str, float], ...]) -> Hyper:
+    """Scalars to look at a network with: its own, and those that it asks for."""
+    noise, depth = layer_scalars(network)
+    numbers = {"layer_noise": jnp.float32(noise), "depth": jnp.float32(depth)}
+    further = {name: jnp.float32(value) for name, value in scalars}
+    return Hyper(jnp.float32(1), jnp.float32(1), **numbers, scalars=further)
+
+
 def as_now(config: Any, num_classes: int, x: np.ndarray) -> Any:
     """A configuration whose loss and network are told apart by what they compute now.
 
@@ -50,10 +58,7 @@ def as_now(config: Any, num_classes: int, x: np.ndarray) -> Any:
         check_loss(config.loss, num_classes)
         changed["loss"] = frozen_loss(config.loss, num_classes)
     if isinstance(config.network, Network):
-        noise, depth = layer_scalars(config.network)
-        scalars = {name: jnp.float32(value) for name, value in config.scalars}
-        numbers = {"layer_noise": jnp.float32(noise), "depth": jnp.float32(depth)}
-        hyper = Hyper(jnp.float32(1), jnp.float32(1), **numbers, scalars=scalars)
+        hyper = _scalars_of(config.network, config.scalars)
         shape = jax.ShapeDtypeStruct((2, *x.shape[1:]), x.dtype)
         changed["network"] = frozen_network(config.network, shape, hyper)
     return dataclasses.replace(config, **changed) if changed else config
@@ -126,10 +131,7 @@ def check_rows(config: Any, network: Network, x: np.ndarray, rows: int) -> None:
     """
     if not isinstance(config.network, Network) or not network.stochastic:
         return
-    noise, depth = layer_scalars(network)
-    scalars = {name: jnp.float32(value) for name, value in config.scalars}
-    numbers = {"layer_noise": jnp.float32(noise), "depth": jnp.float32(depth)}
-    hyper = Hyper(jnp.float32(1), jnp.float32(1), **numbers, scalars=scalars)
+    hyper = _scalars_of(network, config.scalars)
     key = jax.eval_shape(lambda: jax.random.key(0))
     params = _parameters(network, x.shape[1:], x.dtype)
 
@@ -172,14 +174,7 @@ def _checked(
     One that does not keep them so is wrapped: it rounds them where it uses them, so that small
     steps and their noise are not lost.
     """
-    noise, depth = layer_scalars(network)
-    hyper = Hyper(
-        1.0,
-        1.0,
-        layer_noise=jnp.float32(noise),
-        depth=jnp.float32(depth),
-        scalars={name: jnp.float32(value) for name, value in scalars},
-    )
+    hyper = _scalars_of(network, scalars)
     params = _parameters(network, shape, dtype)
     rows = num_classes + 1  # so that no axis is taken for another
     x = jax.ShapeDtypeStruct((rows, *shape), dtype)

@@ -260,7 +260,7 @@ def remarks(data: Data) -> tuple[str, ...]:
     seen: Any = [np.asarray(a) for a in (data.masks, data.valid, data.legal)]
     data = Data(data.values, *seen)
     found = []
-    known = np.asarray(varies(data))
+    known = varies(data)
     if not bool(fair(data)):
         found.append(
             f"the mask bit never varies in {(~known).sum()} of {known.size} pairs, which fair "
@@ -270,7 +270,7 @@ def remarks(data: Data) -> tuple[str, ...]:
         found.append(
             f"{(~known).sum()} of {known.size} pairs left out: their mask bit never varies"
         )
-    masks, use = np.asarray(data.masks), np.asarray(data.valid.any(-1))
+    masks, use = seen[0], seen[1].any(-1)
     for rows, kept in zip(masks, use):
         rows = rows[kept]
         if len(rows) < 2:

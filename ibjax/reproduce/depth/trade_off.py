@@ -113,6 +113,7 @@ def view(found: xarray.Dataset) -> View:
             f"{v['test_error']:.3f}",
             f"{v['gap']:.3f}±{v['gap_half_width']:.3f}",
             bound_text(v["bound"], kind="certificate"),
+            # An estimate, as the caption says, but rounded up as its bound is.
             bound_text(v["train_error"] + v["bound"], kind="certificate"),
         )
     return View(table, _figure(found))

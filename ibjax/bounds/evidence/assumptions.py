@@ -90,7 +90,7 @@ _ALL = (
     Assumption(
         "upper_limit",
         "The training error lies below its upper confidence limit.",
-        "with the confidence the bound carries, where supersamples share no example",
+        "with the confidence the bound carries, where replicas share no noise and no batches",
     ),
     Assumption(
         "fixed_prior",

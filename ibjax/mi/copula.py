@@ -77,7 +77,9 @@ def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = T
     Returns:
         Nats, unclamped; unbiased for Gaussian samples, of no known direction for others. The
         standard error is that of the information of the covariance, whatever the law: the spread
-        of what each sample contributes, sqrt(sum rho_i^2 / n) for Gaussian ones. Not ok unless n > dx + dy + 1, and where `gaussian_copula` is not.
+        of what each sample contributes, sqrt(sum rho_i^2 / n) for Gaussian ones; a few times too
+        small where tails are so heavy that few samples make the covariance. Not ok unless
+        n > dx + dy + 1, and where `gaussian_copula` is not.
 
     Raises:
         ValueError: for shapes that do not pair up.

@@ -20,7 +20,7 @@ def normalised(joint: Any, positive: bool = False) -> tuple[Array, Any]:
     """A joint law from probabilities or counts, and the floating type of results.
 
     In float64 on the host where it is known now: counts of any size and probabilities of any
-    smallness stay what they are. Traced tables that would be refused are NaN.
+    smallness stay what they are. Traced tables with a negative or infinite entry are NaN.
 
     Raises:
         ValueError: for no table, negative or infinite entries, an empty row, or zeros if it must
@@ -31,8 +31,8 @@ def normalised(joint: Any, positive: bool = False) -> tuple[Array, Any]:
     if p.ndim != 2 or 0 in p.shape:
         raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m)")
     if not known:
-        held = (p > 0) if positive else (p >= 0)
-        p = sound(p, jnp.all(held) & jnp.all(jnp.sum(p, axis=1) > 0))
+        # A row that float32 leaves no mass is no mistake of the caller's.
+        p = sound(p, jnp.all(p >= 0))
         return p / jnp.sum(p), p.dtype
     p = p.astype(float)
     if not ((p >= 0) & np.isfinite(p)).all() or not (p.sum(axis=1) > 0).all():

@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
         cov: (times, m, m) or (m, m).
         ok: (times,) or (); False where part of the targets lies in directions whose eigenvalue
             is lost in rounding, so that the mean may lack it. Kernels of float64 inputs, or
-            computed where the inputs are known, hide the least.
+            computed where the inputs are known, hide the least. False too where one is NaN.
     """
 
     mean: Float[JaxArray, "*times m k"]

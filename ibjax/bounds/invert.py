@@ -245,12 +245,16 @@ def _phi_root(i: JaxArray) -> JaxArray:
 @_differentiable(_pair_slopes)
 def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
     other = 1 - rate
-    free = _solve(lambda b: _pair(rate, b), i, rate, jnp.maximum(other, rate))
+    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
     # J(a, 1 - rate) decreases in a: solve for how far a stays below its largest value.
     most = jnp.minimum(rate, other)
-    drop = _solve(lambda x: _pair(most - x, other), i, jnp.zeros_like(i), most)
-    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
-    return jnp.where(constrained, 1 - (most - drop), free)
+
+    def information(x):
+        return _pair(jnp.where(constrained, most - x, rate), jnp.where(constrained, other, x))
+
+    low = jnp.where(constrained, 0.0, rate)
+    found = _solve(information, i, low, jnp.where(constrained, most, other))
+    return jnp.where(constrained, 1 - (most - found), found)
 
 
 @jax.jit
@@ -312,12 +316,12 @@ def _solve(
     """Largest x in [low, high] with function(x) <= target, for an increasing function."""
     steps = jnp.finfo(target.dtype).nmant + 8
 
-    def halve(_, bracket):
+    def halve(step, bracket):
         left, right = bracket
-        middle = left + (right - left) / 2
+        # The upper end first, where all that follows stays if it is the root.
+        middle = jnp.where(step == 0, right, left + (right - left) / 2)
         below = function(middle) <= target
         return jnp.where(below, middle, left), jnp.where(below, right, middle)
 
-    root, _ = jax.lax.fori_loop(0, steps, halve, (low, high))
-    root = jnp.where(function(high) <= target, high, root)
+    root, _ = jax.lax.fori_loop(0, steps + 1, halve, (low, high))
     return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

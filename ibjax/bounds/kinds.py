@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import BoundKind, JaxArray
+from ibjax.typing import BoundKind, JaxArray, Subject
 
 _GOLDEN = 0.6180339887498949
 _STEPS = 60
@@ -29,6 +29,8 @@ class Given(NamedTuple):
         limit: whether it is a proved upper limit rather than the quantity itself.
         assumptions: premises of the bound it was taken from.
         note: the note of that bound.
+        about: what it is the information about, as in `Estimate`; "" for what is none.
+        candidates: as in `Estimate`.
     """
 
     value: JaxArray
@@ -38,6 +40,8 @@ class Given(NamedTuple):
     limit: bool = False
     assumptions: tuple[str, ...] = ()
     note: str = ""
+    about: Subject = ""
+    candidates: int = 2
 
 
 def weakest(*kinds: BoundKind) -> BoundKind:
@@ -74,6 +78,7 @@ def bare_or_estimate(
         "an input is missing or must not be used",
         weakest(*kinds) == "certificate",
         together(*(fitted(i.confidence, value.shape) for i in inputs)),
+        about="other",
     )
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.interface import Estimate
-from ibjax.typing import JaxArray
+from ibjax.typing import JaxArray, Subject
 
 
 @partial(jax.jit, inline=True)
@@ -24,7 +24,11 @@ def mean_and_error(values: JaxArray, use: JaxArray | None = None) -> tuple[JaxAr
     return mean, jnp.where(units > 1, jnp.sqrt(spread / units), jnp.nan)
 
 
-def over_units(values: JaxArray, name: str, reason: str = "") -> Estimate:
+def over_units(
+    values: JaxArray, name: str, reason: str = "", about: Subject = "other", candidates: int = 2
+) -> Estimate:
     """The mean as an `Estimate`, unbiased; not ok where it is no number."""
     mean, error = mean_and_error(values)
-    return Estimate(mean, error, jnp.isfinite(mean), "none", name, reason)
+    return Estimate(
+        mean, error, jnp.isfinite(mean), "none", name, reason, about=about, candidates=candidates
+    )

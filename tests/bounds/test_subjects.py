@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ibjax import bounds
-from ibjax.bounds.subjects import SUBJECTS
 
 N, T = 1000, 200
 STEPS = np.full(T, 0.1)

@@ -26,7 +26,7 @@ from ibjax.bounds.accounting.rules import (
 )
 from ibjax.interface import BATCHINGS, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, JaxArray, Scalar, Subject
 
 EXTRA_BATCHINGS = ("balls_and_bins", "truncated_poisson")
 """Ways to draw batches that have a bound but no code: the engine does not offer them."""
@@ -112,7 +112,7 @@ def per_example_information(
     value = _dispatch(_run, batching, shared_batches, s)
     value = _of_the_last(value, radius, step_sizes, noise_stds, clip, batching, shared_batches, s)
     value = jnp.where(jnp.isnan(s.n), jnp.nan, up(value, 8))
-    return _upper(value, "per_example_information")
+    return _upper(value, "per_example_information", "example")
 
 
 @enforced
@@ -172,7 +172,7 @@ def sample_information_total(
     whole = _dispatch(_run_whole, batching, shared_batches, s)
     value = jnp.minimum(_known(each), _known(whole))
     value = jnp.where(jnp.isnan(each), jnp.nan, up(value, s.shift.shape[0] + 16))
-    return _upper(value, "sample_information_total")
+    return _upper(value, "sample_information_total", "sample")
 
 
 def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
@@ -311,7 +311,7 @@ def _known(value: JaxArray) -> JaxArray:
     return jnp.where(jnp.isnan(value), jnp.inf, value)
 
 
-def _upper(value: JaxArray, name: str) -> Estimate:
+def _upper(value: JaxArray, name: str, about: Subject) -> Estimate:
     return Estimate(
         value=value,
         std_error=jnp.zeros_like(value),
@@ -320,4 +320,5 @@ def _upper(value: JaxArray, name: str) -> Estimate:
         name=name,
         reason="infinite without weight noise or clipping, NaN where an input is missing",
         exact=True,
+        about=about,
     )

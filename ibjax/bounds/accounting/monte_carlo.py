@@ -121,6 +121,7 @@ def mean_upper_limit(
         "a value is missing or above the cap: count a diverged run with the cap",
         exact=True,
         confidence=jnp.asarray(1 - delta, value.dtype),
+        about="",  # of any mean
     )
 
 
@@ -177,6 +178,7 @@ def membership_certificate(
         limit=1.0,
         assumptions=("bounded_loss", "data_independent_batches", "weight_noise", "supersample"),
         information=limit.value,
+        about="pair",
         holds=limit.ok,
         note="of the mean over masks and seeds given this supersample",
     )

@@ -109,6 +109,7 @@ def path_certificate(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
         information=bracket,
+        about="other",  # with the logarithm that pays for the confidence
         note="of the trained network itself, with the stated confidence over the sample",
     )
     return replace(found, confidence=jnp.asarray(1 - delta, found.value.dtype))

@@ -137,4 +137,5 @@ def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) ->
         "survival_limit",
         exact=True,
         confidence=jnp.asarray(1 - delta, value.dtype),
+        about="other",
     )

@@ -185,4 +185,5 @@ def _limit(value, confidence) -> Estimate:
         "a replica has no training error",
         True,
         confidence,
+        about="other",
     )

@@ -103,4 +103,5 @@ def decayed_information(
         "decayed_information",
         "infinite without noise in a step that uses the example",
         exact=True,
+        about="example",
     )

@@ -9,7 +9,7 @@ from ibjax.bounds import checks
 from ibjax.bounds.kinds import fitted, together
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, JaxArray, Scalar, Subject
 
 _FORMS = ("log", "linear")
 
@@ -64,7 +64,7 @@ def noisy_sgd_information(
             f"gradient_norm has shape {norm.shape}; give a number or one a step: {steps.shape}"
         )
     value = _path(steps, norm, noise, _dimension(dim, form), form)
-    return _upper(value, "noisy_sgd_information", given)
+    return _upper(value, "noisy_sgd_information", "sample", given)
 
 
 @enforced
@@ -119,7 +119,7 @@ def sample_information(
     share = jnp.asarray(batch_size / n, steps.dtype)
     share = jnp.where(share > 1, jnp.nan, share)
     value = share * _path(steps, clip / batch_size, noise, _dimension(dim, form), form)
-    return _upper(value, "sample_information")
+    return _upper(value, "sample_information", "example")
 
 
 def _schedule(step_sizes, noise_stds) -> tuple[JaxArray, JaxArray]:
@@ -149,7 +149,9 @@ def _path(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> J
     return jnp.sum(jnp.where(silent & ~still, jnp.inf, capacity))
 
 
-def _upper(value: JaxArray, name: str, norm: checks.Given | None = None) -> Estimate:
+def _upper(
+    value: JaxArray, name: str, about: Subject, norm: checks.Given | None = None
+) -> Estimate:
     known = norm is None or norm.kind == "certificate"
     return Estimate(
         value=value,
@@ -160,4 +162,5 @@ def _upper(value: JaxArray, name: str, norm: checks.Given | None = None) -> Esti
         reason="infinite without noise or without a bound on the gradients: add noise, clip",
         exact=known,
         confidence=jnp.asarray(1.0) if norm is None else together(fitted(norm.confidence, ())),
+        about=about,
     )

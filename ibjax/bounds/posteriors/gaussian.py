@@ -67,6 +67,7 @@ def gaussian_posterior(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=info,
+        about="posterior",
         std_error=jnp.where(given.error == 0, 0.0, jnp.nan),
         confidence=1 - confidence_level(sampling_delta) - confidence_level(delta),
     )

@@ -65,6 +65,7 @@ def occam(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=jnp.broadcast_to(information, value.shape),
+        about="posterior",
         note="holds with probability 1 - delta for the decoded predictor",
     )
     return replace(found, confidence=1 - delta)

@@ -49,9 +49,8 @@ def pac_bayes_kl(
         divergence bound with a prior independent of the sample.
     """
     rate = checks.rate("train_error", train_error)
-    sure = delta is not None
-    about = "sample" if sure else checks.subject_of(n)
-    info = checks.information(divergence, name="divergence", given_sample=sure, about=about)
+    about = checks.subject_of(n) if delta is None else "posterior"
+    info = checks.information(divergence, name="divergence", about=about)
     n = checks.whole("n", n)
     union = _union(n, delta)
     value, at, spread = _below_kl(rate, info, n, union)
@@ -61,7 +60,7 @@ def pac_bayes_kl(
         inputs=(rate, info),
         limit=1.0 - at,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
-        information=info.value,
+        information=info,
         std_error=spread,
         confidence=1.0 if delta is None else 1 - confidence_level(delta),
     )
@@ -117,7 +116,9 @@ def gaussian_divergence(
     value = jnp.sum(spread + shift) / 2
     zero, finite = jnp.zeros_like(value), jnp.isfinite(value)
     reason = "infinite: a posterior deviation is 0"
-    return Estimate(value, zero, finite, "none", "gaussian_divergence", reason, exact=True)
+    return Estimate(
+        value, zero, finite, "none", "gaussian_divergence", reason, exact=True, about="posterior"
+    )
 
 
 @enforced
@@ -163,6 +164,7 @@ def free_energy_divergence(
         "up",
         "free_energy_divergence",
         "negative: the losses are noisy, or the run did not start at its prior",
+        about="posterior",
     )
 
 
@@ -247,7 +249,7 @@ def thermodynamic(
 
 def _from_divergence(name, divergence, n, train_error, delta, premises, note) -> BoundValue:
     n = checks.whole("n", n)
-    info = checks.information(divergence, given_sample=delta is not None)
+    info = checks.information(divergence, about="sample" if delta is None else "posterior")
     union = _union(n, delta)
     inputs = [info]
     if train_error is None:
@@ -265,7 +267,7 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
         inputs=inputs,
         limit=limit,
         assumptions=premises,
-        information=info.value,
+        information=info,
         std_error=spread,
         note=note,
         confidence=1.0 if delta is None else 1 - confidence_level(delta),
@@ -321,6 +323,7 @@ def thermodynamic_divergence(
         "negative: the losses are noisy or the chains had not mixed",
         given.kind == "certificate",
         fitted(given.confidence, ()),
+        about="posterior",
     )
 
 

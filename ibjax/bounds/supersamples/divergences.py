@@ -78,6 +78,7 @@ def f_information(
         limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
+        about="pair" if _BOUNDS[form][0] == "kl" else "other",
         std_error=width * error,
         note="plug-in divergence, biased up near zero; unbalanced masks make it low where large, "
         "and tv fall below the measured gap",

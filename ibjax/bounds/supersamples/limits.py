@@ -87,6 +87,7 @@ def cmi_limit(
         limit=width,
         assumptions=("iid", "supersample", "bounded_loss"),
         information=limit,
+        about="loss" if of == "single_loss" else "pair",
         std_error=0.0,
         note=_limit_note(supersamples, delta),
     )

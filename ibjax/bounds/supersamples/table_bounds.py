@@ -80,6 +80,7 @@ def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
         limit=width * (1.0 - numbers.rate),
         assumptions=replica_tables.ASSUMPTIONS,
         information=numbers.information,
+        about=rule.about,
         std_error=width * numbers.error,
         note="; ".join((text, *remarks)),
     )

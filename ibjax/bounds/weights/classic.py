@@ -41,12 +41,12 @@ def xu_raginsky(
         >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
         0.1
     """
-    return _root(
-        checks.information(information, about=checks.subject_of(n)), n, sigma, "xu_raginsky"
-    )
+    given = checks.information(information, about=checks.subject_of(n))
+    return rooted(given, n, sigma, "xu_raginsky")
 
 
-def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
+def rooted(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
+    """``sqrt(2 sigma^2 I / n)`` of an information that was checked, under a name."""
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = root.sub_gaussian(info.value, sigma, n)
@@ -56,7 +56,7 @@ def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
         inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info.value,
+        information=info,
         std_error=root.error(value, info.value, info.error),
     )
 
@@ -103,7 +103,7 @@ def individual(
         inputs=(given,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=jnp.mean(info, axis=-1),
+        information=given._replace(value=jnp.mean(info, axis=-1)),
         std_error=errors,
     )
 
@@ -141,5 +141,6 @@ def random_subset(
     n, kept = checks.static_whole("n", n), checks.static_whole("kept", kept, 0)
     if kept >= n:
         raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
-    given = checks.information(divergence, name="divergence", about="example")
-    return _root(given, n - kept, sigma, "random_subset")
+    about = checks.subject_of(n - kept)
+    given = checks.information(divergence, name="divergence", about=about)
+    return rooted(given, n - kept, sigma, "random_subset")

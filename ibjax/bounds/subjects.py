@@ -6,16 +6,12 @@ bound which takes the one must not be given the other: what is a certificate the
 by the root of n. A bare number, or an `Estimate` that does not say, is the caller's claim.
 """
 
-from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from ibjax import arguments
 from ibjax.arguments import concrete
 from ibjax.interface import BoundValue, Estimate
-from ibjax.signatures import enforced
 from ibjax.typing import Subject
 
 WORDS: dict[Subject, str] = {
@@ -39,55 +35,15 @@ _ENOUGH: dict[Subject, tuple[Subject, ...]] = {
 }
 """What may stand in for what, since it is not smaller; of a posterior that is so on average."""
 
-_COUNTED: tuple[Subject, ...] = ("pair", "loss", "bits")
+_REMEDY: dict[tuple[Subject, Subject], str] = {
+    ("example", "sample"): "; the sum over the n examples is, see sum_over_examples",
+    ("pair", "bits"): "; fast_rate takes that of pairs",
+    ("loss", "bits"): "; binary_js takes that of losses",
+    ("loss", "pair"): '; binary_js, or fast_rate with form="js", takes that of losses',
+}
+
+COUNTED: tuple[Subject, ...] = ("pair", "loss", "bits")
 """Subjects that are as many things as there are candidates."""
-
-
-@enforced
-def sum_over_examples(information: Estimate, n: int) -> Estimate:
-    """Bound I(S; W) by the sum over the examples of I(Z_i; W | Z_j, j != i).
-
-    ``I(S; W) <= sum_i I(Z_i; W | Z_j, j != i)`` for independent examples
-
-    Args:
-        information: about single examples, in nats: their mean, or one an example on the last
-            axis, (n,). That of `per_example_information` is given the other examples, as it must
-            be: without them the sum may lie below I(S; W).
-        n: number of training examples.
-
-    Returns:
-        The sum, about the sample; kind and error as they were, errors added up, failure
-        probabilities of the examples too.
-
-    Raises:
-        ValueError: for a record about anything else, or an axis of another length.
-
-    Reference:
-        The chain rule, for independent examples.
-    """
-    n = arguments.whole("n", n, 1)
-    if information.about not in ("", "example"):
-        raise ValueError(
-            f"information is about {WORDS[information.about]}; give that about single examples"
-        )
-    value = jnp.asarray(information.value)
-    if value.ndim and value.shape[-1] != n:
-        raise ValueError(f"information has shape {value.shape}; give its mean, or ({n},)")
-
-    def total(part: Any) -> Any:
-        part = jnp.asarray(part)
-        return jnp.sum(jnp.broadcast_to(part, value.shape), -1) if value.ndim else n * part
-
-    fails = 1 - jnp.asarray(information.confidence)
-    return replace(
-        information,
-        value=total(value),
-        std_error=total(information.std_error),
-        ok=jnp.all(information.ok, -1) if jnp.ndim(information.ok) else information.ok,
-        confidence=1 - (total(fails) if jnp.ndim(fails) else fails),
-        name="sum_over_examples",
-        about="sample",
-    )
 
 
 def subject_of(n: Any, single: Subject = "example") -> Subject:
@@ -123,14 +79,11 @@ def check_subject(
             "state about= where it is made, or give the number"
         )
     if given and given not in _ENOUGH[needed]:
-        remedy = ""
-        if (given, needed) == ("example", "sample"):
-            remedy = "; the sum over the n examples is, see sum_over_examples"
         raise ValueError(
             f"{argument} comes from {name}, which is about {WORDS[given]}; this bound takes what "
-            f"is about {WORDS[needed]}{remedy}"
+            f"is about {WORDS[needed]}{_REMEDY.get((given, needed), '')}"
         )
-    if given in _COUNTED and needed in _COUNTED and record.candidates != candidates:
+    if given in COUNTED and needed in COUNTED and record.candidates != candidates:
         raise ValueError(
             f"{argument} comes from {name} for {record.candidates} candidates; this bound was "
             f"asked for {candidates}: give the same number"

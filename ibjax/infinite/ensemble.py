@@ -275,7 +275,9 @@ def _report(
     def from_test(name, **options):
         return exact(nothing if on_test is None else getattr(on_test, name), **options)
 
-    empty = Estimate(nothing, nothing, jnp.zeros(grid.shape, bool), "unknown", "", "no test set")
+    empty = Estimate(
+        nothing, nothing, jnp.zeros(grid.shape, bool), "unknown", "", "no test set", about="other"
+    )
     bounds = (empty, empty) if on_test is None else (on_test.input_lower, on_test.input_upper)
     constant = jnp.ones_like(grid)
     fisher_test = nothing if test is None else k * jnp.trace(test.ntk) * constant

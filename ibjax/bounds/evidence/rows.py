@@ -19,7 +19,6 @@ from ibjax.bounds.accounting import (
 from ibjax.bounds.evidence import limits
 from ibjax.bounds.evidence.moment import mean_over_replicas, survivors
 from ibjax.bounds.layers.depth import depth
-from ibjax.bounds.subjects import sum_over_examples
 from ibjax.bounds.weights import classic
 from ibjax.interface import BoundValue, Contraction, Estimate, Moment
 from ibjax.typing import JaxArray, Subject
@@ -131,7 +130,7 @@ def certified_depth(moment: Moment) -> BoundValue:
     """Repaired depth bound, from the information of the examples; never above `examples`."""
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
-    total = sum_over_examples(each, n)
+    total = classic.sum_over_examples(each, n)
     found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
     without = examples(moment)
     least = jnp.minimum(found.value, without.value)

@@ -1,9 +1,13 @@
 """Bounds from the information between the sample and the weights."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import Given
+from ibjax.bounds.subjects import WORDS
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -144,3 +148,50 @@ def random_subset(
     about = checks.subject_of(n - kept)
     given = checks.information(divergence, name="divergence", about=about)
     return rooted(given, n - kept, sigma, "random_subset")
+
+
+@enforced
+def sum_over_examples(information: Estimate, n: int) -> Estimate:
+    """Bound I(S; W) by the sum over the examples of I(Z_i; W | Z_j, j != i).
+
+    ``I(S; W) <= sum_i I(Z_i; W | Z_j, j != i)`` for independent examples
+
+    Args:
+        information: about single examples, in nats: their mean, or one an example on the last
+            axis, (n,). That of `per_example_information` is given the other examples, as it must
+            be: without them the sum may lie below I(S; W).
+        n: number of training examples.
+
+    Returns:
+        The sum, about the sample; kind and error as they were, errors added up, failure
+        probabilities of the examples too.
+
+    Raises:
+        ValueError: for a record about anything else, or an axis of another length.
+
+    Reference:
+        The chain rule, for independent examples.
+    """
+    n = checks.static_whole("n", n)
+    if information.about not in ("", "example"):
+        raise ValueError(
+            f"information is about {WORDS[information.about]}; give that about single examples"
+        )
+    value = jnp.asarray(information.value)
+    if value.ndim and value.shape[-1] != n:
+        raise ValueError(f"information has shape {value.shape}; give its mean, or ({n},)")
+
+    def total(part: Any) -> Any:
+        part = jnp.asarray(part)
+        return jnp.sum(jnp.broadcast_to(part, value.shape), -1) if value.ndim else n * part
+
+    fails = 1 - jnp.asarray(information.confidence)
+    return replace(
+        information,
+        value=total(value),
+        std_error=total(information.std_error),
+        ok=jnp.all(information.ok, -1) if jnp.ndim(information.ok) else information.ok,
+        confidence=1 - (total(fails) if jnp.ndim(fails) else fails),
+        name="sum_over_examples",
+        about="sample",
+    )

@@ -127,13 +127,19 @@ OTHERS = {
     "distance": lambda: bounds.wasserstein(np.ones((3, 1)), np.zeros((3, 1))),
     "probability": lambda: bounds.survival_limit(8, 10, 0.05),
     "total variation": lambda: bounds.f_information(*_tables(), form="tv"),
-    "one class": lambda: bounds.per_class(_tables()[0], np.zeros((1, 3, 2), int), _tables()[1], 2).bound,
+    "one class": lambda: (
+        bounds.per_class(_tables()[0], np.zeros((1, 3, 2), int), _tables()[1], 2).bound
+    ),
 }
 
 
 def _tables():
     losses = np.random.default_rng(0).integers(0, 2, (1, 4, 3, 2))
     return losses, np.array([[0, 1, 0], [1, 0, 1], [0, 0, 1], [1, 1, 0]])
+
+
+def _of_one_class(losses, masks):
+    return bounds.per_class(losses, np.zeros((1, 3, 2), int), masks, 2).bound
 
 
 @pytest.mark.parametrize("what", OTHERS)

@@ -20,7 +20,7 @@ WORDS: dict[Subject, str] = {
     "posterior": "the posterior of one sample, its divergence from the prior",
     "example": "single examples, a mean of I(Z_i; W) or the like",
     "pair": "single pairs or slots, which of their members was used",
-    "loss": "single pairs, as the loss on one of their members shows them",
+    "loss": "single members of pairs, whether a loss on one shows that it was used",
     "bits": "all mask bits together, given the pairs",
     "other": "no information of the weights that bounds take",
 }

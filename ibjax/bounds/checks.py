@@ -91,6 +91,37 @@ def whole(name: str, value: Any, low: int = 1) -> Any:
     return int(number)
 
 
+def schedule(step_sizes: Any, noise_stds: Any, least: int = 0) -> tuple[JaxArray, JaxArray]:
+    """Step sizes and noise of at least so many steps, (T,) each.
+
+    Raises:
+        ValueError: for other shapes, or negative numbers.
+    """
+    steps, noise = real("step_sizes", step_sizes, 0.0), real("noise_stds", noise_stds, 0.0)
+    if steps.ndim != 1 or noise.shape != steps.shape or len(steps) < least:
+        raise ValueError(
+            f"step_sizes has shape {steps.shape} and noise_stds {noise.shape}; "
+            "give one of each a step: (T,)"
+        )
+    return steps, noise
+
+
+def failure(name: str, value: Any) -> JaxArray:
+    """One probability with which a limit may fail, in (0, 1]."""
+    return scalar(name, real(name, value, 0.0, 1.0, open_low=True))
+
+
+def inside(name: str, value: float) -> float:
+    """One number strictly between 0 and 1.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value} must lie strictly between 0 and 1")
+    return value
+
+
 def scalar(name: str, value: Any, low: float | None = None, *, open_low: bool = False) -> JaxArray:
     """One real number.
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import BoundKind, JaxArray, Subject
+from ibjax.typing import BiasDirection, BoundKind, JaxArray, Subject
 
 _GOLDEN = 0.6180339887498949
 _STEPS = 60
@@ -79,6 +79,41 @@ def bare_or_estimate(
         weakest(*kinds) == "certificate",
         together(*(fitted(i.confidence, value.shape) for i in inputs)),
         about="other",
+    )
+
+
+def proved(
+    value: JaxArray,
+    name: str,
+    about: Subject,
+    reason: str = "",
+    *,
+    bias: BiasDirection = "up",
+    confidence: Any = 1.0,
+    candidates: int = 2,
+) -> Estimate:
+    """An `Estimate` that is proved, without an error; not ok where it is not finite.
+
+    Args:
+        value: the quantity, or a bound on it.
+        name: of the function.
+        about: what it is the information about.
+        reason: why it may not be finite.
+        bias: "none" for the quantity itself, "up" or "down" for a bound on it.
+        confidence: probability with which a bound holds.
+        candidates: as in `Estimate`.
+    """
+    return Estimate(
+        value,
+        jnp.zeros_like(value),
+        jnp.isfinite(value),
+        bias,
+        name,
+        reason,
+        exact=True,
+        confidence=jnp.asarray(confidence),
+        about=about,
+        candidates=candidates,
     )
 
 

@@ -56,7 +56,7 @@ def noisy_sgd_information(
         Pensia, Jog, Loh 2018, "Generalization error bounds for noisy, iterative algorithms";
         with E|g|^2 allowed in place of the squared Lipschitz constant.
     """
-    steps, noise = _schedule(step_sizes, noise_stds)
+    steps, noise = checks.schedule(step_sizes, noise_stds)
     given = checks.quantity("gradient_norm", gradient_norm)
     norm = given.value
     if norm.ndim > 1 or (norm.ndim == 1 and norm.shape != steps.shape):
@@ -111,7 +111,7 @@ def sample_information(
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error" (SGLD with batches of one); the form for clipped batches is derived here.
     """
-    steps, noise = _schedule(step_sizes, noise_stds)
+    steps, noise = checks.schedule(step_sizes, noise_stds)
     clip = checks.scalar("clip", clip, 0.0)
     batch_size, n = checks.whole("batch_size", batch_size), checks.whole("n", n)
     if checks.concrete(batch_size, n) and batch_size > n:
@@ -120,17 +120,6 @@ def sample_information(
     share = jnp.where(share > 1, jnp.nan, share)
     value = share * _path(steps, clip / batch_size, noise, _dimension(dim, form), form)
     return _upper(value, "sample_information", "example")
-
-
-def _schedule(step_sizes, noise_stds) -> tuple[JaxArray, JaxArray]:
-    steps = checks.real("step_sizes", step_sizes, 0.0)
-    noise = checks.real("noise_stds", noise_stds, 0.0)
-    if steps.ndim != 1 or noise.shape != steps.shape:
-        raise ValueError(
-            f"step_sizes has shape {steps.shape} and noise_stds {noise.shape}; "
-            "give one of each a step: (T,)"
-        )
-    return steps, noise
 
 
 def _dimension(dim, form: str):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert, root
-from ibjax.bounds.kinds import gap_at, moved_by, with_error
+from ibjax.bounds.kinds import gap_at, moved_by, proved, with_error
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -148,7 +148,7 @@ def membership_upper(
     y = checks.real("ratios", ratios)
     if y.ndim not in (2, 3) or y.shape[0] < 2:
         raise ValueError(f"ratios has shape {y.shape}; give (R, K - 1) or (R, J, K - 1), R >= 2")
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     most = np.log(y.shape[-1] + 1)
     low = most if floor is None else checks.real("floor", floor, 0.0)
     each = most - jnp.logaddexp(0.0, jax.nn.logsumexp(y, axis=-1))
@@ -158,18 +158,8 @@ def membership_upper(
     runs, logs = y.shape[0], jnp.log(2 / delta)
     spread = jnp.sqrt(2 * jnp.var(each, ddof=1) * logs / runs)
     value = jnp.mean(each) + spread + 7 * (most + low) * logs / (3 * (runs - 1))
-    return Estimate(
-        value,
-        jnp.zeros_like(value),
-        jnp.isfinite(value),
-        "up",
-        "membership_upper",
-        "a run diverged",
-        exact=True,
-        confidence=1 - delta,
-        about="pair",
-        candidates=y.shape[-1] + 1,
-    )
+    sure = {"confidence": 1 - delta, "candidates": y.shape[-1] + 1}
+    return proved(value, "membership_upper", "pair", "a run diverged", **sure)
 
 
 def _bound(

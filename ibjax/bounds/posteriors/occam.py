@@ -9,7 +9,6 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.bounds import checks, invert
-from ibjax.bounds.posteriors.pac_bayes import confidence_level
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Numbers, Scalar
@@ -55,7 +54,7 @@ def occam(
     rate = checks.real("train_error", train_error, 0.0, 1.0)
     length = checks.real("bits", bits, 0.0)
     n = checks.whole("n", n)
-    delta = confidence_level(delta)
+    delta = checks.failure("delta", delta)
     information = length * math.log(2)
     value = invert.kl(rate, (information - jnp.log(delta)) / n) - rate
     found = checks.result(

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert, root
-from ibjax.bounds.kinds import Given, fitted, with_error
+from ibjax.bounds.kinds import Given, fitted, proved, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, Scalar
 
 
 @enforced
@@ -62,7 +62,7 @@ def pac_bayes_kl(
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=info,
         std_error=spread,
-        confidence=1.0 if delta is None else 1 - confidence_level(delta),
+        confidence=1.0 if delta is None else 1 - checks.failure("delta", delta),
     )
 
 
@@ -73,7 +73,7 @@ def _below_kl(rate: Given, info: Given, n: Any, union: Any):
 
 def _union(n: Any, delta: Scalar | None) -> Any:
     """What the bound pays to hold with probability 1 - delta, in nats."""
-    return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
+    return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / checks.failure("delta", delta))
 
 
 @enforced
@@ -114,11 +114,8 @@ def gaussian_divergence(
     spread = jnp.expm1(2 * log_ratio) - 2 * log_ratio
     shift = ((mean - prior_mean) / prior_std) ** 2
     value = jnp.sum(spread + shift) / 2
-    zero, finite = jnp.zeros_like(value), jnp.isfinite(value)
     reason = "infinite: a posterior deviation is 0"
-    return Estimate(
-        value, zero, finite, "none", "gaussian_divergence", reason, exact=True, about="posterior"
-    )
+    return proved(value, "gaussian_divergence", "posterior", reason, bias="none")
 
 
 @enforced
@@ -270,7 +267,7 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
         information=info,
         std_error=spread,
         note=note,
-        confidence=1.0 if delta is None else 1 - confidence_level(delta),
+        confidence=1.0 if delta is None else 1 - checks.failure("delta", delta),
     )
 
 
@@ -325,8 +322,3 @@ def thermodynamic_divergence(
         fitted(given.confidence, ()),
         about="posterior",
     )
-
-
-def confidence_level(delta: Scalar) -> JaxArray:
-    """A failure probability, checked to lie in (0, 1]."""
-    return checks.real("delta", delta, 0.0, 1.0, open_low=True)

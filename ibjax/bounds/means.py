@@ -1,5 +1,6 @@
 """Means over independent units with their standard errors, once."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -22,6 +23,23 @@ def mean_and_error(values: JaxArray, use: JaxArray | None = None) -> tuple[JaxAr
     mean = jnp.sum(jnp.where(use, values, 0.0)) / units
     spread = jnp.sum(jnp.where(use, (values - mean) ** 2, 0.0)) / (units - 1)
     return mean, jnp.where(units > 1, jnp.sqrt(spread / units), jnp.nan)
+
+
+def left_out(
+    statistic: Callable[[JaxArray], JaxArray], use: JaxArray, missing: JaxArray
+) -> JaxArray:
+    """Jackknife error of a statistic over units; NaN, as `missing`, where there is only one.
+
+    Args:
+        statistic: of which units are in use, (k,).
+        use: which there are.
+        missing: the statistic of all, for the shape.
+    """
+    units = len(use)
+    if units < 2:
+        return jnp.full_like(missing, jnp.nan)
+    each = jax.vmap(lambda unit: statistic(use & (jnp.arange(units) != unit)))(jnp.arange(units))
+    return mean_and_error(each, use)[1] * (jnp.sum(use) - 1)
 
 
 def over_units(

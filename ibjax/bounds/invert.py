@@ -246,12 +246,16 @@ def _phi_root(i: JaxArray) -> JaxArray:
 @_differentiable(_pair_slopes)
 def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
     other = 1 - rate
-    free = _solve(lambda b: _pair(rate, b), i, rate, jnp.maximum(other, rate))
+    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
     # J(a, 1 - rate) decreases in a: solve for how far a stays below its largest value.
     most = jnp.minimum(rate, other)
-    drop = _solve(lambda x: _pair(most - x, other), i, jnp.zeros_like(i), most)
-    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
-    return jnp.where(constrained, 1 - (most - drop), free)
+
+    def information(x):
+        return _pair(jnp.where(constrained, most - x, rate), jnp.where(constrained, other, x))
+
+    low = jnp.where(constrained, 0.0, rate)
+    found = _solve(information, i, low, jnp.where(constrained, most, other))
+    return jnp.where(constrained, 1 - (most - found), found)
 
 
 @jax.jit
@@ -311,6 +315,5 @@ def _solve(
     function: Callable[[JaxArray], JaxArray], target: JaxArray, low: JaxArray, high: JaxArray
 ) -> JaxArray:
     """Largest x in [low, high] with function(x) <= target, for an increasing function."""
-    root, _ = bisected(lambda x: function(x) <= target, low, high)
-    root = jnp.where(function(high) <= target, high, root)
+    root, _ = bisected(lambda x: function(x) <= target, low, high, high_first=True)
     return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

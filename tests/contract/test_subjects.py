@@ -3,7 +3,7 @@
 import ast
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 import pytest
@@ -42,7 +42,7 @@ def test_wherever_a_record_is_made_its_subject_is_stated():
 
 
 def test_a_bound_cannot_forget_what_its_information_is_about():
-    plain = dict(name="new", limit=1.0, assumptions=(), kind="estimate")
+    plain: Any = dict(name="new", limit=1.0, assumptions=(), kind="estimate")
     with pytest.raises(ValueError, match="about='' for new: state what"):
         checks.result(jnp.array(0.1), information=jnp.array(0.1), **plain)
     with pytest.raises(ValueError, match="about='' for new"):  # a quantity is no information

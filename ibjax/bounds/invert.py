@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
+from ibjax.bounds.bisection import bisected
 from ibjax.bounds.pinsker import bregman as bregman
 from ibjax.bounds.pinsker import envelope_root, steepest_rate
 from ibjax.signatures import enforced
@@ -314,14 +315,5 @@ def _solve(
     function: Callable[[JaxArray], JaxArray], target: JaxArray, low: JaxArray, high: JaxArray
 ) -> JaxArray:
     """Largest x in [low, high] with function(x) <= target, for an increasing function."""
-    steps = jnp.finfo(target.dtype).nmant + 8
-
-    def halve(step, bracket):
-        left, right = bracket
-        # The upper end first, where all that follows stays if it is the root.
-        middle = jnp.where(step == 0, right, left + (right - left) / 2)
-        below = function(middle) <= target
-        return jnp.where(below, middle, left), jnp.where(below, right, middle)
-
-    root, _ = jax.lax.fori_loop(0, steps + 1, halve, (low, high))
+    root, _ = bisected(lambda x: function(x) <= target, low, high, high_first=True)
     return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

@@ -195,6 +195,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
     from rich.table import Table
 
     from ibjax.bounds import verdict
+    from ibjax.bounds.subjects import WORDS
     from ibjax.intervals import t_quantile
 
     quantile = t_quantile(units)
@@ -207,6 +208,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
         table.add_row(name, "measured", _within(e.value, e.std_error, quantile), "", "")
     table.add_section()
     verdicts: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
     for name, b in values.items():
         if not bool(b.holds):
             continue
@@ -220,8 +222,12 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
         kind = rounding.kind(b.kind, float(b.confidence))
         nats = rounding.by_kind(b.information, ".4g", b.kind)
         table.add_row(name, kind, value, nats, null)
+        if math.isfinite(float(b.information)):
+            told.setdefault(WORDS[b.about].partition(",")[0], []).append(name)
     out = console()
     print_whole(out, table)
+    for subject, names in told.items():
+        out.print(f"nats about {subject}: {', '.join(names)}.", soft_wrap=True)
     if nulls:
         out.print(
             "null: the same bound with the masks dealt anew, so that nothing is known (± two "

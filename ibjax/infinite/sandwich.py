@@ -92,7 +92,7 @@ def input_information(
         error = jnp.std(each, ddof=1) / n**0.5
         value = jnp.mean(each)
         reason = "outputs without spread: the information is infinite"
-        return Estimate(value, error, jnp.isfinite(value), bias, name, reason)
+        return Estimate(value, error, jnp.isfinite(value), bias, name, reason, about="other")
 
     return Sandwich(
         summary(lower, "down", "known conditional, lower"),

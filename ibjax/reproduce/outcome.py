@@ -202,4 +202,9 @@ def bound_text(
     text = rounding.by_kind(value, f".{digits}f", kind)
     if not math.isnan(error):
         text += f"±{error:.{digits}f}"
-    return f"{text} vacuous" if value >= limit else text
+    return or_vacuous(text, value, limit)
+
+
+def or_vacuous(text: str, bound: float, limit: float = 1.0) -> str:
+    """The text of a bound, with the word where it rules out no gap."""
+    return f"{text} vacuous" if bound >= limit else text

@@ -94,6 +94,7 @@ def kernel_information(kernel: Array, noise: Numbers) -> Estimate:
         ok=jnp.isfinite(value),
         bias="none",
         name="kernel_information",
+        about="other",  # of one example, what is told of the teacher
         reason="the kernel is not positive semidefinite",
     )
 
@@ -134,6 +135,7 @@ def rate_scale(n: Numbers, d: Numbers, p: Numbers) -> BoundValue:
         vacuous=value >= 1,
         holds=jnp.isfinite(value),
         name="teacher_rate_scale",
+        about="other",
         kind="diagnostic",
         note="order of magnitude without constants; says where the limit can be trusted",
     )

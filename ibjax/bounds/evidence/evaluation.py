@@ -40,7 +40,8 @@ def evaluate(
         names: which bounds; all by default.
 
     Raises:
-        ValueError: for a name that is not registered, and as `at`.
+        ValueError: for a name that is not registered, a row of one's own that does not say what
+            its information is about, and as `at`.
     """
     known = registry()
     for name in names or ():
@@ -167,7 +168,16 @@ def row_nulls(
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:
-    """The value with a note on what is missing, where it does not hold or replicas diverged."""
+    """The value with a note on what is missing, where it does not hold or replicas diverged.
+
+    Raises:
+        ValueError: for a row of one's own whose information is about nothing that it states.
+    """
+    if not value.about and np.isfinite(value.information).any():
+        raise ValueError(
+            f"{row.name} gives information and does not say what it is about: state about= in the "
+            "BoundValue that its measure returns"
+        )
     gone = np.asarray(moment.diverged, bool)
     if bool(value.holds):
         lost = f"{int(gone.sum())} of {gone.size} replicas diverged" if gone.any() else ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.evidence.moment import replica_errors
+from ibjax.bounds.kinds import proved
 from ibjax.interface import Estimate, Moment
 from ibjax.typing import Array, JaxArray, Scalar
 
@@ -53,7 +54,7 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
         Hoeffding 1963, "Probability inequalities for sums of bounded random variables", for the
         exponential bounds and U-statistics; the combination is derived here.
     """
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     train, _ = replica_errors(moment)
     mean = jnp.mean(train)
     drawn, blocks = sampling(moment.index).tolist()
@@ -141,7 +142,7 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
         Independent fair masks and independent randomness of the replicas.
     """
     train, _ = replica_errors(moment)
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     value = invert.kl(jnp.mean(train), jnp.log(1 / delta) / independent_runs(moment.mask))
     return _limit(value, 1 - delta)
 
@@ -180,14 +181,5 @@ def _largest_rate(rate: float, nats: float) -> float:
 
 
 def _limit(value, confidence) -> Estimate:
-    zero = jnp.zeros_like(value)
-    return Estimate(
-        value,
-        zero,
-        jnp.isfinite(value),
-        "up",
-        "upper limit on the training error",
-        "a replica has no training error",
-        True,
-        confidence,
-    )
+    name, reason = "upper limit on the training error", "a replica has no training error"
+    return proved(value, name, "other", reason, confidence=confidence)

@@ -68,8 +68,7 @@ def cmi_limit(
         The limit is new here; the inversion is the kl form of Hoeffding's bound.
     """
     checks.choice("of", of, tuple(_ALPHABETS))
-    if not 0 < delta < 1:
-        raise ValueError(f"delta={delta} must lie strictly between 0 and 1")
+    checks.inside("delta", delta)
     data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
     every = data._replace(valid=jnp.ones_like(data.valid))
     size = letters.SIZES[_ALPHABETS[of]]
@@ -89,6 +88,7 @@ def cmi_limit(
         limit=width,
         assumptions=("iid", "supersample", "bounded_loss"),
         information=limit,
+        about="loss" if of == "single_loss" else "pair",
         std_error=0.0,
         note=_limit_note(supersamples, delta),
     )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ibjax.interface import Estimate
 from ibjax.maxent import alphabets, checks
 from ibjax.signatures import enforced
-from ibjax.typing import Array, BiasDirection, Bool, Float, Key, Numbers
+from ibjax.typing import Array, Bool, Float, Key, Numbers
 
 _METHODS = ("binary", "gaussian", "pairwise")
 
@@ -179,7 +179,8 @@ def total_correlation(
         num_classes: K, needed for traced labels.
         threshold: where to cut; the mean of each unit if None.
         correct: subtract the leading bias: Miller-Madow for cut units, the Wishart mean of
-            logdet for the Gaussian. Without it the plug-in errs upwards.
+            logdet for the Gaussian. Without it the plug-in errs upwards where units
+            depend little, and downwards where they are nearly copies of each other.
 
     Returns:
         An `Estimate` in nats, with the standard error of the mean log ratio. `ok` is False where
@@ -208,13 +209,12 @@ def total_correlation(
     value, error, ok = _estimate(data, onehot, method=method, correct=correct)
     # cut units and ranks would hide what is no number
     value, error = (jnp.where(sound, v, jnp.nan) for v in (value, error))
-    bias: BiasDirection = "unknown" if correct else "up"
     reason = {
         "binary": "fewer than 5 examples a used cell: use fewer units or another method",
         "gaussian": "a class has no more than d + 1 examples or dependent units: project first",
         "pairwise": "a class has fewer than 20 examples: pool or gather more",
     }[method]
-    return Estimate(value, error, ok & sound, bias, name, reason)
+    return Estimate(value, error, ok & sound, "unknown", name, reason)
 
 
 @enforced
@@ -266,7 +266,8 @@ def permutation_corrected(
 
     The permuted data have TC(T|Y) = 0 and the same marginals, so their mean plug-in value is
     bias. The bias at independence differs from that under dependence (fewer cells are used
-    then), so a large value is corrected too much: the estimate errs downwards.
+    then, and rare ones are met more often), so a large value is mostly corrected too much: no
+    direction is promised.
 
     Args:
         key: randomness of the permutations.
@@ -293,4 +294,4 @@ def permutation_corrected(
     nulls = _permuted(jax.random.split(key, permutations), data, labels, **options)
     error = jnp.sqrt(raw.std_error**2 + jnp.var(nulls, ddof=1) / permutations)
     name = f"TC(T|Y), {method}, permutation-corrected"
-    return Estimate(raw.value - nulls.mean(), error, raw.ok, "down", name, raw.reason)
+    return Estimate(raw.value - nulls.mean(), error, raw.ok, "unknown", name, raw.reason)

@@ -93,7 +93,7 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     error = jnp.maximum(spread, null / (2 * count) ** 0.5)
     name = "rms corr(T, 1_Y - q)"
     reason = "noise alone gives moment_null"
-    return Estimate(value, error, jnp.asarray(True), "up", name, reason), null
+    return Estimate(value, error, jnp.asarray(True), "unknown", name, reason), null
 
 
 class Losses(NamedTuple):
@@ -221,9 +221,7 @@ def _summarise(
         duality_gap=gap,
         duality_gap_train=train,
         sufficiency_residual=_sufficiency(here, source, table),
-        linear_gap=_mean(
-            here.linear - here.strong, nested, "up" if table else "unknown", here.converged, _FIT
-        ),
+        linear_gap=_mean(here.linear - here.strong, nested, "unknown", here.converged, _FIT),
         naive_bayes_gap=_naive_bayes(features, onehot, here, table, correlation),
         total_correlation=total_correlation(
             features, labels, method=correlation, num_classes=num_classes
@@ -261,14 +259,14 @@ def _sufficiency(here: Losses, source: Losses | None, table: bool) -> Estimate:
         return _mean(
             here.strong,
             "H(Y|T), upper bound on I(X;Y|T)",
-            "up",
+            "unknown" if table else "up",  # the entropy of a table of few samples is too small
             here.converged,
             "without inputs= this is H(Y|T), equal to I(X;Y|T) if X determines Y",
         )
     return _mean(
         here.strong - source.strong,
         "I(X;Y|T), table" if table else "I(X;Y|T), usable-information gap of two probes",
-        "up" if table else "unknown",
+        "unknown",
         here.converged & source.converged,
         "plug-in of a table" if table else "a difference of two upper bounds: any sign",
     )
@@ -279,11 +277,11 @@ def _naive_bayes(
 ) -> Estimate:
     """What is lost by taking units for independent given the label."""
     if table:
-        return _mean(here.naive - here.strong, "naive Bayes - H(Y|T), plug-in", "up")
+        return _mean(here.naive - here.strong, "naive Bayes - H(Y|T), plug-in", "unknown")
     if correlation == "gaussian":
         return _mean(here.naive - here.strong, "Gaussian naive Bayes - strong probe", "unknown")
     terms = onehot * naive_bayes_terms(onehot / features.shape[0], binarise(features))
-    return _mean(terms.sum(axis=1), "naive Bayes - H(Y|T) of cut units, plug-in", "up")
+    return _mean(terms.sum(axis=1), "naive Bayes - H(Y|T) of cut units, plug-in", "unknown")
 
 
 def _gain(features: Array, here: Losses, below: Losses | None) -> Estimate:

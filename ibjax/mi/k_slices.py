@@ -51,7 +51,8 @@ def k_sliced(
         estimator: of one pair of projections, ``((n, k), (n, k)) -> Estimate``.
 
     Returns:
-        Nats; an estimate of SI_k, below I. The standard error adds the spread over slices to the
+        Nats; an estimate of SI_k, below I; it may itself lie above, as that of each slice may.
+        The standard error adds the spread over slices to the
         mean error within one, as if errors within slices were all the same.
 
     Raises:
@@ -84,7 +85,7 @@ def k_sliced(
     variance = jnp.var(found.value, ddof=1) / slices + jnp.mean(found.std_error) ** 2
     name = f"k_sliced, k = {dim}"
     parts = jnp.mean(found.value), jnp.sqrt(variance), jnp.all(found.ok)
-    whole_sample = estimate(parts, both.dtype, both.sound, "down", name, "")
+    whole_sample = estimate(parts, both.dtype, both.sound, "unknown", name, "")
     return replace(whole_sample, reason=found.reason)
 
 

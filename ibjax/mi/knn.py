@@ -57,7 +57,9 @@ def ksg(
     Algorithm 2 takes the k-th neighbour's distance in each marginal, counts samples up to it, and
     has :math:`\psi(k) - 1/k + \psi(n) - \langle \psi(n_x) + \psi(n_y)\rangle`.
 
-    Errs downwards where the information is large or the dimension high, and hardly at independence.
+    Errs downwards where the information is large for the samples or the dimension high (by 0.54
+    nats for two coordinates each of correlation 0.95, n = 100), hardly at independence, and upwards
+    between (by 0.015 for one coordinate each, correlation 0.95, n = 300): no direction is promised.
     Information depends on no units but distances do: each coordinate is measured in its own
     standard deviation unless told otherwise.
 
@@ -121,7 +123,7 @@ def ksg(
         found = _by_tree(both, k, algorithm)
     else:
         found = _by_blocks(*both.on_device(), k, algorithm, rows, largest)
-    return estimate(found, both.dtype, both.sound, "down", "ksg", REASON)
+    return estimate(found, both.dtype, both.sound, "unknown", "ksg", REASON)
 
 
 @enforced
@@ -155,7 +157,8 @@ def conditional_ksg(
             few dimensions go through a k-d tree on a CPU.
 
     Returns:
-        Nats, unclamped; usually too small in more than a few dimensions. Flags as for `ksg`.
+        Nats, unclamped; mostly too small, by 0.6 where all of x, y, z hold 1.2 and n = 20, and as
+        `ksg` not always. Flags as for `ksg`.
 
     Raises:
         ValueError: for shapes that do not pair up or k < 1.
@@ -177,7 +180,7 @@ def conditional_ksg(
     elif n > k:
         found = _conditionally(*both.on_device(), jnp.asarray(given, both.dtype), k, rows)
     finite = both.sound & sound(given)
-    return estimate(found, both.dtype, finite, "down", "conditional_ksg", REASON)
+    return estimate(found, both.dtype, finite, "unknown", "conditional_ksg", REASON)
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4, 5))

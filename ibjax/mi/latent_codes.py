@@ -61,7 +61,8 @@ def latent(
         k: neighbours.
 
     Returns:
-        Nats; errs downwards. The standard error is that of one measurement and of the spread
+        Nats; codes lose information, but `ksg` of them may err upwards: no direction is promised.
+        The standard error is that of one measurement and of the spread
         over seeds together.
 
     Raises:
@@ -89,7 +90,7 @@ def latent(
     spread = jnp.var(values, ddof=1) / seeds if seeds > 1 else jnp.zeros(())
     error = jnp.sqrt(jnp.mean(errors) ** 2 + spread)
     ok = jnp.all(jnp.stack([e.ok for e in each])) & jnp.all(trained)
-    found = estimate((jnp.mean(values), error, ok), x.dtype, both.sound, "down", "latent", "")
+    found = estimate((jnp.mean(values), error, ok), x.dtype, both.sound, "unknown", "latent", "")
     reason = f"training left the finite numbers (lower the learning rate), {each[0].reason}"
     return replace(found, reason=reason)
 

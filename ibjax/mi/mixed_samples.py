@@ -37,6 +37,9 @@ def ross(
     several samples lie at that distance, as on the grid of rounded values, k_i and m_i count all
     others up to it. Samples alone in their class are left out, of n too.
 
+    Errs either way: upwards, by 0.04 nats, for five classes of 20 samples a standard deviation
+    apart, downwards in several dimensions.
+
     Neighbours are counted, so the gradient is zero almost everywhere: nothing can be trained by
     it. `neural` has an objective to train.
 
@@ -73,7 +76,7 @@ def ross(
     else:
         found = counts.ross(jnp.asarray(z, dtype), y, k, rows, near)
     reason = "fewer than two classes of two samples, or coinciding samples within a class"
-    return estimate(found, dtype, sound(z), "down", "ross", reason)
+    return estimate(found, dtype, sound(z), "unknown", "ross", reason)
 
 
 @enforced

@@ -16,7 +16,7 @@ from ibjax.mi.checks import Pair, Scale, estimate, pair
 from ibjax.mi.host import trees_win
 from ibjax.mi.knn import ksg
 from ibjax.signatures import enforced
-from ibjax.typing import Array, BiasDirection, Float, JaxArray, Key
+from ibjax.typing import Array, Float, JaxArray, Key
 
 
 @enforced
@@ -50,7 +50,8 @@ def sliced(
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:
-        Nats; an estimate of SI, which lies below I. The standard error adds the spread over
+        Nats; an estimate of SI, which lies below I; it may itself lie above, as that of each slice
+        may. The standard error adds the spread over
         slices to the mean error within one, as if errors within slices were all the same.
 
     Raises:
@@ -97,7 +98,8 @@ def max_sliced(
         estimator: of one pair of projections, ``((n, 1), (n, 1)) -> Estimate``.
 
     Returns:
-        Nats; errs downwards, as an estimate of the maximum and of I(X;Y).
+        Nats; an estimate of a maximum that is below I(X;Y), missed by the search; it may lie above
+        both, as that of one slice may.
 
     Raises:
         ValueError: for fewer than two slices, fewer than 8 samples, or shapes that do not pair up.
@@ -124,8 +126,8 @@ def max_sliced(
 
 
 def _renamed(found: Estimate, parts: Any, both: Pair, name: str) -> Estimate:
-    bias: BiasDirection = "down"
-    whole = estimate(parts, both.dtype, both.sound, bias, name, "")
+    # of one coordinate each a slice is all of I, and errs as its estimator does
+    whole = estimate(parts, both.dtype, both.sound, "unknown", name, "")
     return replace(whole, reason=found.reason)
 
 

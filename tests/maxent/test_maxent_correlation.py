@@ -19,7 +19,7 @@ def test_plugin_equals_enumeration(x64):
     labels = np.array([y for _, y in rows])
     found = maxent.total_correlation(features, labels, correct=False)
     np.testing.assert_allclose(found.value, 0.30220088950224655, atol=1e-13)
-    assert found.bias == "up"
+    assert found.bias == "unknown"
     pairs = maxent.total_correlation(features, labels, method="pairwise", correct=False)
     np.testing.assert_allclose(pairs.value, found.value, atol=1e-13)
     np.testing.assert_allclose(pairs.std_error, found.std_error, atol=1e-13)
@@ -128,6 +128,19 @@ def test_permutations_keep_columns_within_classes(x64):
     assert (mixed != features).mean() > 0.8
 
 
+def test_the_plug_in_errs_either_way(x64):
+    """Copies of a unit share its plug-in entropy, too small; independent units err upwards."""
+    draws = np.random.default_rng(3).integers(0, 2, (30, 25, 3)).astype(float)
+
+    def mean(units):
+        found = [maxent.total_correlation(v, np.zeros(25, int), correct=False) for v in units]
+        assert {f.bias for f in found} == {"unknown"}
+        return np.mean([f.value for f in found])
+
+    assert mean(draws[..., [0, 0]]) < np.log(2) - 0.01
+    assert mean(draws[..., :2]) > 0.01
+
+
 def test_permutation_correction(x64):
     """Near zero for independent units where the raw plug-in is not; keeps most of a real TC."""
     rng = np.random.default_rng(6)
@@ -137,7 +150,7 @@ def test_permutation_correction(x64):
     fixed = maxent.permutation_corrected(jax.random.key(1), alone, labels)
     assert float(raw.value) > 0.1
     assert abs(float(fixed.value)) < 4 * float(fixed.std_error)
-    assert fixed.bias == "down"
+    assert fixed.bias == "unknown"
     alone[:, 1] = alone[:, 0]
     tied = maxent.permutation_corrected(jax.random.key(1), alone, labels)
     assert 0.5 < float(tied.value) < np.log(2) + 4 * float(tied.std_error)

@@ -124,3 +124,19 @@ def test_a_key_adds_the_random_ones(monkeypatch):
     for name, arguments in zip(found, seen):
         assert len(arguments) == 2 + ROWS[name].random
         assert not ROWS[name].random or arguments[0] is key
+
+
+@pytest.mark.parametrize(("classes", "apart", "columns", "side"), [(5, 1, 1, 1), (2, 10, 3, -1)])
+def test_the_error_of_nearest_neighbours_has_no_direction(classes, apart, columns, side):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, (120, 100))
+    x = rng.normal(size=(120, 100, columns))
+    x[:, :, 0] += apart * labels
+    found = jax.vmap(mi.ross)(x.astype(np.float32), labels)
+    grid = np.linspace(-9, 9 + apart * classes, 9001)
+    p = np.exp(-0.5 * (grid[:, None] - apart * np.arange(classes)) ** 2) / np.sqrt(2 * np.pi)
+    terms = p * np.log(np.maximum(p, 1e-300) / np.maximum(p.mean(1, keepdims=True), 1e-300))
+    off = np.asarray(found.value) - terms.mean(1).sum() * (grid[1] - grid[0])
+    assert side * off.mean() > 3 * off.std() / 120**0.5 > 0 and found.bias == "unknown"
+    nearest = ("ksg", "ksg_2", "sliced", "max_sliced", "k_sliced_2", "latent", "ross", "mixed")
+    assert {ROWS[name].bias for name in nearest} == {"unknown"}

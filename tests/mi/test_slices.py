@@ -17,7 +17,7 @@ def test_slices_of_a_gaussian_within_three_errors(x64):
     truth = -0.5 * np.log1p(-(0.9**2) * np.cos(angles) ** 2).mean()
     got = mi.sliced(jax.random.key(0), *correlated(1000, 0.9, 0, 2), slices=100)
     assert abs(float(got.value) - truth) < 3 * float(got.std_error)
-    assert float(got.std_error) < 0.06 and got.bias == "down" and bool(got.ok)
+    assert float(got.std_error) < 0.06 and got.bias == "unknown" and bool(got.ok)
 
 
 def test_in_one_dimension_a_slice_is_the_whole(x64):

@@ -25,8 +25,8 @@ def canonical_correlation(
     ``corr(a'X, b'T)^2`` on held-out rows, with (a, b) the leading canonical pair of the others
 
     On the rows it was fitted to, the correlation is biased upwards as soon as the dimensions are
-    not small against n; held out it is, on average, below the linear maximal correlation and so
-    below every coefficient. For a jointly Gaussian pair with known covariance use
+    not small against n; held out it is, but for 1/m of m held-out rows, below the linear maximal correlation on
+    average, and so below every coefficient. For a jointly Gaussian pair with known covariance use
     `contraction.jointly_gaussian`, which is exact.
 
     Args:
@@ -36,7 +36,9 @@ def canonical_correlation(
         ridge: added to each covariance, times its mean variance.
 
     Returns:
-        The squared correlation, never clamped; delta-method standard error; bias "down".
+        The squared correlation, never clamped; delta-method standard error; bias "unknown": the
+        pair found is not the best, but the square of a sample correlation is 1/m of m held-out
+        rows where there is none.
 
     Raises:
         ValueError: for shapes that do not fit, fewer than 4 rows on a side, or a share or ridge
@@ -153,7 +155,7 @@ def _estimate(value: JaxArray, error: JaxArray, name: str) -> Estimate:
         value,
         error,
         jnp.isfinite(value),
-        "down",
+        "unknown",
         name,
         "not finite: a covariance is singular; raise ridge",
     )

@@ -56,7 +56,8 @@ def soft_hgr(
         held_out: share of rows, the last ones, that are not trained on.
 
     Returns:
-        Objective and squared correlation on the held-out rows, bias "down".
+        Objective and squared correlation on the held-out rows; bias "down" of the first, "unknown"
+        of the second, whose sample value is 1/m of m held-out rows where there is no correlation.
 
     Raises:
         ValueError: for shapes that do not fit or numbers out of range.
@@ -102,7 +103,7 @@ def soft_hgr(
     reason = "training left the finite numbers: lower learning_rate"
     return Features(
         Estimate(objective, error, jnp.isfinite(objective), "down", "soft HGR", reason),
-        Estimate(rho, rho_error, jnp.isfinite(rho), "down", "neural correlation", reason),
+        Estimate(rho, rho_error, jnp.isfinite(rho), "unknown", "neural correlation", reason),
     )
 
 

@@ -76,6 +76,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     from ibjax.bounds.evidence import arrays as saved
     from ibjax.bounds.evidence import tabulated
     from ibjax.bounds.supersamples import mistakes, replica_tables
+    from ibjax.report.table import GIVEN
 
     for name in sorted(set(arrays) - set(saved.NAMES)):
         if close := mistakes.close_name(name, (*saved.NAMES, "membership")):
@@ -116,6 +117,8 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     out = console()
     units = f"{k1} supersamples" if k1 > 1 else f"{k2} masks (one supersample)"
     out.print(f"± is a 95 % interval over {units}.")
+    if shared := bool(now.shared_batches == 1):
+        out.print(f"Errors and gap, with their ±: {GIVEN}.", soft_wrap=True)
     out.print(_limit(limit, k1), soft_wrap=True)
     if gone.any():
         out.print(f"Diverged replicas, wrong everywhere: {int(gone.sum())}.")
@@ -123,6 +126,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     labels = None if np.any(now.labels < 0) else now.labels
     columns = ("supersample", "pair", "column")
     remembered.show(command.asked, losses, now.mask, labels, columns, ~gone)
+    about = f"{about}, {GIVEN}" if shared else about
     return exporting.bounds(errors, values, nulls, about, limit)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ibjax import archives
+from ibjax import archives, rounding
 from ibjax.cli import exporting
 from ibjax.cli.terminal import console, print_whole
 
@@ -56,6 +56,7 @@ _KERNEL = {
 
 def execute(command: PlaneOptions) -> None:
     """Print one row a layer and checkpoint, and draw the plane."""
+    import itertools
     import math
 
     import numpy as np
@@ -97,6 +98,8 @@ def execute(command: PlaneOptions) -> None:
         title_justify="left",
     )
     heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]
+    # what is through noise is between two bounds, each rounded to its side
+    kinds = ["upper", "lower"] if command.method == "kde" else []
     heads, columns = [*heads, "I(T;Y)"], [*columns, found.i_ty]
     if command.method in _KERNEL:
         heads, columns = [*_KERNEL[command.method], "its cap", "permuted"], [found.i_tx, found.i_ty]
@@ -110,7 +113,10 @@ def execute(command: PlaneOptions) -> None:
         values = [np.atleast_1d(np.asarray(v[i])) for v in columns]
         means = [v.reshape(-1, v.shape[-1]).mean(axis=0) for v in values]
         for checkpoint, row in enumerate(zip(*means)):
-            cells = ("-" if math.isnan(v) else f"{v:.4g}" for v in row)
+            cells = (
+                "-" if math.isnan(v) else rounding.by_kind(v, ".4g", kind)
+                for v, kind in itertools.zip_longest(row, kinds, fillvalue="")
+            )
             table.add_row(name, str(checkpoint), *cells)
     out = console()
     print_whole(out, table)

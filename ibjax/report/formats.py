@@ -12,7 +12,7 @@ from ibjax import files, results
 from ibjax.environment import expanded
 from ibjax.report import axes
 from ibjax.report.summary import headlines, summaries
-from ibjax.report.table import cell, heads, kind, null
+from ibjax.report.table import GIVEN, cell, heads, kind, null
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +21,7 @@ TABLES = (".md", ".tex", ".csv", ".parquet")
 """What tables can be written as."""
 
 _COLUMNS = ("step", "name", "kind", "value", "half_width_95", "vacuous", "confidence")
-_COLUMNS += ("null", "null_spread")
+_COLUMNS += ("null", "null_spread", "given")
 
 
 def markdown(
@@ -66,7 +66,8 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
 
     Columns: the axes of the sweep, step, name, kind, value, half_width_95, vacuous, confidence
     (of a certificate), null and null_spread (mean and standard deviation of the reading where
-    masks mean nothing). A missing value is NaN.
+    masks mean nothing), and given (what errors and gap are conditional on: batches or noise that
+    all replicas share; else empty). A missing value is NaN.
 
     Args:
         dataset: a results file.
@@ -94,6 +95,7 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
                     "confidence": row.confidence if row.kind == "certificate" else math.nan,
                     "null": math.nan if row.null is None else row.null[i],
                     "null_spread": math.nan if row.null_spread is None else row.null_spread[i],
+                    "given": GIVEN if row.kind == "measured" and bool(summary.shared[i]) else "",
                 }
                 for row in (*summary.rows, *summary.conditions)
             ]

@@ -150,9 +150,8 @@ def _depth(parts: dict[str, bounds.Parts], now: Evidence) -> list[str]:
         f"{rest} for what the layers let through, eta = {eta}."
     )
     if bool(floor.ok):
-        said += (
-            f" At this training error no layers can have sqrt(eta) below {float(floor.value):.3g}."
-        )
+        least = rounding.down(float(floor.value), ".3g")
+        said += f" At this training error no layers can have sqrt(eta) below {least}."
     return [said]
 
 

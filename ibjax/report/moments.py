@@ -38,6 +38,7 @@ class Moment(NamedTuple):
     diverged: int
     contracted: float
     floor: float
+    shared: bool
 
 
 def usable(cell: xarray.Dataset) -> np.ndarray:
@@ -93,6 +94,7 @@ def moment(cell: xarray.Dataset, checkpoint: int, names: list[str]) -> Moment:
         int(np.nansum(now["diverged"].values)) if "diverged" in now else 0,
         _contracted(now),
         _number(now, "layer_floor"),
+        "shared_batches" in now and bool((now["shared_batches"].values == 1).any()),
     )
 
 

@@ -39,6 +39,7 @@ class Row(NamedTuple):
         null: what the row reads where masks mean nothing, NaN for rows without one.
         null_spread: standard deviation of one such reading.
         confidence: probability with which a certificate holds.
+        shared: whether it was measured under batches or noise that all replicas share, at a point.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row(NamedTuple):
     null: np.ndarray | None = None
     null_spread: np.ndarray | None = None
     confidence: float = 1.0
+    shared: bool = False
 
     @property
     def has_null(self) -> bool:
@@ -71,6 +73,8 @@ class Summary(NamedTuple):
         supersamples: independent units of the intervals of the errors.
         measured_on: replicas and supersamples that gap and bounds are of, where the file holds
             fewer of them now; else None.
+        shared: where all replicas had the same batches or noise, so that errors, gap and their
+            intervals are those given this draw, one a point.
         contracted: 1 - eta^(L/2), the share of the bound that the layers take away; kept as a
             difference from 1 because it is often far below the rounding of 1.
         floor: the least eta^(L/2) that the training predictions allow.
@@ -91,6 +95,7 @@ class Summary(NamedTuple):
     floor: np.ndarray
     conditions: list[Row]
     measured_on: tuple[int, int] | None = None
+    shared: np.ndarray = np.zeros(0, bool)
 
     @property
     def depths(self) -> list[int]:
@@ -170,13 +175,16 @@ def _along(
         points = [m.step for m in moments]
     else:
         points = [None] if axis is None else results.axes(part)[axis]
+    shared = np.array([m.shared for m in moments])
+    rows = _transposed([m.rows for m in moments])
+    rows = [r._replace(shared=r.kind == "measured" and bool(shared.any())) for r in rows]
     size = {d: int(part.sizes.get(d, 0)) for d in ("supersample", "mask_id")}
     return Summary(
         axis,
         points,
         fixed,
         [m.step for m in moments],
-        _transposed([m.rows for m in moments]),
+        rows,
         np.array([m.diverged for m in moments]),
         size["supersample"] * size["mask_id"],
         size["mask_id"],
@@ -185,6 +193,7 @@ def _along(
         np.array([m.floor for m in moments]),
         _transposed([m.conditions for m in moments]),
         _before(part, size),
+        shared,
     )
 
 

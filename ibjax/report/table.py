@@ -14,6 +14,9 @@ from ibjax.report.summary import Row, Summary, headlines, summaries
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+GIVEN = "given the batches or noise that all replicas share"
+"""What a measured number is conditional on, where replicas do not draw their own."""
+
 _STYLE = {"measured": "bold", "certificate": "green", "estimate": "", "diagnostic": "dim"}
 
 
@@ -72,7 +75,7 @@ def _columns(summary: Summary) -> "RenderableType":
     if np.isfinite(summary.contracted).any():
         out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
     if np.isfinite(summary.floor).any():
-        least = ["-" if math.isnan(f) else f"{f:.3f}" for f in summary.floor]
+        least = ["-" if math.isnan(f) else rounding.down(f) for f in summary.floor]
         out.add_row("  least possible", "estimate", *least)
     if summary.conditions:
         out.add_section()
@@ -94,6 +97,8 @@ def _style(row: Row) -> str:
 
 def kind(row: Row) -> str:
     """The kind as people read it, with the confidence of a certificate that needs one."""
+    if row.shared:
+        return f"{row.kind}, shared noise"
     return rounding.kind(row.kind, row.confidence)
 
 
@@ -147,6 +152,9 @@ def _particular(summary: Summary) -> list[str]:
     ]
     if unseen:
         notes.append(f"No memory seen with {summary.masks} masks: {'; '.join(unseen)}.")
+    if summary.shared.any():
+        places = _listed([p for p, s in zip(points, summary.shared) if s])
+        notes.append(f"Errors and gap, with their ±, at {places}: {GIVEN}.")
     if summary.diverged.sum():
         counts = ", ".join(
             f"{p}: {int(c)} (P(ok) = {1 - c / max(summary.replicas, 1):.3f})"

@@ -37,6 +37,18 @@ def test_a_table_of_what_applies(tmp_path, capsys):
     assert "individual" in missing and "exchangeable is not 1" in missing
 
 
+def test_shared_noise_is_said_of_what_was_measured_under_it(tmp_path, capsys):
+    out = tmp_path / "bounds.csv"
+    for shared in (1, 0):
+        place = save(tmp_path / "saved.npz", shared_batches=shared)
+        assert cli.main(["bounds", place, "--out", str(out)]) == 0
+        with out.open() as stream:
+            notes = {row["quantity"]: row["note"] for row in csv.DictReader(stream)}
+        words = "given the batches or noise that all replicas share"
+        assert (f"Errors and gap, with their ±: {words}." in capsys.readouterr().out) == shared
+        assert (words in notes["gap"]) == (words in notes["train error"]) == shared
+
+
 def test_masks_that_never_vary_are_named(tmp_path, capsys):
     mask = np.random.default_rng(1).integers(0, 2, (3, 1, 10)).repeat(8, 1)
     assert cli.main(["bounds", save(tmp_path / "same.npz", mask=mask)]) == 0

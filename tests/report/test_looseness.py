@@ -1,6 +1,10 @@
 """What sentences and tables may say of certificates."""
 
+import io
+
 import numpy as np
+import xarray
+from rich.console import Console
 
 from ibjax import report, rounding
 from ibjax.bounds import from_arrays
@@ -52,3 +56,22 @@ def test_what_is_vacuous_is_called_so():
         assert [row[-1] >= 1 for row in found.rows] == [said, said]
         sentence = "Vacuous, no gap is ruled out: individual, xu_raginsky."
         assert (sentence == found.sentences[0]) == said
+
+
+def test_shared_noise_is_said_of_what_was_measured_under_it():
+    runs = (("learning_rate", "supersample", "mask_id"), np.full((2, 3, 2), 0.1))
+    columns = {"train_error": runs, "test_error": runs, "gap": ("learning_rate", [0.1, 0.2])}
+    columns |= {"gap_std_error": ("learning_rate", [0.01, 0.01])}
+    columns |= {"shared_batches": ("learning_rate", [0.0, 1.0])}
+    found = xarray.Dataset(columns, {"learning_rate": [0.1, 0.2]})
+    words = "given the batches or noise that all replicas share"
+    page = Console(width=120, file=io.StringIO(), legacy_windows=False)
+    page.print(report.table(found))
+    assert f"Errors and gap, with their ±, at eta 0.2: {words}." in page.file.getvalue()
+    for text in (report.markdown(found), report.latex(found), page.file.getvalue()):
+        assert text.count("measured, shared noise") == 3
+    assert "shared noise" not in report.markdown(found.isel(learning_rate=[0]))
+    rows = report.frame(found)
+    given = rows[rows.given == words]
+    assert set(given.learning_rate) == {0.2} and {"gap", "train error"} <= set(given.name)
+    assert set(given.kind) == {"measured"} and set(rows.given) == {"", words}

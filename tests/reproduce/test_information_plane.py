@@ -37,6 +37,7 @@ def course(fall, softmax=1.0, relu=0.0):
             "layer": list(narrowing.NAMES),
             "epoch": [0, 30, 1000, 3000],
         },
+        {"noise_std": 0.1},
     )
 
 
@@ -82,6 +83,12 @@ def test_known_numbers_stand_beside_ours_and_every_number_says_what_it_is():
     rows = list(zip(*(column.cells for column in numbers.columns)))
     at = rows.index(("tanh", "cells", "diagnostic", "30", "0.950", *["12.00"] * 6))
     assert rows[at + 1][2:] == ("known", "30", "", *"12.00 12.00 11.51 9.58 7.24 3.08".split())
+    assert "do not belong" in numbers.caption and "None estimates I(X;T)" in numbers.caption
+    assert "N(0, 0.01)" in numbers.caption
+    found["noise_x"] = found.noise_x * 0 + 3.141
+    numbers = plane_view.tables(found, verdicts(found), 3000).renderables[0]
+    through = [row for row in zip(*(c.cells for c in numbers.columns)) if row[1] == "noise"]
+    assert {row[5:] for row in through} == {("3.15",) * 6}  # an upper limit is rounded up
     assert {row[2] for row in rows} == {"diagnostic", "upper bound", "known", "+- s.e."}
     assert list(tests.columns[0].cells) == list("abcdef")
     failed = plane_view.tables(found, verdicts(course(0.0)), 100).renderables[1]

@@ -98,11 +98,13 @@ def _curve_file(**changes):
         **dict.fromkeys(("i_tx", "i_ty", "i_ty_decoder"), (("form", "beta"), [[0.1], [0.2]])),
     }
     axes = {"beta": [2.0], "form": ["ib", "dual"]}
-    return xarray.Dataset(columns | changes, axes, {"reproduction": "ib-curve"})
+    return xarray.Dataset(columns | changes, axes, {"reproduction": "ib-curve", "sharpness": 0.5})
 
 
 def test_a_file_that_holds_something_else_is_no_fault_of_ours():
-    assert stored.view(_curve_file()).table.row_count == 1
+    table = stored.view(_curve_file()).table
+    assert table.row_count == 1 and "I(T;Y') may exceed the curve" in table.caption
+    assert "critical beta 1.2000, of the dual 0.1000" in table.caption
     words = (("point", "coordinate"), [["many", "few"]])
     for changes in ({"ours": words}, {"known_beta": 2.0}, {"problem": 1.0}):
         with pytest.raises(ValueError, match=r"file of ib-curve that .*run the reproduction again"):

@@ -25,9 +25,9 @@ def canonical_correlation(
     ``corr(a'X, b'T)^2`` on held-out rows, with (a, b) the leading canonical pair of the others
 
     On the rows it was fitted to, the correlation is biased upwards as soon as the dimensions are
-    not small against n; held out it is, but for 1/m of m held-out rows, below the linear maximal correlation on
-    average, and so below every coefficient. For a jointly Gaussian pair with known covariance use
-    `contraction.jointly_gaussian`, which is exact.
+    not small against n; held out it is, but for 1/m of m held-out rows, below the linear maximal
+    correlation on average, and so below every coefficient. For a jointly Gaussian pair with known
+    covariance use `contraction.jointly_gaussian`, which is exact.
 
     Args:
         x: inputs of the layer.

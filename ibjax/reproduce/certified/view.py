@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ibjax import blank
+from ibjax import blank, rounding
 from ibjax.reproduce.certified.points import BOUNDS, Point
 from ibjax.reproduce.outcome import bound_text
 
@@ -42,7 +42,7 @@ def size_table(sizes: list[Point], name: str) -> Any:
     )
     for p in sizes:
         low, high = (p.bounds["individual"] / (p.gap + s * p.half_width) for s in (1, -1))
-        between = f"{low:.1f}–{high:.1f}" if high > 0 else f"> {low:.1f}"
+        between = f"{low:.1f}–{high:.1f}" if high > 0 else f"> {rounding.down(low, '.1f')}"
         table.add_row(
             str(p.setting.n),
             str(p.setting.supersamples * p.setting.masks),

@@ -69,8 +69,9 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
     """The table of ratios and the picture of gap and bound against depth."""
     n, rho = 20, 0.8
     depths = (0, 1, 2, 4) if quick else (0, 1, 2, 3, 4, 6, 8)
-    log(f"sign learner, n = {n}, rho = {rho}: gap over depth bound is 1/sqrt(pi log 2) throughout")
-    found = points(n, rho, depths, 20_000 if quick else 200_000)
+    runs = 20_000 if quick else 200_000
+    log(f"sign learner, n = {n}, rho = {rho}: {runs} runs at each of {len(depths)} depths")
+    found = points(n, rho, depths, runs)
     columns = {name: ("layers", list(values)) for name, values in zip(Point._fields, zip(*found))}
     about = {"n": n, "rho": rho, "units": "loss -w T"}
     return record(
@@ -82,7 +83,7 @@ def view(found: xarray.Dataset) -> View:
     """Ratios beside the known one; gap and bound against depth."""
     table = blank.table(
         ("layers", "exact gap", "simulated gap", "depth bound", "gap / bound"),
-        f"known ratio {RATIO:.10f}",
+        f"n = {found.n}, rho = {found.rho:g}; known ratio 1/sqrt(pi log 2) = {RATIO:.10f}",
         wrap=True,
     )
     for p in (Point(*row) for row in zip(*(found[name].values for name in Point._fields))):

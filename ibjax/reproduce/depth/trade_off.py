@@ -51,7 +51,10 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     """Sweep layer noise and depth; one results file a data set and noise, resumable."""
     options = settled(options, False, Options())
     files, curves = [], []
-    for base, noises in _experiments(quick, log, options):
+    grid, left_out = _experiments(quick, options)
+    for words in left_out:
+        log(words)
+    for base, noises in grid:
         for noise in noises:
             log(f"{base.dataset}, n = {base.train_size}: layer noise {noise:g}")
             path = folder / "depth-trade-off" / f"{base.dataset}-noise-{noise:g}.nc"
@@ -59,6 +62,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
             curves.append(_curve(replace(base, layer_noise=noise), path))
     exact: dict[str, Any] = {"data_vars": "minimal", "coords": "minimal", "compat": "override"}
     found = xarray.concat(curves, "curve", join="exact", combine_attrs="override", **exact)
+    found.attrs["left_out"] = "; ".join(left_out)
     return record(found, folder / "depth-trade-off.nc", "depth-trade-off", view, tuple(files))
 
 
@@ -98,6 +102,8 @@ def view(found: xarray.Dataset) -> View:
         "smallest eta^(L/2) that predictions as good as those on the training examples allow; "
         "vacuous: nothing is said of the gap, or of the test error, of any network.",
     )
+    if left_out := found.attrs.get("left_out"):
+        table.caption = f"{table.caption} {left_out}."
     for curve, depth in product(range(found.sizes["curve"]), found.depth.values):
         at = found.isel(curve=curve).sel(depth=depth)
         v = {str(name): float(value) for name, value in at.items()}
@@ -108,7 +114,7 @@ def view(found: xarray.Dataset) -> View:
             str(depth),
             f"{v['effective']:.2f}",
             rounding.up(v["factor"], ".4f"),
-            "-" if np.isnan(v["least"]) else f"{v['least']:.4f}",
+            "-" if np.isnan(v["least"]) else rounding.down(v["least"], ".4f"),
             f"{v['train_error']:.3f}",
             f"{v['test_error']:.3f}",
             f"{v['gap']:.3f}±{v['gap_half_width']:.3f}",
@@ -119,9 +125,10 @@ def view(found: xarray.Dataset) -> View:
     return View(table, _figure(found))
 
 
-def _experiments(quick: bool, log: Log, options: Options):
+def _experiments(quick: bool, options: Options):
+    """What is swept, and what is left out and why."""
     if quick:
-        return [(replace(BASE, depths=(1, 2), supersamples=3, masks=4, steps=60), (0.5, 4.0))]
+        return [(replace(BASE, depths=(1, 2), supersamples=3, masks=4, steps=60), (0.5, 4.0))], []
     grid: list[tuple[Experiment, tuple[float, ...]]] = [(BASE, NOISES)]
     mnist = replace(
         BASE,
@@ -131,21 +138,21 @@ def _experiments(quick: bool, log: Log, options: Options):
         masks=6,
         data_dir=options.data_dir,
     )
-    if options.mnist and _present(mnist, log):
+    missing = _missing(mnist) if options.mnist else []
+    if options.mnist and not missing:
         grid.append((mnist, FEW_NOISES))
-    return grid
+    return grid, missing
 
 
-def _present(experiment: Experiment, log: Log) -> bool:
-    """Whether the data set can be read here, without fetching anything."""
+def _missing(experiment: Experiment) -> list[str]:
+    """Why the data set cannot be read here without fetching anything, if so."""
     from ibjax import data
 
     try:
         data.load(str(experiment.dataset), classes=experiment.classes, data_dir=experiment.data_dir)
     except (ValueError, OSError, ImportError) as error:
-        log(f"{experiment.dataset} is left out: {error}")
-        return False
-    return True
+        return [f"{experiment.dataset} is left out: {error}"]
+    return []
 
 
 def _effective(log1m: np.ndarray) -> float:

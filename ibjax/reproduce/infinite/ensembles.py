@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from ibjax import blank, bottleneck, infinite
+from ibjax import blank, bottleneck, infinite, rounding
 from ibjax.reproduce.outcome import Log, Outcome, View, record
 
 NOISE = 0.15
@@ -239,10 +239,10 @@ def table(data: xarray.Dataset) -> Any:
                 f"{time:g}",
                 f"{float(at.mse):.4f}",
                 f"{known.mse:.4f}",
-                f"{float(at.input_lower):.3f}-{float(at.input_upper):.3f}"
+                f"{rounding.down(float(at.input_lower))}-{rounding.up(float(at.input_upper))}"
                 f"±{1.96 * float(at.input_error):.3f}",
                 f"{known.input_lower:.3f}-{known.input_upper:.3f}",
-                f"{float(at.label_lower):.3f}",
+                rounding.down(float(at.label_lower)),
                 f"{known.label:.3f}",
                 f"{float(at.frontier):.3f}±{1.96 * float(at.frontier_error):.3f}",
             )

@@ -99,8 +99,6 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
         critical = {f: float(bottleneck.critical_beta(joint, form=f)) for f in TABLES}
     betas = np.geomspace(0.05, 200, 16 if quick else 70)
     curves = noisy_rule(sharpness, betas, 2 if quick else 4)
-    log(f"critical beta {critical['ib']:.4f}, of the dual {critical['dual']:.4f}")
-    log("dashed: Y' is drawn from T by the dual's own decoder, so I(T;Y') may exceed the curve")
     known = ("point", "coordinate")
     columns: dict[str, Any] = {
         "problem": ("point", [r.problem for r in rows]),
@@ -119,9 +117,14 @@ def run(folder: Path, quick: bool, log: Log) -> Outcome:
 
 def view(found: xarray.Dataset) -> View:
     """Ours beside the known points; both curves in the plane and against beta."""
+    critical = {form: float(found.critical_beta.sel(form=form)) for form in TABLES}
     table = blank.table(
         ("problem", "beta", "I(X;T)", "known", "I(T;Y)", "known", "differ"),
         "nats; best of several starts, the Gaussian in closed form",
+        caption="picture: the 12-bit symmetric rule with p(y=1|x) = sigmoid("
+        f"{found.attrs['sharpness']:g} (score - 98.5)); critical beta {critical['ib']:.4f}, of the "
+        f"dual {critical['dual']:.4f}; dashed: Y' is drawn from T by the dual's own decoder, so "
+        "I(T;Y') may exceed the curve.",
         padding=0,
     )
     parts = (found[name].values for name in ("problem", "known_beta", "ours", "known"))

@@ -59,10 +59,6 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     """Train, measure, judge; a table, a results file and a picture."""
     options = settled(options, quick, Options(epochs=100, replicas=1))
     found = experiment(options.epochs, options.replicas, log)
-    log("cells: entropy of cells (30 edges on (-1, 1) for tanh, else 30 over the layer's range);")
-    log("edges: the edges for tanh where they do not belong, blind to what leaves (-1, 1);")
-    log(f"noise: upper bound on I(X; T + N(0, {NOISE**2:g})), for noise the network does not have.")
-    log("None estimates I(X;T): of a network without noise it is 12 bits or as many as T keeps.")
     return record(found, folder / "information-plane.nc", "information-plane", view)
 
 

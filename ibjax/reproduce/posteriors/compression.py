@@ -135,7 +135,8 @@ def compressed(
         "test_error": wrong(network, found.params, test),
         "risk": float(found.risk.value),
     }
-    log(f"{p} dimensions: {found.bits:.0f} bits, test error at most {rounding.up(row['risk'])}")
+    bits = rounding.up(found.bits, ".0f")
+    log(f"{p} dimensions: {bits} bits, test error at most {rounding.up(row['risk'])}")
     return row
 
 
@@ -174,7 +175,8 @@ def posterior(
         "test_error": float(np.mean([wrong(network, one(k), test) for k in keys])),
         "risk": float(found.risk.value),
     }
-    log(f"prior from {share:.0%}: KL {row['divergence']:.0f}, at most {rounding.up(row['risk'])}")
+    nats = rounding.up(row["divergence"], ".0f")
+    log(f"prior from {share:.0%}: KL {nats}, at most {rounding.up(row['risk'])}")
     return row
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax import blank
+from ibjax import blank, rounding
 from ibjax.reproduce.outcome import bound_text, viewer
 
 COLOURS = {"code": "#0072B2", "posterior": "#D55E00"}
@@ -57,7 +57,7 @@ def table(dataset: xarray.Dataset) -> Any:
     )
     for p in dataset["dimension"].values:
         row = {k: float(dataset[f"code_{k}"].sel(dimension=p)) for k in ("bits", *_SHARED)}
-        cost = f"{row['bits']:.0f} bits"
+        cost = f"{rounding.up(row['bits'], '.0f')} bits"
         made.add_row(
             f"code, {p} dimensions", "certificate", cost, str(about["train_size"]), *_cells(row)
         )
@@ -65,7 +65,7 @@ def table(dataset: xarray.Dataset) -> Any:
         names = ("divergence", "size", *_SHARED)
         row = {k: float(dataset[f"posterior_{k}"].sel(prior_share=share)) for k in names}
         prior = "random" if share == 0 else f"from {share:.0%}"
-        cost, size = f"{row['divergence']:.1f} nats", f"{row['size']:.0f}"
+        cost, size = f"{rounding.up(row['divergence'], '.1f')} nats", f"{row['size']:.0f}"
         made.add_row(f"posterior, prior {prior}", "certificate", cost, size, *_cells(row))
     made.add_section()
     for known in KNOWN:

@@ -47,7 +47,7 @@ def table(dataset: xarray.Dataset) -> Any:
     made.add_row("gap", "measured", *(f"{m:.3f}±{h:.3f}" for m, h in gaps))
     floors = [_floor(dataset, r, a) for r, a in places]
     made.add_row(
-        "floor under the gap", "exact", *("-" if np.isnan(f) else f"{f:.3f}" for f in floors)
+        "floor under the gap", "exact", *("-" if np.isnan(f) else rounding.down(f) for f in floors)
     )
     for name, (label, *_) in GAP.items():
         kind = _kind(dataset, name)

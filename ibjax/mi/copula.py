@@ -10,6 +10,7 @@ from jax.scipy.special import ndtri
 from ibjax.arguments import concrete, grain, in_double
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
+from ibjax.mi.copies import LISTED_AGAIN, drawn_apart
 from ibjax.mi.exact import canonical_correlations, information_of, known_correlations
 from ibjax.mi.laws import rounding
 from ibjax.mi.tables import places, sizes
@@ -18,7 +19,8 @@ from ibjax.typing import Array, Float, JaxArray
 
 REASON = (
     "constant coordinates, few distinct values (use plug_in, ross or mixed), too few samples for "
-    "the dimension, or one variable seems a function of the other, whose information is infinite"
+    "the dimension, or one variable seems a function of the other, whose information is infinite; "
+    f"or {LISTED_AGAIN}"
 )
 _COINCIDENCE = 0.05
 
@@ -46,7 +48,7 @@ def gaussian_copula(
         about dx dy / (2n) unless corrected, downwards where the copula is not Gaussian. Not ok for
         fewer samples than dimensions, constant coordinates, coordinates of which two samples
         coincide with a probability over 0.05 (bits, small counts, atoms), or where one variable is
-        a function of the other up to rounding.
+        a function of the other up to rounding, or for samples listed more than once.
 
     Raises:
         ValueError: for shapes that do not pair up.
@@ -99,6 +101,7 @@ def _estimate(x: Array, y: Array, ranks: bool, corrected: bool, name: str) -> Es
     value, error, ok = in_double(fit, both.x, both.y, dtype=both.dtype)
     if corrected and n > dx + dy + 1:
         value = value - _bias(n, dx, dy)
+    ok = ok & drawn_apart(both.x, both.y)
     return estimate((value, error, ok), both.dtype, both.sound, "unknown", name, REASON)
 
 

@@ -10,9 +10,12 @@ import numpy as np
 from ibjax.arguments import codes, in_double, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
+from ibjax.mi.copies import LISTED_AGAIN, drawn_apart
 from ibjax.mi.tables import UNDERSAMPLED, joint_places, local_ratios, places
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Int, JaxArray
+
+_REASON = f"{UNDERSAMPLED}; or {LISTED_AGAIN}"
 
 
 @enforced
@@ -44,8 +47,9 @@ def binned(
 
     Returns:
         Nats; the standard error is that of the mean of the local log-ratios. Not ok where a
-        variable falls into one cell, or where over 5 % of the samples are alone in their cell of
-        both variables or over 1 % in that of one: the cells not seen then hold as much.
+        variable falls into one cell, where samples are listed more than once, or where over 5 % of
+        the samples are alone in their cell of both variables or over 1 % in that of one: the cells
+        not seen then hold as much.
 
     Raises:
         ValueError: for fewer than two bins, an unknown kind of cell, or shapes that do not pair up.
@@ -64,7 +68,8 @@ def binned(
     grain = 4 * float(jnp.finfo(both.dtype).eps)
     count = partial(_cut_and_count, bins=bins, cut=cut, corrected=corrected, grain=grain)
     found = in_double(count, both.x, both.y, dtype=both.dtype)
-    return estimate(found, both.dtype, both.sound, "unknown", "binned", UNDERSAMPLED)
+    found = *found[:2], found[2] & drawn_apart(both.x, both.y)
+    return estimate(found, both.dtype, both.sound, "unknown", "binned", _REASON)
 
 
 @enforced
@@ -81,8 +86,9 @@ def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False
         Nats; without the correction too large by about (k - 1)(m - 1) / (2n) where the variables
         depend little on each other, and too small by (k - 1) / (2n) where one is the other. The
         standard error is that of the mean of the local log-ratios. Not ok for a constant variable,
-        or where over 5 % of the samples are alone in their cell or over 1 % in that of one
-        variable: the cells not seen hold about as much, and neither value counts them.
+        for samples that are listed more than once, or where over 5 % of the samples are alone in
+        their cell or over 1 % in that of one variable: the cells not seen hold about as much, and
+        neither value counts them.
 
     Raises:
         ValueError: for samples of different length, several columns, or no integers.
@@ -102,7 +108,8 @@ def plug_in(x: Int[Array, " n"], y: Int[Array, " n"], *, corrected: bool = False
         raise ValueError(f"x and y hold {a.shape[0]} samples; give at least 2")
     dtype = jnp.result_type(float)
     found = _count_classes(a, b, corrected)
-    return estimate(found, dtype, jnp.array(True), "unknown", "plug_in", UNDERSAMPLED)
+    found = *found[:2], found[2] & drawn_apart(a, b)
+    return estimate(found, dtype, jnp.array(True), "unknown", "plug_in", _REASON)
 
 
 @partial(jax.jit, static_argnames=("bins", "cut", "corrected", "grain"))

@@ -7,6 +7,7 @@ from ibjax.arguments import codes, concrete, host, is_classes, precision, whole
 from ibjax.interface import Estimate
 from ibjax.mi import class_estimates as counts
 from ibjax.mi.checks import Scale, blur, estimate, missing, pair, samples, sound
+from ibjax.mi.copies import LISTED_AGAIN, drawn_apart
 from ibjax.mi.host import trees_win
 from ibjax.mi.neighbours import rows_at_once
 from ibjax.signatures import enforced
@@ -14,7 +15,7 @@ from ibjax.typing import Array, Float, Int
 
 _REASON = (
     "constant inputs, too few samples, or one variable seems a function of the other, whose "
-    "information is infinite"
+    f"information is infinite; or {LISTED_AGAIN}"
 )
 
 
@@ -53,8 +54,8 @@ def ross(
             few dimensions go through a k-d tree on a CPU.
 
     Returns:
-        Nats, unclamped; not ok where fewer than two classes of two samples or more are left, or
-        where k + 1 samples of a class coincide.
+        Nats, unclamped; not ok where fewer than two classes of two samples or more are left,
+        where k + 1 samples of a class coincide, or where samples are listed more than once.
 
     Raises:
         ValueError: for shapes that do not pair up, labels that are no integers, or k < 1.
@@ -75,7 +76,9 @@ def ross(
         found = counts.ross_by_tree(np.asarray(z), np.asarray(y), k, near)
     else:
         found = counts.ross(jnp.asarray(z, dtype), y, k, rows, near)
-    reason = "fewer than two classes of two samples, or coinciding samples within a class"
+    found = *found[:2], found[2] & drawn_apart(z, y)
+    reason = "fewer than two classes of two samples, or coinciding samples within a class, or "
+    reason += LISTED_AGAIN
     return estimate(found, dtype, sound(z), "unknown", "ross", reason)
 
 
@@ -117,8 +120,8 @@ def mixed(
 
     Returns:
         Nats, unclamped; not ok for n <= k, constant inputs, fewer than two classes of two samples,
-        two variables of classes whose table is undersampled (see `plug_in`), or continuous samples
-        one of which seems a function of the other (see `ksg`).
+        two variables of classes whose table is undersampled (see `plug_in`), continuous samples
+        one of which seems a function of the other (see `ksg`), or samples listed more than once.
 
     Raises:
         ValueError: for shapes that do not pair up or k < 1.
@@ -148,6 +151,7 @@ def mixed(
         found = counts.mixed_by_tree(np.asarray(both.x), np.asarray(both.y), k, float(near))
     else:
         found = counts.mixed(*both.on_device(), k, rows, near)
+    found = *found[:2], found[2] & drawn_apart(both.x, both.y)
     return estimate(found, both.dtype, both.sound, "unknown", "mixed", _REASON)
 
 
@@ -168,6 +172,7 @@ def _with_classes(x: Array, labels: Array, k: int, scale: Scale, block: int | No
         found = counts.classes_by_tree(np.asarray(z), np.asarray(y), k, near)
     else:
         found = counts.classes(jnp.asarray(z, dtype), y, k, rows_at_once(n, block), near)
+    found = *found[:2], found[2] & drawn_apart(z, y)
     return estimate(found, dtype, sound(z), "unknown", "mixed", _REASON)
 
 
@@ -177,4 +182,6 @@ def _atoms_alone(x: Array, y: Array) -> Estimate:
     if a.shape != b.shape:
         raise ValueError(f"x has {a.shape[0]} samples but y {b.shape[0]}; pair them up")
     dtype = jnp.result_type(float)
-    return estimate(counts.atoms(a, b), dtype, jnp.array(True), "unknown", "mixed", _REASON)
+    value, error, ok = counts.atoms(a, b)
+    found = value, error, ok & drawn_apart(a, b)
+    return estimate(found, dtype, jnp.array(True), "unknown", "mixed", _REASON)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ibjax.arguments import check_rate, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import estimate, pair
+from ibjax.mi.copies import LISTED_AGAIN, drawn_apart
 from ibjax.mi.critics import Critic, critic
 from ibjax.mi.objectives import Objective, objectives, weighted_error
 from ibjax.signatures import enforced
@@ -72,7 +73,8 @@ def neural(
         Nats, unclamped. The bias is "down" for bounds that hold on held-out samples in
         expectation: nwj, js, infonce (at most the logarithm of the samples measured at once,
         1024 or fewer, 512 for a joint critic), interpolated; "unknown" for the rest. Not ok where
-        training left the finite numbers or an input is constant.
+        training left the finite numbers, an input is constant, or samples are listed more than
+        once: some of a kind then train and others measure.
 
     Raises:
         ValueError: for unknown names, fewer than 20 samples, settings below 1, or a learning rate
@@ -103,6 +105,8 @@ def neural(
     settings = (objective, kind, tuple(widths), -(-steps // every), min(batch, n // 2), every)
     found = _train(key, *both.on_device(), options, settings, patience)
     reason = "training left the finite numbers, or constant inputs: lower the learning rate"
+    reason += f", or {LISTED_AGAIN}, of which some train and some measure"
+    found = *found[:2], found[2] & drawn_apart(both.x, both.y)
     name = f"neural_{objective}"
     return estimate(found, both.dtype, both.sound, known[objective].bias, name, reason)
 

@@ -99,7 +99,7 @@ def track(
 
     Assumes:
         Examples iid; batches chosen without the data; ghosts and test examples outside the
-        training set. Batches may be full, in epochs, fixed, with or without replacement or
+        training set, the ghosts of a slot all different. Batches may be full, in epochs, fixed, with or without replacement or
         Poisson; `hidden` is for Poisson batches without momentum only.
 
     Raises:
@@ -223,6 +223,8 @@ def _checked(config, dataset, x, train, ghosts, test, momentum, plain):
         if not outside and any(np.isin(r, t).any() for r, t in zip(rows, train)):
             raise ValueError(f"{name} holds training examples of its run; draw them apart")
     checks.check_distinct("train", train, "run")
+    # the example used must have been as likely as any other candidate to be the one
+    checks.check_distinct("ghosts", ghosts.reshape(-1, ghosts.shape[2]), "slot")
     described = (int(dataset.num_classes), x.shape[1:], x.dtype.name, config.scalars)
     network = network_of(config.network, *described, claims=True)
     if network.batch_statistics is not None:

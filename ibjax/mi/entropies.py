@@ -8,14 +8,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import xlogy
 
 from ibjax.arguments import in_double, precision, whole
 from ibjax.interface import Estimate
 from ibjax.mi.checks import Scale, estimate, missing, samples, sound
 from ibjax.mi.exact import log_determinant
 from ibjax.mi.host import kth_distance, trees_win
-from ibjax.mi.laws import covariance, table
+from ibjax.mi.laws import covariance, sum_plogp, table
 from ibjax.mi.neighbours import chebyshev, kth_smallest, map_rows, psi, rows_at_once
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
@@ -35,7 +34,7 @@ def entropy(law: Float[Array, "..."]) -> Estimate:
         ValueError: for negative entries or a sum of zero.
     """
     # not -sum: one value has entropy 0, not -0
-    return _of_law(lambda p: 0 - _sum_plogp(p), *table("law", law), "entropy")
+    return _of_law(lambda p: 0 - sum_plogp(p), *table("law", law), "entropy")
 
 
 @enforced
@@ -53,7 +52,7 @@ def conditional_entropy(joint: Float[Array, "k m"]) -> Estimate:
     """
 
     def value(p: JaxArray) -> JaxArray:
-        return _sum_plogp(jnp.sum(p, axis=1)) - _sum_plogp(p)
+        return sum_plogp(jnp.sum(p, axis=1)) - sum_plogp(p)
 
     return _of_law(value, *table("joint", joint, 2), "conditional_entropy")
 
@@ -74,7 +73,7 @@ def conditional_discrete(joint: Float[Array, "k m l"]) -> Estimate:
 
     def value(p: JaxArray) -> JaxArray:
         xz, yz, z = jnp.sum(p, axis=1), jnp.sum(p, axis=0), jnp.sum(p, axis=(0, 1))
-        return _sum_plogp(p) - _sum_plogp(xz) - _sum_plogp(yz) + _sum_plogp(z)
+        return sum_plogp(p) - sum_plogp(xz) - sum_plogp(yz) + sum_plogp(z)
 
     return _of_law(value, *table("joint", joint, 3), "conditional_discrete")
 
@@ -192,11 +191,6 @@ def _ball(d: int, norm: str) -> float:
     if norm == "chebyshev":
         return d * math.log(2)
     return d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
-
-
-@jax.jit
-def _sum_plogp(p: JaxArray) -> JaxArray:
-    return jnp.sum(xlogy(p, p))
 
 
 def _of_law(function: Callable[[JaxArray], JaxArray], law: Array, dtype, name: str) -> Estimate:

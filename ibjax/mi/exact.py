@@ -5,11 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import xlogy
 
 from ibjax.arguments import concrete, floating, in_double, whole
 from ibjax.interface import Estimate
-from ibjax.mi.laws import covariance, pseudo_inverse, relative, table, whitener
+from ibjax.mi.laws import covariance, pseudo_inverse, relative, sum_plogp, table, whitener
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -19,6 +18,8 @@ def discrete(joint: Float[Array, "k m"]) -> Estimate:
     r"""Mutual information of a joint table, exactly.
 
     .. math:: I(X;Y) = \sum_{x,y} p_{xy} \log\frac{p_{xy}}{p_x p_y}
+
+    In the gradient cells of probability 0 stay there: their own slope is infinite.
 
     Args:
         joint: probabilities or counts, (k, m); normalised by its sum.
@@ -83,7 +84,7 @@ def gaussian(cov: Float[Array, "d d"], dim_x: int) -> Estimate:
 @jax.jit
 def _table_information(p: JaxArray) -> JaxArray:
     row, column = jnp.sum(p, axis=1), jnp.sum(p, axis=0)
-    return jnp.sum(xlogy(p, p)) - jnp.sum(xlogy(row, row)) - jnp.sum(xlogy(column, column))
+    return sum_plogp(p) - sum_plogp(row) - sum_plogp(column)
 
 
 def known_correlations(cov: JaxArray, dim_x: int, noise: float) -> JaxArray:

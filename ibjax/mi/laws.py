@@ -74,6 +74,13 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: int | None) -> None:
         raise ValueError(f"{name} has shape {shape}; it must be a table ({letters})")
 
 
+@jax.jit
+def sum_plogp(p: JaxArray) -> JaxArray:
+    """Sum of p log p; its gradient is 0 where p is 0, not an infinity that 0 makes NaN."""
+    some = p > 0
+    return jnp.sum(jnp.where(some, p * jnp.log(jnp.where(some, p, 1.0)), 0.0))
+
+
 def rounding(eps: float, dim: int) -> float:
     """What is nothing but rounding in sums of products of `dim` relative coordinates.
 

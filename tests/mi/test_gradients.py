@@ -25,3 +25,21 @@ def test_the_gradient_is_zero_exactly_where_the_docstring_says_so(estimator):
     slope = jax.grad(lambda x: OF_X[estimator](x).value)(jnp.asarray(X))
     said = "gradient is zero almost everywhere" in " ".join(estimator.__doc__.split())
     assert said == (float(jnp.abs(slope).max()) == 0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p: mi.discrete(p).value,
+        lambda p: mi.entropy(p[0] / p[0].sum()).value,
+        lambda p: mi.conditional_entropy(p).value,
+        lambda p: mi.conditional_discrete(jnp.stack([p, p.T])).value,
+    ],
+)
+def test_cells_that_stay_empty_leave_the_gradient_a_number(function, x64):
+    def at(t):
+        return function(jnp.array([[0.3 + t, 0.2, 0.0], [0.0, 0.4 - 2 * t, 0.1 + t], [0, 0, 0]]))
+
+    slope = float(jax.grad(at)(0.05))
+    finite = (float(at(0.05 + 1e-5)) - float(at(0.05 - 1e-5))) / 2e-5
+    assert slope == pytest.approx(finite, abs=1e-6) and abs(slope) > 0.01

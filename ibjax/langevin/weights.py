@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ibjax.signatures import enforced
@@ -75,6 +76,8 @@ def _described(node: Any, leaves: list[np.ndarray], where: str) -> Any:
         items = enumerate(node)
         parts = [_described(v, leaves, f"{where}[{i}]") for i, v in items]
         return {type(node).__name__: parts}
+    if isinstance(node, jax.Array) and jax.dtypes.issubdtype(node.dtype, jax.dtypes.prng_key):
+        raise ValueError(f"{where} is a key; give the numbers of it: jax.random.key_data")
     array = np.asarray(node)
     if array.dtype.kind not in "biufV" or (array.dtype.kind == "V" and array.dtype.names):
         raise ValueError(

@@ -305,7 +305,7 @@ def test_the_program_and_its_memory_do_not_depend_on_the_number_of_steps():
         ({"prior_std": -1.0}, "prior_std=-1.0"),
         ({"checkpoints": (5, 99)}, "checkpoints"),
         ({"ghosts": np.zeros((2, 4, 1), int)}, "ghosts holds training examples"),
-        ({"ghosts": np.full((2, 4, 2), 20)}, "ghosts holds example 20 twice in one slot"),
+        ({"ghosts": np.full((2, 4, 2), 17)}, "ghosts holds example 17 twice in one slot"),
         ({"test": np.full((2, 1), 999)}, "test reaches beyond"),
         ({"train": np.arange(8)}, "train has shape"),
     ],

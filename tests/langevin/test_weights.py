@@ -28,7 +28,12 @@ def test_they_come_back_as_they_were(tmp_path):
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"a": "text"}, r"weights\['a'\]"), ({1: np.ones(2)}, "key 1"), ({"a": None}, "NoneType")],
+    [
+        ({"a": "text"}, r"weights\['a'\]"),
+        ({1: np.ones(2)}, "key 1"),
+        ({"a": None}, "NoneType"),
+        ({"k": jax.random.key(0)}, "is a key"),
+    ],
 )
 def test_what_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path, wrong, named):
     with pytest.raises(ValueError, match=named):

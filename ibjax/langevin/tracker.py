@@ -99,8 +99,9 @@ def track(
 
     Assumes:
         Examples iid; batches chosen without the data; ghosts and test examples outside the
-        training set, the ghosts of a slot all different. Batches may be full, in epochs, fixed, with or without replacement or
-        Poisson; `hidden` is for Poisson batches without momentum only.
+        training set, the ghosts of a slot all different. Batches may be full, in epochs, fixed,
+        with or without replacement or Poisson; `hidden` is for Poisson batches without momentum
+        only.
 
     Raises:
         ValueError: where a theorem breaks or shapes disagree, by name: layer noise, batch

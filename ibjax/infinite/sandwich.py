@@ -112,9 +112,9 @@ def label_information(mean: Any, variance: Any, y: Any) -> tuple[JaxArray, JaxAr
         y: (m, l) their targets.
 
     Returns:
-        Nats and a standard error, sqrt(sum_i rho_i^2 / m), which is on the safe side since the
-        noise of Z is known. The covariances are plug-in ones, so that the value errs upwards by up
-        to k l / (2 m) and may exceed I(Y; Z | D) although the bound does not.
+        Nats and a standard error, sqrt(sum_i rho_i^2 / m + k l / (2 m^2)), which is on the safe
+        side since the noise of Z is known. The covariances are plug-in ones, so that the value
+        errs upwards by up to k l / (2 m) and may exceed I(Y; Z | D) although the bound does not.
 
     Assumes: Y jointly Gaussian; otherwise this is not a bound.
 
@@ -130,7 +130,8 @@ def label_information(mean: Any, variance: Any, y: Any) -> tuple[JaxArray, JaxAr
         own, cross.T @ jnp.linalg.solve(z, cross)
     )
     explained = own.shape[0] - jnp.trace(rest)
-    error = jnp.sqrt(jnp.maximum(explained, 0.0) / m)
+    # The second term is that of no correlation, where the first vanishes.
+    error = jnp.sqrt(jnp.maximum(explained, 0.0) / m + z.shape[0] * own.shape[0] / (2 * m**2))
     return -0.5 * jnp.linalg.slogdet(rest)[1], error
 
 

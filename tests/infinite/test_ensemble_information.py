@@ -305,7 +305,7 @@ def test_labels_of_a_gaussian_channel(x64):
     value, error = label_information(jnp.asarray(z), jnp.asarray(variance), jnp.asarray(y))
     rho2 = np.cov(z[:, 0], y[:, 0], ddof=0)[0, 1] ** 2 / (y.var() * (z.var() + 0.5))
     np.testing.assert_allclose(value, -0.5 * np.log(1 - rho2), rtol=1e-10)
-    np.testing.assert_allclose(error, np.sqrt(rho2 / 4000), rtol=1e-10)
+    np.testing.assert_allclose(error, np.sqrt(rho2 / 4000 + 0.5 / 4000**2), rtol=1e-10)
 
 
 def test_labels_that_say_nothing_are_no_proved_information(x64):

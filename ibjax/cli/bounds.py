@@ -95,7 +95,8 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
         data, _ = replica_tables.prepare_losses(losses, now.mask, None)
         gone = np.asarray(evidence.diverged, bool)
         limit = None
-        if np.shape(now.mask)[1] > 1:
+        # Replicas that share their noise make one draw of it, however many supersamples there are.
+        if np.shape(now.mask)[1] > 1 and now.shared_batches != 1:
             limit = bounds.cmi_limit(losses, now.mask, of="ld_cmi", valid=~gone)
         remarks = [
             *mistakes.backwards(train, test, masks="mask"),
@@ -177,8 +178,8 @@ def _limit(limit: Any, supersamples: int) -> str:
         return "One supersample: no upper limit on the information exists."
     if limit is None or not bool(limit.holds):
         return (
-            "No upper limit on the information: it needs masks of their own in every supersample, "
-            "each example trained on in half of them."
+            "No upper limit on the information: it needs masks, batches and noise of their own in "
+            "every supersample, each example trained on in half of the masks."
         )
     nats, gap = rounding.up(limit.information), rounding.up(limit.value)
     return (

@@ -158,8 +158,8 @@ FIELDS: dict[str, Field] = {
         "is shorter and divided by its own size"
     ),
     "shared_batches": _flag(
-        "1 where all replicas saw the same batches, so that the measured gap is the one given "
-        "these; 0 where each drew its own"
+        "1 where all replicas saw the same batches or the same noise, so that the measured gap is "
+        "the one given these; 0 where each drew its own"
     ),
     "bounded_steps": _flag(
         "1 where every example's gradient was kept within `clip`, also one that was not finite, so "

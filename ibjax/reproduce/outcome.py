@@ -142,6 +142,11 @@ def check(options: Any) -> None:
                 raise ValueError(f"{field.name}={entry} must be at least 1")
 
 
+def in_names(dataset: str) -> str:
+    """The name of a data set as a part of a file's or variable's, which has no slash."""
+    return dataset.replace("/", "-").replace(":", "-")
+
+
 def given(value: T | None, otherwise: T) -> T:
     """An option, or what stands in for one that was not given."""
     return otherwise if value is None else value

@@ -33,7 +33,9 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     number of them as one. Of the pool no more is known than the N examples that were seen.
 
     Masks of one supersample share their examples and count for nothing here: a standard error
-    over replicas is no limit. Few supersamples leave little more than the trivial limit 1.
+    over replicas is no limit. Few supersamples leave little more than the trivial limit 1. Nor do
+    supersamples help whose replicas share their noise or batches, or may do so: they all err alike
+    where that happens to be a lucky draw, so that the limit is 1.
 
     Args:
         moment: evidence of one checkpoint. `index` tells which examples were shared; where it is
@@ -45,7 +47,8 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
         none.
 
     Assumes:
-        A pool of independent examples; supersamples drawn from it at random.
+        A pool of independent examples; supersamples drawn from it at random; randomness of its own
+        in every supersample.
 
     Reference:
         Hoeffding 1963, "Probability inequalities for sums of bounded random variables", for the
@@ -55,14 +58,16 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     train, _ = replica_errors(moment)
     mean = jnp.mean(train)
     drawn, blocks = sampling(moment.index).tolist()
+    none = jnp.where(jnp.isnan(mean), jnp.nan, 1.0)
     if not drawn:
-        return _limit(jnp.where(jnp.isnan(mean), jnp.nan, 1.0), jnp.ones(()))
+        return _limit(none, jnp.ones(()))
     if np.isinf(blocks):
         value = invert.kl(mean, jnp.log(1 / delta) / drawn)
     else:
         each = jnp.log(2 / delta)
         value = invert.kl(invert.kl(mean, each / drawn), each / blocks)
-    return _limit(value, 1 - delta)
+    alone = jnp.asarray(moment.shared_batches) == 0
+    return _limit(jnp.where(alone, value, none), jnp.where(alone, 1 - delta, 1.0))
 
 
 def sampling(index: Array) -> np.ndarray:

@@ -91,8 +91,7 @@ def family(form: Form, fixed: Rows, alpha: Any) -> Family:
     """Sweeps of a joint; the problem is beta."""
 
     def sweep(beta, state):
-        q, energy = sweeps.encode(form, fixed, beta, alpha, state)
-        return sweeps.update(form, fixed, q), energy
+        return sweeps.sweep(form, fixed, beta, alpha, state)
 
     return Family(sweep, sweeps.normalise, sweeps.weights)
 

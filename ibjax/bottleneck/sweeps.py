@@ -44,11 +44,17 @@ def rows(p: JaxArray) -> Rows:
 
 
 def distortion(form: Form, fixed: Rows, log_decoder: JaxArray) -> JaxArray:
-    """D[p(y|x) || p(y|t)] for the IB, D[p(y|t) || p(y|x)] for its dual; (k, clusters)."""
+    """D[p(y|x) || p(y|t)] for the IB, D[p(y|t) || p(y|x)] for its dual; (k, clusters).
+
+    Within rounding of 0 it is 0: a large beta would make encoders of what is left.
+    """
     if form == "ib":
-        return fixed.own[:, None] - fixed.conditional @ log_decoder.T
-    decoder = jnp.exp(log_decoder)
-    return jnp.sum(decoder * log_decoder, axis=1) - fixed.logs @ decoder.T
+        found = fixed.own[:, None] - fixed.conditional @ log_decoder.T
+    else:
+        decoder = jnp.exp(log_decoder)
+        found = jnp.sum(decoder * log_decoder, axis=1) - fixed.logs @ decoder.T
+    unit = 8 * jnp.finfo(found.dtype).eps * (1 + jnp.abs(fixed.own))
+    return jnp.where(found <= unit[:, None], 0.0, found)
 
 
 def update(form: Form, fixed: Rows, q: JaxArray) -> State:
@@ -81,7 +87,7 @@ def _clusters(form: Form, fixed: Rows, beta: Any, alpha: Any, state: State):
 
 
 def _marginals(form: Form, fixed: Rows, weight: JaxArray, mass: JaxArray) -> State:
-    """The state of an encoder `weight` whose rows have a mass; both need to be no more than this.
+    """The state of an encoder, given up to the norms of its rows, that `mass` divides p(x) by.
 
     Clusters whose mass is so small that products with it lose digits count as empty.
     """

@@ -203,8 +203,10 @@ def queue(
             running = forward(problem, running)
             return running, ~active(running, max_iterations, tolerance) & used
 
-        none = jnp.zeros(slots, bool)
-        running, ended = jax.lax.while_loop(lambda c: ~jnp.any(c[1]), onward, (running, none))
+        # Under `vmap` a queue that is done goes on with its neighbours: it waits for none.
+        start = running, jnp.broadcast_to(~jnp.any(used), (slots,))
+        running, ended = jax.lax.while_loop(lambda c: ~jnp.any(c[1]), onward, start)
+        ended &= used
         where = jnp.where(ended, who, count)
         finished = jax.tree.map(
             lambda f, r: f.at[where].set(r, mode="drop"), finished, running.end()

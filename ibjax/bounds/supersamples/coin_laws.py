@@ -18,6 +18,10 @@ _TAIL = 21.0
 """Half the logarithm of 2e18: by Hoeffding less than 1e-18 lies sqrt(21 n) off the mean."""
 
 
+_PARTS = 32
+"""Products that are multiplied up beside each other where no groups are left out."""
+
+
 def window(size: int) -> int:
     """Points of a law of counts below `size` that hold all but 1e-18 of it."""
     wide = 2 * math.ceil(math.sqrt(_TAIL * size)) + 2
@@ -39,11 +43,11 @@ def left_out(
         group: of each replica, 0..g-1, known now; None for no group.
         places: row of the table for all replicas and without each group, (g + 1,), and whether the
             larger side comes first there; (1,) without groups.
-        table: h of each split, no entry NaN.
+        table: h of each split.
     """
     size = table.shape[-1]
     points = window(size)
-    whose = np.zeros(len(chances), int) if group is None else group
+    whose = np.arange(len(chances)) % _PARTS if group is None else group
     # Members of each group, beside each other; a member too many has no chance of any letter.
     order, most = np.argsort(whose, kind="stable"), int(np.bincount(whose).max())
     slot = np.full((whose.max() + 1, most), len(chances))
@@ -79,7 +83,7 @@ def left_out(
 
         def letter(first, second, a, b):
             held = jax.lax.dynamic_slice(table, (row, a, b), (1, points, points))[0]
-            return jnp.sum((first @ held) * second)
+            return jnp.sum((first @ jnp.nan_to_num(held)) * second)  # its padding has no chance
 
         return jnp.sum(jax.vmap(letter)(few, many, *corner))
 

@@ -221,11 +221,10 @@ def coin_information(
         apart = jnp.einsum("gr,srnb->gsnb", member.astype(int), sides.astype(int))
         counted = jnp.concatenate([counted, counted - apart])
     row, turned, _ = _held(counted[..., 0], counted[..., 1], tables)
-    table = jnp.nan_to_num(tables.table)  # its padding is never reached
 
     def one(pair):
         chance, side, *places = pair
-        return coin_laws.left_out(chance, side, group, tuple(places), table)
+        return coin_laws.left_out(chance, side, group, tuple(places), tables.table)
 
     pairs = (jnp.moveaxis(part, 1, 2).reshape(k1 * n, k2, -1) for part in (each, sides))
     places = (jnp.moveaxis(part, 0, 2).reshape(k1 * n, -1) for part in (row, turned))

@@ -56,13 +56,18 @@ def left_out(
     own = (chances[:, None] * sides[..., None]).reshape(len(chances), -1)
     members = jnp.pad(own, ((0, 1), (0, 0)))[slot.T]
     angle = -2 * np.pi * np.arange(points // 2 + 1) / points
-    turn = jnp.asarray(np.exp(1j * angle) - 1, jnp.result_type(own.dtype, jnp.complex64))
+    cos, sin = (jnp.asarray(part, own.dtype) for part in (np.cos(angle) - 1, np.sin(angle)))
 
     def multiply(product, member):
-        return product * (1 + member[..., None] * turn), None
+        # By parts: XLA's loops over complex numbers are not vectorised.
+        (real, imaginary), p = product, member[..., None]
+        a, b = 1 + p * cos, p * sin
+        return (real * a - imaginary * b, real * b + imaginary * a), None
 
-    ones = jnp.ones((len(slot), own.shape[1], len(angle)), turn.dtype)
-    factors, _ = jax.lax.scan(multiply, ones, members)
+    shape = len(slot), own.shape[1], len(angle)
+    start = jnp.ones(shape, own.dtype), jnp.zeros(shape, own.dtype)
+    factors = jax.lax.complex(*jax.lax.scan(multiply, start, members)[0])
+    ones = jnp.ones_like(factors)
     sums = jnp.sum(members, 0)
     _, before = jax.lax.scan(lambda c, x: (c * x, c), ones[0], factors)
     laws, means = (before[-1] * factors[-1])[None], jnp.sum(sums, 0)[None]

@@ -72,7 +72,9 @@ def means(
         ]
         return [information for information, _ in informed(rules, moved, tables)]
 
-    datas = [d._replace(coins=coins[key][0] if key in coins else None) for key, d in zip(whose, datas)]
+    datas = [
+        d._replace(coins=coins[key][0] if key in coins else None) for key, d in zip(whose, datas)
+    ]
     left = jax.lax.map(without, (jnp.arange(number), words.of_groups(group, number), of_left))
     return [Means(*each, out) for each, out in zip(informed(rules, datas, tables), left)]
 

@@ -144,6 +144,20 @@ def in_double(
         return jax.tree.map(cast, function(*double))
 
 
+def sound(array: Any, holds: Any = True) -> Any:
+    """A traced array, NaN where it is not finite or not what it must be; a known one as it is.
+
+    What is known was refused by then: under a trace no number may come of it either.
+
+    Args:
+        array: floating.
+        holds: whether each entry, or all of it, is what it must be.
+    """
+    if concrete(array, holds):
+        return array
+    return jnp.where(jnp.isfinite(array) & holds, array, jnp.nan)
+
+
 def whole(name: str, value: Any, low: int = 1) -> int:
     """An argument that counts something, at least `low`.
 

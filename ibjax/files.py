@@ -225,6 +225,25 @@ def check_apart(path: Path, source: Path, option: str) -> None:
         raise ValueError(f"{path}: would replace the file that is read; give another {option}")
 
 
+@contextlib.contextmanager
+def shown_from(name: str, remedy: str) -> Iterator[None]:
+    """Say that a file cannot be shown where what it lacks, or holds instead, stops its view.
+
+    Args:
+        name: what the file is of.
+        remedy: how to get a whole one.
+
+    Raises:
+        ValueError: in place of the error that was met.
+    """
+    try:
+        yield
+    except (KeyError, AttributeError) as error:
+        raise ValueError(f"a file of {name} that lacks {error}; {remedy}") from error
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        raise ValueError(f"a file of {name} that cannot be shown ({error}); {remedy}") from error
+
+
 def save_figure(figure: Any, path: Path) -> Path:
     """Write a picture in the format of its ending, whole or not at all; the folder is made.
 

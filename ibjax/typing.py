@@ -35,6 +35,9 @@ Scope: TypeAlias = Literal["channel", "input", "instance"]
 BiasDirection: TypeAlias = Literal["none", "up", "down", "unknown"]
 """The direction in which an estimate errs on average."""
 
+Subject: TypeAlias = Literal["", "sample", "posterior", "example", "pair", "loss", "bits", "other"]
+"""What the information in a record is about; "" where its maker does not say."""
+
 __all__ = [
     "Array",
     "BiasDirection",
@@ -49,5 +52,6 @@ __all__ = [
     "Numbers",
     "Scalar",
     "Scope",
+    "Subject",
     "UInt8",
 ]

@@ -43,6 +43,10 @@ def test_a_file_gives_back_what_was_written(finished):
     assert again["bound_information"].attrs["units"] == "nat"
     kinds = dict(zip(again["bound_name"].values, again["bound_kind"].values))
     assert kinds["individual"] == "certificate" and kinds["depth_published"] == "diagnostic"
+    about = dict(zip(again["bound_name"].values, again["bound_about"].values))
+    assert {n: about[n] for n in ("individual", "depth", "single_loss", "trajectory_cmi")} == {
+        "individual": "example", "depth": "sample", "single_loss": "loss", "trajectory_cmi": "pair",
+    }  # fmt: skip
 
 
 def test_every_certificate_lies_above_the_measured_gap(finished):
@@ -540,7 +544,7 @@ THINNED = {
     "one depth kept as an axis": lambda d: d.isel(depth=[1]),
     "one checkpoint": lambda d: d.isel(checkpoint=0),
     "no values of bounds": lambda d: d.drop_vars("bound_value"),
-    "no kinds": lambda d: d.drop_vars("bound_kind"),
+    "no kinds": lambda d: d.drop_vars(["bound_kind", "bound_about"]),
     "no index": lambda d: d.drop_vars("depth"),
     "no gap": lambda d: d.drop_vars(["gap", "gap_std_error"]),
     "no errors": lambda d: d.drop_vars(["train_error", "test_error"]),

@@ -68,7 +68,7 @@ def anneal(
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, 1, max_iterations, least=1)
     tables.check_tolerance(tolerance)
-    tables.check_betas(betas, "betas")
+    betas = tables.check_betas(betas, "betas")
     betas = betas if isinstance(betas, jax.Array) else np.asarray(betas, float)
     if betas.ndim != 1:
         raise ValueError(f"betas has shape {betas.shape}; give (b,)")

@@ -148,7 +148,7 @@ def variational(
         information bottleneck. The measured informations are added here.
     """
     inputs, labels = _pair("x", x, "y", y)
-    tables.check_betas(beta)
+    beta = tables.check_betas(beta)
     check_rate("learning_rate", learning_rate)
     if num_classes is None:
         if not tables.concrete(labels):
@@ -217,7 +217,10 @@ def label_law(
             raise ValueError("confusion must be nonnegative and finite with mass in every row")
         rows = rows / total
     rows = (1 - smoothing) * rows + smoothing / num_classes
-    return rows[y]
+    if tables.concrete(y):
+        return rows[y]
+    named = (y >= 0) & (y < num_classes)
+    return jnp.where(named[:, None], rows[y], jnp.nan)
 
 
 def _pair(name_x: str, x: Any, name_y: str, y: Any) -> tuple[JaxArray, JaxArray]:

@@ -56,7 +56,7 @@ def deterministic_ib(
     p, dtype = tables.normalised(joint)
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
-    tables.check_betas(beta)
+    beta = tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
 
     def run(p, beta):

@@ -69,7 +69,7 @@ def gaussian_ib(
     dx = cov.shape[0] // 2 if dim_x is None else whole("dim_x", dim_x)
     if not 0 < dx < cov.shape[0]:
         raise ValueError(f"dim_x={dim_x} must lie between 1 and {cov.shape[0] - 1}")
-    tables.check_betas(beta)
+    beta = tables.check_betas(beta)
     if np.ndim(beta):
         raise ValueError(f"beta has shape {np.shape(beta)}; give one number, or vmap over several")
     solve = partial(_solve, dx=dx, known=concrete(cov_xy), noise=law.noise)
@@ -95,11 +95,11 @@ def _solve(cov: JaxArray, beta: JaxArray, *, dx: int, known: bool, noise: float)
     strong = jnp.where(active, beta, 3.0)
     log_ratio = jnp.log(strong - 1) + jnp.log(safe) - jnp.log1p(-safe)
     i_tx = 0.5 * jnp.sum(jnp.where(active, log_ratio, 0.0))
-    i_tx = jnp.where(jnp.any(jnp.isnan(square)), jnp.nan, i_tx)
+    i_tx = jnp.where(jnp.any(jnp.isnan(square)) | jnp.isnan(beta), jnp.nan, i_tx)
     lost = 0.5 * jnp.sum(jnp.where(active, jnp.log(strong * safe), 0.0))
     scale = jnp.sqrt(jnp.where(active, (strong * safe - 1) / (1 - safe), 0.0))
     # rows in directions whose variance under X is 1
-    encoder = scale[:, None] * (scale_x @ left).T
+    encoder = jnp.where(jnp.isnan(beta), jnp.nan, scale[:, None] * (scale_x @ left).T)
     return GaussianBottleneck(encoder, i_tx, i_tx - lost, critical, active)
 
 

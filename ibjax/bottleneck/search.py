@@ -34,7 +34,7 @@ def solve(
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
     tables.check_tolerance(tolerance)
-    tables.check_betas(beta)
+    beta = tables.check_betas(beta)
     if tables.concrete(alpha) and not np.asarray(alpha) > 0:
         raise ValueError(f"alpha={alpha} must be positive; for 0 call deterministic_ib")
     if at_once is not None and at_once < 1:

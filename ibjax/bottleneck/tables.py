@@ -7,7 +7,7 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.arguments import concrete as concrete
-from ibjax.arguments import host, precision, whole
+from ibjax.arguments import host, precision, sound, whole
 from ibjax.typing import Array, JaxArray
 
 
@@ -20,7 +20,7 @@ def normalised(joint: Any, positive: bool = False) -> tuple[Array, Any]:
     """A joint law from probabilities or counts, and the floating type of results.
 
     In float64 on the host where it is known now: counts of any size and probabilities of any
-    smallness stay what they are.
+    smallness stay what they are. Traced tables with a negative or infinite entry are NaN.
 
     Raises:
         ValueError: for no table, negative or infinite entries, an empty row, or zeros if it must
@@ -31,6 +31,8 @@ def normalised(joint: Any, positive: bool = False) -> tuple[Array, Any]:
     if p.ndim != 2 or 0 in p.shape:
         raise ValueError(f"joint has shape {p.shape}; it must be a table (k, m)")
     if not known:
+        # A row that float32 leaves no mass is no mistake of the caller's.
+        p = sound(p, jnp.all(p >= 0))
         return p / jnp.sum(p), p.dtype
     p = p.astype(float)
     if not ((p >= 0) & np.isfinite(p)).all() or not (p.sum(axis=1) > 0).all():
@@ -51,14 +53,16 @@ def check_form(form: str) -> None:
         raise ValueError(f"form={form!r} is unknown; choose 'ib' or 'dual'")
 
 
-def check_betas(beta: Any, name: str = "beta") -> None:
-    """Refuse a trade-off that is known now and no number of zero or more."""
+def check_betas(beta: Any, name: str = "beta") -> Any:
+    """`beta`, refused where it is known now and no number of zero or more; traced ones are NaN."""
     if concrete(beta):
         known = host(name, beta)
         if not np.all(np.isfinite(known) & (known >= 0)):
             raise ValueError(
                 f"{name}={beta} must be finite and not negative; for the limit give a large one"
             )
+        return beta
+    return jnp.where(jnp.isfinite(beta) & (beta >= 0), beta, jnp.nan)
 
 
 def check_counts(cardinality: Any, restarts: Any, max_iterations: Any, least: int = 2) -> None:

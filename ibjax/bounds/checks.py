@@ -12,10 +12,10 @@ from ibjax.arguments import concrete as concrete
 from ibjax.arguments import numeric
 from ibjax.bounds.kinds import Given, fitted, together
 from ibjax.bounds.kinds import weakest as weakest
-from ibjax.bounds.subjects import Subject, check_subject
+from ibjax.bounds.subjects import check_subject
 from ibjax.bounds.subjects import subject_of as subject_of
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import BoundKind, JaxArray
+from ibjax.typing import BoundKind, JaxArray, Subject
 
 # A count that fixes shapes and must be known at trace time; `whole` below lets traced ones pass.
 static_whole = arguments.whole
@@ -91,6 +91,37 @@ def whole(name: str, value: Any, low: int = 1) -> Any:
     return int(number)
 
 
+def schedule(step_sizes: Any, noise_stds: Any, least: int = 0) -> tuple[JaxArray, JaxArray]:
+    """Step sizes and noise of at least so many steps, (T,) each.
+
+    Raises:
+        ValueError: for other shapes, or negative numbers.
+    """
+    steps, noise = real("step_sizes", step_sizes, 0.0), real("noise_stds", noise_stds, 0.0)
+    if steps.ndim != 1 or noise.shape != steps.shape or len(steps) < least:
+        raise ValueError(
+            f"step_sizes has shape {steps.shape} and noise_stds {noise.shape}; "
+            "give one of each a step: (T,)"
+        )
+    return steps, noise
+
+
+def failure(name: str, value: Any) -> JaxArray:
+    """One probability with which a limit may fail, in (0, 1]."""
+    return scalar(name, real(name, value, 0.0, 1.0, open_low=True))
+
+
+def inside(name: str, value: float) -> float:
+    """One number strictly between 0 and 1.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value} must lie strictly between 0 and 1")
+    return value
+
+
 def scalar(name: str, value: Any, low: float | None = None, *, open_low: bool = False) -> JaxArray:
     """One real number.
 
@@ -103,22 +134,13 @@ def scalar(name: str, value: Any, low: float | None = None, *, open_low: bool = 
     return array
 
 
-# Divergences of one trained posterior: a certificate given the sample, one draw of their mean.
-_GIVEN_SAMPLE = (
-    "gaussian_divergence",
-    "thermodynamic_divergence",
-    "free_energy_divergence",
-    "finite_width_divergence",
-)
-
-
 def information(
     value: Any,
     plain: BoundKind = "certificate",
     name: str = "information",
     *,
-    given_sample: bool = False,
-    about: Subject | None = None,
+    about: Subject | None,
+    candidates: int = 2,
 ) -> Given:
     """Nonnegative information, its standard error, and the kind of bound it can support.
 
@@ -126,34 +148,44 @@ def information(
     a sample without spread does not make it so. A `BoundValue` stands for the information it was
     computed from and passes on its kind and confidence: what is no certificate has an unknown
     error (that of its value is another one) and may lie below zero, where it is taken as zero;
-    NaN where it does not hold.
+    NaN where it does not hold. The divergence of one trained posterior, however exact, is a single
+    draw of the mean over samples that all theorems but those about one sample take: an estimate.
 
     Args:
         value: a number or array, an `Estimate` or a `BoundValue`.
         plain: what a number or array alone supports: "certificate" counts it as known, error 0;
             "estimate" as measured, error NaN.
         name: of the argument, for messages.
-        given_sample: the theorem is about one sample. Elsewhere the mean over samples counts, of
-            which the divergence of one trained posterior, however exact, is a single draw.
-        about: what the theorem takes the information of; records about less are refused.
+        about: what the theorem takes the information of; records about less are refused, and a
+            number is taken for that. None for a theorem about any divergence.
+        candidates: those of its slots.
 
     Raises:
         ValueError: for negative numbers, and records about something else.
     """
-    if about is not None and isinstance(value, Estimate | BoundValue):
-        check_subject(name, value.name, about)
+    subject: Subject = about or "other"
+    if isinstance(value, Estimate | BoundValue):
+        if about is not None:
+            check_subject(name, value, about, candidates)
+        subject = value.about or subject
+        candidates = value.candidates if value.about else candidates
     if isinstance(value, BoundValue):
         array = real(f"{name}.information", value.information)
         array = jnp.where(value.holds, jnp.maximum(array, 0.0), jnp.nan)
-        error = _flat_error(array, value.kind)
-        return Given(
-            array, error, value.kind, value.confidence, False, value.assumptions, value.note
+        given = Given(
+            array,
+            _flat_error(array, value.kind),
+            value.kind,
+            value.confidence,
+            assumptions=value.assumptions,
+            note=value.note,
         )
-    given = quantity(name, value, plain=plain)
-    if isinstance(value, Estimate) and value.name in _GIVEN_SAMPLE and not given_sample:
+    else:
+        given = quantity(name, value, plain=plain)
+    if subject == "posterior" != about:
         error = jnp.where(given.error == 0, jnp.nan, given.error)
-        return given._replace(kind=weakest(given.kind, "estimate"), error=error)
-    return given
+        given = given._replace(kind=weakest(given.kind, "estimate"), error=error)
+    return given._replace(about=subject, candidates=candidates)
 
 
 def quantity(
@@ -220,7 +252,9 @@ def result(
     assumptions: tuple[str, ...],
     kind: BoundKind | None = None,
     inputs: Sequence[Given] = (),
-    information: Any = None,
+    information: Given | Any = None,
+    about: Subject = "",
+    candidates: int = 2,
     std_error: Any = 0.0,
     holds: Any = True,
     note: str = "",
@@ -230,13 +264,22 @@ def result(
 
     Kind and confidence are those that `kind`, `confidence` and all `inputs` leave: the weakest
     kind, and the failure probabilities added up. Premises and notes of bounds among the inputs
-    are kept.
+    are kept. So is what the information is about, where it is what `information` gave; of a number
+    `about` has to say it.
 
     Raises:
-        ValueError: if neither `kind` nor `inputs` say what the value may claim.
+        ValueError: if neither `kind` nor `inputs` say what the value may claim, or nothing what
+            the information is about.
     """
     if kind is None and not inputs:
         raise ValueError(f"kind=None for {name} without inputs; state the kind")
+    if isinstance(information, Given):
+        about, candidates = about or information.about, information.candidates
+        information = information.value
+    if information is None:
+        about = "other"
+    elif not about:
+        raise ValueError(f"about={about!r} for {name}: state what its information is about")
     dtype = value.dtype
     for given in inputs:
         assumptions = tuple(dict.fromkeys((*assumptions, *given.assumptions)))
@@ -255,6 +298,8 @@ def result(
         assumptions=assumptions,
         note=note,
         confidence=together(*confidences).astype(dtype),
+        about=about,
+        candidates=candidates,
     )
 
 

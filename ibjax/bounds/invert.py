@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from ibjax.bounds import checks
+from ibjax.bounds.bisection import bisected
 from ibjax.bounds.pinsker import bregman as bregman
 from ibjax.bounds.pinsker import envelope_root, steepest_rate
 from ibjax.signatures import enforced
@@ -245,12 +246,16 @@ def _phi_root(i: JaxArray) -> JaxArray:
 @_differentiable(_pair_slopes)
 def _pair_root(rate: JaxArray, i: JaxArray) -> JaxArray:
     other = 1 - rate
-    free = _solve(lambda b: _pair(rate, b), i, rate, jnp.maximum(other, rate))
+    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
     # J(a, 1 - rate) decreases in a: solve for how far a stays below its largest value.
     most = jnp.minimum(rate, other)
-    drop = _solve(lambda x: _pair(most - x, other), i, jnp.zeros_like(i), most)
-    constrained = (rate >= 0.5) | (_pair(rate, other) <= i)
-    return jnp.where(constrained, 1 - (most - drop), free)
+
+    def information(x):
+        return _pair(jnp.where(constrained, most - x, rate), jnp.where(constrained, other, x))
+
+    low = jnp.where(constrained, 0.0, rate)
+    found = _solve(information, i, low, jnp.where(constrained, most, other))
+    return jnp.where(constrained, 1 - (most - found), found)
 
 
 @jax.jit
@@ -310,14 +315,5 @@ def _solve(
     function: Callable[[JaxArray], JaxArray], target: JaxArray, low: JaxArray, high: JaxArray
 ) -> JaxArray:
     """Largest x in [low, high] with function(x) <= target, for an increasing function."""
-    steps = jnp.finfo(target.dtype).nmant + 8
-
-    def halve(_, bracket):
-        left, right = bracket
-        middle = left + (right - left) / 2
-        below = function(middle) <= target
-        return jnp.where(below, middle, left), jnp.where(below, right, middle)
-
-    root, _ = jax.lax.fori_loop(0, steps, halve, (low, high))
-    root = jnp.where(function(high) <= target, high, root)
+    root, _ = bisected(lambda x: function(x) <= target, low, high, high_first=True)
     return jnp.where(jnp.isnan(target) | jnp.isnan(low), jnp.nan, root)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.interface import BoundValue, Estimate
-from ibjax.typing import BoundKind, JaxArray
+from ibjax.typing import BiasDirection, BoundKind, JaxArray, Subject
 
 _GOLDEN = 0.6180339887498949
 _STEPS = 60
@@ -29,6 +29,8 @@ class Given(NamedTuple):
         limit: whether it is a proved upper limit rather than the quantity itself.
         assumptions: premises of the bound it was taken from.
         note: the note of that bound.
+        about: what it is the information about, as in `Estimate`; "" for what is none.
+        candidates: as in `Estimate`.
     """
 
     value: JaxArray
@@ -38,6 +40,8 @@ class Given(NamedTuple):
     limit: bool = False
     assumptions: tuple[str, ...] = ()
     note: str = ""
+    about: Subject = ""
+    candidates: int = 2
 
 
 def weakest(*kinds: BoundKind) -> BoundKind:
@@ -74,6 +78,42 @@ def bare_or_estimate(
         "an input is missing or must not be used",
         weakest(*kinds) == "certificate",
         together(*(fitted(i.confidence, value.shape) for i in inputs)),
+        about="other",
+    )
+
+
+def proved(
+    value: JaxArray,
+    name: str,
+    about: Subject,
+    reason: str = "",
+    *,
+    bias: BiasDirection = "up",
+    confidence: Any = 1.0,
+    candidates: int = 2,
+) -> Estimate:
+    """An `Estimate` that is proved, without an error; not ok where it is not finite.
+
+    Args:
+        value: the quantity, or a bound on it.
+        name: of the function.
+        about: what it is the information about.
+        reason: why it may not be finite.
+        bias: "none" for the quantity itself, "up" or "down" for a bound on it.
+        confidence: probability with which a bound holds.
+        candidates: as in `Estimate`.
+    """
+    return Estimate(
+        value,
+        jnp.zeros_like(value),
+        jnp.isfinite(value),
+        bias,
+        name,
+        reason,
+        exact=True,
+        confidence=jnp.asarray(confidence),
+        about=about,
+        candidates=candidates,
     )
 
 

@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ibjax.bounds.bisection import bisected
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
 
@@ -55,16 +56,8 @@ def _information(t: JaxArray) -> JaxArray:
 
 def _parameter(i: JaxArray) -> JaxArray:
     """The t > 0 with `_information` i in (0, 60), by bisection of log(t/sqrt(2 i)) in [0, i]."""
-    steps = jnp.finfo(i.dtype).nmant + 8
     start = jnp.sqrt(2 * i)
-
-    def halve(_, bracket):
-        left, right = bracket
-        middle = left + (right - left) / 2
-        below = _information(start * jnp.exp(middle)) <= i
-        return jnp.where(below, middle, left), jnp.where(below, right, middle)
-
-    _, right = jax.lax.fori_loop(0, steps, halve, (jnp.zeros_like(i), i))
+    _, right = bisected(lambda x: _information(start * jnp.exp(x)) <= i, jnp.zeros_like(i), i)
     return start * jnp.exp(right)
 
 

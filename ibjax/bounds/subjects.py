@@ -1,88 +1,49 @@
-"""What the information in a record is about: the sample, single examples, or mask bits.
+"""Whether the information in a record is about what a theorem takes.
 
-`Estimate` and `BoundValue` carry a number of nats and the name of what computed it. One step tells
-little about an example and n times as much about the sample, so that a bound which takes the one
-must not be given the other: what is a certificate then would be too small by the root of n.
+`Estimate` and `BoundValue` say what their nats are the information about, set by the function that
+makes them. One step tells little about an example and n times as much about the sample, so that a
+bound which takes the one must not be given the other: what is a certificate then would be too small
+by the root of n. A bare number, or an `Estimate` that does not say, is the caller's claim.
 """
 
-import re
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ibjax.arguments import concrete
-
-Subject = Literal["sample", "example", "pair", "bits"]
+from ibjax.interface import BoundValue, Estimate
+from ibjax.typing import Subject
 
 WORDS: dict[Subject, str] = {
+    "": "something that it does not say",
     "sample": "the whole sample, I(S; W)",
+    "posterior": "the posterior of one sample, its divergence from the prior",
     "example": "single examples, a mean of I(Z_i; W) or the like",
     "pair": "single pairs or slots, which of their members was used",
+    "loss": "single members of pairs, whether a loss on one shows that it was used",
     "bits": "all mask bits together, given the pairs",
+    "other": "no information of the weights that bounds take",
 }
-
-_NAMES: dict[Subject, str] = {
-    "sample": "noisy_sgd_information sample_information_total xu_raginsky depth depth_published "
-    "absolute_gap account_absolute_gap account_likely_gap noisy_sgd rate_distortion last_layer "
-    "gaussian_divergence thermodynamic_divergence free_energy_divergence finite_width_divergence "
-    "pac_bayes_kl free_energy thermodynamic gaussian_posterior two_stage",
-    "example": "per_example_information measured_information sample_information "
-    "decayed_information individual individual_kl individual_at_error individual_cumulant "
-    "depth_examples account_gap account_test_error account_gap_at_error account_depth "
-    "sample_gradient incoherence incoherence_kl noisy_sgd_kl path_prior negrea null_gradient "
-    "li_luo_qiao wang_gao_calmon",
-    "pair": "membership_information stepwise_information membership_upper membership_certificate "
-    "trajectory_cmi trajectory_cmi_certified trajectory_pair trajectory_pair_certified "
-    "test_prior haghifam k_ghost path_membership f_cmi f_cmi_published e_cmi ld_cmi ld_cmi_pair "
-    "ld_cmi_conservative single_loss cmi_limit per_class information_profile "
-    "f_information_mutual f_information_mutual_tv f_information_chi2 f_information_hellinger "
-    "f_information_tv f_information_js leave_one_out leave_one_out_interpolation single_example "
-    "fast_rate_pair fast_rate_kl_half fast_rate_linear fast_rate_basic fast_rate_js "
-    "interpolation",
-    "bits": "steinke_zakynthinou",
-}
-
-SUBJECTS: dict[str, Subject] = {
-    name: subject for subject, names in _NAMES.items() for name in names.split()
-}
-"""By the names of the library's own records; others say nothing of what they are about."""
 
 _ENOUGH: dict[Subject, tuple[Subject, ...]] = {
-    "sample": ("sample",),
-    "bits": ("bits", "sample"),
-    "example": ("example", "sample"),
-    "pair": ("pair", "bits", "example", "sample"),
+    "sample": ("sample", "posterior"),
+    "posterior": ("posterior",),
+    "bits": ("bits", "sample", "posterior"),
+    "example": ("example", "sample", "posterior"),
+    "pair": ("pair", "bits", "example", "sample", "posterior"),
+    "loss": ("loss", "pair", "bits", "example", "sample", "posterior"),
 }
-"""What may stand in for what, since it is not smaller."""
+"""What may stand in for what, since it is not smaller; of a posterior that is so on average."""
 
+_REMEDY: dict[tuple[Subject, Subject], str] = {
+    ("example", "sample"): "; the sum over the n examples is, see sum_over_examples",
+    ("pair", "bits"): "; fast_rate takes that of pairs",
+    ("loss", "bits"): "; binary_js takes that of losses",
+    ("loss", "pair"): '; binary_js, or fast_rate with form="js", takes that of losses',
+}
 
-_OF = re.compile(r"_of_(\d+)$")
-_TWO = (
-    "membership_information membership_upper stepwise_information membership_certificate haghifam "
-    "trajectory_cmi trajectory_cmi_certified trajectory_pair trajectory_pair_certified test_prior"
-).split()
-
-
-def of_candidates(name: str, candidates: int) -> str:
-    """The name of a record about which of so many candidates a slot holds; of two it is bare."""
-    return name if candidates == 2 else f"{name}_of_{candidates}"
-
-
-def check_candidates(argument: str, name: str, candidates: int) -> None:
-    """Refuse information about another number of candidates: the gap is K/(K - 1) of a mean.
-
-    Raises:
-        ValueError: naming both numbers.
-    """
-    found = _OF.search(name)
-    if _OF.sub("", name) not in _TWO:
-        return
-    known = int(found[1]) if found else 2
-    if known != candidates:
-        raise ValueError(
-            f"{argument} comes from {_OF.sub('', name)} for {known} candidates; this bound was "
-            f"asked for {candidates}: give the same number"
-        )
+COUNTED: tuple[Subject, ...] = ("pair", "loss", "bits")
+"""Subjects that are as many things as there are candidates."""
 
 
 def subject_of(n: Any, single: Subject = "example") -> Subject:
@@ -97,24 +58,33 @@ def subject_of(n: Any, single: Subject = "example") -> Subject:
     return "sample" if single == "example" else "bits"
 
 
-def check_subject(argument: str, name: str, needed: Subject) -> None:
+def check_subject(
+    argument: str, record: Estimate | BoundValue, needed: Subject, candidates: int = 2
+) -> None:
     """Refuse the information of a record that is about less than what is needed.
 
     Args:
         argument: of the caller, for the message.
-        name: of the record.
+        record: which says what it is about.
         needed: what the theorem takes.
+        candidates: how many it has to choose from; of K the gap is K/(K - 1) of a mean.
 
     Raises:
         ValueError: naming both.
     """
-    given = SUBJECTS.get(_OF.sub("", name))
-    if given is None or given in _ENOUGH[needed]:
-        return
-    remedy = ""
-    if (given, needed) == ("example", "sample"):
-        remedy = "; the sum over the n examples is, as a number or under a name of its own"
-    raise ValueError(
-        f"{argument} comes from {name}, which is about {WORDS[given]}; this bound takes what is "
-        f"about {WORDS[needed]}{remedy}"
-    )
+    given, name = record.about, record.name or f"a nameless {type(record).__name__}"
+    if not given and isinstance(record, BoundValue):
+        raise ValueError(
+            f"{argument} comes from {name}, which does not say what its information is about: "
+            "state about= where it is made, or give the number"
+        )
+    if given and given not in _ENOUGH[needed]:
+        raise ValueError(
+            f"{argument} comes from {name}, which is about {WORDS[given]}; this bound takes what "
+            f"is about {WORDS[needed]}{_REMEDY.get((given, needed), '')}"
+        )
+    if given in COUNTED and needed in COUNTED and record.candidates != candidates:
+        raise ValueError(
+            f"{argument} comes from {name} for {record.candidates} candidates; this bound was "
+            f"asked for {candidates}: give the same number"
+        )

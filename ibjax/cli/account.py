@@ -10,6 +10,7 @@ from ibjax.cli.terminal import console, print_whole, quantities
 
 if TYPE_CHECKING:
     from ibjax.bounds import Account as Found
+    from ibjax.interface import BoundValue
 
 SCHEMES = {
     "full": "the whole sample",
@@ -170,34 +171,34 @@ def _batches(command: Account) -> tuple[int, str]:
 
 def lines(command: Account, found: "Found") -> list[tuple[str, str, float, str]]:
     """Quantity, kind, value and unit or remark of every row."""
-    confidence = rounding.kind("certificate", float(found.likely_gap.confidence))
     last = "" if command.radius is None else ", the last weights"
     rows = [
         ("I(Z_i; W)", "upper", found.per_example.value, f"nat, mean over examples{last}"),
         ("I(S; W)", "upper", found.per_sample.value, f"nat{last}"),
         ("r", "exact", found.shift, _strength(float(found.shift))),
         ("rule of thumb", "diagnostic", found.rule_of_thumb, "nat, T eta beta C^2/(4 n^2)"),
-        ("expected gap", "certificate", found.gap.value, ""),
-        ("expected |gap|", "certificate", found.absolute_gap.value, ""),
-        ("gap of one run", confidence, found.likely_gap.value, ""),
+        _bound("expected gap", found.gap),
+        _bound("expected |gap|", found.absolute_gap),
+        _bound("gap of one run", found.likely_gap),
     ]
     if found.depth is not None:
         classes = command.num_classes
         known = f"{classes} classes" if classes else "give num_classes for them to count"
         words = f"{command.depth} hidden layers with noise {command.layer_noise:g}; {known}"
-        rows.append(("depth", found.depth.kind, found.depth.value, words))
+        rows.append(_bound("depth", found.depth, words))
     if found.test_error is not None and found.gap_at_error is not None:
         words = f"given an expected training error of {command.train_error:g}"
-        rows.append(("test error", found.test_error.kind, found.test_error.value, words))
+        rows.append(_bound("test error", found.test_error, words))
         words = "given no more than this training error"
-        rows.append(("gap at that error", found.gap_at_error.kind, found.gap_at_error.value, words))
+        rows.append(_bound("gap at that error", found.gap_at_error, words))
     if found.eps is not None:
         rows.append((f"eps(delta={command.delta:g})", "upper", found.eps, "add or remove"))
-    vacuous = ("expected gap", "expected |gap|", "gap of one run", "depth", "test error")
-    return [
-        (name, kind, float(v), "vacuous" if name in vacuous and float(v) >= 1 else words)
-        for name, kind, v, words in rows
-    ]
+    return [(name, kind, float(v), words) for name, kind, v, words in rows]
+
+
+def _bound(name: str, bound: "BoundValue", words: str = "") -> tuple[str, str, Any, str]:
+    kind = rounding.kind(bound.kind, float(bound.confidence))
+    return name, kind, bound.value, "vacuous" if bool(bound.vacuous) else words
 
 
 def _strength(r: float) -> str:

@@ -95,7 +95,8 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
         data, _ = replica_tables.prepare_losses(losses, now.mask, None)
         gone = np.asarray(evidence.diverged, bool)
         limit = None
-        if np.shape(now.mask)[1] > 1:
+        # Replicas that share their noise make one draw of it, however many supersamples there are.
+        if np.shape(now.mask)[1] > 1 and now.shared_batches != 1:
             limit = bounds.cmi_limit(losses, now.mask, of="ld_cmi", valid=~gone)
         remarks = [
             *mistakes.backwards(train, test, masks="mask"),
@@ -177,8 +178,8 @@ def _limit(limit: Any, supersamples: int) -> str:
         return "One supersample: no upper limit on the information exists."
     if limit is None or not bool(limit.holds):
         return (
-            "No upper limit on the information: it needs masks of their own in every supersample, "
-            "each example trained on in half of them."
+            "No upper limit on the information: it needs masks, batches and noise of their own in "
+            "every supersample, each example trained on in half of the masks."
         )
     nats, gap = rounding.up(limit.information), rounding.up(limit.value)
     return (
@@ -194,6 +195,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
     from rich.table import Table
 
     from ibjax.bounds import verdict
+    from ibjax.bounds.subjects import WORDS
     from ibjax.intervals import t_quantile
 
     quantile = t_quantile(units)
@@ -206,6 +208,7 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
         table.add_row(name, "measured", _within(e.value, e.std_error, quantile), "", "")
     table.add_section()
     verdicts: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
     for name, b in values.items():
         if not bool(b.holds):
             continue
@@ -219,8 +222,12 @@ def _print(title: str, errors, values, nulls, units: int, masks: int, clip=()) -
         kind = rounding.kind(b.kind, float(b.confidence))
         nats = rounding.by_kind(b.information, ".4g", b.kind)
         table.add_row(name, kind, value, nats, null)
+        if math.isfinite(float(b.information)):
+            told.setdefault(WORDS[b.about].partition(",")[0], []).append(name)
     out = console()
     print_whole(out, table)
+    for subject, names in told.items():
+        out.print(f"nats about {subject}: {', '.join(names)}.", soft_wrap=True)
     if nulls:
         out.print(
             "null: the same bound with the masks dealt anew, so that nothing is known (± two "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ibjax import files
-from ibjax.cli.terminal import console, write_rows
+from ibjax.cli.terminal import console, rows_text, write_rows
 
 TABLES = (".csv", ".md", ".tex")
 """What a table can be written as."""
@@ -72,6 +72,53 @@ def write_table(place: Path | None, heads: Sequence[str], rows: Sequence[Sequenc
         return
     write_rows(place, heads, [[_cell(c) for c in row] for row in rows], floatfmt=".6g")
     console().print(f"table: {place}", soft_wrap=True)
+
+
+def write_printed(place: Path | None, shown: Any) -> None:
+    """Write what was printed where a file was asked for, and say so.
+
+    A single table is written as it is. Of several tables and sentences each table has its title
+    above it and its caption below, and an empty line stands between them.
+    """
+    if place is None:
+        return
+    parts = list(getattr(shown, "renderables", [shown]))
+    if len(parts) == 1:
+        text = _cells(place.suffix, parts[0])
+    else:
+        text = "\n".join(_part(place.suffix, part) for part in parts)
+    files.put(place, text.encode())
+    console().print(f"table: {place}", soft_wrap=True)
+
+
+def _part(suffix: str, part: Any) -> str:
+    """A table with what stands above and below it, or sentences, as text of a format."""
+    if not hasattr(part, "columns"):
+        return _sentences(suffix, str(part))
+    above, below = (_sentences(suffix, str(text or "")) for text in (part.title, part.caption))
+    gap = "" if suffix == ".csv" else "\n"
+    return gap.join(filter(None, (above, _cells(suffix, part), below)))
+
+
+def _cells(suffix: str, table: Any) -> str:
+    """The cells of a table to the last digit that was printed, never read as numbers again."""
+    sides = ["left" if c.justify == "left" else "right" for c in table.columns]
+    style = {"colalign": sides, "disable_numparse": True} if table.row_count else {}
+    return rows_text(suffix, *printed(table), **style)
+
+
+def _sentences(suffix: str, text: str) -> str:
+    """Lines of words: a cell each in .csv, paragraphs elsewhere."""
+    lines = text.splitlines()
+    if not lines:
+        return ""
+    if suffix == ".csv":
+        return rows_text(suffix, lines[:1], [[line] for line in lines[1:]])
+    if suffix == ".tex":
+        from tabulate import LATEX_ESCAPE_RULES
+
+        lines = ["".join(LATEX_ESCAPE_RULES.get(c, c) for c in line) for line in lines]
+    return "\n\n".join(lines) + "\n"
 
 
 def printed(table: Any) -> tuple[list[str], list[list[str]]]:

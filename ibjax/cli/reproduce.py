@@ -53,8 +53,6 @@ def execute(command: Reproduce) -> None:
         arguments.append(own)
     outcome = row.run(*arguments)
     print_whole(out, outcome.table)
-    if command.table is not None and command.table in outcome.files:
-        raise ValueError(f"--table {command.table} is written by the reproduction; choose another")
-    exporting.write_table(command.table, *exporting.printed(outcome.table))
+    exporting.write_printed(command.table, outcome.table)
     for path in outcome.files:
         out.print(f"written: {path}", soft_wrap=True)

@@ -65,18 +65,23 @@ def write_rows(
     Raises:
         OSError: if the place cannot be written.
     """
-    if path.suffix == ".csv":
+    files.put(path, rows_text(path.suffix, heads, rows, **style).encode())
+
+
+def rows_text(
+    suffix: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], **style: Any
+) -> str:
+    """What `write_rows` writes to a file of that ending."""
+    if suffix == ".csv":
         stream = io.StringIO()
         csv.writer(stream, lineterminator="\n").writerows([heads, *rows])
-        text = stream.getvalue()
-    else:
-        from tabulate import tabulate
+        return stream.getvalue()
+    from tabulate import tabulate
 
-        form = "latex_booktabs" if path.suffix == ".tex" else "github"
-        if "kind" in heads and "floatfmt" in style:
-            rows = [_rounded(heads, row, style["floatfmt"]) for row in rows]
-        text = tabulate(rows, heads, tablefmt=form, **style) + "\n"
-    files.put(path, text.encode())
+    form = "latex_booktabs" if suffix == ".tex" else "github"
+    if "kind" in heads and "floatfmt" in style:
+        rows = [_rounded(heads, row, style["floatfmt"]) for row in rows]
+    return tabulate(rows, heads, tablefmt=form, **style) + "\n"
 
 
 _BESIDE = ("std_error", "null", "null_spread")

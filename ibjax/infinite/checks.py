@@ -6,16 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import concrete as concrete
-from ibjax.arguments import floating, host, short
+from ibjax.arguments import floating, host, short, sound
 from ibjax.typing import JaxArray
 
 
 def inexact(value: Any, name: str) -> JaxArray:
-    """`value` in float32 or float64, refused where it holds a concrete NaN or infinity."""
+    """`value` in float32 or float64, refused where it holds a concrete NaN or infinity.
+
+    Traced ones are NaN.
+    """
     array = floating(name, value)
     if concrete(array) and not np.all(np.isfinite(np.asarray(array))):
         raise ValueError(f"{name} holds NaN or infinite entries; remove or impute them first")
-    return array
+    return sound(array)
 
 
 def inputs(x: Any, name: str) -> JaxArray:
@@ -28,12 +31,13 @@ def inputs(x: Any, name: str) -> JaxArray:
     return array
 
 
-def non_negative(value: Any, name: str) -> None:
-    """Refuse a concrete negative or NaN entry."""
+def non_negative(value: Any, name: str) -> Any:
+    """`value`, refused where it holds a concrete negative or NaN entry; traced ones are NaN."""
     if concrete(value) and not np.all(host(name, value) >= 0):
         raise ValueError(
             f"{name} = {short(value)} must be non-negative; pass a standard deviation >= 0"
         )
+    return value if concrete(value) else jnp.where(value >= 0, value, jnp.nan)
 
 
 def signs(value: Any, name: str) -> JaxArray:
@@ -62,7 +66,10 @@ def targets(y: Any, n: int, name: str) -> JaxArray:
 
 
 def time_grid(times: Any) -> JaxArray:
-    """A vector of gradient-flow times; infinity is allowed, negative numbers and NaN are not."""
+    """A vector of gradient-flow times; infinity is allowed, negative numbers and NaN are not.
+
+    Traced ones are NaN.
+    """
     grid = jnp.atleast_1d(jnp.asarray(times))
     if not jnp.issubdtype(grid.dtype, jnp.inexact):
         grid = grid.astype(jnp.result_type(float))
@@ -70,4 +77,4 @@ def time_grid(times: Any) -> JaxArray:
         raise ValueError(f"times has shape {grid.shape}; give one number or a vector")
     if concrete(grid) and not np.all(np.asarray(grid) >= 0):
         raise ValueError(f"times = {short(times)} must be non-negative (infinity is allowed)")
-    return grid
+    return grid if concrete(grid) else jnp.where(grid >= 0, grid, jnp.nan)

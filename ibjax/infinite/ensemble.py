@@ -16,7 +16,7 @@ from ibjax.infinite.spectrum import decompose, in_basis, unhidden
 from ibjax.interface import Estimate
 from ibjax.mi.laws import covariance
 from ibjax.signatures import enforced
-from ibjax.typing import BiasDirection, Float, JaxArray, Key, Numbers
+from ibjax.typing import BiasDirection, Float, JaxArray, Key, Numbers, Subject
 
 Status = Literal["exact", "linearised"]
 
@@ -267,14 +267,17 @@ def _report(
         value,
         reason="not computed: its inputs were not given, or a kernel is singular up to rounding",
         bias: BiasDirection = "none",
+        about: Subject = "other",
     ):
         ok = jnp.isfinite(value) & resolved
-        return Estimate(value, jnp.zeros_like(value), ok, bias, "", reason)
+        return Estimate(value, jnp.zeros_like(value), ok, bias, "", reason, about=about)
 
     def from_test(name, **options):
         return exact(nothing if on_test is None else getattr(on_test, name), **options)
 
-    empty = Estimate(nothing, nothing, jnp.zeros(grid.shape, bool), "unknown", "", "no test set")
+    empty = Estimate(
+        nothing, nothing, jnp.zeros(grid.shape, bool), "unknown", "", "no test set", about="other"
+    )
     bounds = (empty, empty) if on_test is None else (on_test.input_lower, on_test.input_upper)
     constant = jnp.ones_like(grid)
     fisher_test = nothing if test is None else k * jnp.trace(test.ntk) * constant
@@ -288,7 +291,7 @@ def _report(
         input_lower=bounds[0],
         input_upper=bounds[1],
         label_lower=from_test("label_lower", bias="down", reason="a bound for Gaussian Y only"),
-        data_train=exact(on_train.data, bias="up"),
+        data_train=exact(on_train.data, bias="up", about="posterior"),
         data_test=from_test("data_test", bias="up"),
         data_exact=from_test("data_exact"),
         fisher_train=exact(k * jnp.trace(ntk) * constant),
@@ -299,6 +302,7 @@ def _report(
         parameter_information=exact(
             on_train.parameters,
             bias="up" if linear else "unknown",
+            about="posterior",
             reason="infinite at infinite time; needs nngp_rate unless linear",
         ),
         parameter_exact=exact(on_train.parameters_exact),

@@ -34,7 +34,7 @@ def error_probability(mean: Numbers, variance: Numbers, sign: Numbers) -> Float[
         raise ValueError(
             f"mean, variance and sign have shapes {shapes}; give one of each"
         ) from None
-    checks.non_negative(variance, "variance")
+    variance = checks.non_negative(variance, "variance")
     margin = checks.signs(sign, "sign") * jnp.asarray(mean)
     return _below(-margin, jnp.sqrt(jnp.asarray(variance)))
 
@@ -43,7 +43,8 @@ def _below(value: JaxArray, deviation: JaxArray) -> JaxArray:
     """P(deviation * g < value), one half where both are zero."""
     random = deviation > 0
     smooth = 0.5 * jax.scipy.special.erfc(-value / jnp.where(random, deviation, 1.0) / 2**0.5)
-    return jnp.where(random, smooth, (jnp.sign(value) + 1) / 2)
+    decided = jnp.where(jnp.isnan(deviation), jnp.nan, (jnp.sign(value) + 1) / 2)
+    return jnp.where(random, smooth, decided)
 
 
 @enforced

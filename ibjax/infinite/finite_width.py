@@ -160,6 +160,7 @@ def finite_width_regression(
         "finite_width_divergence",
         COARSE + "; or there is no noise, where the divergence is infinite",
         exact=known,
+        about="posterior",
     )
     surprise = jnp.broadcast_to(problem.surprise(), evidence.shape)
     kind = "exact" if known else "estimate"
@@ -253,6 +254,7 @@ def finite_width_error(
         "finite_width_error",
         COARSE,
         exact=linear,
+        about="other",
     )
 
 

@@ -110,8 +110,8 @@ def dense(width: int = 1, w_std: Numbers = 1.0, b_std: Numbers = 0.0) -> Layer:
 
     Reference: Jacot, Gabriel and Hongler (2018), Neural tangent kernel; as published.
     """
-    checks.non_negative(w_std, "w_std")
-    checks.non_negative(b_std, "b_std")
+    w_std = checks.non_negative(w_std, "w_std")
+    b_std = checks.non_negative(b_std, "b_std")
 
     def init(key: Key, shape: tuple[int, ...]):
         weight_key, bias_key = jax.random.split(key)

@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
         cov: (times, m, m) or (m, m).
         ok: (times,) or (); False where part of the targets lies in directions whose eigenvalue
             is lost in rounding, so that the mean may lack it. Kernels of float64 inputs, or
-            computed where the inputs are known, hide the least.
+            computed where the inputs are known, hide the least. False too where one is NaN.
     """
 
     mean: Float[JaxArray, "*times m k"]
@@ -43,7 +43,13 @@ def moments(
     inner = _matmul(_matmul(vectors.T, nngp), vectors)
     mixed = _matmul(gain, _matmul(cross.nngp, vectors).T)
     cov = prior + _matmul(_matmul(gain, inner), gain.T) - mixed - mixed.T
-    return Prediction(mean, (cov + cov.T) / 2, ok)
+    return _known(mean, (cov + cov.T) / 2, ok)
+
+
+def _known(mean: JaxArray, cov: JaxArray, ok: JaxArray) -> Prediction:
+    """A prediction that is not ok where a number is missing."""
+    missing = jnp.any(jnp.isnan(mean)) | jnp.any(jnp.isnan(cov))
+    return Prediction(mean, cov, ok & ~missing)
 
 
 @enforced
@@ -107,7 +113,7 @@ def _on_train(nngp, ntk, targets, grid, *, grain: float) -> Prediction:
         left = decay(values, time)
         mean = _matmul(vectors, progress(values, time)[:, None] * rotated)
         cov = _matmul(_matmul(vectors, left[:, None] * inner * left), vectors.T)
-        return Prediction(mean, (cov + cov.T) / 2, resolved(spectrum, targets, time))
+        return _known(mean, (cov + cov.T) / 2, resolved(spectrum, targets, time))
 
     return jax.lax.map(at, grid)
 
@@ -144,14 +150,14 @@ def nngp_regression(
     kernel, prior = checks.square(train, "train"), checks.square(test, "test")
     cross = checks.inexact(test_train, "test_train")
     targets = checks.targets(y, kernel.shape[0], "y")
-    checks.non_negative(noise, "noise")
+    noise = checks.non_negative(noise, "noise")
     _cross_shape(cross, prior.shape[0], kernel.shape[0])
     arrays = kernel, cross, targets, noise
     root = _root(concrete(*arrays, prior), grain(train))
 
     def run(kernel, cross, targets, noise, prior):
         white, half, ok = root(kernel, cross, targets, noise)
-        return Prediction(_matmul(half.T, white), prior - _matmul(half.T, half), ok)
+        return _known(_matmul(half.T, white), prior - _matmul(half.T, half), ok)
 
     return in_double(run, *arrays, prior, dtype=kernel.dtype)
 
@@ -182,7 +188,7 @@ def ntk_regression(
     kernel = checks.square(train, "train")
     cross = checks.inexact(test_train, "test_train")
     targets = checks.targets(y, kernel.shape[0], "y")
-    checks.non_negative(ridge, "ridge")
+    ridge = checks.non_negative(ridge, "ridge")
     _cross_shape(cross, cross.shape[0], kernel.shape[0])
     arrays = kernel, cross, targets, ridge
     root = _root(concrete(*arrays), grain(train))

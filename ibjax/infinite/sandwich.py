@@ -61,7 +61,7 @@ def input_information(
             f"mean has shape {centres.shape} and variance {spread.shape}; give (n, k) and (n,) for "
             "at least two inputs"
         )
-    checks.non_negative(spread, "variance")
+    spread = checks.non_negative(spread, "variance")
     whole("draws", draws)
     whole("nodes", nodes)
     if k == 1:
@@ -92,7 +92,7 @@ def input_information(
         error = jnp.std(each, ddof=1) / n**0.5
         value = jnp.mean(each)
         reason = "outputs without spread: the information is infinite"
-        return Estimate(value, error, jnp.isfinite(value), bias, name, reason)
+        return Estimate(value, error, jnp.isfinite(value), bias, name, reason, about="other")
 
     return Sandwich(
         summary(lower, "down", "known conditional, lower"),
@@ -156,9 +156,10 @@ def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxA
     rho = jnp.atleast_1d(checks.inexact(correlations, "correlations"))
     if rho.ndim != 1 or not rho.size:
         raise ValueError(f"correlations has shape {rho.shape}; give one or more numbers: (r,)")
-    checks.non_negative(rate, "information")
+    rate = checks.non_negative(rate, "information")
     if checks.concrete(rho) and not np.all((np.asarray(rho) >= 0) & (np.asarray(rho) < 1)):
         raise ValueError(f"correlations = {correlations} must lie in [0, 1)")
+    rate = jnp.where(jnp.all((rho >= 0) & (rho < 1)), rate, jnp.nan)
     square = jnp.sort(rho**2)[::-1]
     # Component l is active when log(beta - 1) exceeds t_l = log(lambda_l / (1 - lambda_l)).
     positive = square > 0
@@ -172,4 +173,5 @@ def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxA
     active = jnp.maximum(jnp.sum(wet, -1), 1)
     chosen = jnp.take_along_axis(level, active[..., None] - 1, -1)
     rates = jnp.where(positive & (chosen >= threshold), (chosen - finite) / 2, 0.0)
-    return -0.5 * jnp.sum(jnp.log1p(square * jnp.expm1(-2 * rates)), -1)
+    found = -0.5 * jnp.sum(jnp.log1p(square * jnp.expm1(-2 * rates)), -1)
+    return jnp.where(jnp.isnan(rate), jnp.nan, found)

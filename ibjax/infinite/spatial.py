@@ -91,8 +91,8 @@ def conv(
 
     Reference: Arora et al. (2019), On exact computation with an infinitely wide neural net.
     """
-    checks.non_negative(w_std, "w_std")
-    checks.non_negative(b_std, "b_std")
+    w_std = checks.non_negative(w_std, "w_std")
+    b_std = checks.non_negative(b_std, "b_std")
     sides, steps = _pair_of(window, "window"), _pair_of(strides, "strides")
     if padding not in ("SAME", "VALID", "CIRCULAR"):
         raise ValueError(f"padding = {padding!r} is unknown; use SAME, VALID or CIRCULAR")

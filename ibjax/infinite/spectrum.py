@@ -116,7 +116,9 @@ def largest_learning_rate(ntk: Any, entries: Numbers = 1) -> JaxArray:
     Returns:
         A scalar step size.
     """
-    return 2 * jnp.asarray(entries) / decompose(ntk).values[-1]
+    found = decompose(ntk)
+    largest = jnp.where(jnp.isnan(found.floor), jnp.nan, found.values[-1])
+    return 2 * jnp.asarray(entries) / largest
 
 
 def in_basis(spectrum: Spectrum, matrix: JaxArray) -> JaxArray:

@@ -79,6 +79,7 @@ def finite_width_information(
             "finite_width_information",
             COARSE,
             exact=linear,
+            about="other",  # of the labels, given the inputs
         ),
         Estimate(
             upper,
@@ -88,6 +89,7 @@ def finite_width_information(
             "kernel_information",
             COARSE,
             exact=linear or single,
+            about="other",
         ),
     )
 
@@ -130,7 +132,7 @@ def scale_information(
     if widths.ndim != 1:
         raise ValueError(f"widths has shape {widths.shape}; give one network, (L,), and map")
     value, error = scale.sampled_information(key, problem, widths, draws, nodes)
-    return Estimate(value, error, jnp.isfinite(value), "none", "scale_information")
+    return Estimate(value, error, jnp.isfinite(value), "none", "scale_information", about="other")
 
 
 @partial(jax.jit, static_argnames="nodes")

@@ -7,7 +7,7 @@ from what it reads.
 
 import textwrap
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 REPLICA = ("supersample", "mask_id")
 """Axes of what there is one of for every replica."""
@@ -34,6 +34,8 @@ class Field(NamedTuple):
         unit: of its values.
         stored: data type in a results file; that of the array where empty.
         least: smallest value that can be right, where there is one.
+        most: the largest, likewise.
+        values: "real" numbers, a "count" of something, or a "flag", 1 for yes and 0 for no.
         what: what it is, in the words of the documentation.
     """
 
@@ -43,6 +45,8 @@ class Field(NamedTuple):
     stored: str = ""
     least: float | None = None
     what: str = ""
+    most: float | None = None
+    values: Literal["real", "count", "flag"] = "real"
 
     @property
     def along(self) -> bool:
@@ -66,6 +70,8 @@ _PAIRS = ("supersample", "pair", "column")
 _information = partial(Field, _ALONG, True, "nat", "", 0.0)
 _rate = partial(Field, _ALONG, True, "probability", "", 0.0)
 _setting = partial(Field, (), False, "1", "", 0.0)
+_count = partial(Field, (), False, "1", "", 1.0, values="count")
+_flag = partial(Field, (), False, "1", "", 0.0, values="flag")
 
 FIELDS: dict[str, Field] = {
     "index": Field(_PAIRS, stored="int32", what="pool positions of the pairs"),
@@ -105,8 +111,8 @@ FIELDS: dict[str, Field] = {
         "root mean square, over the choice of the batch, of the largest norm a step's gradient can "
         "have; for the record, since bounds derive it from `clip` and `batching`"
     ),
-    "batch_size": _setting("b, a float scalar"),
-    "dim": _setting("number of trained parameters d"),
+    "batch_size": _count("b, a float scalar"),
+    "dim": _count("number of trained parameters d"),
     "gradient_information": _information("cumulative sum of eta^2 |g_B|^2 / (2 s^2)"),
     "sample_information": _information(
         "cumulative sum of eta^2 / (2 s^2) * (1/n) sum_{i in B} |g_i|^2/b^2"
@@ -137,27 +143,29 @@ FIELDS: dict[str, Field] = {
         ("layer",), least=0.0, what="noise of each hidden layer, standard deviation"
     ),
     "layer_log1m": Field(
-        ("layer",), what="log(1 - eta_l) of each hidden layer, channel scope, exact or upper"
+        ("layer",),
+        what="log(1 - eta_l) of each hidden layer, channel scope, exact or upper",
+        most=0.0,
     ),
-    "num_classes": _setting("K, a float scalar"),
-    "exchangeable": _setting("1 where batches and stopping were chosen independently of the data"),
+    "num_classes": _count("K, a float scalar")._replace(least=2.0),
+    "exchangeable": _flag("1 where batches and stopping were chosen independently of the data"),
     "batching": _setting(
         "how batches were drawn, a position in `BATCHINGS`; NaN where it is not known, and the "
         "worst of them is then counted"
     ),
-    "smallest_batch": _setting(
+    "smallest_batch": _count(
         "fewest examples that a step's gradient was averaged over: b, and less where a last batch "
         "is shorter and divided by its own size"
     ),
-    "shared_batches": _setting(
-        "1 where all replicas saw the same batches, so that the measured gap is the one given "
-        "these; 0 where each drew its own"
+    "shared_batches": _flag(
+        "1 where all replicas saw the same batches or the same noise, so that the measured gap is "
+        "the one given these; 0 where each drew its own"
     ),
-    "bounded_steps": _setting(
+    "bounded_steps": _flag(
         "1 where every example's gradient was kept within `clip`, also one that was not finite, so "
         "that the bounds cover replicas that diverged"
     ),
-    "classes_given": _setting(
+    "classes_given": _flag(
         "1 where `num_classes` is known, not counted from the labels that occur"
     ),
     "membership_information": _information(

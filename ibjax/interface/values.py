@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,14 @@ from ibjax.typing import (
     Divergence,
     Float,
     Scope,
+    Subject,
 )
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["value", "std_error", "ok", "confidence"],
-    meta_fields=["bias", "name", "reason", "exact"],
+    meta_fields=["bias", "name", "reason", "exact", "about", "candidates"],
 )
 @dataclass(frozen=True)
 class Estimate:
@@ -39,6 +41,11 @@ class Estimate:
             fit for a certificate; a sample that shows no spread does not.
         confidence: probability with which a limit holds (bias "up" or "down" and `exact`); 1 for
             what is not left to chance.
+        about: what a number of nats is the information about: the whole "sample", one "example",
+            which member of a "pair" was used, as all of the run or as one "loss" shows it, all mask
+            "bits" together, or the "posterior" of one sample; "other" for what is none of these.
+            "" leaves it to the caller, as a bare number does.
+        candidates: how many there are to choose from, in pairs, their losses and bits.
     """
 
     value: Float[Array, "*batch"]
@@ -49,6 +56,11 @@ class Estimate:
     reason: str = ""
     exact: bool = False
     confidence: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(1.0))
+    about: Subject = ""
+    candidates: int = 2
+
+    def __post_init__(self) -> None:
+        _known_subject(self.about)
 
 
 @partial(
@@ -90,7 +102,7 @@ class Assumption:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["value", "information", "std_error", "vacuous", "holds", "confidence"],
-    meta_fields=["name", "kind", "assumptions", "note"],
+    meta_fields=["name", "kind", "assumptions", "note", "about", "candidates"],
 )
 @dataclass(frozen=True)
 class BoundValue:
@@ -109,6 +121,9 @@ class BoundValue:
         note: one line for people, for instance why a published formula is no certificate.
         confidence: probability with which a certificate holds over what was sampled; 1 for one
             that nothing sampled enters.
+        about: what `information` is about, as in `Estimate`. A bound that does not say it cannot
+            be given as information to another one.
+        candidates: as in `Estimate`.
     """
 
     value: Float[Array, "*batch"]
@@ -121,3 +136,13 @@ class BoundValue:
     assumptions: tuple[str, ...] = ()
     note: str = ""
     confidence: Float[Array, "*batch"] = field(default_factory=lambda: jnp.array(1.0))
+    about: Subject = ""
+    candidates: int = 2
+
+    def __post_init__(self) -> None:
+        _known_subject(self.about)
+
+
+def _known_subject(about: Subject) -> None:
+    if about not in get_args(Subject):
+        raise ValueError(f"about={about!r} is no subject; choose one of {get_args(Subject)}")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from ibjax.interface import Hyper, Network
+from ibjax.langevin.frozen import frozen_loss, frozen_network
 from ibjax.langevin.gradients import Loss, cross_entropy, step_gradient
 from ibjax.langevin.losses import predicted
 from ibjax.langevin.streams import EVALUATION, INIT, LAYER, NOISE
@@ -38,7 +39,6 @@ class _State(NamedTuple):
     lost: Array
 
 
-@partial(jax.jit, static_argnames=("network", "steps", "prior_size", "loss"))
 def certified_run(
     key: Key,
     network: Network,
@@ -78,6 +78,32 @@ def certified_run(
         )
     if not 0 <= prior_size < n:
         raise ValueError(f"prior_size={prior_size} must lie in 0..{n - 1}: others are certified")
+    network = _frozen(network, x, hyper)
+    if loss is not cross_entropy:
+        params = jax.eval_shape(network.init, key, x[:1])
+        logits, _ = jax.eval_shape(network.apply, params, x[:1], key, hyper)
+        loss = frozen_loss(loss, logits.shape[-1])
+    return _run(key, network, x, y, hyper, steps, prior_size, loss)
+
+
+def _frozen(network: Network, x: Array, hyper: Hyper) -> Network:
+    """With what it computes now: a compiled program of the same object may be of another."""
+    shape = jax.ShapeDtypeStruct((2, *x.shape[1:]), x.dtype)
+    return frozen_network(network, shape, jax.eval_shape(lambda: hyper))
+
+
+@partial(jax.jit, static_argnums=(1, 5, 6, 7))
+def _run(
+    key: Key,
+    network: Network,
+    x: Array,
+    y: Array,
+    hyper: Hyper,
+    steps: int,
+    prior_size: int,
+    loss: Loss,
+) -> CertifiedRun:
+    n = x.shape[0]
     # By its shape alone: initial weights that look at an example are no prior's.
     params = network.init(jax.random.fold_in(key, INIT), jnp.zeros_like(x[:1]))
     weights, unravel = ravel_pytree(params)
@@ -117,7 +143,6 @@ def certified_run(
     return CertifiedRun(unravel(end.weights), energy, martingale, losses)
 
 
-@partial(jax.jit, static_argnames=("network", "draws"))
 def noisy_errors(
     key: Key, network: Network, params: Any, x: Array, y: Array, hyper: Hyper, draws: int
 ) -> Array:
@@ -134,7 +159,13 @@ def noisy_errors(
         hyper: for the layer noise.
         draws: how many; one is enough without layer noise.
     """
+    return _errors(key, _frozen(network, x, hyper), params, x, y, hyper, draws)
 
+
+@partial(jax.jit, static_argnums=(1, 6))
+def _errors(
+    key: Key, network: Network, params: Any, x: Array, y: Array, hyper: Hyper, draws: int
+) -> Array:
     def draw(k: Key) -> Array:
         logits, _ = network.apply(params, x, k, hyper)
         return (predicted(logits) != y).astype(jnp.float32)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import concrete, floating, host, numeric
+from ibjax.arguments import concrete, floating, host, numeric, sound
 from ibjax.typing import Array, JaxArray
 
 _CELLS = 2**28
@@ -16,8 +16,9 @@ _CELLS = 2**28
 def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> Array:
     """A finite float matrix with at least `minimum` rows, in its own precision of 32 bits or 64.
 
-    With `shift`, columns whose values lie on one side of zero lose an offset before a cast to fewer
-    bits could cost them their digits: for functions in which no offset of a column means anything.
+    Traced entries that are not finite are NaN. With `shift`, columns whose values lie on one side
+    of zero lose an offset before a cast to fewer bits could cost them their digits: for functions
+    in which no offset of a column means anything.
     """
     array = floating(name, _shifted(name, value) if shift and concrete(value) else value)
     if array.ndim != 2:
@@ -31,7 +32,7 @@ def matrix(name: str, value: Any, minimum: int = 1, *, shift: bool = False) -> A
         )
     if concrete(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"{name} has NaN or infinite entries; drop those rows first")
-    return array
+    return sound(array)
 
 
 def _shifted(name: str, value: Any) -> Any:
@@ -87,6 +88,14 @@ def classes(
     return jnp.asarray(array, jnp.int32) if known else array, num_classes
 
 
+def labelled(array: Any, labels: Any, num_classes: int) -> Any:
+    """An array made with labels; NaN where a traced one of them names no class."""
+    if concrete(labels):
+        return array
+    known = jnp.all((labels >= 0) & (labels < num_classes))
+    return jnp.where(known, array, jnp.nan)
+
+
 def columns(
     features: Sequence[Any], labels: Any, num_classes: int | None, which: str = ""
 ) -> tuple[list[JaxArray], Array, int]:
@@ -113,6 +122,7 @@ def columns(
     whole = shapes[0][:2]
     array = of_replicas(f"{which}labels", labels, whole)
     flat, num_classes = classes(array.reshape(-1), array.size, num_classes, f"{which}labels")
+    layers = [labelled(layer, flat, num_classes) for layer in layers]
     return layers, flat.reshape(whole), num_classes
 
 
@@ -147,7 +157,7 @@ def nonnegative(name: str, value: Any) -> None:
 
 
 def law(name: str, value: Any, rows: int | None = None, minimum: int = 1) -> Array:
-    """A joint table of nonnegative numbers, normalised to sum to one."""
+    """A joint table of nonnegative numbers, normalised to sum to one; NaN for a traced other."""
     table = matrix(name, value, minimum)
     if rows is not None and table.shape[0] != rows:
         raise ValueError(
@@ -162,4 +172,5 @@ def law(name: str, value: Any, rows: int | None = None, minimum: int = 1) -> Arr
             raise ValueError(
                 f"{name} has negative entries or no mass; give probabilities or counts"
             )
+    table = sound(table, jnp.all(table >= 0) & (table.sum() > 0))
     return table / table.sum()

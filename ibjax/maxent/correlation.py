@@ -29,7 +29,8 @@ def binarise(features: Numbers, threshold: Numbers | None = None) -> Float[Array
     features = checks.matrix("features", features)
     if threshold is None:
         threshold = features.mean(axis=0)
-    return (features > jnp.asarray(threshold, features.dtype)).astype(features.dtype)
+    cut = (features > jnp.asarray(threshold, features.dtype)).astype(features.dtype)
+    return cut if checks.concrete(features) else jnp.where(jnp.isnan(features), jnp.nan, cut)
 
 
 def _standard_error(terms: Float[Array, " n"]) -> Array:
@@ -196,6 +197,7 @@ def total_correlation(
         raise ValueError(f"method={method!r} is unknown; give one of {_METHODS}")
     features = checks.matrix("features", features, 2, shift=threshold is None)
     labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
+    features = checks.labelled(features, labels, num_classes)
     onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
     name = f"TC(T|Y), {method}"
     sound = jnp.all(jnp.isfinite(features))

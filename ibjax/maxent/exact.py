@@ -43,7 +43,7 @@ def exact(name: str, value: Array, ok: Any = True, reason: str = "") -> Estimate
     return Estimate(
         value=value,
         std_error=jnp.zeros_like(value),
-        ok=jnp.asarray(ok),
+        ok=jnp.asarray(ok) & ~jnp.isnan(value),
         bias="none",
         name=name,
         reason=reason,
@@ -140,4 +140,6 @@ def decompose(features: Numbers, joint: Numbers, *, max_iterations: int = 200) -
     """
     features = checks.matrix("features", features)
     joint = checks.law("joint", joint, features.shape[0]).astype(features.dtype)
+    if not checks.concrete(features):  # cells of what is no number would be cells like others
+        joint = jnp.where(jnp.all(jnp.isfinite(features)), joint, jnp.nan)
     return _decompose(features, joint, max_iterations)

@@ -41,7 +41,8 @@ def joint_table(labels: Numbers, num_classes: int) -> Float[Array, "n k"]:
         (n, K), sums to one.
     """
     labels, num_classes = checks.classes(labels, jnp.shape(labels)[0], num_classes)
-    return jax.nn.one_hot(labels, num_classes, dtype=jnp.result_type(float)) / labels.shape[0]
+    onehot = jax.nn.one_hot(labels, num_classes, dtype=jnp.result_type(float))
+    return checks.labelled(onehot / labels.shape[0], labels, num_classes)
 
 
 def target_law(target: Any, features: Array, num_classes: int | None) -> Float[Array, "n k"]:
@@ -50,7 +51,8 @@ def target_law(target: Any, features: Array, num_classes: int | None) -> Float[A
     if jnp.ndim(target) == 2:
         return checks.law("target", target, rows).astype(features.dtype)
     labels, num_classes = checks.classes(target, rows, num_classes, "target")
-    return jax.nn.one_hot(labels, num_classes, dtype=features.dtype) / rows
+    onehot = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
+    return checks.labelled(onehot / rows, labels, num_classes)
 
 
 def log_law(features: Array, weights: Array, bias: Array) -> Float[Array, "n k"]:
@@ -174,11 +176,13 @@ def moment_residual(
             "give one row an example"
         )
     labels, num_classes = checks.classes(labels, rows, probabilities.shape[1])
+    features = checks.labelled(features, labels, num_classes)
     error = jax.nn.one_hot(labels, num_classes, dtype=features.dtype) - probabilities
     centred = features - features.mean(axis=0)
     scale = jnp.sqrt((centred**2).mean(axis=0))[:, None] * jnp.sqrt((error**2).mean(axis=0))
     raw = centred.T @ error / rows
-    correlation = jnp.where(scale > 0, raw / jnp.where(scale > 0, scale, 1), 0)
+    known = (scale > 0) | jnp.isnan(scale)
+    correlation = jnp.where(known, raw / jnp.where(known, scale, 1), 0)
     std = 1 / jnp.sqrt(jnp.asarray(rows, features.dtype))
     level = jax.scipy.stats.norm.isf(jnp.asarray(0.005, features.dtype) / (units * num_classes))
     return NormalisedResidual(

@@ -197,6 +197,7 @@ def probe(
     """
     features = checks.matrix("features", features, 2)
     labels, num_classes = checks.classes(labels, features.shape[0], num_classes)
+    features = checks.labelled(features, labels, num_classes)
     folds, width = whole("folds", folds, 2), whole("width", width)
     if folds > features.shape[0]:
         raise ValueError(f"folds={folds} for {features.shape[0]} rows; give 2 <= folds <= n")

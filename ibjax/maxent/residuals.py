@@ -119,6 +119,7 @@ def layer_losses(
             f"{name} has {array.shape[0]} rows for {settings.labels.shape[0]} labels; "
             "give one row an example"
         )
+    array = checks.labelled(array, settings.labels, settings.num_classes)
     if settings.table:
         onehot = jax.nn.one_hot(settings.labels, settings.num_classes, dtype=array.dtype)
         return array, _tabled(array, onehot, jnp.asarray(settings.l2, array.dtype))

@@ -4,13 +4,20 @@ from typing import Any
 
 import xarray
 
-from ibjax import blank
+from ibjax import blank, files
 
 
 def view(dataset: xarray.Dataset) -> tuple[Any, Any] | None:
-    """Table and picture of limits at n ~ d or n ~ d^2; None for a data set of something else."""
+    """Table and picture of limits at n ~ d or n ~ d^2; None for a data set of something else.
+
+    Raises:
+        ValueError: if the data set lacks what limits hold, or holds something else.
+    """
     shown = _VIEWS.get(str(dataset.attrs.get("what")))
-    return None if shown is None else (shown[0](dataset), shown[1](dataset))
+    if shown is None:
+        return None
+    with files.shown_from("limits", "run `ibjax limits` again"):
+        return shown[0](dataset), shown[1](dataset)
 
 
 def linear_table(dataset: xarray.Dataset) -> Any:

@@ -142,6 +142,11 @@ def check(options: Any) -> None:
                 raise ValueError(f"{field.name}={entry} must be at least 1")
 
 
+def in_names(dataset: str) -> str:
+    """The name of a data set as a part of a file's or variable's, which has no slash."""
+    return dataset.replace("/", "-").replace(":", "-")
+
+
 def given(value: T | None, otherwise: T) -> T:
     """An option, or what stands in for one that was not given."""
     return otherwise if value is None else value
@@ -197,4 +202,9 @@ def bound_text(
     text = rounding.by_kind(value, f".{digits}f", kind)
     if not math.isnan(error):
         text += f"±{error:.{digits}f}"
-    return f"{text} vacuous" if value >= limit else text
+    return or_vacuous(text, value, limit)
+
+
+def or_vacuous(text: str, bound: float, limit: float = 1.0) -> str:
+    """The text of a bound, with the word where it rules out no gap."""
+    return f"{text} vacuous" if bound >= limit else text

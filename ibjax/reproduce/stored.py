@@ -2,6 +2,7 @@
 
 import xarray
 
+from ibjax import files
 from ibjax.reproduce.outcome import MARK, View, jsoned
 
 _BEFORE = {
@@ -48,7 +49,7 @@ def view(found: xarray.Dataset) -> View | None:
     """Table and picture of a stored data set; None if no reproduction wrote it.
 
     Raises:
-        ValueError: if the data set lacks what its reproduction stores.
+        ValueError: if the data set lacks what its reproduction stores, or holds something else.
     """
     from ibjax.reproduce import reproductions
 
@@ -56,11 +57,5 @@ def view(found: xarray.Dataset) -> View | None:
     row = reproductions().get(str(name))
     if row is None or row.view is None:
         return None
-    try:
+    with files.shown_from(str(name), "run the reproduction again"):
         return row.view(found)
-    except (KeyError, AttributeError) as error:
-        raise ValueError(
-            f"a file of {name} that lacks {error}; run the reproduction again"
-        ) from error
-    except ValueError as error:
-        raise ValueError(f"a file of {name} that cannot be shown: {error}") from error

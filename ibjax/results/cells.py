@@ -127,6 +127,7 @@ def measured(cell: Cell) -> xarray.Dataset:
         "step": np.arange(np.size(cell.evidence.step_sizes)),
         "bound_name": names,
         "bound_kind": ("bound_name", [last[k].kind for k in names]),
+        "bound_about": ("bound_name", [last[k].about for k in names]),
         "bound_assumptions": ("bound_name", [" ".join(last[k].assumptions) for k in names]),
     }
     return xarray.Dataset(variables, coords)

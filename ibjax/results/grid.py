@@ -99,7 +99,10 @@ def stacked(
     coords |= {"checkpoint": steps, "pair": np.arange(sizes["pair"])}
     coords |= {"step": np.arange(sizes["step"])}
     coords |= {"bound_name": cells[0]["bound_name"].values}
-    for name, merge in (("bound_kind", _weakest), ("bound_assumptions", _every)):
+    merged = {"bound_kind": _weakest, "bound_about": _common, "bound_assumptions": _every}
+    for name, merge in merged.items():
+        if not all(name in cell.coords for cell in cells):
+            continue  # cells that were written before there was such a column
         columns = zip(*(cell[name].values.tolist() for cell in cells))
         coords[name] = ("bound_name", [merge(column) for column in columns])
     return xarray.Dataset(variables, coords)
@@ -133,6 +136,10 @@ def _constant(dims: tuple[str, ...], table: np.ndarray, outer: int) -> tuple[Any
 def _weakest(kinds: Sequence[str]) -> str:
     order = [k for k in layout.KINDS if k in kinds]
     return order[-1] if order else kinds[0]
+
+
+def _common(subjects: Sequence[str]) -> str:
+    return subjects[0] if len(set(subjects)) == 1 else ""
 
 
 def _every(premises: Sequence[str]) -> str:

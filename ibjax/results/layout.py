@@ -29,7 +29,7 @@ INNER = (
 PARTS = ("value", "information", "std_error", "vacuous", "holds", "confidence")
 NULL = {"mean": "bound_null", "spread": "bound_null_spread"}
 NOTE = "bound_note"
-TEXT = {"bound_name", "bound_kind", "bound_assumptions", NOTE}
+TEXT = {"bound_name", "bound_kind", "bound_about", "bound_assumptions", NOTE}
 TABLE = ("checkpoint", "bound_name")
 MEASURED = {"gap": "gap", "floor": "layer_floor"}
 

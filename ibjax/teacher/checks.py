@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import choice as choice
-from ibjax.arguments import concrete, floating, short
+from ibjax.arguments import concrete, floating, short, sound
 
 
 def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -> jax.Array:
@@ -20,7 +20,8 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
         strict: whether `low` itself is refused.
 
     Returns:
-        The array, in its own floating dtype, float32 at least.
+        The array, in its own floating dtype, float32 at least; traced values are NaN where they
+        would be refused.
 
     Raises:
         ValueError: if a concrete value is not finite or lies outside the range.
@@ -33,7 +34,8 @@ def real(name: str, value: Any, *, low: float = -np.inf, strict: bool = False) -
         if not np.all(np.isfinite(host)) or np.any(bad):
             sign = ">" if strict else ">="
             raise ValueError(f"{name} must be finite and {sign} {low:g}, got {short(value)}.")
-    return floating(name, value)
+    array = floating(name, value)
+    return sound(array, array > low if strict else array >= low)
 
 
 def signs(name: str, value: Any) -> jax.Array:

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.arguments import whole
+from ibjax.arguments import concrete, whole
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.teacher.checks import choice, real
@@ -94,6 +94,7 @@ def kernel_information(kernel: Array, noise: Numbers) -> Estimate:
         ok=jnp.isfinite(value),
         bias="none",
         name="kernel_information",
+        about="other",  # of one example, what is told of the teacher
         reason="the kernel is not positive semidefinite",
     )
 
@@ -124,12 +125,17 @@ def rate_scale(n: Numbers, d: Numbers, p: Numbers) -> BoundValue:
         not checked against the printed theorem.
     """
     n, d = (real(name, v, low=0.0, strict=True) for name, v in (("n", n), ("d", d)))
-    inverse = 0.0 if isinstance(p, float) and p == np.inf else 1 / real("p", p, low=0, strict=True)
+    wide = jnp.asarray(p) == jnp.inf
+    known = concrete(p) and np.ndim(p) == 0 and bool(wide)
+    finite = 1.0 if known else p if concrete(p) else jnp.where(wide, 1.0, p)
+    inverse = jnp.where(wide, 0.0, 1 / real("p", finite, low=0, strict=True))
     value = jnp.sqrt((1 + n / d) * (n * inverse + n / d**1.5 + d**-0.5))
     return BoundValue(
         value,
         vacuous=value >= 1,
+        holds=jnp.isfinite(value),
         name="teacher_rate_scale",
+        about="other",
         kind="diagnostic",
         note="order of magnitude without constants; says where the limit can be trusted",
     )

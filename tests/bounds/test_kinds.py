@@ -208,7 +208,9 @@ def test_a_bound_in_the_place_of_information_keeps_its_premises(x64):
     outer = bounds.k_ghost(inner, 2)
     assert set(inner.assumptions) <= set(outer.assumptions) and outer.kind == "certificate"
     number = jnp.array(0.1)
-    weak = BoundValue(number, number, number, kind="diagnostic", note="as published")
+    weak = BoundValue(
+        number, number, number, kind="diagnostic", note="as published", about="sample"
+    )
     got = bounds.depth(1.0, LAYER, 10, 0.5, label_information=weak)
     assert got.kind == "diagnostic"
     with pytest.raises(ValueError, match="train_error=BoundValue"):

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
 from ibjax import bounds
-from ibjax.bounds.subjects import SUBJECTS
+from ibjax.interface import BoundValue, Estimate
 
 N, T = 1000, 200
 STEPS = np.full(T, 0.1)
@@ -51,11 +52,131 @@ def test_a_part_does_not_stand_for_the_whole(bound, records):
 
 def test_the_sum_over_examples_is_about_the_sample(records):
     each, _ = records["example"]
-    total = dataclasses.replace(each, value=N * each.value, name="sum over examples")
     number = bounds.xu_raginsky(N * each.value, N, 0.5)
-    assert float(bounds.xu_raginsky(total, N, 0.5).value) == float(number.value)
-    with pytest.raises(ValueError, match="the sum over the n examples"):
+    total = bounds.sum_over_examples(each, N)
+    found = bounds.xu_raginsky(total, N, 0.5)
+    assert float(found.value) == float(number.value) and found.kind == "certificate"
+    assert found.about == total.about == "sample"
+    with pytest.raises(ValueError, match="the sum over the n examples is, see sum_over_examples"):
         bounds.xu_raginsky(each, N, 0.5)
+    for wrong in (total, records["pair"][0]):
+        with pytest.raises(ValueError, match="information"):
+            bounds.sum_over_examples(wrong, N)
+    with pytest.raises(ValueError, match=r"give its mean, or \(1000,\)"):
+        bounds.sum_over_examples(dataclasses.replace(each, value=np.ones(3)), N)
+
+
+def test_a_sum_over_examples_adds_their_errors_and_doubts(x64):
+    values = np.array([0.1, 0.2, 0.4])
+    doubts = {"std_error": np.array([0.01, 0.02, 0.0]), "confidence": np.array([0.99, 1.0, 0.98])}
+    each = Estimate(values, ok=np.array([True, True, False]), about="example", **doubts)
+    found = bounds.sum_over_examples(each, 3)
+    np.testing.assert_allclose(found.value, 0.7)
+    np.testing.assert_allclose(found.std_error, 0.03)
+    np.testing.assert_allclose(found.confidence, 0.97)
+    assert not bool(found.ok)
+
+
+RENAMED = {
+    "replace": lambda r: dataclasses.replace(r, name="mine"),
+    "tree.map": lambda r: jax.tree.map(lambda x: 2 * x, r),
+    "jit": lambda r: jax.jit(lambda r: dataclasses.replace(r, name="mine"))(r),
+    "vmap": lambda r: jax.tree.map(
+        lambda x: x[0], jax.vmap(lambda _: jax.tree.map(np.asarray, r))(np.arange(2))
+    ),
+    "scan": lambda r: jax.lax.scan(lambda c, _: (c, None), jax.tree.map(np.asarray, r), None, 2)[0],
+}
+
+
+@pytest.mark.parametrize("way", RENAMED)
+def test_what_a_record_is_about_outlives_its_name(records, way):
+    """A record renamed passed for any other."""
+    for record in (*records["example"], *records["pair"]):
+        kept = RENAMED[way](record)
+        assert kept.about == record.about and kept.candidates == record.candidates == 2
+        with pytest.raises(ValueError, match="about single"):
+            bounds.xu_raginsky(kept, N, 0.5)
+
+
+def test_a_bound_of_ones_own_says_what_it_is_about_or_is_no_information():
+    own = BoundValue(np.array(0.1), np.array(0.02), kind="certificate", name="own")
+    for bound in (lambda i: bounds.xu_raginsky(i, N, 0.5), bounds.path_membership):
+        with pytest.raises(ValueError, match=r"from own, which does not say .* about="):
+            bound(own)
+        assert bound(dataclasses.replace(own, about="sample")).kind == "certificate"
+    for claim in (0.02, Estimate(np.array(0.02), bias="none", exact=True)):  # the caller's own
+        found = bounds.xu_raginsky(claim, N, 0.5)
+        assert (found.kind, found.about) == ("certificate", "sample")
+
+
+def test_bounds_hand_on_what_they_were_given(records):
+    each, gap = records["example"]
+    assert bounds.path_membership(each).about == "example"
+    assert bounds.path_membership(0.1 * np.ones(3)).about == "pair"
+    assert bounds.xu_raginsky(1.0, N, 0.5).about == "sample"
+    assert bounds.xu_raginsky(1.0, 1, 0.5).about == "example"
+    assert bounds.k_ghost(0.1, 5).candidates == 5
+    for chained in (gap, bounds.path_membership(each), bounds.individual(each.value[None], 0.5)):
+        with pytest.raises(ValueError, match="about single examples"):
+            bounds.xu_raginsky(chained, N, 0.5)
+
+
+OTHERS = {
+    "compressed": lambda: bounds.rate_distortion(1.0, N, 0.5, 0.1),
+    "no information": lambda: bounds.gibbs(10.0, N, 0.5),
+    "distance": lambda: bounds.wasserstein(np.ones((3, 1)), np.zeros((3, 1))),
+    "probability": lambda: bounds.survival_limit(8, 10, 0.05),
+    "total variation": lambda: bounds.f_information(*_tables(), form="tv"),
+    "one class": lambda: (
+        bounds.per_class(_tables()[0], np.zeros((1, 3, 2), int), _tables()[1], 2).bound
+    ),
+}
+
+
+def _tables():
+    losses = np.random.default_rng(0).integers(0, 2, (1, 4, 3, 2))
+    return losses, np.array([[0, 1, 0], [1, 0, 1], [0, 0, 1], [1, 1, 0]])
+
+
+def _of_one_class(losses, masks):
+    return bounds.per_class(losses, np.zeros((1, 3, 2), int), masks, 2).bound
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_is_no_information_of_the_weights_is_not_taken_for_it(what):
+    record = OTHERS[what]()
+    for bound in (
+        bounds.path_membership,
+        lambda i: bounds.xu_raginsky(i, N, 0.5),
+        lambda i: bounds.fast_rate(0.1, i),
+        lambda i: bounds.pac_bayes_kl(0.1, i, N),
+    ):
+        with pytest.raises(ValueError, match="no information of the weights"):
+            bound(record)
+
+
+def test_the_divergence_of_one_posterior_is_a_draw_under_any_name(records):
+    """It went by four names; a bound made from one divergence passed as that of the mean."""
+    one = bounds.gaussian_divergence(np.zeros(3), np.ones(3), np.ones(3), 1.0)
+    made = bounds.gaussian_posterior(0.1, 100, np.zeros(3), np.ones(3), 0.0, [1.0, 2.0], 50)
+    shorter = bounds.occam(0.1, 10.0, N, 0.05)
+    for record in (one, made, shorter, bounds.pac_bayes_kl(0.1, one, N, delta=0.1)):
+        renamed = dataclasses.replace(record, name="mine")
+        assert renamed.about == "posterior"
+        found = bounds.xu_raginsky(renamed, N, 0.5)
+        assert found.kind == "estimate" and np.isnan(found.std_error)
+        assert bounds.pac_bayes_kl(0.1, renamed, N).kind == "estimate"
+        assert bounds.pac_bayes_kl(0.1, renamed, N, delta=0.1).kind == "certificate"
+    with pytest.raises(ValueError, match="takes what is about the posterior of one sample"):
+        bounds.pac_bayes_kl(0.1, records["sample"][0], N, delta=0.1)
+
+
+def test_a_prior_that_sees_fewer_takes_the_information_of_more(records):
+    """Of one example in n the root over n - kept was taken."""
+    each, _ = records["example"]
+    assert bounds.random_subset(each, N, N - 1, 0.5).kind == "certificate"
+    with pytest.raises(ValueError, match="about single examples"):
+        bounds.random_subset(each, N, 0, 0.5)
 
 
 def test_of_one_example_the_information_is_what_is_asked_for(records):
@@ -82,6 +203,10 @@ def test_information_is_about_as_many_candidates_as_the_bound(make):
         ):
             with pytest.raises(ValueError, match=f"for {k} candidates"):
                 wrong(info, 10)
+        if k == 5:
+            for two in (bounds.interpolation, bounds.fast_rate):
+                with pytest.raises(ValueError, match="for 5 candidates"):
+                    two(0.0, info)
 
 
 def test_slots_are_no_examples_but_examples_may_stand_for_them(records):
@@ -93,7 +218,3 @@ def test_slots_are_no_examples_but_examples_may_stand_for_them(records):
         assert np.isfinite(float(wrong(each).value))
     for right in (slot, each, gap, whole):
         assert bounds.path_membership(right).kind == "certificate"
-
-
-def test_every_registered_bound_says_what_its_information_is_about():
-    assert set(bounds.registry()) <= set(SUBJECTS)

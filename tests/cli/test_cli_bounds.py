@@ -31,6 +31,8 @@ def test_a_table_of_what_applies(tmp_path, capsys):
     for word in ("saved.npz: n = 10, 3 supersamples x 8 masks", "gap", "ld_cmi", "estimate"):
         assert word in out, word
     assert "No upper limit on the information: it needs masks" in out
+    assert "nats about single members of pairs: single_loss." in out
+    assert "nats about single pairs or slots: e_cmi, ld_cmi" in out
     missing = out[out.index("Not applicable with these arrays:") :]
     assert "individual" in missing and "exchangeable is not 1" in missing
 

@@ -9,8 +9,9 @@ import pytest
 import xarray
 from scipy import stats
 
-from ibjax import cli, reproduce
+from ibjax import blank, cli, reproduce
 from ibjax.bottleneck.kernel_entropies import ORDER
+from ibjax.cli import exporting
 from ibjax.reproduce.outcome import Outcome, Reproduction
 
 
@@ -114,3 +115,27 @@ def test_reproduce(tmp_path, capsys, missing, monkeypatch):
     written = table.read_text()
     assert missing(said, [float(t) for t in re.findall(r"-?\d*\.\d+(?:e-?\d+)?", written)]) == []
     assert "0.512±.031 vacuous" in written
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".md", ".tex"])
+def test_several_printed_tables_and_sentences_are_written_whole(tmp_path, suffix):
+    """Every cell to the digit it was printed with: none is read as a number and rounded again."""
+    from rich.console import Group
+    from rich.text import Text
+
+    first = blank.table(("a_b", "x"), "a title", caption="and below\nit", left=("a_b",))
+    first.add_row("one, two", "0.157335450")
+    second = blank.table(("y",))
+    second.add_row("0.480")
+    place = tmp_path / f"rows{suffix}"
+    exporting.write_printed(place, Group(first, second, Text("yes  it holds\nNO  50% do not")))
+    text = place.read_text()
+    said = ["a title", "one, two", "0.157335450", "and below", "0.480", "it holds"]
+    said += ["50" + ("\\" if suffix == ".tex" else "") + "% do not"]
+    places = [text.index(part) for part in said]
+    assert places == sorted(places)
+    exporting.write_printed(place, first)
+    alone = place.read_text()
+    assert "0.157335450" in alone and "a title" not in alone
+    exporting.write_printed(place, blank.table(("y",)))
+    assert "y" in place.read_text()

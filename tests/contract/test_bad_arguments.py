@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ibjax import bottleneck, bounds, contraction, data, infinite, maxent, mi, teacher
+from ibjax.interface import Estimate
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(0)
@@ -28,6 +29,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (bounds.xu_raginsky, INFO),
     (bounds.absolute_gap, INFO),
     (bounds.individual, dict(information_i=RNG.random(5), sigma=0.5)),
+    (bounds.sum_over_examples, dict(information=Estimate(np.full(5, 0.1)), n=5)),
     (bounds.depth, dict(INFO, etas=[0.5, 0.7], num_classes=2)),
     (bounds.f_cmi, dict(predictions=LOSS, masks=MASK, num_classes=2)),
     (bounds.e_cmi, dict(losses=LOSS, masks=MASK)),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -160,3 +161,17 @@ def test_a_new_bound_is_one_function_and_one_row(evidence, monkeypatch, tmp_path
     assert stored.bound_kind.sel(bound_name="own").item() == "estimate"
     assert "own" in report.csv(stored) and "own" in report.markdown(stored, names=["own"])
     assert "bu2020" in report.bibliography(stored)
+    assert stored.bound_about.values.tolist() == ["", ""]  # of no information
+
+    def told(moment, **about):
+        return replace(twice_the_error(moment), information=jnp.asarray(0.1), **about)
+
+    monkeypatch.setattr(registry, "_ROWS", (replace(row, measure=told),))
+    with pytest.raises(ValueError, match="own gives information and does not say what"):
+        bounds.evaluate(evidence, names=["own"])
+    stated = replace(row, measure=partial(told, about="pair"))
+    monkeypatch.setattr(registry, "_ROWS", (stated,))
+    again = bounds.evaluate(evidence, names=["own"])["own"]
+    assert again.about == "pair"
+    with pytest.raises(ValueError, match="from own, which is about single pairs"):
+        bounds.xu_raginsky(again, 10, 0.5)

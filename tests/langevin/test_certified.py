@@ -96,3 +96,31 @@ def test_initial_weights_do_not_look_at_an_example():
     hyper = Hyper(jnp.float32(1e-12), jnp.float32(1.0), jnp.float32(1.0))
     got = certified_run(jax.random.key(0), Network(init, apply), x, y, hyper, steps=1)
     assert np.abs(np.asarray(got.params["w"])).max() < 1e-3
+
+
+def test_a_function_that_changed_is_trained_anew():
+    """A program of the same object gave the numbers of what it had been before."""
+    held = {"scale": 1.0, "weight": 1.0}
+
+    def apply(params, x, key, hyper):
+        logits, features = PLAIN.apply(params, x, key, hyper)
+        return held["scale"] * logits, features
+
+    def loss(logits, labels):
+        return held["weight"] * jnp.sum((logits - labels[:, None]) ** 2, -1)
+
+    network = Network(PLAIN.init, apply)
+
+    def found():
+        run = certified_run(KEY, network, X, Y, HYPER, steps=3, loss=loss)
+        return run, noisy_errors(KEY, network, run.params, X, Y, HYPER, 1)
+
+    first, right = found()
+    held["scale"] = -1.0
+    assert not np.array_equal(first.loss, found()[0].loss)
+    given = KEY, network, first.params, X, Y, HYPER, 1
+    assert not np.array_equal(right, noisy_errors(*given))
+    held["scale"], held["weight"] = 1.0, 2.0
+    np.testing.assert_allclose(found()[0].loss[0], 2 * first.loss[0], rtol=1e-6)
+    held["weight"] = 1.0
+    np.testing.assert_array_equal(found()[0].loss, first.loss)

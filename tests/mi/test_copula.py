@@ -66,3 +66,16 @@ def test_maps_over_layers_and_flags(dtype):
     assert not bool(f(np.ones((60, 2)), y[0]).ok)
     if dtype == "float32":
         assert not bool(f(x[0][:5], y[0][:5]).ok)
+
+
+def test_the_error_of_the_covariance_is_not_that_of_a_gaussian_law_for_heavy_tails(x64):
+    pairs = [correlated(400, 0.8, s) for s in range(60)]
+    found = [mi.cca(np.sinh(x), np.sinh(y)) for x, y in pairs]
+    spread, error = np.std([f.value for f in found]), np.mean([f.std_error for f in found])
+    assert 0.7 < spread / error < 1.6
+    x, y = pairs[0]
+    x, y = x - x.mean(), y - y.mean()
+    u, v = x[:, 0] / x.std(), y[:, 0] / y.std()
+    rho = np.mean(u * v)
+    each = (u**2 + v**2 - (u**2 - 2 * rho * u * v + v**2) / (1 - rho**2)) / 2
+    np.testing.assert_allclose(mi.cca(x, y).std_error, each.std() / 20, rtol=1e-9)

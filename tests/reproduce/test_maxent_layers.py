@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray
 
-from ibjax.interface import Hyper
+from ibjax.interface import Dataset, Hyper
 from ibjax.reproduce.maxent import layers as maxent_layers
 from ibjax.reproduce.maxent.measures import VARIANTS, bits_law
 from ibjax.reproduce.maxent.networks import grown, knobs, stacked
+from ibjax.reproduce.outcome import in_names
 
 
 def scalars(**given):
@@ -99,6 +100,22 @@ def test_maxent_layers_runs_and_writes_its_files(tmp_path, check_shown):
     assert len(said) == 4
 
 
-def test_options_choose_the_images():
-    with pytest.raises(ValueError, match="no-such-set"):
-        maxent_layers.by_probes(maxent_layers.replace(maxent_layers.IMAGES, dataset="no-such-set"))
+@pytest.mark.parametrize("name, said", [("no-such-set", "no data set"), ("bits", "other study")])
+def test_images_that_are_not_there_are_refused_before_anything_is_trained(
+    tmp_path, monkeypatch, name, said
+):
+    monkeypatch.setattr(maxent_layers, "exactly", lambda study: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=said):
+        maxent_layers.run(tmp_path, True, print, maxent_layers.Options(dataset=name))
+
+
+def test_too_few_images_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    few = Dataset(np.zeros((300, 4)), np.arange(300) % 2, 2, "few/small")
+    monkeypatch.setattr(maxent_layers.data, "load", lambda name, **_: few)
+    monkeypatch.setattr(maxent_layers, "exactly", lambda study: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="300 examples"):
+        maxent_layers.run(tmp_path, True, print, maxent_layers.Options(dataset="few/small"))
+
+
+def test_names_with_slashes_name_no_folders():
+    assert in_names("emnist/digits:3.1.0") == "emnist-digits-3.1.0"

@@ -36,6 +36,7 @@ def test_the_table_the_file_and_the_picture(tmp_path, monkeypatch, check_shown):
     said = []
     outcome = reproductions()["mi-benchmark"].run(tmp_path, True, said.append)
     assert outcome.table.row_count == 2 and any("quick" in s for s in said)
+    assert "no number here compares" in outcome.table.caption
     assert all(path.stat().st_size > 1000 for path in outcome.files)
     check_shown("mi-benchmark", outcome)
     with xr.open_dataset(outcome.files[0]) as found:

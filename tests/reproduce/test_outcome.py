@@ -3,8 +3,10 @@
 from dataclasses import fields
 
 import pytest
+import xarray
 
-from ibjax.reproduce import outcome, reproductions
+from ibjax.report import limits
+from ibjax.reproduce import outcome, reproductions, stored
 from ibjax.reproduce.maxent import layers as maxent_layers
 from ibjax.reproduce.plane import networks as information_plane
 
@@ -82,3 +84,29 @@ def test_progress_is_said_at_most_once_in_so_many_seconds(monkeypatch):
         "cell: 20% of these replicas trained, 244 s to go",
         "cell: 50% of these replicas trained, 150 s to go",
     ]
+
+
+def _curve_file(**changes):
+    """A file of `ib-curve` of one point, some of it exchanged."""
+    pair = ("point", "coordinate")
+    columns = {
+        "problem": ("point", ["binary"]),
+        "known_beta": ("point", [2.0]),
+        "ours": (pair, [[0.4, 0.2]]),
+        "known": (pair, [[0.4, 0.2]]),
+        "critical_beta": ("form", [1.2, 0.1]),
+        **dict.fromkeys(("i_tx", "i_ty", "i_ty_decoder"), (("form", "beta"), [[0.1], [0.2]])),
+    }
+    axes = {"beta": [2.0], "form": ["ib", "dual"]}
+    return xarray.Dataset(columns | changes, axes, {"reproduction": "ib-curve"})
+
+
+def test_a_file_that_holds_something_else_is_no_fault_of_ours():
+    assert stored.view(_curve_file()).table.row_count == 1
+    words = (("point", "coordinate"), [["many", "few"]])
+    for changes in ({"ours": words}, {"known_beta": 2.0}, {"problem": 1.0}):
+        with pytest.raises(ValueError, match=r"file of ib-curve that .*run the reproduction again"):
+            stored.view(_curve_file(**changes))
+    some = xarray.Dataset({"alpha": ("alpha", ["one"])}, attrs={"what": "bayes limits"})
+    with pytest.raises(ValueError, match="file of limits that lacks"):
+        limits.view(some)

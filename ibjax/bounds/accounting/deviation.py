@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import xlog1py, xlogy
 
 from ibjax.bounds import checks
+from ibjax.bounds.bisection import bisected
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
@@ -53,15 +54,8 @@ def _probability(rare: JaxArray, info: JaxArray) -> JaxArray:
         # rare > 0 may be so large that q underflows; its logarithm does not.
         return xlogy(p, p) + p * rare + xlog1py(1 - p, -p) - (1 - p) * log_rest
 
-    def halve(_, bracket):
-        left, right = bracket
-        middle = left + (right - left) / 2
-        below = divergence(middle) <= info
-        return jnp.where(below, middle, left), jnp.where(below, right, middle)
-
-    steps = jnp.finfo(info.dtype).nmant + 8
     ends = (jnp.exp(-jnp.where(possible, rare, 0.0)), jnp.ones_like(info))
-    _, right = jax.lax.fori_loop(0, steps, halve, ends)
+    _, right = bisected(lambda p: divergence(p) <= info, *ends)
     missing = jnp.isnan(rare) | jnp.isnan(info)
     return jnp.where(missing, jnp.nan, jnp.where(possible & (info < jnp.inf), right, 1.0))
 
@@ -105,15 +99,7 @@ def _likely(info: JaxArray, n: JaxArray, p: JaxArray) -> JaxArray:
         return p * log_ratio + (1 - p) * (rest - jnp.log1p(-p * jnp.exp(-log_ratio)))
 
     high = info / p - (1 - p) / p * rest
-
-    def halve(_, bracket):
-        left, right = bracket
-        middle = left + (right - left) / 2
-        below = reached(middle) < info
-        return jnp.where(below, middle, left), jnp.where(below, right, middle)
-
-    steps = jnp.finfo(info.dtype).nmant + 8
-    _, right = jax.lax.fori_loop(0, steps, halve, (jnp.zeros_like(high), high))
+    _, right = bisected(lambda ratio: reached(ratio) < info, jnp.zeros_like(high), high)
     return jnp.where(
         jnp.isinf(info), jnp.inf, jnp.sqrt((right + jnp.log(2.0) - jnp.log(p)) / (2 * n))
     )

@@ -24,9 +24,12 @@ from ibjax.bounds.accounting.rules import (
     fewer,
     largest_batch_square,
 )
+from ibjax.bounds.kinds import proved
 from ibjax.interface import BATCHINGS, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
+
+_REASON = "infinite without weight noise or clipping, NaN where an input is missing"
 
 EXTRA_BATCHINGS = ("balls_and_bins", "truncated_poisson")
 """Ways to draw batches that have a bound but no code: the engine does not offer them."""
@@ -112,7 +115,7 @@ def per_example_information(
     value = _dispatch(_run, batching, shared_batches, s)
     value = _of_the_last(value, radius, step_sizes, noise_stds, clip, batching, shared_batches, s)
     value = jnp.where(jnp.isnan(s.n), jnp.nan, up(value, 8))
-    return _upper(value, "per_example_information")
+    return proved(value, "per_example_information", "example", _REASON)
 
 
 @enforced
@@ -172,18 +175,12 @@ def sample_information_total(
     whole = _dispatch(_run_whole, batching, shared_batches, s)
     value = jnp.minimum(_known(each), _known(whole))
     value = jnp.where(jnp.isnan(each), jnp.nan, up(value, s.shift.shape[0] + 16))
-    return _upper(value, "sample_information_total")
+    return proved(value, "sample_information_total", "sample", _REASON)
 
 
 def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
     """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise."""
-    steps = checks.real("step_sizes", step_sizes, 0.0)
-    noise = checks.real("noise_stds", noise_stds, 0.0)
-    if steps.ndim != 1 or noise.shape != steps.shape or not steps.shape[0]:
-        raise ValueError(
-            f"step_sizes has shape {steps.shape} and noise_stds {noise.shape}; "
-            "give one of each a step: (T,)"
-        )
+    steps, noise = checks.schedule(step_sizes, noise_stds, 1)
     bound = checks.scalar("clip", clip, 0.0)
     dtype = jnp.result_type(steps, noise)
     bound = bound.astype(dtype)
@@ -309,15 +306,3 @@ def _shared(shared_batches: Any) -> Any:
 
 def _known(value: JaxArray) -> JaxArray:
     return jnp.where(jnp.isnan(value), jnp.inf, value)
-
-
-def _upper(value: JaxArray, name: str) -> Estimate:
-    return Estimate(
-        value=value,
-        std_error=jnp.zeros_like(value),
-        ok=jnp.isfinite(value),
-        bias="up",
-        name=name,
-        reason="infinite without weight noise or clipping, NaN where an input is missing",
-        exact=True,
-    )

@@ -164,4 +164,5 @@ def measured_information(
     limit = mean_upper_limit(values, cap, delta, method=method)
     share = hidden_share(*run, shared_batches=shared_batches)
     value = jnp.minimum(up(share * limit.value, 4), clipped.value)
-    return replace(limit, value=value, ok=limit.ok & clipped.ok, name="measured_information")
+    ok = limit.ok & clipped.ok
+    return replace(limit, value=value, ok=ok, name="measured_information", about=clipped.about)

@@ -8,6 +8,7 @@ import numpy as np
 from ibjax.bounds import checks, invert
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
 from ibjax.bounds.accounting.rounding import up
+from ibjax.bounds.kinds import proved
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -99,7 +100,7 @@ def mean_upper_limit(
     above = jnp.any(x > cap * tolerance)
     if checks.concrete(above) and bool(above):
         raise ValueError(f"values holds {float(jnp.max(x)):g}, above cap={float(cap):g}")
-    delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
+    delta = checks.failure("delta", delta)
     count = x.shape[0] if runs is None else _groups(runs, x.shape[0], method)
     share = jnp.minimum(jnp.mean(x) / cap, 1.0)
     each = delta / 2 if method == "best" else delta
@@ -112,16 +113,9 @@ def mean_upper_limit(
         limits.append(jnp.mean(x) + spread + 7 * cap * logs / (3 * (count - 1)))
     value = jnp.minimum(jnp.min(jnp.stack(limits)), cap)
     value = jnp.where(jnp.any(jnp.isnan(x)) | above, jnp.nan, value)
-    return Estimate(
-        value,
-        jnp.zeros_like(value),
-        jnp.isfinite(value),
-        "up",
-        f"mean_upper_limit_{method}",
-        "a value is missing or above the cap: count a diverged run with the cap",
-        exact=True,
-        confidence=jnp.asarray(1 - delta, value.dtype),
-    )
+    reason = "a value is missing or above the cap: count a diverged run with the cap"
+    confidence, name = jnp.asarray(1 - delta, value.dtype), f"mean_upper_limit_{method}"
+    return proved(value, name, "", reason, confidence=confidence)  # of any mean
 
 
 def _groups(runs: Scalar, most: int, method: str) -> JaxArray:
@@ -177,6 +171,7 @@ def membership_certificate(
         limit=1.0,
         assumptions=("bounded_loss", "data_independent_batches", "weight_noise", "supersample"),
         information=limit.value,
+        about="pair",
         holds=limit.ok,
         note="of the mean over masks and seeds given this supersample",
     )

@@ -95,7 +95,7 @@ def path_certificate(
             "each a run: (R,), or two numbers"
         )
     n, choices = checks.whole("n", n), checks.static_whole("choices", choices)
-    delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
+    delta = checks.failure("delta", delta)
     # -inf is what a run that diverged leaves, and would pay for all the others.
     density = jnp.where(density > -jnp.inf, density, jnp.nan)
     rate, density = jnp.mean(rate), jnp.mean(density)
@@ -109,6 +109,7 @@ def path_certificate(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
         information=bracket,
+        about="other",  # with the logarithm that pays for the confidence
         note="of the trained network itself, with the stated confidence over the sample",
     )
     return replace(found, confidence=jnp.asarray(1 - delta, found.value.dtype))

@@ -157,24 +157,25 @@ def account(
         notes.append("of the last weights, projected to a ball before each step")
     note = "; ".join(notes)
 
-    def bound(value, what, information=info, premises=_RUN, limit=scale, remark=note):
+    def bound(value, what, source=each, premises=_RUN, limit=scale, remark=note):
         return checks.result(
             scale * value,
             name=f"account_{what}",
             kind="certificate",
             limit=limit,
             assumptions=premises,
-            information=information,
+            information=source.value,
+            about=source.about,
             note=remark,
         )
 
-    likely = bound(likely_gap(sample, n, level), "likely_gap", sample)
+    likely = bound(likely_gap(sample, n, level), "likely_gap", total)
     return Account(
         per_example=each,
         per_sample=total,
         shift=jnp.max(shift),
         gap=bound(gap, "gap"),
-        absolute_gap=bound(jnp.sqrt((sample + math.log(2)) / (2 * n)), "absolute_gap", sample),
+        absolute_gap=bound(jnp.sqrt((sample + math.log(2)) / (2 * n)), "absolute_gap", total),
         likely_gap=replace(likely, confidence=jnp.asarray(1 - level)),
         **_with_error(train_error, info, scale, bound),
         depth=None if layers is None else _depth(layers, info, gap, classes, n, bound),

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
 from ibjax.bounds.accounting import binomial
+from ibjax.bounds.bisection import bisected
+from ibjax.bounds.kinds import proved
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
@@ -116,25 +117,11 @@ def survival_limit(survived: int | Scalar, runs: int | Scalar, delta: Scalar) ->
     count, runs = checks.whole("survived", survived, 0), checks.whole("runs", runs)
     if checks.concrete(count, runs) and count > runs:
         raise ValueError(f"survived={count} exceeds runs={runs}")
-    delta = checks.scalar("delta", checks.real("delta", delta, 0.0, 1.0, open_low=True))
+    delta = checks.failure("delta", delta)
     k, r = (jnp.asarray(a).astype(delta.dtype) for a in (count, runs))
     shape = jnp.where(k > 0, k, 1.0)
-
-    def halve(_, bracket):
-        left, right = bracket
-        middle = left + (right - left) / 2
-        rarer = binomial.more_than(shape - 1, r, middle) <= delta
-        return jnp.where(rarer, middle, left), jnp.where(rarer, right, middle)
-
     ends = (jnp.zeros_like(k), jnp.ones_like(k))
-    low, _ = jax.lax.fori_loop(0, jnp.finfo(k.dtype).nmant + 8, halve, ends)
+    low, _ = bisected(lambda p: binomial.more_than(shape - 1, r, p) <= delta, *ends)
     value = jnp.where(jnp.isnan(k) | jnp.isnan(r), jnp.nan, jnp.where(k > 0, low, 0.0))
-    return Estimate(
-        value,
-        jnp.zeros_like(value),
-        jnp.isfinite(value),
-        "down",
-        "survival_limit",
-        exact=True,
-        confidence=jnp.asarray(1 - delta, value.dtype),
-    )
+    confidence = jnp.asarray(1 - delta, value.dtype)
+    return proved(value, "survival_limit", "other", bias="down", confidence=confidence)

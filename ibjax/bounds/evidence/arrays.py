@@ -7,7 +7,7 @@ import numpy as np
 
 from ibjax.bounds.supersamples import mistakes
 from ibjax.interface import BATCHINGS, Evidence
-from ibjax.interface.fields import FIELDS, REPLICA, named
+from ibjax.interface.fields import FIELDS, REPLICA, Field, named
 from ibjax.signatures import enforced
 
 _OUTCOMES = ("mask", "losses", "predictions", "labels")
@@ -19,12 +19,6 @@ _PER_REPLICA = tuple(
 _PER_STEP = named("step")
 _PER_LAYER = named("layer")
 _SCALARS = tuple(name for name in named() if name != "classes_given")
-_COUNTS = {"batch_size": 1, "smallest_batch": 1, "dim": 1, "num_classes": 2}
-"""Whole numbers, with the smallest."""
-
-_FLAGS = ("exchangeable", "shared_batches", "bounded_steps")
-"""Yes or no: 1 or 0."""
-
 NAMES = (*_OUTCOMES, "diverged", *_PER_REPLICA, *_PER_STEP, *_PER_LAYER, *_SCALARS)
 """Every array that can be given."""
 
@@ -230,20 +224,18 @@ def _array(
 
 def _outside(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
     """Which values cannot be right, and what can; NaN marks a missing one."""
-    known = ~np.isnan(values)
-    if name in _COUNTS:
-        low = _COUNTS[name]
-        whole = (values >= low) & (values < 2**31) & (values == np.floor(values))
-        return ~whole & known, f"a whole number of at least {low}"
-    if name in _FLAGS:
+    known, field = ~np.isnan(values), FIELDS.get(name, Field())
+    if field.values == "count":
+        whole = (values >= field.least) & (values < 2**31) & (values == np.floor(values))
+        return ~whole & known, f"a whole number of at least {field.least:g}"
+    if field.values == "flag":
         return ~np.isin(values, (0, 1)) & known, "1 for yes or 0 for no"
-    if name == "layer_log1m":
-        return values > 0, "log(1 - eta) of a coefficient, at most 0"
     if name in _PER_STEP:
         return ~(np.isfinite(values) & (values >= 0)), "finite and at least 0"
-    least = FIELDS[name].least if name in FIELDS else None
-    if least is not None:
-        return values < least, f"at least {least:g}"
+    if field.most is not None:
+        return values > field.most, f"at most {field.most:g}"
+    if field.least is not None:
+        return values < field.least, f"at least {field.least:g}"
     return np.zeros(values.shape, bool), ""
 
 

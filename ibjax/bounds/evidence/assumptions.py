@@ -74,7 +74,7 @@ _ALL = (
         "supersample",
         "The training member of each pair is chosen by an independent fair coin.",
         "by construction of the masks; certificates are missing where their share of ones is rarer "
-        "than one in a million",
+        "than one in a million, or two pairs have the same ones throughout",
     ),
     Assumption(
         "plug_in",
@@ -90,7 +90,7 @@ _ALL = (
     Assumption(
         "upper_limit",
         "The training error lies below its upper confidence limit.",
-        "with the confidence the bound carries, where supersamples share no example",
+        "with the confidence the bound carries, where replicas share no noise and no batches",
     ),
     Assumption(
         "fixed_prior",

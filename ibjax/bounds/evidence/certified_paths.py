@@ -119,6 +119,7 @@ def trajectory_pair(moment: Moment) -> BoundValue:
         limit=1 - at,
         assumptions=info.assumptions,
         information=info.information,
+        about=info.about,
         holds=info.holds,
         confidence=info.confidence,
     )

@@ -12,21 +12,13 @@ from ibjax.bounds.accounting.information import shifts
 from ibjax.bounds.evidence import rows
 from ibjax.bounds.evidence.evaluation import evaluate
 from ibjax.bounds.evidence.moment import at, in_float64
+from ibjax.bounds.evidence.registry import registry
+from ibjax.bounds.evidence.tabulated import Tabulated
 from ibjax.bounds.layers.coefficients import joint, product
+from ibjax.bounds.subjects import COUNTED
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.signatures import enforced
 from ibjax.typing import JaxArray
-
-_WHOLE = ("xu_raginsky", "depth", "depth_published", "noisy_sgd")
-"""Bounds whose information is that about the whole sample."""
-
-_PAIRED = ("trajectory_cmi", "trajectory_pair", "test_prior", "f_cmi", "e_cmi", "ld_cmi")
-_PAIRED += ("ld_cmi_pair", "ld_cmi_conservative", "f_cmi_published")
-"""Bounds on the difference of two losses, which spans twice the range of one."""
-
-_TABLES = ("f_cmi", "e_cmi", "ld_cmi", "single_loss", "ld_cmi_pair", "ld_cmi_conservative")
-_TABLES += ("f_cmi_published",)
-"""Bounds that see the replicas from outside: no step of training enters."""
 
 
 class Parts(NamedTuple):
@@ -86,27 +78,33 @@ def dissect(
         New here.
     """
     now = at(evidence, checkpoint)
-    return {name: _parts(name, bound, now) for name, bound in evaluate(now, -1, names).items()}
+    known = registry()
+    return {
+        name: _parts(known[name].measure, bound, now)
+        for name, bound in evaluate(now, -1, names).items()
+    }
 
 
-def _parts(name: str, bound: BoundValue, moment: Moment) -> Parts:
+def _parts(measure: Any, bound: BoundValue, moment: Moment) -> Parts:
     nan = jnp.asarray(jnp.nan)
     n = moment.mask.shape[-1]
     value = jnp.where(bound.holds, bound.value, nan)
     information = jnp.where(bound.holds, jnp.asarray(bound.information), nan)
-    information = information / (n if name in _WHOLE else 1)
-    sigma = 1.0 if name in _PAIRED else rows.SIGMA
+    information = information / (n if bound.about == "sample" else 1)
+    # Mask bits bound the difference of two losses, which spans twice the range of one.
+    sigma = 2 * rows.SIGMA if bound.about in COUNTED else rows.SIGMA
     root = jnp.sqrt(2 * sigma**2 * jnp.maximum(information, 0.0))
-    along = name not in _TABLES and bool(np.size(moment.step_sizes))
+    # No step of training enters what tables of replicas say.
+    along = not isinstance(measure, Tabulated) and bool(np.size(moment.step_sizes))
     steps = jnp.sum(jnp.asarray(moment.step_sizes) > 0) if along else nan
     made: dict[str, Any] = dict.fromkeys(("layers", "label", "contracted", "eta"), nan)
     without = value
-    if name in ("depth", "depth_published"):
+    if measure in (rows.certified_depth, rows.published_depth):
         eta = product(rows.coefficients(moment), certified=False)
-        without = root if name == "depth_published" else rows.examples(moment).value
+        without = root if measure is rows.published_depth else rows.examples(moment).value
         without = jnp.where(bound.holds, without, nan)
         made |= {"eta": jnp.where(bound.holds, eta, nan), "layers": value - without}
-    if name == "depth":
+    if measure is rows.certified_depth:
         made |= _depth_terms(moment, root, eta, n)
     return Parts(
         bound=bound,

@@ -40,7 +40,8 @@ def evaluate(
         names: which bounds; all by default.
 
     Raises:
-        ValueError: for a name that is not registered, and as `at`.
+        ValueError: for a name that is not registered, a row of one's own that does not say what
+            its information is about, and as `at`.
     """
     known = registry()
     for name in names or ():
@@ -87,20 +88,44 @@ def contradiction(moment: Moment) -> str:
 
 
 def unfair(moment: Moment) -> str:
-    """Why the masks can be no fair coins, or nothing: their share of ones, by Hoeffding's bound.
+    """Why the masks can be no independent fair coins, or nothing: their share of ones, by
+    Hoeffding's bound, and two pairs that are always dealt alike or always apart.
+
+    What a run tells about one member of such pairs it tells about the other as well, and of each
+    only what it says alone was measured.
 
     Args:
         moment: evidence of one checkpoint, known now.
     """
     mask = np.asarray(moment.mask)
-    share = float(np.mean(mask))
-    coins = float(limits.independent_runs(mask)) * mask.shape[2]
-    if abs(share - 0.5) <= math.sqrt(math.log(2 / RARE) / (2 * coins)):
+    share, runs = float(np.mean(mask)), float(limits.independent_runs(mask))
+    if abs(share - 0.5) > math.sqrt(math.log(2 / RARE) / (2 * runs * mask.shape[2])):
+        return (
+            f"a share {share:.3g} of the masks is 1: they are no fair coins, and nothing is known "
+            "of what the runs tell about them"
+        )
+    one, other = _tied(mask)
+    # Of n^2/2 couples of pairs one is tied either way with a chance of n^2 2^-runs.
+    if one == other or 2 * math.log2(mask.shape[2]) - runs > math.log2(RARE):
         return ""
     return (
-        f"a share {share:.3g} of the masks is 1: they are no fair coins, and nothing is known of "
-        "what the runs tell about them"
+        f"the masks of pairs {one} and {other} are the same or opposite in all replicas: they are "
+        "no independent coins, and what the runs tell about both at once was not measured"
     )
+
+
+def _tied(mask: np.ndarray) -> tuple[int, int]:
+    """Two pairs whose masks (k1, k2, n) are equal or opposite everywhere; 0, 0 for none."""
+    signs = np.where(mask == 1, -1, 1).reshape(-1, mask.shape[2])
+    # Whole weights, hence exact sums; two sets of them, which no others share but by rare chance.
+    weights = np.random.default_rng(1).integers(1, 2**31, (2, len(signs)))
+    marks = weights @ (signs * signs[:1])
+    order = np.lexsort(marks)
+    same = np.all(marks[:, order[1:]] == marks[:, order[:-1]], axis=0)
+    if not same.any():
+        return 0, 0
+    first = int(np.argmax(same))
+    return tuple(sorted((int(order[first]), int(order[first + 1]))))  # pyright: ignore[reportReturnType]
 
 
 def _uncontradicted(found: dict[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:
@@ -143,7 +168,16 @@ def row_nulls(
 
 
 def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:
-    """The value with a note on what is missing, where it does not hold or replicas diverged."""
+    """The value with a note on what is missing, where it does not hold or replicas diverged.
+
+    Raises:
+        ValueError: for a row of one's own whose information is about nothing that it states.
+    """
+    if not value.about and np.isfinite(value.information).any():
+        raise ValueError(
+            f"{row.name} gives information and does not say what it is about: state about= in the "
+            "BoundValue that its measure returns"
+        )
     gone = np.asarray(moment.diverged, bool)
     if bool(value.holds):
         lost = f"{int(gone.sum())} of {gone.size} replicas diverged" if gone.any() else ""

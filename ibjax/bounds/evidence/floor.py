@@ -1,5 +1,6 @@
 """The least contraction coefficient that the training predictions of a run allow."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,8 @@ def measured_floor(evidence: Evidence, checkpoint: int = -1) -> Estimate:
     classes = float(now.num_classes)
     if not classes >= 2 or bool(np.any(np.asarray(now.labels) < 0)):
         nan = np.array(np.nan)
-        return Estimate(nan, nan, np.array(False), "up", "depth_floor", "labels are missing")
+        reason = "labels are missing"
+        return Estimate(nan, nan, np.array(False), "up", "depth_floor", reason, about="other")
     return _floor(int(classes), *(getattr(now, name) for name in _READ))
 
 
@@ -52,6 +54,5 @@ def _floor(classes: int, labels: Any, mask: Any, predictions: Any, diverged: Any
     counts = jnp.where(gone[..., None, None], 1.0, counts)
     each = jax.vmap(jax.vmap(lambda table: depth_floor(table).value))(counts)
     mean = mean_over_replicas(each, gone)
-    return Estimate(
-        mean.value, mean.std_error, mean.ok, "up", "depth_floor", "every replica diverged"
-    )
+    reason = "every replica diverged"
+    return replace(mean, bias="up", name="depth_floor", reason=reason, about="other")

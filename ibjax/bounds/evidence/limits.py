@@ -10,6 +10,7 @@ import numpy as np
 
 from ibjax.bounds import checks, invert
 from ibjax.bounds.evidence.moment import replica_errors
+from ibjax.bounds.kinds import proved
 from ibjax.interface import Estimate, Moment
 from ibjax.typing import Array, JaxArray, Scalar
 
@@ -32,7 +33,9 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
     number of them as one. Of the pool no more is known than the N examples that were seen.
 
     Masks of one supersample share their examples and count for nothing here: a standard error
-    over replicas is no limit. Few supersamples leave little more than the trivial limit 1.
+    over replicas is no limit. Few supersamples leave little more than the trivial limit 1. Nor do
+    supersamples help whose replicas share their noise or batches, or may do so: they all err alike
+    where that happens to be a lucky draw, so that the limit is 1.
 
     Args:
         moment: evidence of one checkpoint. `index` tells which examples were shared; where it is
@@ -44,24 +47,27 @@ def train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimate:
         none.
 
     Assumes:
-        A pool of independent examples; supersamples drawn from it at random.
+        A pool of independent examples; supersamples drawn from it at random; randomness of its own
+        in every supersample.
 
     Reference:
         Hoeffding 1963, "Probability inequalities for sums of bounded random variables", for the
         exponential bounds and U-statistics; the combination is derived here.
     """
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     train, _ = replica_errors(moment)
     mean = jnp.mean(train)
     drawn, blocks = sampling(moment.index).tolist()
+    none = jnp.where(jnp.isnan(mean), jnp.nan, 1.0)
     if not drawn:
-        return _limit(jnp.where(jnp.isnan(mean), jnp.nan, 1.0), jnp.ones(()))
+        return _limit(none, jnp.ones(()))
     if np.isinf(blocks):
         value = invert.kl(mean, jnp.log(1 / delta) / drawn)
     else:
         each = jnp.log(2 / delta)
         value = invert.kl(invert.kl(mean, each / drawn), each / blocks)
-    return _limit(value, 1 - delta)
+    alone = jnp.asarray(moment.shared_batches) == 0
+    return _limit(jnp.where(alone, value, none), jnp.where(alone, 1 - delta, 1.0))
 
 
 def sampling(index: Array) -> np.ndarray:
@@ -136,7 +142,7 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
         Independent fair masks and independent randomness of the replicas.
     """
     train, _ = replica_errors(moment)
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     value = invert.kl(jnp.mean(train), jnp.log(1 / delta) / independent_runs(moment.mask))
     return _limit(value, 1 - delta)
 
@@ -175,14 +181,5 @@ def _largest_rate(rate: float, nats: float) -> float:
 
 
 def _limit(value, confidence) -> Estimate:
-    zero = jnp.zeros_like(value)
-    return Estimate(
-        value,
-        zero,
-        jnp.isfinite(value),
-        "up",
-        "upper limit on the training error",
-        "a replica has no training error",
-        True,
-        confidence,
-    )
+    name, reason = "upper limit on the training error", "a replica has no training error"
+    return proved(value, name, "other", reason, confidence=confidence)

@@ -1,6 +1,7 @@
 """From the evidence of a run to that of one checkpoint, and the measured gap."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -143,6 +144,7 @@ def mean_over_replicas(values: Float[Array, "k1 k2"], diverged: Array) -> Estima
         bias="none",
         name="mean over replicas",
         reason="every replica diverged (lower the learning rate), or one has no number",
+        about="",  # of any numbers
     )
 
 
@@ -197,6 +199,5 @@ def _gap(now: Moment) -> Estimate:
     mean = mean_over_replicas(test - train, jnp.zeros(train.shape, bool))
     alive = survivors(now) > 0
     value = jnp.where(alive, mean.value, jnp.nan)
-    return Estimate(
-        value, mean.std_error, mean.ok & alive, "none", "measured gap", "every replica diverged"
-    )
+    ok, reason = mean.ok & alive, "every replica diverged"
+    return replace(mean, value=value, ok=ok, name="measured gap", reason=reason, about="other")

@@ -23,7 +23,8 @@ class Bound:
 
     Attributes:
         name: key in tables and files.
-        measure: from the evidence of one checkpoint to the value; pure.
+        measure: from the evidence of one checkpoint to the value, which says what its information
+            is about; pure.
         inputs: the fields of `Evidence` it reads, and no other; those that checking its
             assumptions reads are added.
         assumptions: names in `assumptions()`.

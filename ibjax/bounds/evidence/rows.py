@@ -21,7 +21,7 @@ from ibjax.bounds.evidence.moment import mean_over_replicas, survivors
 from ibjax.bounds.layers.depth import depth
 from ibjax.bounds.weights import classic
 from ibjax.interface import BoundValue, Contraction, Estimate, Moment
-from ibjax.typing import JaxArray
+from ibjax.typing import JaxArray, Subject
 
 SIGMA = 0.5
 """Sub-Gaussian parameter of the 0-1 loss."""
@@ -38,8 +38,8 @@ def _noise(moment: Moment) -> JaxArray:
 
 def account(function: Callable[..., Estimate], moment: Moment, **keywords: object) -> Estimate:
     """A function of the accountant at the settings of a moment."""
-    if not jnp.size(moment.step_sizes):
-        return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True)
+    if not jnp.size(moment.step_sizes):  # of which nothing is known, whatever it is about
+        return Estimate(jnp.array(jnp.nan), ok=jnp.array(False), bias="up", exact=True, about="")
     return function(
         moment.step_sizes,
         _noise(moment),
@@ -96,20 +96,20 @@ def weights(moment: Moment) -> BoundValue:
 
 def examples(moment: Moment) -> BoundValue:
     """Individual-sample bound under clipping, by the tight form of Pinsker's inequality."""
-    each = checks.information(example_information(moment))
+    each = checks.information(example_information(moment), about="example")
     return checks.result(
         invert.envelope(each.value),
         name="individual",
         inputs=(each,),
         limit=1.0,
         assumptions=("iid", "bounded_loss"),
-        information=each.value,
+        information=each,
     )
 
 
 def examples_with_limit(moment: Moment) -> BoundValue:
     """The same with an upper confidence limit on the training error."""
-    each = checks.information(example_information(moment))
+    each = checks.information(example_information(moment), about="example")
     error = checks.rate("train_error", limits.train_error(moment))
     return checks.result(
         invert.kl_gap(error.value, each.value),
@@ -117,7 +117,7 @@ def examples_with_limit(moment: Moment) -> BoundValue:
         inputs=(each, error),
         limit=1.0,
         assumptions=("iid", "bounded_loss", "upper_limit"),
-        information=each.value,
+        information=each,
     )
 
 
@@ -130,7 +130,7 @@ def certified_depth(moment: Moment) -> BoundValue:
     """Repaired depth bound, from the information of the examples; never above `examples`."""
     each, n = example_information(moment), _size(moment)
     classes = jnp.asarray(moment.num_classes)
-    total = replace(each, value=each.value * n, name="sum over examples")
+    total = classic.sum_over_examples(each, n)
     found = depth(total, coefficients(moment), n, SIGMA, num_classes=classes)
     without = examples(moment)
     least = jnp.minimum(found.value, without.value)
@@ -143,7 +143,7 @@ def published_depth(moment: Moment) -> BoundValue:
     return depth(information, coefficients(moment), _size(moment), SIGMA, variant="published")
 
 
-def _mean(values: object, moment: Moment) -> Estimate:
+def _mean(values: object, moment: Moment, about: Subject) -> Estimate:
     """Mean information of the surviving replicas, divided by their share.
 
     Given survival the gap is at most the bound at ``I / P(survival)``, with I that of all
@@ -152,18 +152,18 @@ def _mean(values: object, moment: Moment) -> Estimate:
     mean, share = mean_over_replicas(jnp.asarray(values), moment.diverged), survivors(moment)
     # Sums of squares that rounding took below zero count as zero.
     value = jnp.maximum(mean.value / share, 0.0)
-    return replace(mean, value=value, std_error=mean.std_error / share)
+    return replace(mean, value=value, std_error=mean.std_error / share, about=about)
 
 
 def batch_gradient(moment: Moment) -> BoundValue:
     """I(S;W) bound of the measured batch gradients."""
-    information = _mean(moment.gradient_information, moment)
+    information = _mean(moment.gradient_information, moment, "sample")
     return classic.xu_raginsky(information, _size(moment), SIGMA)
 
 
 def sample_gradient(moment: Moment) -> BoundValue:
     """Bound of the measured per-example gradients, prior at zero gradient, hidden batches."""
-    measured = _mean(moment.sample_information, moment)
+    measured = _mean(moment.sample_information, moment, "example")
     left = _hidden(moment)
     information = replace(
         measured, value=measured.value * left, std_error=measured.std_error * left
@@ -173,12 +173,13 @@ def sample_gradient(moment: Moment) -> BoundValue:
 
 def incoherence(moment: Moment) -> BoundValue:
     """Bound of the measured gradient incoherence, prior at the mean of the others."""
-    return classic.xu_raginsky(_mean(moment.incoherence_information, moment), 1, SIGMA)
+    information = _mean(moment.incoherence_information, moment, "example")
+    return classic.xu_raginsky(information, 1, SIGMA)
 
 
 def trajectory(moment: Moment) -> BoundValue:
     """phi^-1 of the mean information: concave, so it goes outside the mean over slots."""
-    info = checks.information(_mean(moment.trajectory_cmi, moment))
+    info = checks.information(_mean(moment.trajectory_cmi, moment, "pair"), about="pair")
     value = invert.phi(info.value)
     slope = 1 / jnp.arctanh(value)  # derivative of the inverse of phi
     return checks.result(
@@ -187,14 +188,16 @@ def trajectory(moment: Moment) -> BoundValue:
         inputs=(info,),
         limit=1.0,
         assumptions=("supersample", "bounded_loss"),
-        information=info.value,
+        information=info,
         std_error=checks.scaled_error(slope, info.error),
     )
 
 
 def test_prior(moment: Moment) -> BoundValue:
     """Bound against the prior that tests which member was used."""
-    return classic.xu_raginsky(_mean(moment.test_prior_information, moment), 1, 2 * SIGMA)
+    information = _mean(moment.test_prior_information, moment, "pair")
+    given = checks.information(information, about="pair")
+    return classic.rooted(given, 1, 2 * SIGMA, "test_prior")
 
 
 def _errors(moment: Moment) -> Estimate:
@@ -212,7 +215,9 @@ def _at_error(
     counts the two means as perfectly correlated, the worst case; where the inversion has reached 1
     it is that of the training error alone.
     """
-    info, error = checks.information(information), checks.rate("train_error", rate)
+    about = "pair" if inversion is invert.pair else "example"
+    info = checks.information(information, about=about)
+    error = checks.rate("train_error", rate)
 
     def gap(rate, info):
         return inversion(rate, info) - rate
@@ -227,22 +232,22 @@ def _at_error(
         inputs=(info, error),
         limit=1 - error.value,
         assumptions=("bounded_loss",),
-        information=info.value,
+        information=info,
         std_error=spread,
     )
 
 
 def trajectory_pair(moment: Moment) -> BoundValue:
     """The path information with the training error: pair inversion, for the 0-1 loss."""
-    return _at_error(_mean(moment.trajectory_cmi, moment), _errors(moment), invert.pair)
+    return _at_error(_mean(moment.trajectory_cmi, moment, "pair"), _errors(moment), invert.pair)
 
 
 def incoherence_kl(moment: Moment) -> BoundValue:
     """Gradient incoherence with the training error: ``kl(E e_S || E e) <= I``."""
-    return _at_error(_mean(moment.incoherence_information, moment), _errors(moment))
+    return _at_error(_mean(moment.incoherence_information, moment, "example"), _errors(moment))
 
 
 def batch_gradient_kl(moment: Moment) -> BoundValue:
     """Measured batch gradients with the training error: ``kl(E e_S || E e) <= I/n``."""
     each = jnp.asarray(moment.gradient_information) / _size(moment)
-    return _at_error(_mean(each, moment), _errors(moment))
+    return _at_error(_mean(each, moment, "example"), _errors(moment))

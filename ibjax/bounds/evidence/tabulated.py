@@ -21,7 +21,7 @@ from ibjax.bounds.supersamples import letters, mean_first, nulls, polynomial, ta
 from ibjax.bounds.supersamples.cmi import Plan, e_cmi, f_cmi, ld_cmi, single_loss
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.interface import BoundValue, Moment
-from ibjax.typing import JaxArray
+from ibjax.typing import JaxArray, Subject
 
 RECOMMENDED = {"correction": "polynomial"}
 """How the rows estimate: see `supersample`."""
@@ -51,7 +51,7 @@ class Tabulated(NamedTuple):
         """
         given = self._given(moment)
         if given is None:
-            return _missing()
+            return _missing("loss" if self.function is single_loss else "pair")
         if plan is None:
             values, *rest = given
             found = self.function(values, jnp.asarray(moment.mask), *rest, **self.keywords)
@@ -162,9 +162,9 @@ def _losses(moment: Moment) -> tuple[Any, ...]:
     return (losses(moment),)
 
 
-def _missing() -> BoundValue:
+def _missing(about: Subject) -> BoundValue:
     nan = jnp.array(jnp.nan)
-    return BoundValue(nan, nan, nan, holds=jnp.array(False), kind="estimate")
+    return BoundValue(nan, nan, nan, holds=jnp.array(False), kind="estimate", about=about)
 
 
 predictions = Tabulated(f_cmi, _predictions)

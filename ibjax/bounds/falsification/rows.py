@@ -38,7 +38,8 @@ class Row(NamedTuple):
 
 def known(value: Any, name: str = "enumeration") -> Estimate:
     """A quantity computed from known laws: it supports a certificate."""
-    return Estimate(value, std_error=np.zeros(np.shape(value)), bias="none", name=name, exact=True)  # pyright: ignore[reportArgumentType]
+    zero = np.zeros(np.shape(value))
+    return Estimate(value, zero, bias="none", name=name, exact=True, about="")  # pyright: ignore[reportArgumentType]
 
 
 def coefficient(etas: Any, divergence: Divergence = "kl") -> Contraction:

@@ -116,7 +116,7 @@ def depth(
             inputs=(info,),
             limit=limit,
             assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "labels_contract"),
-            information=info.value,
+            information=info,
             std_error=root.error(value, info.value, info.error),
             note=_PUBLISHED,
         )
@@ -150,7 +150,7 @@ def depth(
         inputs=inputs,
         limit=limit,
         assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
-        information=info.value,
+        information=info,
         std_error=spread,
         note="holds for the network evaluated with fresh layer noise",
     )

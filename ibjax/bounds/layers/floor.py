@@ -69,4 +69,5 @@ def depth_floor(confusion: Float[Array, "k m"]) -> Estimate:
     value = jnp.linalg.svd(jnp.where(known, centred, 0.0), compute_uv=False)[0]
     value = jnp.where(known, value, jnp.nan)
     reason = "the table is all zero or holds NaN"
-    return Estimate(value, jnp.full_like(value, jnp.nan), known, "up", "depth_floor", reason)
+    nan = jnp.full_like(value, jnp.nan)
+    return Estimate(value, nan, known, "up", "depth_floor", reason, about="other")

@@ -52,12 +52,11 @@ def last_layer(
             f"hidden_information={hidden_information!r} with frozen={frozen}: hidden weights that "
             "depend on the sample cost I(S; U); give it, or frozen=True where they do not"
         )
-    inputs = [
-        checks.information(head_information, name="head_information", about=checks.subject_of(n))
-    ]
+    about = checks.subject_of(n)
+    inputs = [checks.information(head_information, name="head_information", about=about)]
     if hidden_information is not None:
         name = "hidden_information"
-        inputs.append(checks.information(hidden_information, name=name, about=checks.subject_of(n)))
+        inputs.append(checks.information(hidden_information, name=name, about=about))
     info = jnp.asarray(sum(part.value for part in inputs))
     # The errors add up: both may come from the same runs.
     error = sum(part.error for part in inputs)
@@ -71,6 +70,7 @@ def last_layer(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info,
+        about=about,
         std_error=root.error(value, info, error),
         note="frozen hidden weights" if frozen else "",
     )

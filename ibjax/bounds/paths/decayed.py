@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ibjax import contraction
 from ibjax.bounds import checks
+from ibjax.bounds.kinds import proved
 from ibjax.bounds.layers.coefficients import coefficient
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
@@ -95,12 +96,5 @@ def decayed_information(
     value, _ = jax.lax.scan(step, start, (table, gain, keep))
     # A batch of more than b would move the weights farther than C a unit of step size.
     value = jnp.where(most <= b, value, jnp.nan)
-    return Estimate(
-        value,
-        jnp.zeros_like(value),
-        jnp.isfinite(value),
-        "up",
-        "decayed_information",
-        "infinite without noise in a step that uses the example",
-        exact=True,
-    )
+    reason = "infinite without noise in a step that uses the example"
+    return proved(value, "decayed_information", "example", reason)

@@ -99,6 +99,7 @@ def wang_gao_calmon(
         limit=2 * sigma,
         assumptions=(*premises, "disjoint_batches"),
         information=jnp.mean(held),
+        about="example",
         std_error=jnp.mean(root.error(roots, held, errors)) * sigma,
         note="" if known else "variances are Monte-Carlo means over training runs",
     )

@@ -12,7 +12,6 @@ import numpy as np
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.means import over_units
-from ibjax.bounds.subjects import check_candidates, of_candidates
 from ibjax.interface import BoundValue, Estimate
 from ibjax.mi.two_normals import surprise
 from ibjax.signatures import enforced
@@ -63,7 +62,7 @@ def membership_information(
     y = y.reshape(y.shape[0], -1)
     padded = jnp.concatenate([jnp.zeros_like(y[:, :1]), y], axis=1)
     each = np.log(padded.shape[1]) - jax.nn.logsumexp(padded, axis=1)
-    return _mean(each, of_candidates("membership_information", padded.shape[1]))
+    return _mean(each, "membership_information", padded.shape[1])
 
 
 @enforced
@@ -143,6 +142,7 @@ def haghifam(
         limit=1.0,
         assumptions=("supersample", "data_independent_batches", "weight_noise", "monte_carlo"),
         information=info,
+        about=estimate.about,
         std_error=root.error(value, info, jnp.asarray(estimate.std_error)),
     )
 
@@ -170,9 +170,7 @@ def k_ghost(
         sharpened CMI bounds for generalization errors"; the form for paths is derived here.
     """
     k = checks.static_whole("k", k, 2)
-    if isinstance(information, Estimate | BoundValue):
-        check_candidates("information", information.name, k)
-    info = checks.information(information)
+    info = checks.information(information, about="pair", candidates=k)
     value = k / (k - 1) * jnp.sqrt(info.value / 2)
     return checks.result(
         value,
@@ -180,10 +178,10 @@ def k_ghost(
         inputs=(info,),
         limit=1.0,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
-        information=info.value,
+        information=info,
         std_error=root.error(value, info.value, info.error),
     )
 
 
-def _mean(each: JaxArray, name: str) -> Estimate:
-    return over_units(each, name, "a replica diverged: leave it out")
+def _mean(each: JaxArray, name: str, candidates: int = 2) -> Estimate:
+    return over_units(each, name, "a replica diverged: leave it out", "pair", candidates)

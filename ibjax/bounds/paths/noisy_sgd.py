@@ -1,17 +1,19 @@
 """Information a noisy-SGD trajectory can carry, from step sizes, noise and gradient norms."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks
-from ibjax.bounds.kinds import fitted, together
+from ibjax.bounds.kinds import fitted, proved, together
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Scalar
 
 _FORMS = ("log", "linear")
+_REASON = "infinite without noise or without a bound on the gradients: add noise, clip"
 
 
 @enforced
@@ -56,7 +58,7 @@ def noisy_sgd_information(
         Pensia, Jog, Loh 2018, "Generalization error bounds for noisy, iterative algorithms";
         with E|g|^2 allowed in place of the squared Lipschitz constant.
     """
-    steps, noise = _schedule(step_sizes, noise_stds)
+    steps, noise = checks.schedule(step_sizes, noise_stds)
     given = checks.quantity("gradient_norm", gradient_norm)
     norm = given.value
     if norm.ndim > 1 or (norm.ndim == 1 and norm.shape != steps.shape):
@@ -64,7 +66,11 @@ def noisy_sgd_information(
             f"gradient_norm has shape {norm.shape}; give a number or one a step: {steps.shape}"
         )
     value = _path(steps, norm, noise, _dimension(dim, form), form)
-    return _upper(value, "noisy_sgd_information", given)
+    sure = together(fitted(given.confidence, ()))
+    found = proved(value, "noisy_sgd_information", "sample", _REASON, confidence=sure)
+    if given.kind == "certificate":
+        return found
+    return replace(found, std_error=jnp.full_like(value, jnp.nan), exact=False)
 
 
 @enforced
@@ -111,7 +117,7 @@ def sample_information(
         Bu, Zou, Veeravalli 2020, "Tightening mutual information-based bounds on generalization
         error" (SGLD with batches of one); the form for clipped batches is derived here.
     """
-    steps, noise = _schedule(step_sizes, noise_stds)
+    steps, noise = checks.schedule(step_sizes, noise_stds)
     clip = checks.scalar("clip", clip, 0.0)
     batch_size, n = checks.whole("batch_size", batch_size), checks.whole("n", n)
     if checks.concrete(batch_size, n) and batch_size > n:
@@ -119,18 +125,7 @@ def sample_information(
     share = jnp.asarray(batch_size / n, steps.dtype)
     share = jnp.where(share > 1, jnp.nan, share)
     value = share * _path(steps, clip / batch_size, noise, _dimension(dim, form), form)
-    return _upper(value, "sample_information")
-
-
-def _schedule(step_sizes, noise_stds) -> tuple[JaxArray, JaxArray]:
-    steps = checks.real("step_sizes", step_sizes, 0.0)
-    noise = checks.real("noise_stds", noise_stds, 0.0)
-    if steps.ndim != 1 or noise.shape != steps.shape:
-        raise ValueError(
-            f"step_sizes has shape {steps.shape} and noise_stds {noise.shape}; "
-            "give one of each a step: (T,)"
-        )
-    return steps, noise
+    return proved(value, "sample_information", "example", _REASON)
 
 
 def _dimension(dim, form: str):
@@ -147,17 +142,3 @@ def _path(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> J
     power = (steps * jnp.where(still, 0.0, norm) / jnp.where(silent, 1.0, noise)) ** 2
     capacity = 0.5 * dim * jnp.log1p(power / dim) if form == "log" else 0.5 * power
     return jnp.sum(jnp.where(silent & ~still, jnp.inf, capacity))
-
-
-def _upper(value: JaxArray, name: str, norm: checks.Given | None = None) -> Estimate:
-    known = norm is None or norm.kind == "certificate"
-    return Estimate(
-        value=value,
-        std_error=jnp.full_like(value, 0.0 if known else jnp.nan),
-        ok=jnp.isfinite(value),
-        bias="up",
-        name=name,
-        reason="infinite without noise or without a bound on the gradients: add noise, clip",
-        exact=known,
-        confidence=jnp.asarray(1.0) if norm is None else together(fitted(norm.confidence, ())),
-    )

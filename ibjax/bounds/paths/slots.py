@@ -16,12 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert, root
-from ibjax.bounds.kinds import gap_at, moved_by, with_error
+from ibjax.bounds.kinds import gap_at, moved_by, proved, with_error
 from ibjax.bounds.means import mean_and_error
-from ibjax.bounds.subjects import check_candidates, of_candidates
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, BoundKind, Float, JaxArray, Scalar, Subject
 
 _REDUCTIONS = ("sqrt_of_mean", "mean_of_sqrt")
 _PATH = ("iid", "bounded_loss", "data_independent_batches", "weight_noise", "monte_carlo")
@@ -61,12 +60,12 @@ def path_prior(
         def rooted(_, info: JaxArray) -> JaxArray:
             return root.sub_gaussian(info, sigma)
 
-        return _bound("path_prior", information, rooted, reduction, 2 * sigma)
+        return _bound("path_prior", "example", information, rooted, reduction, 2 * sigma)
 
     def gap(at: JaxArray, info: JaxArray) -> JaxArray:
         return invert.kl(at, info) - at
 
-    return _bound("path_prior", information, gap, reduction, 1.0, train_error)
+    return _bound("path_prior", "example", information, gap, reduction, 1.0, train_error)
 
 
 @enforced
@@ -107,9 +106,6 @@ def path_membership(
     if form in ("pair", "kl") and train_error is None:
         raise ValueError(f"train_error=None, but form={form!r} needs the mean training error")
 
-    if isinstance(information, Estimate | BoundValue):
-        check_candidates("information", information.name, k)
-
     def gap(at: JaxArray, info: JaxArray) -> JaxArray:
         if form == "sqrt":
             return k / (k - 1) * jnp.sqrt(info / 2)
@@ -119,7 +115,7 @@ def path_membership(
         return top - at
 
     rate = train_error if form in ("pair", "kl") else None
-    return _bound("path_membership", information, gap, reduction, 1.0, rate)
+    return _bound("path_membership", "pair", information, gap, reduction, 1.0, rate, k)
 
 
 @enforced
@@ -152,7 +148,7 @@ def membership_upper(
     y = checks.real("ratios", ratios)
     if y.ndim not in (2, 3) or y.shape[0] < 2:
         raise ValueError(f"ratios has shape {y.shape}; give (R, K - 1) or (R, J, K - 1), R >= 2")
-    delta = checks.real("delta", delta, 0.0, 1.0, open_low=True)
+    delta = checks.failure("delta", delta)
     most = np.log(y.shape[-1] + 1)
     low = most if floor is None else checks.real("floor", floor, 0.0)
     each = most - jnp.logaddexp(0.0, jax.nn.logsumexp(y, axis=-1))
@@ -162,25 +158,19 @@ def membership_upper(
     runs, logs = y.shape[0], jnp.log(2 / delta)
     spread = jnp.sqrt(2 * jnp.var(each, ddof=1) * logs / runs)
     value = jnp.mean(each) + spread + 7 * (most + low) * logs / (3 * (runs - 1))
-    return Estimate(
-        value,
-        jnp.zeros_like(value),
-        jnp.isfinite(value),
-        "up",
-        of_candidates("membership_upper", y.shape[-1] + 1),
-        "a run diverged",
-        exact=True,
-        confidence=1 - delta,
-    )
+    sure = {"confidence": 1 - delta, "candidates": y.shape[-1] + 1}
+    return proved(value, "membership_upper", "pair", "a run diverged", **sure)
 
 
 def _bound(
     name: str,
+    about: Subject,
     information: Any,
     gap: Callable[[JaxArray, JaxArray], JaxArray],
     reduction: str,
     limit: Any,
     train_error: Any = None,
+    candidates: int = 2,
 ) -> BoundValue:
     """A bound from the information and, unless it is None, the training error."""
     checks.choice("reduction", reduction, _REDUCTIONS)
@@ -191,16 +181,15 @@ def _bound(
             raise ValueError(
                 f'reduction={reduction!r} needs single runs; give (R,), or "sqrt_of_mean"'
             )
-        about = "example" if name == "path_prior" else "pair"
-        given = checks.information(information, about=about)
+        given = checks.information(information, about=about, candidates=candidates)
         value, at, error = with_error(gap, rate, given)
-        mean = given.value
     else:
         info = checks.real("information", information)
         if info.ndim not in (1, 2) or info.shape[0] < 1:
             raise ValueError(f"information has shape {info.shape}; give (R,) or (R, J)")
         mean, value, at, error = _of_runs(info, gap, rate, legacy)
-        given = checks.Given(mean, error, "diagnostic" if legacy else "estimate")
+        kind: BoundKind = "diagnostic" if legacy else "estimate"
+        given = checks.Given(mean, error, kind, about=about, candidates=candidates)
     known = given.kind == "certificate"
     return checks.result(
         value,
@@ -208,7 +197,7 @@ def _bound(
         inputs=(given,) if train_error is None else (given, rate),
         limit=limit if train_error is None else limit - at,
         assumptions=tuple(a for a in _PATH if not (known and a == "monte_carlo")),
-        information=mean,
+        information=given,
         std_error=error,
         note="mean of roots: biased low, no bound" if legacy else "",
     )

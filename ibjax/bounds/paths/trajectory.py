@@ -171,6 +171,7 @@ def virtual_noise(
         limit=2 * sigma,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "monte_carlo"),
         information=bound.information,
+        about="other",  # of the weights with the virtual noise
         std_error=bound.std_error + flat.error,
         note="error of the flatness gap not included" if bare else "",
     )
@@ -220,6 +221,7 @@ def _root(name: str, terms: JaxArray, sigma, reduction: str, limit=None) -> Boun
         limit=2 * sigma if limit is None else limit,
         assumptions=ASSUMPTIONS,
         information=info,
+        about="example",
         std_error=error,
         note=note,
     )

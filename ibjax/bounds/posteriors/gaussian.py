@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.posteriors.pac_bayes import confidence_level, gaussian_divergence
+from ibjax.bounds.posteriors.pac_bayes import gaussian_divergence
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -58,8 +58,9 @@ def gaussian_posterior(
     n = checks.whole("n", n)
     each = [gaussian_divergence(mean, std, prior_mean, w).value for w in widths]
     info = jnp.min(jnp.stack(each))  # pyright: ignore[reportArgumentType]
-    error = invert.kl(rate, -jnp.log(confidence_level(sampling_delta)) / draws)
-    union = jnp.log(2 * widths.shape[0] * jnp.sqrt(1.0 * n) / confidence_level(delta))
+    missed, delta = checks.failure("sampling_delta", sampling_delta), checks.failure("delta", delta)
+    error = invert.kl(rate, -jnp.log(missed) / draws)
+    union = jnp.log(2 * widths.shape[0] * jnp.sqrt(1.0 * n) / delta)
     return checks.result(
         invert.kl(error, (info + union) / n) - rate,
         name="gaussian_posterior",
@@ -67,6 +68,7 @@ def gaussian_posterior(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=info,
+        about="posterior",
         std_error=jnp.where(given.error == 0, 0.0, jnp.nan),
-        confidence=1 - confidence_level(sampling_delta) - confidence_level(delta),
+        confidence=1 - missed - delta,
     )

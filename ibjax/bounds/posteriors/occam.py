@@ -9,7 +9,6 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.bounds import checks, invert
-from ibjax.bounds.posteriors.pac_bayes import confidence_level
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Numbers, Scalar
@@ -55,7 +54,7 @@ def occam(
     rate = checks.real("train_error", train_error, 0.0, 1.0)
     length = checks.real("bits", bits, 0.0)
     n = checks.whole("n", n)
-    delta = confidence_level(delta)
+    delta = checks.failure("delta", delta)
     information = length * math.log(2)
     value = invert.kl(rate, (information - jnp.log(delta)) / n) - rate
     found = checks.result(
@@ -65,6 +64,7 @@ def occam(
         limit=1.0 - rate,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
         information=jnp.broadcast_to(information, value.shape),
+        about="posterior",
         note="holds with probability 1 - delta for the decoded predictor",
     )
     return replace(found, confidence=1 - delta)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks, invert, root
-from ibjax.bounds.kinds import Given, fitted, with_error
+from ibjax.bounds.kinds import Given, fitted, proved, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
-from ibjax.typing import Array, Float, JaxArray, Scalar
+from ibjax.typing import Array, Float, Scalar
 
 
 @enforced
@@ -49,9 +49,8 @@ def pac_bayes_kl(
         divergence bound with a prior independent of the sample.
     """
     rate = checks.rate("train_error", train_error)
-    sure = delta is not None
-    about = "sample" if sure else checks.subject_of(n)
-    info = checks.information(divergence, name="divergence", given_sample=sure, about=about)
+    about = checks.subject_of(n) if delta is None else "posterior"
+    info = checks.information(divergence, name="divergence", about=about)
     n = checks.whole("n", n)
     union = _union(n, delta)
     value, at, spread = _below_kl(rate, info, n, union)
@@ -61,9 +60,9 @@ def pac_bayes_kl(
         inputs=(rate, info),
         limit=1.0 - at,
         assumptions=("iid", "bounded_loss", "fixed_prior"),
-        information=info.value,
+        information=info,
         std_error=spread,
-        confidence=1.0 if delta is None else 1 - confidence_level(delta),
+        confidence=1.0 if delta is None else 1 - checks.failure("delta", delta),
     )
 
 
@@ -74,7 +73,7 @@ def _below_kl(rate: Given, info: Given, n: Any, union: Any):
 
 def _union(n: Any, delta: Scalar | None) -> Any:
     """What the bound pays to hold with probability 1 - delta, in nats."""
-    return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / confidence_level(delta))
+    return 0.0 if delta is None else jnp.log(2 * jnp.sqrt(1.0 * n) / checks.failure("delta", delta))
 
 
 @enforced
@@ -115,9 +114,8 @@ def gaussian_divergence(
     spread = jnp.expm1(2 * log_ratio) - 2 * log_ratio
     shift = ((mean - prior_mean) / prior_std) ** 2
     value = jnp.sum(spread + shift) / 2
-    zero, finite = jnp.zeros_like(value), jnp.isfinite(value)
     reason = "infinite: a posterior deviation is 0"
-    return Estimate(value, zero, finite, "none", "gaussian_divergence", reason, exact=True)
+    return proved(value, "gaussian_divergence", "posterior", reason, bias="none")
 
 
 @enforced
@@ -163,6 +161,7 @@ def free_energy_divergence(
         "up",
         "free_energy_divergence",
         "negative: the losses are noisy, or the run did not start at its prior",
+        about="posterior",
     )
 
 
@@ -247,7 +246,7 @@ def thermodynamic(
 
 def _from_divergence(name, divergence, n, train_error, delta, premises, note) -> BoundValue:
     n = checks.whole("n", n)
-    info = checks.information(divergence, given_sample=delta is not None)
+    info = checks.information(divergence, about="sample" if delta is None else "posterior")
     union = _union(n, delta)
     inputs = [info]
     if train_error is None:
@@ -265,10 +264,10 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
         inputs=inputs,
         limit=limit,
         assumptions=premises,
-        information=info.value,
+        information=info,
         std_error=spread,
         note=note,
-        confidence=1.0 if delta is None else 1 - confidence_level(delta),
+        confidence=1.0 if delta is None else 1 - checks.failure("delta", delta),
     )
 
 
@@ -321,9 +320,5 @@ def thermodynamic_divergence(
         "negative: the losses are noisy or the chains had not mixed",
         given.kind == "certificate",
         fitted(given.confidence, ()),
+        about="posterior",
     )
-
-
-def confidence_level(delta: Scalar) -> JaxArray:
-    """A failure probability, checked to lie in (0, 1]."""
-    return checks.real("delta", delta, 0.0, 1.0, open_low=True)

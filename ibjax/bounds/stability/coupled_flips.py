@@ -138,4 +138,5 @@ def _estimate(name: str, values: JaxArray, use: JaxArray, bias: BiasDirection = 
     total = jnp.sum(jnp.where(use, values, 0.0), (1, 2))
     mean, error = mean_and_error(total / jnp.maximum(couples, 1), couples > 0)
     reason = "no fresh example, or a loss not finite: leave its couple out with valid"
-    return Estimate(mean, error, jnp.isfinite(mean), bias, f"replace-one {name}", reason)
+    name, ok = f"replace-one {name}", jnp.isfinite(mean)
+    return Estimate(mean, error, ok, bias, name, reason, about="other")

@@ -67,7 +67,8 @@ def wasserstein(
         value = jnp.asarray(_exact(np.asarray(a), np.asarray(b)), a.dtype)
     else:
         value = _entropic(a, b, epsilon)
-    return Estimate(value, jnp.zeros_like(value), jnp.isfinite(value), "up", "wasserstein")
+    zero, ok = jnp.zeros_like(value), jnp.isfinite(value)
+    return Estimate(value, zero, ok, "up", "wasserstein", about="other")
 
 
 @enforced
@@ -96,7 +97,8 @@ def sliced_wasserstein(
     ways = ways / jnp.linalg.norm(ways, axis=1, keepdims=True)
     each = jax.vmap(lambda u: on_the_line(a @ u, b @ u))(ways)
     error = jnp.std(each) / math.sqrt(count)
-    return Estimate(jnp.mean(each), error, jnp.all(jnp.isfinite(each)), "down", "sliced")
+    ok = jnp.all(jnp.isfinite(each))
+    return Estimate(jnp.mean(each), error, ok, "down", "sliced", about="other")
 
 
 @enforced

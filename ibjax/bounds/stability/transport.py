@@ -128,7 +128,7 @@ def variation_from_information(
     Raises:
         ValueError: for negative divergences.
     """
-    given = checks.information(information)
+    given = checks.information(information, about=None)
     k = given.value
     safe = jnp.where(k > 0, k, 1.0)
     value = jnp.minimum(jnp.sqrt(safe / 2), jnp.sqrt(-jnp.expm1(-safe)))

@@ -93,6 +93,7 @@ def per_class(
         limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
+        about="other",  # of one class alone
         std_error=width * error,
         note=f"{replica_tables.note(correction)}; class shares are those of the examples",
     )

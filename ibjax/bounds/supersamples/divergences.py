@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert
-from ibjax.bounds.means import mean_and_error
+from ibjax.bounds.means import left_out, mean_and_error
 from ibjax.bounds.supersamples import letters, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
@@ -78,6 +78,7 @@ def f_information(
         limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
+        about="pair" if _BOUNDS[form][0] == "kl" else "other",
         std_error=width * error,
         note="plug-in divergence, biased up near zero; unbalanced masks make it low where large, "
         "and tv fall below the measured gap",
@@ -152,7 +153,4 @@ def _evaluate(data: replica_tables.Data, form: str, pooled: bool):
         return tuple(both * x for x in _bound(table, form))
 
     value, info = joint(use)
-    units = use.shape[0]
-    left = jax.vmap(lambda s: joint(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-    error = mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
-    return value, info, error if units > 1 else jnp.full_like(value, jnp.nan)
+    return value, info, left_out(lambda use: joint(use)[0], use, value)

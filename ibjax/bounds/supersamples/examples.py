@@ -73,7 +73,7 @@ def remembered(
         Feldman, Zhang 2020, "What neural networks memorize and why" (the score); Newcombe 1998
         (the interval).
     """
-    _check_level(level)
+    checks.inside("level", level)
     sides = _sides(losses, masks, valid, clip)
     (p, m), (q, k) = _means(*sides[:3])
     memory = q - p
@@ -141,7 +141,7 @@ def remembered_by_class(
     Reference:
         Score of Feldman, Zhang 2020; means over classes and their intervals are new here.
     """
-    _check_level(level)
+    checks.inside("level", level)
     classes = whole("num_classes", num_classes, 1)
     sides = _sides(losses, masks, valid, clip)
     label = numeric("labels", labels)
@@ -203,11 +203,6 @@ class _Sides(NamedTuple):
     kept: JaxArray
     width: float
     pool: bool
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie strictly between 0 and 1")
 
 
 def _sides(losses: Any, masks: Any, valid: Any, clip: Any) -> _Sides:

@@ -61,11 +61,6 @@ def steinke_zakynthinou(
         information". The phi form is derived here.
     """
     checks.choice("inversion", inversion, ("sqrt", "phi"))
-    if isinstance(information, BoundValue) and "plug_in" in information.assumptions:
-        raise ValueError(
-            f"information comes from {information.name or 'a plug-in bound'}, a mean over single "
-            "pairs; give that about all bits together, or use fast_rate"
-        )
     given = checks.information(information, "estimate", about=checks.subject_of(n, "pair"))
     info, error = given.value, given.error
     n = checks.whole("n", n)
@@ -84,7 +79,7 @@ def steinke_zakynthinou(
         inputs=(given,),
         limit=1.0,
         assumptions=_ASSUMPTIONS,
-        information=info,
+        information=given,
         std_error=spread,
     )
 
@@ -131,10 +126,9 @@ def fast_rate(
         bounds via binary Jensen-Shannon divergence", for "js". The optimum "pair" is derived here.
     """
     checks.choice("form", form, _FORMS)
-    if form != "js":
-        _needs_pairs(information, 'use form="js"')
     given_rate = checks.rate("train_error", train_error)
-    given = checks.information(information, "estimate")
+    about = "loss" if form == "js" else "pair"
+    given = checks.information(information, "estimate", about=about)
 
     def gap(rate: JaxArray, info: JaxArray) -> JaxArray:
         if form == "linear":
@@ -151,7 +145,7 @@ def fast_rate(
         inputs=(given, given_rate),
         limit=1.0 - rate,
         assumptions=_ASSUMPTIONS,
-        information=given.value,
+        information=given,
         std_error=spread,
     )
 
@@ -178,9 +172,8 @@ def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
     Reference:
         Wang, Mao 2023, as `fast_rate`.
     """
-    _needs_pairs(information, "use binary_js")
     rate = checks.rate("train_error", train_error)
-    given = checks.information(information, "estimate")
+    given = checks.information(information, "estimate", about="pair")
     info = given.value
     value = jnp.where(rate.value == 0, info / jnp.log(2.0), jnp.nan).astype(info.dtype)
     return checks.result(
@@ -189,7 +182,7 @@ def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
         inputs=(given, rate),
         limit=1.0,
         assumptions=(*_ASSUMPTIONS, "interpolation"),
-        information=info,
+        information=given,
         std_error=jnp.where(rate.error == 0, given.error / np.log(2), jnp.nan),
     )
 
@@ -213,12 +206,6 @@ def binary_js(train_error: _Rate, information: _Information) -> BoundValue:
         via binary Jensen-Shannon divergence".
     """
     return fast_rate(train_error, information, form="js")
-
-
-def _needs_pairs(information: _Information, instead: str) -> None:
-    """Refuse the information of single losses, which is below that of pairs."""
-    if isinstance(information, BoundValue) and information.name == "single_loss":
-        raise ValueError(f"information comes from single_loss; give that of pairs, or {instead}")
 
 
 def _linear(rate: JaxArray, info: JaxArray) -> JaxArray:

@@ -75,6 +75,7 @@ def leave_one_out(
         limit=1.0,
         assumptions=assumptions,
         information=jnp.where(jnp.all(good), info, jnp.nan),
+        about="other",  # which of all points was left out
         std_error=error,
         note="plug-in from one training an index: exact for a deterministic learner, else up",
     )

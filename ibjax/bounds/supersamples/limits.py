@@ -57,7 +57,9 @@ def cmi_limit(
         ``holds=False``) for one supersample, which has no limit worth the name: pairs share their
         replicas, and an event of probability 1 - delta^(1/k2) on which training remembers
         everything goes unseen; also for masks that are not balanced, or shared between
-        supersamples, whose values are then not independent.
+        supersamples, whose values are then not independent. Nor are they
+        where training shares its noise or batches between supersamples, which no table of losses
+        shows: there is no limit then.
 
     Raises:
         ValueError: as `bounds.e_cmi`; unknown name; delta outside (0, 1).
@@ -66,8 +68,7 @@ def cmi_limit(
         The limit is new here; the inversion is the kl form of Hoeffding's bound.
     """
     checks.choice("of", of, tuple(_ALPHABETS))
-    if not 0 < delta < 1:
-        raise ValueError(f"delta={delta} must lie strictly between 0 and 1")
+    checks.inside("delta", delta)
     data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
     every = data._replace(valid=jnp.ones_like(data.valid))
     size = letters.SIZES[_ALPHABETS[of]]
@@ -87,6 +88,7 @@ def cmi_limit(
         limit=width,
         assumptions=("iid", "supersample", "bounded_loss"),
         information=limit,
+        about="loss" if of == "single_loss" else "pair",
         std_error=0.0,
         note=_limit_note(supersamples, delta),
     )

@@ -298,9 +298,7 @@ def mask_interval(
 
 
 def _basic(point: JaxArray, resampled: JaxArray, level: float) -> Interval:
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie strictly between 0 and 1")
-    tail = (1 - level) / 2
+    tail = (1 - checks.inside("level", level)) / 2
     low, high = jnp.quantile(resampled, jnp.array([tail, 1 - tail]))
     return Interval(2 * point - high, 2 * point - low)
 

@@ -64,6 +64,7 @@ def information_profile(
         limit=1.0,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
+        about=found[0].about,
         std_error=error,
         holds=jnp.stack([_determines(layer, codes[-1], use) for layer in codes]),
         note=f"{found[0].note}; unique values read as the entropy of the masks",

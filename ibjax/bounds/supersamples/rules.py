@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ibjax.bounds import invert
 from ibjax.bounds.root import sub_gaussian
 from ibjax.bounds.supersamples import plugin
-from ibjax.typing import JaxArray
+from ibjax.typing import JaxArray, Subject
 
 MEAN_FIRST = ("polynomial", "conservative")
 CORRECTIONS = (*plugin.CORRECTIONS, *MEAN_FIRST)
@@ -39,6 +39,11 @@ class Rule:
     inversion: str
     pooled: bool = False
     factor: float = 1.0
+
+    @property
+    def about(self) -> Subject:
+        """What is counted: which member was used, as all of the pair or one loss shows it."""
+        return "loss" if self.alphabet in ("single", "first") else "pair"
 
     @property
     def means_first(self) -> bool:

@@ -33,6 +33,7 @@ def subset_bound(data: replica_tables.Data, width: float = 1.0) -> BoundValue:
         limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
+        about="loss",
         std_error=width * error,
         note="plug-in information of each example about its membership, mean first, root last: "
         "not below the truth in expectation, biased up near zero",

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.bounds import checks
-from ibjax.bounds.means import mean_and_error
+from ibjax.bounds.means import left_out, mean_and_error
 from ibjax.bounds.supersamples import (
     flips,
     jackknife,
@@ -80,6 +80,7 @@ def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
         limit=width * (1.0 - numbers.rate),
         assumptions=replica_tables.ASSUMPTIONS,
         information=numbers.information,
+        about=rule.about,
         std_error=width * numbers.error,
         note="; ".join((text, *remarks)),
     )
@@ -250,12 +251,7 @@ def _plain(data: Data, rule: Rule) -> Numbers:
 
     value, information, rate = found(use)
     rate = jnp.zeros_like(rate) if rule.inversion in ROOTS else rate
-    units = use.shape[0]
-    if units < 2:
-        error = jnp.full_like(value, jnp.nan)
-    else:
-        left = jax.vmap(lambda s: found(use & (jnp.arange(units) != s))[0])(jnp.arange(units))
-        error = mean_and_error(left, use)[1] * (jnp.sum(use) - 1)
+    error = left_out(lambda use: found(use)[0], use, value)
     return Numbers(fair * value, fair * information, fair * error, rate, nothing)
 
 

@@ -1,6 +1,6 @@
 """Bounds from the information between the sample and the weights."""
 
-from ibjax.bounds.weights.classic import individual, random_subset, xu_raginsky
+from ibjax.bounds.weights.classic import individual, random_subset, sum_over_examples, xu_raginsky
 from ibjax.bounds.weights.compressed import rate_distortion, sliced_weights, smoothed_information
 from ibjax.bounds.weights.cumulants import individual_cumulant
 from ibjax.bounds.weights.deviations import absolute_gap, deviation_probability
@@ -18,5 +18,6 @@ __all__ = [
     "rate_distortion",
     "sliced_weights",
     "smoothed_information",
+    "sum_over_examples",
     "xu_raginsky",
 ]

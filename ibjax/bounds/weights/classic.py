@@ -1,9 +1,13 @@
 """Bounds from the information between the sample and the weights."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import Given
+from ibjax.bounds.subjects import WORDS
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -41,12 +45,12 @@ def xu_raginsky(
         >>> round(float(xu_raginsky(2.0, n=100, sigma=0.5).value), 6)
         0.1
     """
-    return _root(
-        checks.information(information, about=checks.subject_of(n)), n, sigma, "xu_raginsky"
-    )
+    given = checks.information(information, about=checks.subject_of(n))
+    return rooted(given, n, sigma, "xu_raginsky")
 
 
-def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
+def rooted(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
+    """``sqrt(2 sigma^2 I / n)`` of an information that was checked, under a name."""
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = root.sub_gaussian(info.value, sigma, n)
@@ -56,7 +60,7 @@ def _root(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
         inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info.value,
+        information=info,
         std_error=root.error(value, info.value, info.error),
     )
 
@@ -103,7 +107,7 @@ def individual(
         inputs=(given,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=jnp.mean(info, axis=-1),
+        information=given._replace(value=jnp.mean(info, axis=-1)),
         std_error=errors,
     )
 
@@ -141,5 +145,53 @@ def random_subset(
     n, kept = checks.static_whole("n", n), checks.static_whole("kept", kept, 0)
     if kept >= n:
         raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
-    given = checks.information(divergence, name="divergence", about="example")
-    return _root(given, n - kept, sigma, "random_subset")
+    about = checks.subject_of(n - kept)
+    given = checks.information(divergence, name="divergence", about=about)
+    return rooted(given, n - kept, sigma, "random_subset")
+
+
+@enforced
+def sum_over_examples(information: Estimate, n: int) -> Estimate:
+    """Bound I(S; W) by the sum over the examples of I(Z_i; W | Z_j, j != i).
+
+    ``I(S; W) <= sum_i I(Z_i; W | Z_j, j != i)`` for independent examples
+
+    Args:
+        information: about single examples, in nats: their mean, or one an example on the last
+            axis, (n,). That of `per_example_information` is given the other examples, as it must
+            be: without them the sum may lie below I(S; W).
+        n: number of training examples.
+
+    Returns:
+        The sum, about the sample; kind and error as they were, errors added up, failure
+        probabilities of the examples too.
+
+    Raises:
+        ValueError: for a record about anything else, or an axis of another length.
+
+    Reference:
+        The chain rule, for independent examples.
+    """
+    n = checks.static_whole("n", n)
+    if information.about not in ("", "example"):
+        raise ValueError(
+            f"information is about {WORDS[information.about]}; give that about single examples"
+        )
+    value = jnp.asarray(information.value)
+    if value.ndim and value.shape[-1] != n:
+        raise ValueError(f"information has shape {value.shape}; give its mean, or ({n},)")
+
+    def total(part: Any) -> Any:
+        part = jnp.asarray(part)
+        return jnp.sum(jnp.broadcast_to(part, value.shape), -1) if value.ndim else n * part
+
+    fails = 1 - jnp.asarray(information.confidence)
+    return replace(
+        information,
+        value=total(value),
+        std_error=total(information.std_error),
+        ok=jnp.all(information.ok, -1) if jnp.ndim(information.ok) else information.ok,
+        confidence=1 - (total(fails) if jnp.ndim(fails) else fails),
+        name="sum_over_examples",
+        about="sample",
+    )

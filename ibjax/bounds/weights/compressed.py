@@ -51,6 +51,7 @@ def rate_distortion(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=jnp.broadcast_to(info.value, value.shape),
+        about="other",  # of the compressed weights, not of those the bound is about
         std_error=root.error(main, info.value, info.error) + moved.error,
     )
 
@@ -116,6 +117,7 @@ def sliced_weights(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=jnp.mean(info.value),
+        about="other",  # of weights in the subspace, which the learner's may only be near
         std_error=spread,
     )
 

@@ -54,7 +54,7 @@ def individual_cumulant(
         inputs=(given,),
         limit=jnp.inf,
         assumptions=("iid",),
-        information=jnp.mean(info),
+        information=given._replace(value=jnp.mean(info)),
         std_error=jnp.where(jnp.all(given.error == 0), 0.0, jnp.nan),
     )
 

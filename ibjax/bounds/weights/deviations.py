@@ -45,7 +45,7 @@ def absolute_gap(
         inputs=(info,),
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
-        information=info.value,
+        information=info,
         std_error=root.error(value, total, info.error),
     )
 

@@ -10,7 +10,7 @@ import xarray
 
 from ibjax.interface import BoundValue, Dataset, Evidence
 from ibjax.intervals import t_quantile
-from ibjax.reproduce.outcome import Log, jsoned, stretches
+from ibjax.reproduce.outcome import Log, in_names, jsoned, stretches
 
 WIDTH = 32
 """Units of the hidden layer, tanh, without noise of its own."""
@@ -98,7 +98,7 @@ def point(setting: Setting, pool: Dataset, folder: Path, log: Log) -> tuple[Poin
 
     settings = {**asdict(setting), "width": WIDTH}
     settings["data"] = files.digest(pool.x, pool.y, pool.num_classes)
-    name = f"{setting.dataset}-n-{setting.n}-{fingerprint(settings)}"
+    name = f"{in_names(setting.dataset)}-n-{setting.n}-{fingerprint(settings)}"
     path = folder / f"{name}.nc"
     found = stored(path, name, log)
     if found is None:

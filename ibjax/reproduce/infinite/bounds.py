@@ -208,7 +208,9 @@ def experiment(setting: Setting, log: Log = lambda _: None) -> xarray.Dataset:
             found = jax.tree.map(lambda *a: jnp.stack(a), *parts)
             e_cmi = bounds.individual(found.pair, 1.0)
             error = jnp.std(found.divergence, 0, ddof=1) / k1**0.5
-            divergence = Estimate(found.divergence.mean(0), error, jnp.array(True), "up")
+            divergence = Estimate(
+                found.divergence.mean(0), error, jnp.array(True), "up", about="sample"
+            )
             classical = bounds.xu_raginsky(divergence, setting.n, 0.5)
             keep("train", found.train)
             keep("test", found.test)

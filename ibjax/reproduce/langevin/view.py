@@ -7,7 +7,7 @@ import xarray
 
 from ibjax import blank
 from ibjax.reproduce.langevin.settings import SETTINGS, Setting
-from ibjax.reproduce.outcome import View
+from ibjax.reproduce.outcome import View, or_vacuous
 
 
 class Curve(NamedTuple):
@@ -39,10 +39,6 @@ def _curve(found: xarray.Dataset, key: str) -> Curve:
     return Curve(found[f"bound {key}"].values, found[f"half width {key}"].values)
 
 
-def _vacuous(bound: float) -> str:
-    return " vacuous" if bound >= 1 else ""
-
-
 def _table(setting: Setting, found: xarray.Dataset) -> Any:
     runs, slots = found.sizes["run"], found.sizes["slot"]
     table = blank.table(
@@ -64,10 +60,10 @@ def _table(setting: Setting, found: xarray.Dataset) -> Any:
             ours = _curve(found, legacy)
             first = f"{cell(ours.value[e])}±{cell(ours.error[e])}"
             bound = float(_curve(found, valid).value[e])
-            cells.append(f"{first} / {cell(known)} / {cell(bound)}{_vacuous(bound)}")
+            cells.append(f"{first} / {cell(known)} / {or_vacuous(cell(bound), bound)}")
         exact = _curve(found, "exact")
         least = float(exact.value[e])
-        cells.append(f"{cell(least)}±{cell(exact.error[e])}{_vacuous(least)}")
+        cells.append(or_vacuous(f"{cell(least)}±{cell(exact.error[e])}", least))
         cells.append(f"{train[:, e].mean():.3f} / {test[:, e].mean():.3f}")
         table.add_row(*cells)
     return table

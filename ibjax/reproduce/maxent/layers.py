@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax import blank
+from ibjax import blank, data
 from ibjax.reproduce.maxent.measures import VARIANTS, Measured, Study, by_probes, exactly
-from ibjax.reproduce.outcome import Log, Outcome, View, record, settled
+from ibjax.reproduce.outcome import Log, Outcome, View, in_names, record, settled
 
 BITS = Study("bits", train_size=500, width=8, growth=4, batch_size=100, steps=800)
 IMAGES = Study()
@@ -284,15 +284,34 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
         small: dict[str, Any] = {"slots": 2, "steps": 60, "growth": 4}
         bits = replace(bits, **small, width=18)
         images = replace(images, **small, train_size=200, held_out=300, width=72, probe_width=16)
-    studies = {"bits": bits, images.dataset: images}
+    setting = in_names(images.dataset)
+    _check(images, setting)
+    studies = {"bits": bits, setting: images}
     log(f"ten bits, enumerated: {bits.replicas} replicas of {len(VARIANTS)} networks, every depth")
     found = {"bits": exactly(bits)}
     log(f"{images.dataset}: the same on {images.train_size} images, measured by probes")
-    found[images.dataset] = by_probes(images)
+    found[setting] = by_probes(images)
     for setting, one in found.items():
         log(f"{setting}: largest defect of CE - H_q = -<W,R> - <b,R_b>: {one.identity:.1e} nats")
-    path = folder / f"maxent-layers-{images.dataset}.nc"
+    path = folder / f"maxent-layers-{setting}.nc"
     return record(to_dataset(found, studies), path, "maxent-layers", view)
+
+
+def _check(images: Study, setting: str) -> None:
+    """Find out before anything is trained whether the images are there, and enough of them.
+
+    Raises:
+        ValueError: if they are not.
+        OSError: if they are not prepared, or cannot be read.
+    """
+    if setting == "bits":
+        raise ValueError("dataset='bits' is the other study of this reproduction; give images")
+    size = len(data.load(images.dataset, data_dir=images.data_dir).y)
+    if size < 2 * images.train_size:
+        raise ValueError(
+            f"dataset={images.dataset!r} has {size} examples; give one of "
+            f"{2 * images.train_size} or more: {images.train_size} pairs are drawn"
+        )
 
 
 def view(stored: xarray.Dataset) -> View:

@@ -145,9 +145,13 @@ def view(found: xarray.Dataset) -> View:
     """Ours beside the published numbers, law by law; and the errors of both."""
     cells = _cells(found)
     columns = tuple(dict.fromkeys(c.estimator for c in cells))
+    n, beside = int(found.attrs["samples"]), SAMPLES["ksg"]
     table = blank.table(
         ("law", "true", *columns),
         "nats, ours / published package; * further from the truth, + nearer, beyond noise",
+        caption=None
+        if n == beside
+        else f"of {n:,} samples, the published of {beside:,} or more: no number here compares",
         left=("law",),
         # Where the terminal is narrow a cell takes two lines rather than lose a number.
         wrap=columns,

@@ -17,7 +17,7 @@ import xarray
 from ibjax import data, networks, posteriors, rounding
 from ibjax.interface import Dataset, Hyper, Network
 from ibjax.networks import MLP
-from ibjax.reproduce.outcome import Log, Outcome, record, refuse_repeats, settled
+from ibjax.reproduce.outcome import Log, Outcome, in_names, record, refuse_repeats, settled
 from ibjax.reproduce.posteriors.compression_view import view
 from ibjax.typing import Key
 
@@ -72,7 +72,7 @@ def run(folder: Path, quick: bool, log: Log, options: Options | None = None) -> 
     refuse_repeats("fractions", chosen.fractions)
     if not 0 < chosen.delta < 1:
         raise ValueError(f"delta={chosen.delta} is a failure probability; give one in (0, 1)")
-    path = folder / f"compression-{chosen.dataset}.nc"
+    path = folder / f"compression-{in_names(chosen.dataset)}.nc"
     return record(solve(chosen, log), path, "compression-mnist", view)
 
 

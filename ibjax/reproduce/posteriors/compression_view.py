@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from ibjax import blank, rounding
-from ibjax.reproduce.outcome import viewer
+from ibjax import blank
+from ibjax.reproduce.outcome import bound_text, viewer
 
 COLOURS = {"code": "#0072B2", "posterior": "#D55E00"}
 
@@ -77,9 +77,8 @@ _SHARED = ("train_error", "test_error", "risk")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    vacuous = " vacuous" if row["risk"] >= 1 else ""
     train, test = (f"{row[k]:.3f}" for k in ("train_error", "test_error"))
-    return train, test, rounding.up(row["risk"]) + vacuous
+    return train, test, bound_text(row["risk"], kind="certificate")
 
 
 def figure(dataset: xarray.Dataset) -> Any:

@@ -38,6 +38,11 @@ def losses(a):
     return (a["predictions"] != a["labels"][:, None]).astype(float)
 
 
+def only(name, **more):
+    """One bound, whose program is small, of the arrays with more."""
+    return bounds.evaluate(bounds.from_arrays(arrays(**more)), names=[name])[name]
+
+
 def test_errors_are_those_of_the_members_the_mask_names(x64):
     given = arrays()
     evidence = bounds.from_arrays(given)
@@ -67,10 +72,12 @@ def test_supersample_bounds_are_those_of_the_arrays(x64):
 
 
 def test_trajectory_bounds_need_the_word_of_the_user(x64):
-    missing = bounds.evaluate(bounds.from_arrays(arrays(**STEPS)))["individual"]
+    missing = only("individual", **STEPS)
     assert not missing.holds and "exchangeable" in missing.note
     told = {**STEPS, "exchangeable": 1.0, "batching": "full"}
-    values = bounds.evaluate(bounds.from_arrays(arrays(**told)))
+    values = bounds.evaluate(
+        bounds.from_arrays(arrays(**told)), names=["individual", "xu_raginsky"]
+    )
     each = 10 * 40 / 2 * np.log1p((0.1 / 0.05 / N) ** 2 / 40)
     np.testing.assert_allclose(values["individual"].information, each, rtol=1e-12)
     batch = 10 * 40 / 2 * np.log1p((0.1 / 0.05) ** 2 / 40)
@@ -108,7 +115,8 @@ def test_what_a_diverged_replica_holds_does_not_matter(x64):
     wrong = losses(given)
     wrong[1, 2] = np.nan
     found = bounds.evaluate(
-        bounds.from_arrays({"mask": given["mask"], "losses": wrong, "diverged": gone})
+        bounds.from_arrays({"mask": given["mask"], "losses": wrong, "diverged": gone}),
+        names=["e_cmi"],
     )
     wrong[1, 2] = 1
     direct = bounds.e_cmi(wrong.astype(int), given["mask"], correction="polynomial")
@@ -119,11 +127,11 @@ def test_what_a_diverged_replica_holds_does_not_matter(x64):
 def test_certificates_do_not_survive_divergence_of_unknown_gradients(x64):
     """Whether a replica diverges can depend on its data, through a gradient nothing bounded."""
     told = {**STEPS, "exchangeable": 1.0, "batching": "full", "diverged": np.eye(K1, K2)}
-    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))
     for name in ("individual", "xu_raginsky"):
-        assert np.isnan(found[name].value) and "diverged" in found[name].note
-    found = bounds.evaluate(bounds.from_arrays(arrays(**told, bounded_steps=1)))
-    assert found["individual"].holds and found["individual"].kind == "certificate"
+        found = only(name, **told)
+        assert np.isnan(found.value) and "diverged" in found.note
+    found = only("individual", **told, bounded_steps=1)
+    assert found.holds and found.kind == "certificate"
 
 
 def exact_average(weights, r):
@@ -145,7 +153,7 @@ def test_batches_of_every_kind_are_counted(x64, batching, weights):
     n, b, steps = N, 6, 10
     told = {**STEPS, "batch_size": b, "dim": 10**6, "exchangeable": 1.0}
     told |= {} if batching is None else {"batching": batching}
-    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))["individual"]
+    found = only("individual", **told)
     r = 0.1 / 0.05
     if weights == "short":  # batches of 6, 6, 6 and 2, each averaged over its own size
         sizes = [6, 6, 6, 2, 6, 6, 6, 2, 6, 6]
@@ -160,14 +168,16 @@ def test_batches_of_every_kind_are_counted(x64, batching, weights):
 def test_classes_that_happen_to_occur_enter_no_certificate(x64):
     told = {**STEPS, "exchangeable": 1.0, "batching": "full", "layer_log1m": np.full(2, -0.1)}
     told["clip"] = 5.0
-    found = bounds.evaluate(bounds.from_arrays(arrays(**told)))["depth"]
+    found = only("depth", **told)
     assert np.isnan(found.value) and "num_classes was not given" in found.note
-    few = bounds.evaluate(bounds.from_arrays(arrays(**told, num_classes=3)))["depth"].value
-    many = bounds.evaluate(bounds.from_arrays(arrays(**told, num_classes=7)))["depth"].value
+    few = only("depth", **told, num_classes=3).value
+    many = only("depth", **told, num_classes=7).value
     assert few < many
-    only = {k: v for k, v in arrays(**told).items() if k not in ("predictions", "labels")}
-    beside = bounds.from_arrays({**only, "losses": losses(arrays()), "num_classes": 7})
-    np.testing.assert_allclose(bounds.evaluate(beside)["depth"].value, many, rtol=1e-12)
+    rest = {k: v for k, v in arrays(**told).items() if k not in ("predictions", "labels")}
+    beside = bounds.from_arrays({**rest, "losses": losses(arrays()), "num_classes": 7})
+    np.testing.assert_allclose(
+        bounds.evaluate(beside, names=["depth"])["depth"].value, many, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,21 @@ def test_roots_and_inversions_are_those_of_each_bound(parts, x64):
     assert whole("individual_at_error") == pytest.approx(at)
 
 
+def test_the_root_is_that_of_what_the_information_is_about(parts, x64):
+    """Rows were looked up in lists of names, of which two certificates and one estimate missed."""
+    for name, part in parts.items():
+        coins = part.bound.about in ("pair", "loss")
+        info = float(part.information)
+        if part.bound.holds and np.isfinite(info):
+            sigma = 1.0 if coins else 0.5
+            assert float(part.root) == pytest.approx(sigma * math.sqrt(2 * max(info, 0))), name
+    told = evidence(membership_information=np.full((K1, K2, 1), 1e-4))
+    found = bounds.dissect(told, names=["trajectory_cmi_certified"])["trajectory_cmi_certified"]
+    assert bool(found.bound.holds)
+    assert float(found.root) == pytest.approx(math.sqrt(2 * float(found.information)))
+    assert abs(float(found.inversion)) < 0.01 * float(found.root)  # of phi, below the root
+
+
 def test_label_term_and_layers_of_the_depth_bound(x64):
     found = bounds.dissect(evidence(clip=np.float64(2.0)), names=["depth", "depth_published"])
     part = found["depth"]

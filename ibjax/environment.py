@@ -82,7 +82,7 @@ def quick_compilation() -> dict[str, Any]:
 
 
 def _plain_loops() -> dict[str, Any]:
-    """Fused loops of a processor by XLA's older emitters, where its version is known to have them."""
+    """Fused loops of a processor by the older emitters, where XLA is known to have the option."""
     known = version("jaxlib").startswith("0.10.")
     return {"xla_cpu_use_fusion_emitters": False} if known else {}
 

@@ -74,7 +74,7 @@ def test_what_is_no_number_ends_a_descent_at_once(x64):
 
 
 def test_a_queue_gives_each_start_what_it_gets_alone(x64):
-    family, directions = linear(np.array([0.999, 0.7, 0.4, 0.2]), curve=1.0)
+    family, _ = linear(np.array([0.999, 0.7, 0.4, 0.2]), curve=1.0)
     starts = jnp.asarray(np.random.default_rng(1).normal(size=(7, 4))) * 0.1
     starts = starts.at[3].set(jnp.nan)
 

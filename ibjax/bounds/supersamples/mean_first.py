@@ -57,7 +57,8 @@ def means(
     coins: dict[Any, JaxArray] = {}
     for rule, d in zip(rules, datas):
         key = letters.counted(rule, d)
-        if rule.correction == "polynomial" and d.shown is None and key not in coins:
+        real = rule.correction == "polynomial" and d.shown is None
+        if real and tables is not None and key not in coins:
             coins[key] = letters.coin_information(rule.alphabet, rule.size, d, tables, group)
     whose = [letters.counted(rule, d) for rule, d in zip(rules, datas)]
     of_left = {key: info[1:] for key, info in coins.items()}

@@ -31,7 +31,7 @@ def plain(chances, sides, keep, lookup):
     zeros, ones = (sides[:, b] & keep for b in (0, 1))
     held = polynomial.split_table(*sorted((zeros.sum(), ones.sum())))
     held = held.T if zeros.sum() > ones.sum() else held
-    return sum(law(p[zeros]) @ held @ law(p[ones]) for p in chances.T)
+    return float(sum(law(p[zeros]) @ held @ law(p[ones]) for p in chances.T))
 
 
 @pytest.mark.parametrize("replicas", [9, 150])

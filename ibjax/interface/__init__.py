@@ -6,7 +6,7 @@ survive `jit` and `vmap` and can never be averaged with the numbers they describ
 
 from ibjax.interface.data import Dataset, Supersample
 from ibjax.interface.evidence import BATCHINGS, Evidence, Moment
-from ibjax.interface.networks import BatchStatistics, Hyper, LastNoise, LayerFacts, Network
+from ibjax.interface.networks import BatchStatistics, Hyper, LayerFacts, Network
 from ibjax.interface.values import Assumption, BoundValue, Contraction, Estimate
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Hyper",
-    "LastNoise",
     "LayerFacts",
     "Moment",
     "Network",

@@ -66,23 +66,6 @@ class BatchStatistics(NamedTuple):
     prepare: Callable[[Any], Any] | None = None
 
 
-class LastNoise(NamedTuple):
-    """The logits of a network drawn from their law given the last hidden layer but for its noise.
-
-    An affine map with kernel W carries Gaussian noise of that layer, of standard deviation s, to
-    the logits as N(0, s^2 W^T W): as many numbers are drawn as there are classes, in the place of
-    as many as the layer has units.
-
-    Attributes:
-        factor: ``params -> R`` with ``R^T R = W^T W``, (K, K).
-        logits: ``(params, x, key, hyper, R) -> logits`` with the law of those of `Network.apply`,
-            independent over the rows of x.
-    """
-
-    factor: Callable[..., Any]
-    logits: Callable[..., Any]
-
-
 class Network(NamedTuple):
     """A network as pure functions; the mathematics never sees a framework.
 
@@ -102,8 +85,6 @@ class Network(NamedTuple):
             through it instead of `apply`. Trajectory bounds refuse such a network.
         antithetic: whether all that `apply` draws is symmetric noise times ``hyper.layer_noise``,
             so that the negative of it gives the opposite draw. Evaluation then takes both.
-        last_noise: another way to draw the logits, for fewer numbers; None for none. Evaluation
-            takes it for the networks of this library, and goes through `apply` for any other.
     """
 
     init: Callable[..., Any]
@@ -115,7 +96,6 @@ class Network(NamedTuple):
     trainable: Callable[..., Any] | None = None
     batch_statistics: BatchStatistics | None = None
     antithetic: bool = False
-    last_noise: LastNoise | None = None
 
     @property
     def stochastic(self) -> bool:

@@ -75,8 +75,7 @@ class Config:
         scalars: further numbers, by name, that a ready network's functions find in
             ``hyper.scalars``; runs that differ in them alone share one compiled program.
         noise_draws: draws of the layer noise per evaluated error; every second one the opposite of
-            the one before, where the network's noise has one (`Network.antithetic`). Of the last
-            noisy layer of an `MLP` the logits' share is drawn (`Network.last_noise`). On the digits
+            the one before, where the network's noise has one (`Network.antithetic`). On the digits
             the chance that 16 leave in a replica's gap is a tenth of what replicas differ by.
         shared_randomness: all replicas share initialisation, batches and noise, so that they
             differ in their data alone.

@@ -29,8 +29,6 @@ def frozen_loss(loss: Callable[..., Any], num_classes: int) -> Frozen:
 def frozen_network(network: Network, x: Any, hyper: Hyper) -> Network:
     """A network with what its functions compute now; as it is where they cannot be traced.
 
-    What it says of the law of its logits is left out: `apply` alone is looked at.
-
     Args:
         network: the network.
         x: inputs, (2, ...), or their shape.
@@ -60,8 +58,8 @@ def frozen_network(network: Network, x: Any, hyper: Hyper) -> Network:
         if network.batch_statistics is not None:
             changed["batch_statistics"] = _frozen_passes(network.batch_statistics, *given)
     except Exception:  # it is refused with a word on why where it is looked at
-        return network._replace(last_noise=None)
-    return network._replace(last_noise=None, **changed)
+        return network
+    return network._replace(**changed)
 
 
 def _frozen_passes(passes: BatchStatistics, params: Any, x: Any, key: Any, hyper: Hyper) -> Any:

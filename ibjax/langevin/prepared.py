@@ -275,8 +275,7 @@ def _single(network: Network, like: Any) -> Network:
         return logits.astype(jnp.float32), features
 
     # taps would give products of rounded factors; whole gradients of the float32 parameters do not
-    none: dict[str, Any] = {"taps": None, "tap_shapes": None, "assemble": None, "last_noise": None}
-    return network._replace(init=init, apply=apply, **none)
+    return network._replace(init=init, apply=apply, taps=None, tap_shapes=None, assemble=None)
 
 
 def _probe(shape: tuple[int, ...], dtype: Any) -> Array:

@@ -132,16 +132,11 @@ def make_run(config: Config, network: Network, pool: Any, n: int) -> Run:
         labels = y[index]
         key = jax.random.fold_in(jax.random.fold_in(key, EVALUATION), step)
 
-        last = network.last_noise
-        root = None if last is None else last.factor(params)
-
         def draw(k: Key, sign: Any = 1.0) -> tuple[Array, Array]:
-            noise = hyper._replace(layer_noise=sign * hyper.layer_noise)
             if normalised is not None:
                 logits = normalised.evaluate(params, state.statistics, inputs, k, hyper)
-            elif last is not None:
-                logits = last.logits(params, inputs, k, noise, root)
             else:
+                noise = hyper._replace(layer_noise=sign * hyper.layer_noise)
                 logits, _ = network.apply(params, inputs, k, noise)
             loss = config.loss(logits, labels.reshape(-1)).reshape(n, 2)
             return predicted(logits).reshape(n, 2), loss

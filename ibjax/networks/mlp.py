@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import check_spread
-from ibjax.interface import Hyper, LastNoise, LayerFacts, Network
+from ibjax.interface import Hyper, LayerFacts, Network
 from ibjax.networks.activations import activation, diameter
 from ibjax.randomness import fold_in, normal
 from ibjax.typing import JaxArray as Array
@@ -75,14 +75,14 @@ class _Module(nn.Module):
     num_classes: int
 
     @nn.compact
-    def __call__(self, x, key, hyper: Hyper, taps=None, last=True):
+    def __call__(self, x, key, hyper: Hyper, taps=None):
         cfg = self.config
         x = x.reshape(x.shape[0], -1)
         batch, size, width = x.shape[0], x.shape[1], cfg.width
         first = self.param("first", lambda k: _layer(k, size, width))
         hidden = self.param("hidden", lambda k: _stack(k, cfg.slots - 1, width))
         head = self.param("head", lambda k: _layer(k, width, self.num_classes))
-        disturb = _disturbance(cfg, key, batch, hyper, last)
+        disturb = _disturbance(cfg, key, batch, hyper)
         phi = activation(cfg.activation).function
 
         def tapped(h, kernel, bias, i):
@@ -111,47 +111,22 @@ def _layer(key: Key, fan_in: int, fan_out: int) -> dict[str, Array]:
     return {"kernel": _lecun(key, (fan_in, fan_out)), "bias": jnp.zeros(fan_out)}
 
 
-def _disturbance(cfg: MLP, key: Key | None, batch: int, hyper: Hyper, last: bool):
-    """Dropout, then Gaussian noise, of layer i; one draw for all layers (compile time).
-
-    Unless `last`, the last layer in use has no Gaussian noise, and none is drawn for it.
-    """
-    count = cfg.slots if last else cfg.slots - 1
-    noisy, dropping = cfg.noise > 0 and count > 0, cfg.dropout > 0
+def _disturbance(cfg: MLP, key: Key | None, batch: int, hyper: Hyper):
+    """Dropout, then Gaussian noise, of layer i; one draw for all layers (compile time)."""
+    noisy, dropping = cfg.noise > 0, cfg.dropout > 0
     if key is None or not (noisy or dropping):
         return lambda h, i: h
     shape = (cfg.slots, batch, cfg.width)
     noise_key, drop_key = fold_in(key, 0), fold_in(key, 1)
-    xi = normal(noise_key, (count, *shape[1:])) if noisy else None
+    xi = normal(noise_key, shape) if noisy else None
     keep = jax.random.bernoulli(drop_key, 1 - cfg.dropout, shape) if dropping else None
 
     def disturb(h, i):
         if keep is not None:
             h = h * keep[i] / (1 - cfg.dropout)
-        if xi is None or i >= count:
-            return h
-        noised = h + hyper.layer_noise * xi[i]
-        every = last or cfg.padded_to is None
-        return noised if every else jnp.where(i + 1 < hyper.depth, noised, h)
+        return h if xi is None else h + hyper.layer_noise * xi[i]
 
     return disturb
-
-
-def _root(kernel: Array) -> Array:
-    """R (K, K) with R^T R = W^T W, of a kernel W (width, K) of any rank.
-
-    The triangle of its QR factorisation, by the modified Gram-Schmidt process; a column that
-    depends on those before it has a row of zeros, or of rounding errors.
-    """
-
-    def one(rest: Array, k: Array) -> tuple[Array, Array]:
-        column = rest[:, k]
-        size = jnp.sqrt(jnp.sum(column**2))
-        unit = jnp.where(size > 0, column / jnp.where(size > 0, size, 1.0), 0.0)
-        row = jnp.sum(unit[:, None] * rest, 0)
-        return rest - unit[:, None] * row, row
-
-    return jax.lax.scan(one, kernel, jnp.arange(kernel.shape[1]))[1]
 
 
 def build(config: MLP, num_classes: int) -> Network:
@@ -176,10 +151,6 @@ def build(config: MLP, num_classes: int) -> Network:
     def apply(params: Any, x: Array, key: Key | None, hyper: Hyper):
         out: Any = module.apply({"params": params}, x, key, hyper)
         return out[0], out[1]
-
-    def logits(params: Any, x: Array, key: Key, hyper: Hyper, root: Array) -> Array:
-        out: Any = module.apply({"params": params}, x, key, hyper, last=False)
-        return out[0] + hyper.layer_noise * (normal(fold_in(key, 2), out[0].shape) @ root)
 
     def taps(params: Any, x: Array, key: Key | None, hyper: Hyper, offsets: Any):
         out: Any = module.apply({"params": params}, x, key, hyper, offsets)
@@ -229,7 +200,4 @@ def build(config: MLP, num_classes: int) -> Network:
         assemble=assemble,
         trainable=None if config.padded_to is None else trainable,
         antithetic=config.noise > 0 and config.dropout == 0,
-        last_noise=LastNoise(lambda params: _root(params["head"]["kernel"]), logits)
-        if config.noise > 0 and num_classes < config.width
-        else None,
     )

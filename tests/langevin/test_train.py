@@ -78,9 +78,7 @@ def test_weights_evaluated_by_hand_give_the_predictions_and_errors_of_the_eviden
         draws = jax.random.split(jax.random.fold_in(key, trained.evidence.checkpoints[e]), 2)
         inputs, h = POOL.x[INDEX[s]].reshape(20, 3), hyper(CONFIG)
         pairs = [h, h._replace(layer_noise=-h.layer_noise)]  # each draw and its opposite
-        last = NETWORK.last_noise
-        root = last.factor(params)
-        logits = [last.logits(params, inputs, k, a, root) for k in draws for a in pairs]
+        logits = [NETWORK.apply(params, inputs, k, a)[0] for k in draws for a in pairs]
         guesses = np.argmax(logits, axis=-1).reshape(4, 10, 2)
         np.testing.assert_array_equal(guesses[0], trained.evidence.predictions[s, u, e])
         wrong = (guesses != labels[s]).mean(axis=0)

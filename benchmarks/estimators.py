@@ -17,6 +17,11 @@ table         every estimator that `ibjax mi` runs on 100,000 x 3, its seconds a
 supersamples  one checkpoint's bounds and nulls, 1,000 masks of 4,000 pairs, with compilation and
               without, and the peak of memory; one bound beside a loop of scikit-learn's
               `mutual_info_score` over pairs.
+coins         bounds from real losses, 1,000 masks of 250 pairs: `bounds.ld_cmi` by tables of little
+              bias with its error over masks (thirty groups left out), and five deals of its null,
+              beside one mean over the tosses without any error, one coin after the other, and a
+              loop of scikit-learn's nearest neighbours over pairs (of the loss, no coin: another
+              number).
 teacher       `teacher.bayes_limits("abs", 200 alphas, noise=.1)` without compilation, beside
               alternating the two equations by SciPy's quadrature, for a few of the alphas.
 
@@ -36,9 +41,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from estimators_peers import alternated, npeet, one_by_one
+from estimators_peers import alternated, coin_by_coin, npeet, one_by_one
 
-PARTS = ("classes", "mixtures", "slices", "crossover", "table", "supersamples", "teacher")
+PARTS = ("classes", "mixtures", "slices", "crossover", "table", "supersamples", "coins", "teacher")
 
 
 def main(given: list[str] | None = None) -> None:
@@ -240,6 +245,45 @@ def supersamples(shrink: int, peers: Path | None) -> dict:
         calls = {"ld_cmi": lambda: bounds.ld_cmi(losses, mask).information, "loop": loop}
         one = turns(calls, 2)
     return found | {"one_bound": one, "ratios": ratios(one, "ld_cmi")}
+
+
+def coins(shrink: int, peers: Path | None) -> dict:
+    import jax
+    from sklearn.feature_selection import mutual_info_classif
+
+    from ibjax import bounds
+
+    masks, pairs = 1000 // shrink, 250 // shrink
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, (1, masks, pairs))
+    losses = rng.beta(np.where(np.arange(2) == mask[..., None], 0.5, 1.0), 3.0)
+    change = losses[0, ..., 1] - losses[0, ..., 0]
+    little: dict[str, Any] = {"correction": "polynomial"}
+
+    def nearest() -> float:
+        info = [mutual_info_classif(change[:, [i]], mask[0, :, i])[0] for i in range(pairs)]
+        return float(np.mean(info))
+
+    with jax.enable_x64(True):
+        calls = {
+            "ld_cmi": lambda: bounds.ld_cmi(losses, mask, **little).information,
+            "null": lambda: bounds.null(bounds.ld_cmi, losses, mask, draws=5, **little).information,
+            "plug_in": lambda: bounds.ld_cmi(losses, mask).information,
+            "coin_by_coin": lambda: coin_by_coin(losses[0], mask[0]),
+            "scikit_learn_loop": nearest,
+        }
+        first = time.process_time()
+        for name in ("ld_cmi", "null", "plug_in"):
+            calls[name]()
+        first = time.process_time() - first
+        found = turns(calls, 2)
+    return {
+        "masks": masks,
+        "pairs": pairs,
+        **found,
+        "first_calls_cpu": round(first, 2),
+        "ratios": ratios(found, "ld_cmi"),
+    }
 
 
 def teacher(shrink: int, peers: Path | None) -> dict:

@@ -50,6 +50,28 @@ def one_by_one(x: np.ndarray, y: np.ndarray, k: int = 3) -> float:
     return total / n
 
 
+def coin_by_coin(losses: np.ndarray, mask: np.ndarray) -> float:
+    """Mean information of loss differences (k2, n, 2) by tables: the laws by adding coins."""
+    from ibjax.bounds.supersamples.polynomial import split_table
+
+    first, second = losses[..., 0], losses[..., 1]
+    up, down = (1 - first) * second, first * (1 - second)
+    letters, tables, total = np.stack([down, 1 - down - up, up]), {}, 0.0
+    for i in range(mask.shape[1]):
+        sides = [np.flatnonzero(mask[:, i] == bit) for bit in (0, 1)]
+        sides.sort(key=len)
+        size = len(sides[0]), len(sides[1])
+        if size not in tables:
+            tables[size] = split_table(*size)
+        for chances in letters[:, :, i]:
+            laws = [np.ones(1), np.ones(1)]
+            for place, side in enumerate(sides):
+                for p in chances[side]:
+                    laws[place] = np.convolve(laws[place], (1 - p, p))
+            total += laws[0] @ tables[size] @ laws[1]
+    return float(total / mask.shape[1])
+
+
 def alternated(alphas: np.ndarray, noise: float = 0.1) -> np.ndarray:
     """The overlap for y = |z| + noise by iterating r = alpha snr(q), q = r / (1 + r) from above."""
     from scipy.stats import norm

@@ -1,5 +1,6 @@
 """An empty table for the terminal and an empty picture, as everything here is shown."""
 
+import io
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,14 @@ def figure(
 
     out = Figure(figsize=size, layout="constrained")
     return out, out.subplots(rows, columns, **shared)
+
+
+def prepare() -> None:
+    """Have all imported that drawing a picture takes: half a second, best spent beside other work.
+
+    A small picture is drawn for nobody, since Matplotlib and Pillow import when they are used.
+    """
+    figure((1, 1))[0].savefig(io.BytesIO(), format="png")
 
 
 def axes(ax: "Axes | None" = None) -> "Axes":

@@ -5,11 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray
 
 from ibjax import bounds, files, pipeline, results, threads, toml
 from ibjax.environment import expanded
@@ -22,6 +21,10 @@ from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
 from ibjax.randomness import pinned
 
+if TYPE_CHECKING:
+    import xarray
+
+Cells = list[tuple[Point, Supersample]]
 Report = Callable[[Point, int, int], None]
 """Called with (coordinates of a cell, replica-steps done in it, replica-steps of it)."""
 
@@ -33,18 +36,19 @@ def run(
     progress: Report | None = None,
     log: Callable[[str], None] = lambda message: None,
     mapped: bool | None = None,
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """Run every cell of a sweep and write the results file, with its settings beside it.
 
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
     the hash of its configuration, data, network and versions. Started again, the sweep skips the
     cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
-    cells. While one cell is trained, the one before it is bounded and stored and the next one is
-    compiled for. Cells that differ in learning rate, temperature, clip, layer noise or seed alone
-    share one compiled program; on accelerators they are trained at once, mapped like replicas, and
-    those of several depths with them, as many at a time as keep the device busy, and each is stored
-    as soon as its own replicas are trained. Where `jax.distributed` has been initialised every
-    process calls this; the first one alone reads and writes files.
+    cells. While one cell is trained, the one before it is bounded and stored, the next one is
+    compiled for and, the first time, what the masks can show is worked out. Cells that differ in
+    learning rate, temperature, clip, layer noise or seed alone share one compiled program; on
+    accelerators they are trained at once, mapped like replicas, and those of several depths with
+    them, as many at a time as keep the device busy, and each is stored as soon as its own replicas
+    are trained. Where `jax.distributed` has been initialised every process calls this; the first
+    one alone reads and writes files.
 
     A file of another sweep in the same place, if this one does not hold all its cells, is kept
     under a name with a number.
@@ -53,7 +57,8 @@ def run(
         experiment: what to run.
         path: the results file; ``.toml`` beside it says what was run.
         progress: told how far training is.
-        log: told what was found on disk and, before the first training, what the masks can show.
+        log: told what was found on disk and, before the first trained cell is done, what the masks
+            can show.
         mapped: train the cells that share a program as replicas of it, or one after the other; by
             default as replicas on accelerators.
 
@@ -70,16 +75,17 @@ def run(
     todo = plan(experiment, path)
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
-    told = once(log)
     _tell_of_copies(todo, log)
     groups = _groups(todo, pairs, at_once)
     with threads.beside(1) as beside, _Kept(todo, progress, log) as kept:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
-            ahead = once(lambda _, later=later: beside.submit(_compile, todo, later))
-            _cells(todo, group, _telling(progress, ahead, kept), log, told, kept)
+            ahead = once(lambda _, later=later: kept.go_ahead(beside, later))
+            _cells(todo, group, _telling(progress, ahead, kept), log, kept)
         kept.settle(wait=True)
     cells = [kept.found[_key(point)] for point in todo.points]
     if not hosts.first():
+        import xarray
+
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
     _keep_aside(path, together, log)
@@ -126,8 +132,9 @@ class _Kept:
 
     def __init__(self, todo: Plan, progress: Report | None, log: Callable[[str], None]) -> None:
         self.todo, self.progress, self.log = todo, progress, log
-        self.found: dict[Any, xarray.Dataset] = {}
+        self.found: dict[Any, Any] = {}
         self.waiting: tuple[Point, Future[xarray.Dataset]] | None = None
+        self.advice: Future[None] | None = None
         self.beside = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "_Kept":
@@ -142,6 +149,12 @@ class _Kept:
         finally:
             self.beside.shutdown(wait=False)
 
+    def go_ahead(self, beside: ThreadPoolExecutor, later: Cells) -> None:
+        """Begin what can be done while a cell is trained; what the masks can show once."""
+        if self.advice is None:
+            self.advice = beside.submit(_advise, self.todo.experiment.masks, self.log)
+        beside.submit(_compile, self.todo, later)
+
     def take(self, point: Point, trained: pipeline.Trained) -> None:
         """Bound and store a trained cell, once the one before it is stored."""
         self.settle(wait=True)
@@ -153,11 +166,13 @@ class _Kept:
             return
         (point, cell), self.waiting = self.waiting, None
         self.found[_key(point)] = cell.result()
+        if self.advice is not None:
+            self.advice.result()
         _tell(self.todo, point, self.progress)
 
 
 @pinned()
-def _stored(todo: Plan, point: Point, trained: pipeline.Trained) -> xarray.Dataset:
+def _stored(todo: Plan, point: Point, trained: pipeline.Trained) -> "xarray.Dataset":
     """A trained cell with its bounds, in its file on the first process."""
     computed, one = pipeline.bound_cell(trained), todo.cell(point)
     cell = results.to_dataset(computed, one, point.get("depth"), todo.data, todo.recorded)
@@ -179,9 +194,6 @@ def _telling(progress: Report | None, begun: Callable[[str], None], kept: _Kept)
     return report
 
 
-Cells = list[tuple[Point, Supersample]]
-
-
 def _key(point: Point) -> tuple[Any, ...]:
     return tuple(point.items())
 
@@ -197,6 +209,11 @@ def _drawn(todo: Plan) -> Cells:
             pairs[drawn] = pipeline.draw(one, todo.pool)
         cells.append((point, pairs[drawn]))
     return cells
+
+
+def _advise(masks: Any, log: Callable[[str], None]) -> None:
+    """Say what so many masks can show."""
+    log(bounds.masks_advice(masks, letters=3, balanced=masks % 2 == 0))
 
 
 def _compile(todo: Plan, group: Cells) -> None:
@@ -225,13 +242,9 @@ def _cells(
     group: Cells,
     progress: Report | None,
     log: Callable[[str], None],
-    before: Callable[[str], None],
     kept: _Kept,
 ) -> None:
-    """Have the cells of a group kept, taken from disk or trained.
-
-    `before` is told what masks can show.
-    """
+    """Have the cells of a group kept, taken from disk or trained."""
     missing = []
     for point, pairs in group:
         cell = None
@@ -241,11 +254,9 @@ def _cells(
         if not hosts.agreed(cell is not None):
             missing.append((point, pairs))
             continue
-        kept.found[_key(point)] = cell or xarray.Dataset()
+        kept.found[_key(point)] = cell
         _tell(todo, point, progress)
-    some: Any = todo.experiment
     if missing:
-        before(bounds.masks_advice(some.masks, letters=3, balanced=some.masks % 2 == 0))
         for (point, _), trained in zip(missing, _trained(todo, missing, len(group), progress)):
             kept.take(point, trained)
 
@@ -283,7 +294,7 @@ def _trained(
     yield pipeline.train_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
 
 
-def _keep_aside(path: Path, new: xarray.Dataset, log: Callable[[str], None]) -> None:
+def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
     """Rename the files of another sweep in the same place, unless the new one holds its cells."""
     if not path.exists():
         return

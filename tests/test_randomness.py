@@ -71,11 +71,28 @@ def keys_of_several():
     return jax.random.split(jax.random.key(5), 3)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 20, 200, 2000])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 20, 200, 1024, 1025, 2000])
 def test_orders_are_those_of_jax(size):
     ours = jax.vmap(lambda k: randomness.permutation(k, size))(keys_of_several())
     theirs = jax.vmap(lambda k: jax.random.permutation(k, size))(keys_of_several())
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 200, 256, 257, 1024, 1100])
+@pytest.mark.parametrize("kind", ["any", "equal", "few", "low bits", "ends"])
+def test_words_that_agree_in_some_bits_or_all_are_sorted_by_all_and_then_by_place(size, kind):
+    rng = np.random.default_rng(size)
+    words = rng.integers(0, 2**32, size, np.uint32)
+    if kind == "equal":
+        words[:] = words[0]
+    if kind == "few":
+        words = rng.choice(words[:3], size)
+    if kind == "low bits":  # those that give way to the places
+        words = (words[0] & np.uint32(0xFFFFFFF0)) + rng.integers(0, 16, size, np.uint32)
+    if kind == "ends":
+        words[: size // 2], words[size // 2 :] = 2**32 - 1, 0
+    found = jax.jit(randomness._sorting)(words)
+    np.testing.assert_array_equal(found, np.argsort(words, kind="stable"))
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 2**31, 2**32 - 1])

@@ -169,6 +169,19 @@ def test_killing_a_run_loses_no_finished_cell(tmp_path):
     assert not [f for f in path.with_suffix(".cells").iterdir() if ".part" in f.name]
 
 
+def test_what_goes_wrong_beside_a_training_ends_the_run_and_loses_no_cell(tmp_path, monkeypatch):
+    def wrong(*masks, **how):
+        raise ValueError("no advice")
+
+    monkeypatch.setattr(bounds, "masks_advice", wrong)
+    path, told = tmp_path / "r.nc", []
+    with pytest.raises(ValueError, match="no advice"):
+        sweep.run(dataclasses.replace(SMALL, depths=(1,)), path, progress=lambda *a: told.append(a))
+    assert not path.exists() and all(done < total for _, done, total in told)
+    (cell,) = path.with_suffix(".cells").glob("*.nc")
+    assert files.read(cell).attrs["cells"] == cell.stem
+
+
 def test_kills_at_random_moments_lose_nothing(finished, tmp_path):
     """kill -9, IBJAX_KILLS times over one sweep: whole cells stay whole and are never redone."""
     _, dataset = finished

@@ -44,7 +44,7 @@ def anneal(
         form: "ib" or "dual".
         direction: "reverse" or "forward".
         noise: relative size of the disturbance of the encoder before each beta.
-        max_iterations: sweeps a beta.
+        max_iterations: sweeps a beta, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
 

@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from ibjax.typing import JaxArray
 
 LONGEST = 256.0  # of an extrapolation, in sweeps
+NEAR = 0.01  # movement in the metric below which sweeps are taken for linear
+_DISTINCT = 1e-12  # squared share of one move outside of the other that is more than rounding
 
 
 class Family(NamedTuple):
@@ -25,8 +28,15 @@ class Family(NamedTuple):
     weights: Callable[[Any], Any]
 
 
-class Descent(NamedTuple):
-    """How far a descent is: the state, its sweeps, and the change of the last plain sweep."""
+class End(NamedTuple):
+    """What is kept of a descent.
+
+    Attributes:
+        state: after the last sweep that was kept.
+        free_energy: of the state before that sweep.
+        iterations: sweeps so far.
+        change: largest weighted change of an entry in the last sweep that was kept.
+    """
 
     state: Any
     free_energy: JaxArray
@@ -34,53 +44,115 @@ class Descent(NamedTuple):
     change: JaxArray
 
 
+class Descent(NamedTuple):
+    """How far a descent is: the fields of its `End`, and what it goes on with.
+
+    Attributes:
+        ahead: where the next sweeps begin.
+        leapt: whether that is an extrapolation, and not the state.
+        before: the state before the last sweep; `ahead` where there was none that is known.
+    """
+
+    state: Any
+    free_energy: JaxArray
+    iterations: JaxArray
+    change: JaxArray
+    ahead: Any
+    leapt: JaxArray
+    before: Any
+
+    def end(self) -> End:
+        """What is kept."""
+        return End(self.state, self.free_energy, self.iterations, self.change)
+
+
 def begin(state: Any) -> Descent:
     """A descent that has done nothing."""
     huge = jnp.array(jnp.inf, jax.tree.leaves(state)[0].dtype)
-    return Descent(state, huge, jnp.array(0), huge)
+    return Descent(state, huge, jnp.array(0), huge, state, jnp.array(False), state)
 
 
-def active(descent: Descent, max_iterations: Any, tolerance: Any) -> JaxArray:
+def active(descent: Descent | End, max_iterations: Any, tolerance: Any) -> JaxArray:
     """Whether to go on."""
     return (descent.change > tolerance) & (descent.iterations < max_iterations)
 
 
 def advance(family: Family, problem: Any, descent: Descent) -> Descent:
-    r"""Three sweeps, the third after a squared extrapolation.
+    r"""Two sweeps, and an extrapolation of them.
 
-    Two sweeps give the differences r and v, then the state moves by :math:`-2sr + s^2v` with
-    :math:`s = -|r|/|v|` in the given metric and is swept once more. The move is kept only where
-    it does not raise the free energy, so the descent is monotone like the plain one, and near a
-    critical beta it takes far fewer sweeps.
+    Near a solution a sweep is linear, with slopes J that are symmetric in the metric W, and the
+    Hessian of the free energy is W (1 - J). The two sweeps show what J makes of the first one's
+    move, and beside those before of the move between the two pairs. In the plane of these two moves
+    a Newton step goes on from where the sweeps end. Each pivot of 1 - J counts by its size, and by
+    1 / LONGEST at least: the step leads down where the free energy is not convex too, so that
+    saddles are left and not sought. Where an extrapolation and a sweep after it have raised the
+    free energy, the descent goes back to where it was before them: it falls like the plain one, and
+    near a critical beta it takes far fewer sweeps.
 
     Reference:
-        Varadhan and Roland (2008), Simple and globally convergent methods for accelerating the
-        convergence of any EM algorithm (scheme 3), with the free energy as safeguard.
+        Anderson (1965), Iterative procedures for nonlinear integral equations, for moves and what
+        becomes of them; the symmetric projection, the pivots and the safeguard are new here.
     """
-    zero = descent.state
-    one, _ = family.sweep(problem, zero)
+    one, _ = family.sweep(problem, descent.ahead)
     two, energy = family.sweep(problem, one)
-    r = jax.tree.map(jnp.subtract, one, zero)
-    v = jax.tree.map(lambda a, b, c: a - 2 * b + c, two, one, zero)
-    metric = family.weights(one)
-    steepness = _norm(v, metric)
-    length = jnp.where(steepness > 0, _norm(r, metric) / steepness, 1.0)
-    s = -jnp.clip(length, 1.0, LONGEST)
-    far = family.normalise(jax.tree.map(lambda z, a, b: z - 2 * s * a + s * s * b, zero, r, v))
-    three, reached = family.sweep(problem, far)
-    better = reached <= energy  # False for NaN
-    change = jax.tree.map(lambda a, b, w: jnp.max(jnp.abs(a - b) * w), two, one, metric)
+    # Energies closer than their rounding are equal; False for NaN.
+    rounding = 8 * jnp.finfo(energy.dtype).eps * (1 + jnp.abs(energy))
+    sound = ~descent.leapt | (energy <= descent.free_energy + rounding)
+    flat = [ravel_pytree(s)[0] for s in (descent.ahead, one, two, descent.before, descent.state)]
+    ahead, middle, last, before, state = flat
+    rebuild = ravel_pytree(two)[1]
+    metric, _ = ravel_pytree(family.weights(two))
+    residual, image = last - middle, middle - state
+    moves = jnp.stack([middle - ahead, ahead - before])
+    products = (moves * metric) @ jnp.stack([*moves, residual, image]).T
+    first, second = _newton(products[:, :2], products[:, 2:])
+    far = last + first * residual + second * image
+    near = jnp.sum(residual * residual * metric) <= NEAR**2
+    leap = sound & near & jnp.all(jnp.isfinite(far))
+
+    def pick(where, new, old):
+        return jax.tree.map(lambda a, b: jnp.where(where, a, b), new, old)
+
+    kept = pick(sound, two, descent.state)
+    extrapolated = family.normalise(rebuild(jnp.where(leap, far, last)))
     return Descent(
-        jax.tree.map(lambda a, b: jnp.where(better, a, b), three, two),
-        jnp.where(better, reached, energy),
-        descent.iterations + 3,
-        jnp.max(jnp.stack(jax.tree.leaves(change))),
+        kept,
+        jnp.where(sound, energy, descent.free_energy),
+        descent.iterations + 2,
+        jnp.where(sound, jnp.max(jnp.abs(residual) * metric), descent.change),
+        pick(leap, extrapolated, kept),
+        leap,
+        pick(sound, one, kept),
     )
 
 
-def _norm(difference: Any, metric: Any) -> JaxArray:
-    parts = jax.tree.map(lambda d, w: jnp.sum(d * d * w), difference, metric)
-    return jnp.sqrt(sum(jax.tree.leaves(parts)))
+def _newton(lengths: JaxArray, images: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Coefficients of a Newton step in the images of two moves, the first of which is the residual.
+
+    Args:
+        lengths: products of the moves, (2, 2).
+        images: of the moves with their images, (2, 2).
+    """
+
+    def inverse_root(size, least):
+        some = size > least
+        return jnp.where(some, jax.lax.rsqrt(jnp.where(some, size, 1.0)), 0.0)
+
+    # The moves made orthonormal, a u and c (v - b u), or 0 where there is no such direction.
+    a = inverse_root(lengths[0, 0], 0.0)
+    b = a * a * lengths[0, 1]
+    c = inverse_root(lengths[1, 1] - b * lengths[0, 1], _DISTINCT * lengths[1, 1])
+    goal = a * images[0, 0], c * (images[1, 0] - b * images[0, 0])
+    own = 1 - a * goal[0]
+    second = images[:, 1] - b * images[:, 0]
+    mixed = -(a * c * second[0] + a * goal[1]) / 2
+    other = 1 - c * c * (second[1] - b * second[0])
+    # L D L^T with the sizes of the pivots.
+    pivot = jnp.maximum(jnp.abs(own), 1 / LONGEST)
+    lower = mixed / pivot
+    rest = jnp.maximum(jnp.abs(other - lower * mixed), 1 / LONGEST)
+    along = (goal[1] - lower * goal[0]) / rest
+    return a * (goal[0] / pivot - lower * along) - b * c * along, c * along
 
 
 def queue(
@@ -91,7 +163,7 @@ def queue(
     slots: int,
     max_iterations: Any,
     tolerance: Any,
-) -> Descent:
+) -> End:
     """Descend from `count` starts, `slots` of them at a time.
 
     A slot whose descent has ended takes the next start, so that quick problems do not wait for
@@ -103,40 +175,49 @@ def queue(
         start_of: number of a start to its state, likewise.
         count: number of starts.
         slots: descents advanced together.
-        max_iterations: sweeps a start, counted in threes.
+        max_iterations: sweeps a start.
         tolerance: largest change of a weighted entry in one sweep that counts as converged.
 
     Returns:
-        Every `Descent`, stacked along a leading axis.
+        Every `End`, stacked along a leading axis.
     """
     load = jax.vmap(lambda i: begin(start_of(i)))
     problems = jax.vmap(problem_of)
     forward = jax.vmap(lambda problem, descent: advance(family, problem, descent))
     first = jnp.arange(slots)
     everything = jax.tree.map(
-        lambda a: jnp.zeros((count, *a.shape[1:]), a.dtype), jax.eval_shape(load, first)
+        lambda a: jnp.zeros((count, *a.shape[1:]), a.dtype),
+        jax.eval_shape(lambda who: load(who).end(), first),
     )
 
-    def exchange(carry):
-        """Put ended descents away and load the next starts in their place."""
-        who, following, running, ended, finished = carry
+    def turn(carry):
+        """Go on until a descent ends, put it away and load the next start in its place.
+
+        One loop in the other and no `cond`, whose branches would copy all that has finished.
+        """
+        who, following, running, finished = carry
+        problem, used = problems(jnp.minimum(who, count - 1)), who < count
+
+        def onward(state):
+            running, _ = state
+            running = forward(problem, running)
+            return running, ~active(running, max_iterations, tolerance) & used
+
+        # Under `vmap` a queue that is done goes on with its neighbours: it waits for none.
+        start = running, jnp.broadcast_to(~jnp.any(used), (slots,))
+        running, ended = jax.lax.while_loop(lambda c: ~jnp.any(c[1]), onward, start)
+        ended &= used
         where = jnp.where(ended, who, count)
-        finished = jax.tree.map(lambda f, r: f.at[where].set(r, mode="drop"), finished, running)
+        finished = jax.tree.map(
+            lambda f, r: f.at[where].set(r, mode="drop"), finished, running.end()
+        )
         fresh = jnp.where(ended, following + jnp.cumsum(ended) - 1, who)
-        loaded = load(jnp.minimum(fresh, count - 1))
 
         def pick(new, old):
             return jnp.where(ended.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
-        running = jax.tree.map(pick, loaded, running)
-        return jnp.minimum(fresh, count), following + jnp.sum(ended), running, ended, finished
+        running = jax.tree.map(pick, load(jnp.minimum(fresh, count - 1)), running)
+        return jnp.minimum(fresh, count), following + jnp.sum(ended), running, finished
 
-    def turn(carry):
-        who, following, running, _, finished = carry
-        running = forward(problems(jnp.minimum(who, count - 1)), running)
-        ended = ~active(running, max_iterations, tolerance) & (who < count)
-        carry = (who, following, running, ended, finished)
-        return jax.lax.cond(jnp.any(ended), exchange, lambda c: c, carry)
-
-    start = (first, jnp.array(slots), load(first), jnp.zeros(slots, bool), everything)
+    start = (first, jnp.array(slots), load(first), everything)
     return jax.lax.while_loop(lambda c: jnp.any(c[0] < count), turn, start)[-1]

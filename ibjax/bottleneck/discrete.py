@@ -53,7 +53,7 @@ def ib(
 
     Alternates :math:`q(t|x) \propto p(t) e^{-\beta D[p(y|x) \| p(y|t)]}` with the marginal and the
     Bayes decoder; each sweep lowers :math:`I(X;T) + \beta E\,D[p(y|x)\|p(y|t)]`, which is the
-    functional up to the constant beta I(X;Y), and safeguarded extrapolation saves most of them.
+    functional up to the constant beta I(X;Y), and safeguarded Newton steps save most of them.
     The problem is not convex: the best of several starts is returned, the trivial and the identity
     encoder among them. Near a critical beta convergence is slow: look at `converged`.
 
@@ -63,7 +63,7 @@ def ib(
         cardinality: number of clusters; k by default, which suffices.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
-        max_iterations: sweeps a start.
+        max_iterations: sweeps a start, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
 
@@ -108,7 +108,7 @@ def dual_ib(
         cardinality: number of clusters; k by default, which suffices.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
-        max_iterations: sweeps a start.
+        max_iterations: sweeps a start, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
 
@@ -148,7 +148,7 @@ def generalised_ib(
         cardinality: number of clusters; k by default, which suffices.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
-        max_iterations: sweeps a start.
+        max_iterations: sweeps a start, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
 
@@ -189,7 +189,7 @@ def curve(
         key: for the random starts; a fixed one by default.
         form: "ib" or "dual".
         restarts: number of starts, at least 2 (the third and later ones are random).
-        max_iterations: sweeps a start.
+        max_iterations: sweeps a start, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
         at_once: descents advanced together; one that has converged makes room for the next. None

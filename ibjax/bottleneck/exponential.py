@@ -9,7 +9,7 @@ import numpy as np
 from ibjax.arguments import concrete, host, in_double, numeric, precision
 from ibjax.bottleneck import sweeps, tables
 from ibjax.bottleneck.descent import Family, queue
-from ibjax.bottleneck.search import random_encoders, summary
+from ibjax.bottleneck.search import random_encoders, summary, together
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray, Key, Scalar
 
@@ -75,7 +75,7 @@ def dual_ib_statistics(
         cardinality: number of clusters; k by default.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
-        max_iterations: sweeps a start.
+        max_iterations: sweeps a start, counted in twos.
         tolerance: largest change of an entry of p(t) and p(t, y) in one sweep that counts as
             converged.
 
@@ -154,7 +154,7 @@ def _search(joint, a, natural, beta, starts, max_iterations: Any, tolerance: Any
         lambda i: i,
         lambda i: jax.tree.map(lambda s: s[i], states),
         starts.shape[0],
-        starts.shape[0],
+        min(together(starts[0].size), starts.shape[0]),
         max_iterations,
         tolerance,
     )

@@ -1,6 +1,7 @@
 """Many starts and many betas in one program."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -9,8 +10,9 @@ import numpy as np
 
 from ibjax.arguments import in_double
 from ibjax.bottleneck import sweeps, tables
-from ibjax.bottleneck.descent import Descent, Family, queue
+from ibjax.bottleneck.descent import Descent, End, Family, queue
 from ibjax.bottleneck.sweeps import Form, Rows
+from ibjax.environment import brief_compilation
 from ibjax.typing import JaxArray, Key
 
 
@@ -40,14 +42,24 @@ def solve(
     key = jax.random.key(0) if key is None else key
 
     def run(p, beta, alpha):
-        starts = random_encoders(key, p.shape[0], clusters, restarts, p.dtype)
-        # a CPU keeps the encoders of one group in its cache; an accelerator wants them all
-        cells = 2**16 if jax.default_backend() == "cpu" else 2**28
-        together = max(1, cells // starts[0].size) if at_once is None else at_once
-        slots = min(together, max(1, beta.size) * restarts)
-        return _search(form, p, beta, alpha, starts, max_iterations, tolerance, slots)
+        slots = min(together(p.shape[0] * clusters, at_once), max(1, beta.size) * restarts)
+        # Options of compilation are for whole programs: inside of another there are none.
+        known = tables.concrete(p, beta, alpha, key, max_iterations, tolerance)
+        search = _program(*(brief_compilation() if known else {}).items())
+        sizes = clusters, restarts, slots
+        return search(form, p, beta, alpha, key, max_iterations, tolerance, sizes)
 
     return in_double(run, p, beta, alpha, dtype=dtype, given=(key, max_iterations, tolerance))
+
+
+def together(cells: int, at_once: int | None = None) -> int:
+    """How many descents to advance together, of so many cells of an encoder each."""
+    if at_once is not None:
+        return at_once
+    # A CPU keeps a few of them in its nearest cache, where more only wait for the slowest; an
+    # accelerator wants them all.
+    most, room = (4, 2**16) if jax.default_backend() == "cpu" else (2**20, 2**28)
+    return max(1, min(most, room // cells))
 
 
 def random_encoders(key: Key, k: int, clusters: int, restarts: int, dtype: Any) -> JaxArray:
@@ -60,11 +72,16 @@ def random_encoders(key: Key, k: int, clusters: int, restarts: int, dtype: Any) 
     return jax.nn.softmax(logits, axis=-1)
 
 
-@partial(jax.jit, static_argnames=("form", "slots"))
-def _search(form, p, beta, alpha, starts, max_iterations, tolerance, slots):
+@cache
+def _program(*options: tuple[str, Any]) -> Callable[..., dict[str, JaxArray]]:
+    return jax.jit(_search, static_argnames=("form", "sizes"), compiler_options=dict(options))
+
+
+def _search(form, p, beta, alpha, key, max_iterations, tolerance, sizes):
+    clusters, restarts, slots = sizes
     fixed = sweeps.rows(p)
     betas = beta.reshape(-1)
-    restarts = starts.shape[0]
+    starts = random_encoders(key, p.shape[0], clusters, restarts, p.dtype)
     states = jax.vmap(lambda q: sweeps.update(form, fixed, q))(starts)
     found = queue(
         family(form, fixed, alpha),
@@ -91,13 +108,12 @@ def family(form: Form, fixed: Rows, alpha: Any) -> Family:
     """Sweeps of a joint; the problem is beta."""
 
     def sweep(beta, state):
-        q, energy = sweeps.encode(form, fixed, beta, alpha, state)
-        return sweeps.update(form, fixed, q), energy
+        return sweeps.sweep(form, fixed, beta, alpha, state)
 
     return Family(sweep, sweeps.normalise, sweeps.weights)
 
 
-def finish(form: Form, fixed: Rows, beta, alpha, descent: Descent, tolerance):
+def finish(form: Form, fixed: Rows, beta, alpha, descent: Descent | End, tolerance):
     """The fields of a result from where a descent ended."""
     q, _ = sweeps.encode(form, fixed, beta, alpha, descent.state)
     converged = descent.change <= tolerance

@@ -44,35 +44,66 @@ def rows(p: JaxArray) -> Rows:
 
 
 def distortion(form: Form, fixed: Rows, log_decoder: JaxArray) -> JaxArray:
-    """D[p(y|x) || p(y|t)] for the IB, D[p(y|t) || p(y|x)] for its dual; (k, clusters)."""
+    """D[p(y|x) || p(y|t)] for the IB, D[p(y|t) || p(y|x)] for its dual; (k, clusters).
+
+    Within rounding of 0 it is 0: a large beta would make encoders of what is left.
+    """
     if form == "ib":
-        return fixed.own[:, None] - fixed.conditional @ log_decoder.T
-    decoder = jnp.exp(log_decoder)
-    return jnp.sum(decoder * log_decoder, axis=1) - fixed.logs @ decoder.T
+        found = fixed.own[:, None] - fixed.conditional @ log_decoder.T
+    else:
+        decoder = jnp.exp(log_decoder)
+        found = jnp.sum(decoder * log_decoder, axis=1) - fixed.logs @ decoder.T
+    unit = 8 * jnp.finfo(found.dtype).eps * (1 + jnp.abs(fixed.own))
+    return jnp.where(found <= unit[:, None], 0.0, found)
 
 
 def update(form: Form, fixed: Rows, q: JaxArray) -> State:
     """Marginal and best decoder of an encoder; empty clusters keep a uniform decoder, no mass."""
-    tiny = jnp.finfo(q.dtype).tiny
-    p_t = fixed.p_x @ q
-    alive = p_t > tiny
-    x_given_t = (q * fixed.p_x[:, None]).T / jnp.where(alive, p_t, 1.0)[:, None]
-    if form == "ib":
-        log_decoder = jnp.log(jnp.maximum(x_given_t @ fixed.conditional, tiny))
-    else:
-        log_decoder = jax.nn.log_softmax(x_given_t @ fixed.logs, axis=1)
-    uniform = -jnp.log(jnp.asarray(log_decoder.shape[1], q.dtype))
-    log_t = jnp.where(alive, jnp.log(jnp.where(alive, p_t, 1.0)), DEAD)
-    return State(log_t, jnp.where(alive[:, None], log_decoder, uniform))
+    return _marginals(form, fixed, q, fixed.p_x)
 
 
 def encode(form: Form, fixed: Rows, beta: Any, alpha: Any, state: State):
     """The best encoder of a state, and its free energy."""
+    weight, total, energy = _clusters(form, fixed, beta, alpha, state)
+    return weight * (1 / total)[:, None], energy
+
+
+def sweep(form: Form, fixed: Rows, beta: Any, alpha: Any, state: State):
+    """The marginal and the decoder of the best encoder of a state, and the state's free energy.
+
+    The encoder itself, the largest array there is, is not made: its norms go to the rows.
+    """
+    weight, total, energy = _clusters(form, fixed, beta, alpha, state)
+    return _marginals(form, fixed, weight, fixed.p_x / total), energy
+
+
+def _clusters(form: Form, fixed: Rows, beta: Any, alpha: Any, state: State):
+    """The best encoder up to its norms, these norms, and the free energy."""
     logits = state.log_t - beta * distortion(form, fixed, state.log_decoder)
-    best = jnp.max(logits, axis=1, keepdims=True)
-    weight = jnp.exp((logits - best) * (1 / alpha))
-    total = jnp.sum(weight, axis=1, keepdims=True)
-    return weight * (1 / total), -fixed.p_x @ (best + alpha * jnp.log(total))[:, 0]
+    best = jnp.max(logits, axis=1)
+    weight = jnp.exp((logits - best[:, None]) * (1 / alpha))
+    total = jnp.sum(weight, axis=1)
+    return weight, total, -fixed.p_x @ (best + alpha * jnp.log(total))
+
+
+def _marginals(form: Form, fixed: Rows, weight: JaxArray, mass: JaxArray) -> State:
+    """The state of an encoder, given up to the norms of its rows, that `mass` divides p(x) by.
+
+    Clusters whose mass is so small that products with it lose digits count as empty.
+    """
+    limits = jnp.finfo(weight.dtype)
+    known = fixed.conditional if form == "ib" else fixed.logs
+    both = weight.T @ (known * mass[:, None])
+    p_t = mass @ weight
+    alive = p_t > limits.tiny / limits.eps
+    mean = both / jnp.where(alive, p_t, 1.0)[:, None]
+    if form == "ib":
+        log_decoder = jnp.log(jnp.maximum(mean, limits.tiny))
+    else:
+        log_decoder = jax.nn.log_softmax(mean, axis=1)
+    uniform = -jnp.log(jnp.asarray(log_decoder.shape[1], weight.dtype))
+    log_t = jnp.where(alive, jnp.log(jnp.where(alive, p_t, 1.0)), DEAD)
+    return State(log_t, jnp.where(alive[:, None], log_decoder, uniform))
 
 
 def normalise(state: State) -> State:

@@ -3,6 +3,7 @@
 Nothing is imported before `main` listens for an interruption.
 """
 
+import atexit
 import gc
 import io
 import sys
@@ -18,12 +19,26 @@ def main(argv: list[str] | None = None) -> int:
     status 2; an interruption in status 130, at once where `argv` is that of the process, whatever
     XLA is compiling in other threads; anything unforeseen in one line that says where to
     report it, and status 1. With ``--debug`` the traceback comes before that line, and warnings
-    of the libraries are shown.
+    of the libraries are shown. Where `argv` is that of the process, its memory is left to the
+    system in the end: to free programs and modules one by one takes Python most of a second.
     """
-    if argv is None:
-        # Imports and traces make many objects that stay: they are looked through for cycles seldom.
-        gc.set_threshold(100_000, 20, 20)
-    given = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _status(argv, own=False)
+    # Imports and traces make many objects that stay: they are looked through for cycles seldom.
+    gc.set_threshold(100_000, 20, 20)
+    ended: list[int] = []
+
+    def end() -> None:
+        if ended and not hasattr(sys, "last_value"):  # what failed since has another status
+            _leave(*ended)
+
+    atexit.register(end)  # called last, since first: threads are joined, all else is put away
+    ended.append(_status(sys.argv[1:], own=True))
+    return ended[0]
+
+
+def _status(given: list[str], own: bool) -> int:
+    """Run one command, in a process of its own or not; the exit status."""
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]
     try:
@@ -46,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = words[:1] in (["run"], ["reproduce"])
         _say("interrupted" + ("; finished cells are kept, run again to go on" if kept else ""))
-        if argv is None:
+        if own:
             _leave(130)
         return 130
     except BrokenPipeError:
@@ -102,7 +117,7 @@ def _say(text: str) -> None:
 
 
 def _leave(status: int) -> None:
-    """End the process without waiting for its other threads, which cannot be interrupted."""
+    """End the process at once: no thread is waited for, and no memory freed."""
     import contextlib
     import os
 

@@ -47,7 +47,7 @@ class Certify:
     """Share of the examples, drawn at random, that the prior run follows; 0 for a prior run
     without data. The certificate is about the error on the others."""
     delta: float = 0.05
-    """Probability, over the data, that the certificate fails."""
+    """Probability, over the data and the noise of the run, that the certificate fails."""
     data_dir: str | None = None
     """TFDS data directory; TFDS_DATA_DIR or its usual place by default."""
     download: bool = False
@@ -109,8 +109,8 @@ def execute(command: Certify) -> int:
         return 1
     sure, most = rounding.probability(found.confidence), rounding.up(found.test_error, ".4f")
     out.print(
-        f"With probability {sure} over the data the test error of this network is at "
-        f"most {most}: kl(train || test) <= {bracket} nat / "
+        f"With probability {sure} over the data and the noise of the run the test error of this "
+        f"network is at most {most}: kl(train || test) <= {bracket} nat / "
         f"{found.certified_on} = {share}."
     )
     if found.held_out_error > found.test_error:

@@ -17,8 +17,9 @@ BOUNDS = (
     ),
     (
         "noisy replicas, and unused examples to set against the used ones",
-        "the smallest number along the path",
-        "`trajectory_pair`, or `trajectory_cmi` where the training error is not known",
+        "a number along the path that is never vacuous",
+        "`trajectory_pair`, or `trajectory_cmi` where the training error is not known; on few "
+        "steps or much noise `sample_gradient` is often the smaller one",
     ),
     (
         "the same with large n or a deep network",
@@ -90,8 +91,9 @@ ESTIMATORS = (
     ),
     (
         "continuous, many dimensions, not Gaussian",
-        "`mi.neural` by infonce while I is below the logarithm of the batch, else by nwj or doe",
-        "lower bounds that may lie far below; never compare two of them",
+        "`mi.neural` by infonce while I is well below the logarithm of the batch, else by doe",
+        "infonce and nwj are lower bounds, nwj far below from a few nats on; doe errs either way; "
+        "never compare two of them",
     ),
     (
         "hundreds of dimensions that share few",

@@ -56,7 +56,6 @@ _KERNEL = {
 
 def execute(command: PlaneOptions) -> None:
     """Print one row a layer and checkpoint, and draw the plane."""
-    import itertools
     import math
 
     import numpy as np
@@ -98,8 +97,6 @@ def execute(command: PlaneOptions) -> None:
         title_justify="left",
     )
     heads, columns = ["I(X;T)", "lower bound"], [found.i_tx, found.i_tx_lower]
-    # what is through noise is between two bounds, each rounded to its side
-    kinds = ["upper", "lower"] if command.method == "kde" else []
     heads, columns = [*heads, "I(T;Y)"], [*columns, found.i_ty]
     if command.method in _KERNEL:
         heads, columns = [*_KERNEL[command.method], "its cap", "permuted"], [found.i_tx, found.i_ty]
@@ -107,6 +104,9 @@ def execute(command: PlaneOptions) -> None:
     resolution = "noise std" if command.method == "kde" else "cell width"
     heads.append("kernel width" if command.method in _KERNEL else resolution)
     columns.append(found.resolution)
+    # what is through noise is between two bounds, each rounded to its side
+    kinds = ["upper", "lower"] if command.method == "kde" else []
+    kinds += [""] * (len(columns) - len(kinds))
     for column in ("layer", "checkpoint", *heads):
         table.add_column(column, justify="right")
     for i, name in enumerate(found.names):
@@ -115,7 +115,7 @@ def execute(command: PlaneOptions) -> None:
         for checkpoint, row in enumerate(zip(*means)):
             cells = (
                 "-" if math.isnan(v) else rounding.by_kind(v, ".4g", kind)
-                for v, kind in itertools.zip_longest(row, kinds, fillvalue="")
+                for v, kind in zip(row, kinds)
             )
             table.add_row(name, str(checkpoint), *cells)
     out = console()

@@ -9,7 +9,7 @@ import tyro
 from ibjax.cli import cluster
 from ibjax.cli.progress import Progress
 from ibjax.cli.terminal import chosen, console, prepare_devices, present
-from ibjax.experiment import Experiment
+from ibjax.experiment import Experiment, Point, points
 
 
 def _label(words: list[str]) -> int | tuple[int, ...]:
@@ -162,7 +162,7 @@ def experiment_of(command: Run) -> Experiment:
 
 def execute(command: Run) -> None:
     """Train what is missing, then show the results."""
-    from ibjax import sweep
+    from ibjax import blank, sweep, threads
 
     cluster.join(command.distributed)
     prepare_devices(command.cache)
@@ -173,8 +173,18 @@ def execute(command: Run) -> None:
 
         dry_run.execute(experiment, path, console())
         return
-    with Progress(console(stderr=True), experiment, quiet=command.quiet) as progress:
-        dataset = sweep.run(experiment, path, progress=progress.report, log=progress.log)
+    with (
+        threads.beside(1) as beside,
+        Progress(console(stderr=True), experiment, quiet=command.quiet) as progress,
+    ):
+        drawing, last = sweep.once(lambda _: beside.submit(blank.prepare)), points(experiment)[-1]
+
+        def report(point: Point, done: int, total: int) -> None:
+            if point == last:
+                drawing("")  # what goes wrong in it does so again at the picture, after the table
+            progress.report(point, done, total)
+
+        dataset = sweep.run(experiment, path, progress=report, log=progress.log)
     if dataset:
         names = chosen(dataset, command.bounds, command.all_bounds)
         present(dataset, path, names=names, axis=command.axis, quiet=command.quiet)

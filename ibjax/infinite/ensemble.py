@@ -1,5 +1,6 @@
 """Every information quantity of an infinite ensemble, for a grid of times in one call."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -33,7 +34,8 @@ class EnsembleInformation(NamedTuple):
         bayes: log N(y; mean, cov + 1) of the test targets jointly: the ensemble; >= gibbs.
         input_lower: I(X; Z | D) from below.
         input_upper: I(X; Z | D) from above.
-        label_lower: I(Y; Z | D) from below, if Y is Gaussian.
+        label_lower: I(Y; Z | D) from below, if Y is Gaussian: the information of the best affine
+            decoder, whose covariances are estimated on the test set and err upwards.
         data_train: KL of the law on the training inputs from that at time 0; its mean over data
             sets is an upper bound on I(Z; D | X). Diverges with time.
         data_test: the same on the test inputs jointly; NaN, as `data_exact`, where their
@@ -81,7 +83,7 @@ class _Test(NamedTuple):
     bayes: JaxArray
     input_lower: Estimate
     input_upper: Estimate
-    label_lower: JaxArray
+    label_lower: tuple[JaxArray, JaxArray]
     data_test: JaxArray
     data_exact: JaxArray
 
@@ -279,6 +281,9 @@ def _report(
         nothing, nothing, jnp.zeros(grid.shape, bool), "unknown", "", "no test set", about="other"
     )
     bounds = (empty, empty) if on_test is None else (on_test.input_lower, on_test.input_upper)
+    label, its_error = (nothing, nothing) if on_test is None else on_test.label_lower
+    reason = "a bound for Gaussian Y only"
+    labels = replace(exact(label, reason, "unknown"), std_error=its_error)
     constant = jnp.ones_like(grid)
     fisher_test = nothing if test is None else k * jnp.trace(test.ntk) * constant
     return EnsembleInformation(
@@ -290,7 +295,7 @@ def _report(
         bayes=from_test("bayes"),
         input_lower=bounds[0],
         input_upper=bounds[1],
-        label_lower=from_test("label_lower", bias="down", reason="a bound for Gaussian Y only"),
+        label_lower=labels,
         data_train=exact(on_train.data, bias="up", about="posterior"),
         data_test=from_test("data_test", bias="up"),
         data_exact=from_test("data_exact"),

@@ -100,8 +100,8 @@ def input_information(
     )
 
 
-def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
-    r"""A lower bound on I(Y; Z | D) by the best affine Gaussian decoder.
+def label_information(mean: Any, variance: Any, y: Any) -> tuple[JaxArray, JaxArray]:
+    r"""An estimate of a lower bound on I(Y; Z | D), by the best affine Gaussian decoder.
 
     1/2 log (det Cov(Y) / det(Cov(Y) - Cov(Y, Z) Cov(Z)^-1 Cov(Z, Y))), which is
     -1/2 log(1 - rho^2) for one output, with Cov(Z) = Cov(mean) + E[variance] 1.
@@ -112,7 +112,9 @@ def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
         y: (m, l) their targets.
 
     Returns:
-        Nats, a scalar; plug-in covariances, so biased upwards by about k l / (2 m).
+        Nats and a standard error, sqrt(sum_i rho_i^2 / m + k l / (2 m^2)), which is on the safe
+        side since the noise of Z is known. The covariances are plug-in ones, so that the value
+        errs upwards by up to k l / (2 m) and may exceed I(Y; Z | D) although the bound does not.
 
     Assumes: Y jointly Gaussian; otherwise this is not a bound.
 
@@ -127,7 +129,10 @@ def label_information(mean: Any, variance: Any, y: Any) -> JaxArray:
     rest = jnp.eye(own.shape[0], dtype=own.dtype) - jnp.linalg.solve(
         own, cross.T @ jnp.linalg.solve(z, cross)
     )
-    return -0.5 * jnp.linalg.slogdet(rest)[1]
+    explained = own.shape[0] - jnp.trace(rest)
+    # The second term is that of no correlation, where the first vanishes.
+    error = jnp.sqrt(jnp.maximum(explained, 0.0) / m + z.shape[0] * own.shape[0] / (2 * m**2))
+    return -0.5 * jnp.linalg.slogdet(rest)[1], error
 
 
 @enforced

@@ -44,7 +44,8 @@ def gaussian_copula(
         corrected: subtract the sampling bias of a Gaussian covariance, as `cca` does.
 
     Returns:
-        Nats; the standard error is that of a Gaussian law, sqrt(sum rho_i^2 / n). Errs upwards by
+        Nats; the standard error is that of a Gaussian law, the root of
+        ``sum rho_i^2 / n + dx dy / (2n^2)``, the last term that of no correlation. Errs upwards by
         about dx dy / (2n) unless corrected, downwards where the copula is not Gaussian. Not ok for
         fewer samples than dimensions, constant coordinates, coordinates of which two samples
         coincide with a probability over 0.05 (bits, small counts, atoms), or where one variable is
@@ -79,9 +80,10 @@ def cca(x: Float[Array, "n dx"], y: Float[Array, "n dy"], *, corrected: bool = T
     Returns:
         Nats, unclamped; unbiased for Gaussian samples, of no known direction for others. The
         standard error is that of the information of the covariance, whatever the law: the spread
-        of what each sample contributes, sqrt(sum rho_i^2 / n) for Gaussian ones; a few times too
-        small where tails are so heavy that few samples make the covariance. Not ok unless
-        n > dx + dy + 1, and where `gaussian_copula` is not.
+        of what each sample contributes, sqrt(sum rho_i^2 / n) for Gaussian ones, and in
+        quadrature sqrt(dx dy / 2) / n, that of no correlation; a few times too small where tails
+        are so heavy that few samples make the covariance. Not ok unless n > dx + dy + 1, and where
+        `gaussian_copula` is not.
 
     Raises:
         ValueError: for shapes that do not pair up.
@@ -126,6 +128,9 @@ def _fit(x: JaxArray, y: JaxArray, *, ranks: bool, known: bool, grain: float):
     if not ranks:
         each = _influence(scores, cov, dx)
         error = jnp.where(jnp.all(jnp.isfinite(each)), jnp.std(each) / jnp.sqrt(n), error)
+    # Of the second order: the first vanishes where the sample shows no correlation, and the value,
+    # which is then (chi^2 - dx dy) / (2n), does not stand still.
+    error = jnp.sqrt(error**2 + dx * (d - dx) / (2 * n**2))
     ok = ~constant & jnp.isfinite(value) & (n > d + 1) & (jnp.max(coincide) <= _COINCIDENCE)
     return value, error, ok
 

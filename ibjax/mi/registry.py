@@ -117,7 +117,7 @@ _ROWS = (
         max_sliced,
         "continuous",
         "unknown",
-        "Goldfeld, Greenewald, Nuradha, Reeves (2022)",
+        "Tsur, Goldfeld, Greenewald (2023)",
         "the best of such projections, measured on the other half of the samples",
         random=True,
     ),

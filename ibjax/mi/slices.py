@@ -105,8 +105,8 @@ def max_sliced(
         ValueError: for fewer than two slices, fewer than 8 samples, or shapes that do not pair up.
 
     Reference:
-        Goldfeld, Greenewald, Nuradha, Reeves (2022), k-sliced mutual information, for the
-        quantity; search by candidates and the split are choices made here.
+        Tsur, Goldfeld, Greenewald (2023), Max-sliced mutual information, for the quantity; search
+        by candidates and the split are choices made here.
     """
     slices = whole("slices", slices, 2)
     both = pair(x, y, scale)

@@ -27,6 +27,7 @@ def bibliography(dataset: xarray.Dataset) -> str:
         for name in dataset["bound_name"].values.tolist()
         if np.isfinite(dataset["bound_value"].sel(bound_name=name)).any()
     ]
-    keys = {row.reference for name, row in registry().items() if name in shown}
+    rows = (row for name, row in registry().items() if name in shown)
+    keys = {key for row in rows for key in row.reference.split()}
     known = entries()
     return "\n\n".join(known[key] for key in sorted(keys)) + "\n"

@@ -1,4 +1,7 @@
-"""Results of a sweep as `xarray.Dataset`s: measured, put together, on disk and back."""
+"""Results of a sweep as `xarray.Dataset`s: measured, put together, on disk and back.
+
+xarray and pandas are imported where they are first used: in a sweep, beside a training.
+"""
 
 from ibjax.results.cells import fingerprint, pool_digest, provenance, recorded, to_dataset
 from ibjax.results.grid import axes, combine, compared, from_evidence

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from ibjax import bounds, experiment, files, maxent
 from ibjax.environment import describe as environment
@@ -15,6 +14,9 @@ from ibjax.interface import Dataset
 from ibjax.interface.fields import FIELDS
 from ibjax.pipeline import Cell
 from ibjax.results import layout
+
+if TYPE_CHECKING:
+    import xarray
 
 
 def fingerprint(
@@ -69,7 +71,7 @@ def to_dataset(
     depth: int | None,
     data: str = "",
     network: dict[str, Any] | None = None,
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """One cell as a data set whose coordinates are the settings it was made with.
 
     Args:
@@ -87,8 +89,10 @@ def to_dataset(
     return found.assign_attrs(provenance(one, name, network))
 
 
-def measured(cell: Cell) -> xarray.Dataset:
+def measured(cell: Cell) -> "xarray.Dataset":
     """What one cell measured, without its settings: evidence, gap, bounds, nulls, conditions."""
+    import xarray
+
     variables: dict[str, Any] = {}
     for name, field in FIELDS.items():
         value = np.asarray(getattr(cell.evidence, name))

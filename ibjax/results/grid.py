@@ -3,10 +3,9 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from ibjax import pipeline
 from ibjax.environment import describe as environment
@@ -17,10 +16,13 @@ from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.cells import measured
 
+if TYPE_CHECKING:
+    import xarray
+
 _PADDED = ("pair", "step", "layer", "supersample", "mask_id")
 
 
-def axes(dataset: xarray.Dataset) -> dict[str, list[Any]]:
+def axes(dataset: "xarray.Dataset") -> dict[str, list[Any]]:
     """The axes of a sweep that a data set still has, with their coordinates."""
     names = dict.fromkeys(d for v in dataset.data_vars.values() for d in v.dims)
     sweep = [str(name) for name in names if name not in layout.INNER]
@@ -29,15 +31,15 @@ def axes(dataset: xarray.Dataset) -> dict[str, list[Any]]:
     return {name: _values(dataset, name) for name in sweep}
 
 
-def _values(dataset: xarray.Dataset, name: str) -> list[Any]:
+def _values(dataset: "xarray.Dataset", name: str) -> list[Any]:
     if name in dataset.coords:
         return dataset[name].values.tolist()
     return list(range(dataset.sizes[name]))
 
 
 def combine(
-    cells: Sequence[xarray.Dataset], grid: Mapping[str, Sequence[Any]] | None = None
-) -> xarray.Dataset:
+    cells: "Sequence[xarray.Dataset]", grid: Mapping[str, Sequence[Any]] | None = None
+) -> "xarray.Dataset":
     """The cells of a sweep along its axes; what they share is stored once.
 
     Cells with fewer pairs, steps, layers or replicas than others are filled up: with NaN, with -1
@@ -58,11 +60,13 @@ def combine(
 
 
 def stacked(
-    cells: Sequence[xarray.Dataset],
+    cells: "Sequence[xarray.Dataset]",
     points: Sequence[Mapping[str, Any]],
     grid: Mapping[str, Sequence[Any]],
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """Cells in their places of a grid; a place without one holds nothing."""
+    import xarray
+
     sizes = {d: max(cell.sizes[d] for cell in cells) for d in _PADDED}
     sizes["layer"] = max(sizes["layer"], 1)
     steps = np.unique(np.concatenate([cell["checkpoint"].values for cell in cells]))
@@ -166,7 +170,7 @@ def _together(cells: Any, grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 def from_evidence(
     pieces: Evidence | Sequence[Evidence], axes: Mapping[str, Any] | None = None
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """Any evidence as a data set with coordinates: gap, bounds and nulls, and all it was made of.
 
     The same variables as a sweep's, so that `write`, `read` and the tables and pictures of
@@ -231,7 +235,7 @@ def _placed(axes: Mapping[str, Any], count: int) -> tuple[list[dict[str, Any]], 
     return points, {name: list(dict.fromkeys(v)) for name, v in values.items()}
 
 
-def compared(files: Mapping[str, xarray.Dataset]) -> xarray.Dataset:
+def compared(files: "Mapping[str, xarray.Dataset]") -> "xarray.Dataset":
     """Several results side by side along an axis ``run``: what tables and pictures show of them.
 
     A setting that one file has as an axis and another as one value becomes an axis of both. Places
@@ -243,6 +247,8 @@ def compared(files: Mapping[str, xarray.Dataset]) -> xarray.Dataset:
     Raises:
         ValueError: where one file has an axis that says nothing of another.
     """
+    import xarray
+
     raw = {*layout.RAW, "pair", "step"}
     bare = {name: one.drop_vars(raw & set(one.variables)) for name, one in files.items()}
     several = {a for one in bare.values() for a in axes(one)}

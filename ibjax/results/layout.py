@@ -1,12 +1,14 @@
 """The names of a results file: its variables, their axes and units, and what stands for nothing."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from ibjax.interface.fields import FIELDS, named
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = 3
 """Version of the layout of a results file."""
@@ -90,7 +92,7 @@ def stored(name: str) -> str:
     return STORED.get(name, name)
 
 
-def configuration(dataset: xarray.Dataset) -> dict[str, Any]:
+def configuration(dataset: "xarray.Dataset") -> dict[str, Any]:
     """What a data set says of the run it is of; empty where it has lost that."""
     try:
         found = json.loads(dataset.attrs.get("config", "{}"))

@@ -6,10 +6,9 @@ A file is there whole or not at all, with a checksum, see `files`. No code is ru
 import itertools
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from ibjax import files
 from ibjax.environment import expanded
@@ -17,10 +16,13 @@ from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes, stacked
 
+if TYPE_CHECKING:
+    import xarray
+
 _CELLS = "/cells/"
 
 
-def write(dataset: xarray.Dataset | xarray.DataTree, path: str | os.PathLike) -> None:
+def write(dataset: "xarray.Dataset | xarray.DataTree", path: str | os.PathLike) -> None:
     """Write a data set as netCDF with its checksum, whole or not at all.
 
     Results of a sweep become the tree of `tree`; any other data set is stored as it is.
@@ -35,17 +37,21 @@ def write(dataset: xarray.Dataset | xarray.DataTree, path: str | os.PathLike) ->
     files.write(_split(dataset), expanded(path))
 
 
-def tree(dataset: xarray.Dataset) -> xarray.DataTree:
+def tree(dataset: "xarray.Dataset") -> "xarray.DataTree":
     """Results as they lie in a file: the summary at the root, the raw tables of each cell below.
 
     A group ``cells/depth=1,train_size=60`` holds pairs, masks, labels, predictions, and sizes and
     noises of the steps.
     """
+    import xarray
+
     split: Any = _split(dataset)
     return split if isinstance(split, xarray.DataTree) else xarray.DataTree(dataset)
 
 
 def _split(dataset: Any) -> Any:
+    import xarray
+
     if not isinstance(dataset, xarray.Dataset) or "ibjax_format" not in dataset.attrs:
         return dataset
     grid = axes(dataset)
@@ -67,7 +73,7 @@ def _split(dataset: Any) -> Any:
     return xarray.DataTree.from_dict({"/": summary, **groups})
 
 
-def _whole(dataset: xarray.Dataset, grid: dict[str, Any]) -> bool:
+def _whole(dataset: "xarray.Dataset", grid: dict[str, Any]) -> bool:
     """Whether every raw table is there, with the axes it had."""
     if not all(name in dataset for name in (*layout.RAW, "updates")):
         return False
@@ -82,7 +88,7 @@ def _whole(dataset: xarray.Dataset, grid: dict[str, Any]) -> bool:
     )
 
 
-def _joined(groups: dict[str, xarray.Dataset]) -> xarray.Dataset:
+def _joined(groups: "dict[str, xarray.Dataset]") -> "xarray.Dataset":
     """The summary with the raw tables of all cells along its axes."""
     summary = groups["/"]
     raw = [part for name, part in groups.items() if name.startswith(_CELLS) and part.data_vars]
@@ -105,7 +111,7 @@ def _joined(groups: dict[str, xarray.Dataset]) -> xarray.Dataset:
     )
 
 
-def read(path: str | os.PathLike) -> xarray.Dataset:
+def read(path: str | os.PathLike) -> "xarray.Dataset":
     """A results file, checked: the summary, and the raw tables of its cells along its axes.
 
     A file that another program wrote from one of ours, with an axis chosen or a variable left
@@ -124,7 +130,7 @@ def read(path: str | os.PathLike) -> xarray.Dataset:
     return of_groups(path, files.read_groups(path, foreign=True))
 
 
-def of_groups(path: str | os.PathLike, groups: dict[str, xarray.Dataset]) -> xarray.Dataset:
+def of_groups(path: str | os.PathLike, groups: "dict[str, xarray.Dataset]") -> "xarray.Dataset":
     """The results file whose groups `files.read_groups` gave; see `read`.
 
     Args:
@@ -149,7 +155,7 @@ def of_groups(path: str | os.PathLike, groups: dict[str, xarray.Dataset]) -> xar
     return found
 
 
-def _check(path: Any, dataset: xarray.Dataset) -> None:
+def _check(path: Any, dataset: "xarray.Dataset") -> None:
     if not dataset.data_vars:
         raise ValueError(f"{path}: holds no variable; run again")
     empty = [str(d) for d, n in dataset.sizes.items() if not n]

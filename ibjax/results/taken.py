@@ -1,17 +1,19 @@
 """Evidence taken out of a data set again, as the engine returned it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
 from ibjax.interface import Evidence
 from ibjax.interface.fields import FIELDS
 from ibjax.results import layout
 from ibjax.results.grid import axes
 
+if TYPE_CHECKING:
+    import xarray
 
-def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) -> Evidence:
+
+def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) -> Evidence:
     """The evidence of one cell of a results file, as the engine returned it.
 
     Of some of the replicas only, what has a confidence limit is left out (`index` is -1 and
@@ -92,7 +94,7 @@ def evidence(dataset: xarray.Dataset, depth: int | None = None, **point: Any) ->
     return Evidence(**parts)
 
 
-def _check_axes(one: xarray.Dataset) -> None:
+def _check_axes(one: "xarray.Dataset") -> None:
     """Refuse a field with an axis that it has not in evidence, as runs put side by side have.
 
     Raises:
@@ -128,7 +130,7 @@ def _some(written: dict[str, Any], shape: tuple[int, ...]) -> bool:
     return some
 
 
-def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[str, Any]) -> None:
+def _check_settings(written: dict[str, Any], one: "xarray.Dataset", parts: dict[str, Any]) -> None:
     """Refuse numbers that are not those of the configuration they came with.
 
     Raises:
@@ -153,7 +155,7 @@ def _check_settings(written: dict[str, Any], one: xarray.Dataset, parts: dict[st
             )
 
 
-def cell(dataset: xarray.Dataset, point: dict[str, Any]) -> xarray.Dataset:
+def cell(dataset: "xarray.Dataset", point: dict[str, Any]) -> "xarray.Dataset":
     """One cell of a data set by its coordinates.
 
     Raises:
@@ -181,7 +183,7 @@ def cell(dataset: xarray.Dataset, point: dict[str, Any]) -> xarray.Dataset:
     return dataset
 
 
-def _whole(value: Any, name: str, one: xarray.Dataset) -> Any:
+def _whole(value: Any, name: str, one: "xarray.Dataset") -> Any:
     """A field with the axes it has in evidence; one that a user chose a place on has length 1."""
     for dim in FIELDS[name].dims:
         if dim not in value.dims and dim not in one.sizes:
@@ -193,6 +195,6 @@ def _real(*values: Any) -> bool:
     return all(isinstance(v, int | float | np.number) for v in values)
 
 
-def _count(one: xarray.Dataset, name: str, otherwise: int | None = None) -> int | None:
+def _count(one: "xarray.Dataset", name: str, otherwise: int | None = None) -> int | None:
     """How many layers or steps a cell has; files of the second layout have as many as its depth."""
     return int(one[name]) if name in one else otherwise

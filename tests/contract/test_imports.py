@@ -35,6 +35,14 @@ def test_what_a_sweep_runs_on_loads_no_large_part_of_another_library():
     assert not modules & {"scipy.stats", "scipy.optimize", "sklearn", "matplotlib"}
 
 
+def test_what_stores_and_draws_is_loaded_beside_a_training():
+    """By the first cell that is stored, and by `blank.prepare`."""
+    modules = loaded("import ibjax.cli.commands, ibjax.sweep, ibjax.plan, ibjax.results")
+    assert not modules & {"xarray", "pandas", "h5netcdf", "matplotlib", "PIL"}
+    modules = loaded("from ibjax import blank; blank.prepare()")
+    assert modules >= {"matplotlib.backends.backend_agg", "PIL.PngImagePlugin"}
+
+
 def test_ibjax_works_without_tensorflow_datasets():
     blocked = "import sys; sys.modules['tensorflow_datasets'] = None"
     use = "import ibjax; assert len(ibjax.data.load('digits', classes=(4, 9)).y) > 200"

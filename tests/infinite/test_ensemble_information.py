@@ -302,9 +302,26 @@ def test_labels_of_a_gaussian_channel(x64):
     z, e = rng.normal(size=(2, 4000, 1))
     y = 0.8 * z + 0.6 * e
     variance = np.full(4000, 0.5)
-    value = label_information(jnp.asarray(z), jnp.asarray(variance), jnp.asarray(y))
+    value, error = label_information(jnp.asarray(z), jnp.asarray(variance), jnp.asarray(y))
     rho2 = np.cov(z[:, 0], y[:, 0], ddof=0)[0, 1] ** 2 / (y.var() * (z.var() + 0.5))
     np.testing.assert_allclose(value, -0.5 * np.log(1 - rho2), rtol=1e-10)
+    np.testing.assert_allclose(error, np.sqrt(rho2 / 4000 + 0.5 / 4000**2), rtol=1e-10)
+
+
+def test_labels_that_say_nothing_are_no_proved_information(x64):
+    """Plug-in covariances read above 0 at independence: no direction may be promised."""
+    from ibjax.infinite.sandwich import label_information
+
+    mean, y = np.random.default_rng(0).normal(size=(2, 300, 50, 1))
+    value, error = jax.vmap(label_information, (0, None, 0))(mean, jnp.full(50, 0.01), y)
+    assert 0.5 / 100 < value.mean() < 1.5 / 100
+    assert value.std() < 1.1 * error.mean()
+    *_, y, y_test, _, (train, cross, test) = linear_model()
+    found = infinite.ensemble_information(
+        train, y, TIMES, test_train=cross, test=test, y_test=y_test, linear=True
+    )
+    assert found.label_lower.bias == "unknown"
+    assert np.all(np.asarray(found.label_lower.std_error)[1:] > 0)
 
 
 def test_frontier(x64):

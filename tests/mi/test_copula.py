@@ -78,4 +78,14 @@ def test_the_error_of_the_covariance_is_not_that_of_a_gaussian_law_for_heavy_tai
     u, v = x[:, 0] / x.std(), y[:, 0] / y.std()
     rho = np.mean(u * v)
     each = (u**2 + v**2 - (u**2 - 2 * rho * u * v + v**2) / (1 - rho**2)) / 2
-    np.testing.assert_allclose(mi.cca(x, y).std_error, each.std() / 20, rtol=1e-9)
+    want = np.hypot(each.std() / 20, np.sqrt(0.5) / 400)
+    np.testing.assert_allclose(mi.cca(x, y).std_error, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("f", [mi.cca, lambda x, y: mi.gaussian_copula(x, y, corrected=True)])
+def test_errors_cover_nothing_at_independence(f, x64):
+    """The first order alone is near zero just where the sample shows no correlation."""
+    x, y = np.random.default_rng(0).normal(size=(2, 500, 100, 1))
+    found = jax.jit(jax.vmap(f))(x, y)
+    away = np.abs(np.asarray(found.value / found.std_error))
+    assert np.mean(away < 1.96) > 0.95

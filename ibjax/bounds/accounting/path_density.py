@@ -110,6 +110,6 @@ def path_certificate(
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
         information=bracket,
         about="other",  # with the logarithm that pays for the confidence
-        note="of the trained network itself, with the stated confidence over the sample",
+        note="of the trained network itself, with the stated confidence over sample and training",
     )
     return replace(found, confidence=jnp.asarray(1 - delta, found.value.dtype))

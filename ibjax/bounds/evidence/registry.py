@@ -28,7 +28,7 @@ class Bound:
         inputs: the fields of `Evidence` it reads, and no other; those that checking its
             assumptions reads are added.
         assumptions: names in `assumptions()`.
-        reference: key in the bibliography.
+        reference: keys in the bibliography, apart by a space.
         summary: one line for people.
         limits: measured inputs of which only an upper confidence limit enters.
         lowered: the best kind the row may have, whatever its inputs.
@@ -131,7 +131,7 @@ _ROWS = (
         rows.certified_depth,
         (*_EXAMPLES, "layer_log1m", "num_classes"),
         (*_TRAJECTORY, "fresh_layer_noise", "channel_contraction", "class_number"),
-        "zhang2018",
+        "zhang2018 he2025",
         "depth bound, repaired: only the input term contracts, the label term stays",
     ),
     Bound(
@@ -139,7 +139,7 @@ _ROWS = (
         rows.weights,
         _EXAMPLES,
         _TRAJECTORY,
-        "pensia2018",
+        "xu2017 pensia2018",
         "information of the path about the sample under clipping, I(S;W) bound",
     ),
     Bound(
@@ -221,7 +221,7 @@ _ROWS = (
         rows.batch_gradient,
         (*_STEPS, "gradient_information", "diverged", "mask"),
         _PATH,
-        "pensia2018",
+        "xu2017 pensia2018",
         "measured batch-gradient norms along the trajectory, I(S;W) bound",
     ),
     Bound(

@@ -11,14 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ibjax.bounds.supersamples import plugin, polynomial, replica_tables, words
+from ibjax.bounds.supersamples import coin_laws, plugin, polynomial, replica_tables, words
 from ibjax.bounds.supersamples.replica_tables import Data
 from ibjax.bounds.supersamples.rules import Rule
 from ibjax.typing import Float, JaxArray
-
-_LAWS = 2**16
-"""Probabilities of the laws of the pairs that are counted at once: half a megabyte."""
 
 _LOOKED_UP = 64
 """Most masks whose plug-in information is looked up by its counts, and not computed from them."""
@@ -137,12 +135,17 @@ def _plug_in_table(tables: polynomial.Lookup) -> JaxArray:
 
 def _places(data: Data, tables: polynomial.Lookup) -> tuple[JaxArray, JaxArray, JaxArray]:
     """Where the split of each pair is held, whether the other way round, and whether it is."""
-    sides = replica_tables.side_sizes(data)
+    return _held(*replica_tables.side_sizes(data), tables)
+
+
+def _held(
+    zeros: JaxArray, ones: JaxArray, tables: polynomial.Lookup
+) -> tuple[JaxArray, JaxArray, JaxArray]:
     most = tables.index.shape[0] - 1
-    row = tables.index[tuple(jnp.minimum(side, most) for side in sides)]
-    found = (row >= 0) & (sides[0] <= most) & (sides[1] <= most)
+    row = tables.index[jnp.minimum(zeros, most), jnp.minimum(ones, most)]
+    found = (row >= 0) & (zeros <= most) & (ones <= most)
     # Tables have the side of fewer draws first.
-    return jnp.where(found, row, 0), sides[0] > sides[1], found
+    return jnp.where(found, row, 0), zeros > ones, found
 
 
 def _looked_up(table, row, turned, first, second) -> JaxArray:
@@ -181,7 +184,9 @@ def polynomial_information(
     for (alphabet, size, own), bits in zip(wanted, letters):
         number = jnp.full(row.shape, size)
         if bits is None:
-            info = _mean_over_coins(weights(alphabet, size, own), own, tables, row, turned)
+            info = own.coins
+            if info is None:
+                info = coin_information(alphabet, size, own, tables)[0]
         else:
             here = slice(start, start := start + bits.shape[2])
             info = jnp.sum(each[..., here], -1) / (bits.shape[2] // size)
@@ -193,31 +198,35 @@ def polynomial_information(
     return informed
 
 
-def _mean_over_coins(each, data: Data, tables: polynomial.Lookup, row, turned) -> JaxArray:
-    size = tables.index.shape[0]
-    k1, k2, n, alphabets, letters = each.shape
+def coin_information(
+    alphabet: str, size: int, data: Data, tables: polynomial.Lookup, group: np.ndarray | None = None
+) -> Float[JaxArray, "laws k1 n"]:
+    """Information of fractions of counts, with all replicas and with each group left out.
+
+    The mean over alphabets and over all tosses of the coins, see `coin_laws`.
+
+    Args:
+        alphabet: as in `weights`.
+        size: number of letters.
+        data: of real losses.
+        tables: of the splits of the masks, also with a group left out.
+        group: of each replica; None for none left out.
+    """
+    each = weights(alphabet, size, data)
+    k1, k2, n, alphabets, _ = each.shape
+    sides = jnp.stack([data.masks == 0, data.masks == 1], -1) & data.valid[..., None]
+    counted = jnp.sum(sides, 1)[None]
+    if group is not None:
+        member = jnp.asarray(group == np.arange(group.max() + 1)[:, None])
+        apart = jnp.einsum("gr,srnb->gsnb", member.astype(int), sides.astype(int))
+        counted = jnp.concatenate([counted, counted - apart])
+    row, turned, _ = _held(counted[..., 0], counted[..., 1], tables)
 
     def one(pair):
-        chance, mask, valid, row, turned = pair
-        sides = jnp.stack([mask == 0, mask == 1], -1) & valid[:, None]
-        start = jnp.zeros((alphabets, letters, 2, size), each.dtype).at[..., 0].set(1.0)
+        chance, side, *places = pair
+        return coin_laws.left_out(chance, side, group, tuple(places), tables.table)
 
-        def add(law, replica):
-            chance, side = replica
-            p = (chance[..., None] * side)[..., None]
-            up = jnp.concatenate([jnp.zeros_like(law[..., :1]), law[..., :-1]], -1)
-            return law * (1 - p) + up * p, None
-
-        law, _ = jax.lax.scan(add, start, (chance, sides))
-        # The padding of a table is never reached.
-        held = jnp.nan_to_num(tables.table[row])
-        held = jnp.where(turned, held.T, held)
-        exact = jax.lax.Precision.HIGHEST
-        return jnp.einsum("cma,ab,cmb->", law[..., 0, :], held, law[..., 1, :], precision=exact)
-
-    pairs = (jnp.moveaxis(part, 1, 2) for part in (each, data.masks, data.valid))
-    flat = tuple(part.reshape(k1 * n, k2, *part.shape[3:]) for part in pairs)
-    # So many pairs at once that their laws stay in the cache while replicas are added.
-    some = max(1, _LAWS // (alphabets * letters * 2 * size))
-    found = jax.lax.map(one, (*flat, row.reshape(-1), turned.reshape(-1)), batch_size=some)
-    return found.reshape(k1, n) / alphabets
+    pairs = (jnp.moveaxis(part, 1, 2).reshape(k1 * n, k2, -1) for part in (each, sides))
+    places = (jnp.moveaxis(part, 0, 2).reshape(k1 * n, -1) for part in (row, turned))
+    found = jax.lax.map(one, (*pairs, *places))
+    return jnp.moveaxis(found.reshape(k1, n, -1), 2, 0) / alphabets

@@ -5,7 +5,7 @@ Letters are counted once for all of them, and once more with each group of masks
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,14 +53,30 @@ def means(
     sides = words.sides(data.masks, data.valid)
     datas = [d._replace(sides=sides) for d in letters.all_shown(rules, datas)]
 
+    # Means over coins are found with and without each group at once.
+    coins: dict[Any, JaxArray] = {}
+    for rule, d in zip(rules, datas):
+        key = letters.counted(rule, d)
+        real = rule.correction == "polynomial" and d.shown is None
+        if real and tables is not None and key not in coins:
+            coins[key] = letters.coin_information(rule.alphabet, rule.size, d, tables, group)
+    whose = [letters.counted(rule, d) for rule, d in zip(rules, datas)]
+    of_left = {key: info[1:] for key, info in coins.items()}
+
     def without(left_out):
-        g, bits = left_out
+        g, bits, apart = left_out
         valid = data.valid & (jnp.asarray(group) != g)[None, :, None]
         kept = sides.without(bits)
-        left = informed(rules, [d._replace(valid=valid, sides=kept) for d in datas], tables)
-        return [information for information, _ in left]
+        moved = [
+            d._replace(valid=valid, sides=kept, coins=apart.get(key))
+            for key, d in zip(whose, datas)
+        ]
+        return [information for information, _ in informed(rules, moved, tables)]
 
-    left = jax.lax.map(without, (jnp.arange(number), words.of_groups(group, number)))
+    datas = [
+        d._replace(coins=coins[key][0] if key in coins else None) for key, d in zip(whose, datas)
+    ]
+    left = jax.lax.map(without, (jnp.arange(number), words.of_groups(group, number), of_left))
     return [Means(*each, out) for each, out in zip(informed(rules, datas, tables), left)]
 
 

@@ -49,7 +49,8 @@ class Data(NamedTuple):
 
     `tables` are those of the splits of the masks, where these are known and not traced elsewhere;
     `shown`, `sides` and `means` are what `letters.shown`, `words.sides` and `mean_first.means` have
-    counted already: who replaces masks or valid replaces the sides too.
+    counted already, `coins` the `letters.coin_information` of real losses, (k1, n): who replaces
+    masks or valid replaces the sides too.
     """
 
     values: JaxArray
@@ -60,6 +61,7 @@ class Data(NamedTuple):
     shown: Any = None
     sides: words.Sides | None = None
     means: Any = None
+    coins: Any = None
 
 
 def prepare(name: str, values: Any, masks: Any, valid: Any, size: int) -> Data:

@@ -22,11 +22,13 @@ def canonical_correlation(
 ) -> Estimate:
     """Estimate the squared maximal correlation by linear features, out of sample.
 
-    ``corr(a'X, b'T)^2`` on held-out rows, with (a, b) the leading canonical pair of the others
+    ``1 - (1 - r^2)(m - 1)/(m - 2)``, ``r = corr(a'X, b'T)`` on m held-out rows, with (a, b) the
+    leading canonical pair of the others
 
     On the rows it was fitted to, the correlation is biased upwards as soon as the dimensions are
-    not small against n; held out it is, but for 1/m of m held-out rows, below the linear maximal
-    correlation on average, and so below every coefficient. For a jointly Gaussian pair with known
+    not small against n. Held out, r^2 is still 1/(m - 1) on average where nothing depends; that is
+    taken off, and the value is, on average over Gaussian rows, not above the squared linear
+    maximal correlation and so below every coefficient. For a jointly Gaussian pair with known
     covariance use `contraction.jointly_gaussian`, which is exact.
 
     Args:
@@ -36,9 +38,9 @@ def canonical_correlation(
         ridge: added to each covariance, times its mean variance.
 
     Returns:
-        The squared correlation, never clamped; delta-method standard error; bias "unknown": the
-        pair found is not the best, but the square of a sample correlation is 1/m of m held-out
-        rows where there is none.
+        The squared correlation, never clamped, hence below 0 for about half of the samples without
+        dependence; delta-method standard error; bias "unknown": the pair found is not the best,
+        but of rows that depend without being correlated r^2 is more than 1/(m - 1) on average.
 
     Raises:
         ValueError: for shapes that do not fit, fewer than 4 rows on a side, or a share or ridge
@@ -142,12 +144,15 @@ def leading_pair(a: JaxArray, b: JaxArray, ridge: JaxArray) -> tuple[JaxArray, J
 
 
 def squared_correlation(first: JaxArray, second: JaxArray) -> tuple[JaxArray, JaxArray]:
-    """Squared correlation of two columns, and its delta-method error under normality."""
+    """Squared correlation of two columns less what chance makes, and its error under normality."""
     first, second = first - jnp.mean(first), second - jnp.mean(second)
     size = jnp.sqrt(jnp.sum(first**2) * jnp.sum(second**2))
     some = size > 0
     rho = jnp.where(some, jnp.sum(first * second) / jnp.where(some, size, 1.0), 0.0)
-    return rho**2, 2 * jnp.abs(rho) * (1 - rho**2) / math.sqrt(first.shape[0])
+    rows, rest = first.shape[0], 1 - rho**2
+    value = jnp.where(some, 1 - rest * ((rows - 1) / (rows - 2)), 0.0)
+    # Of the second order too: without it the error vanishes at no correlation.
+    return value, rest * jnp.sqrt(4 * rho**2 / rows + 2 * (rest / rows) ** 2)
 
 
 def _estimate(value: JaxArray, error: JaxArray, name: str) -> Estimate:

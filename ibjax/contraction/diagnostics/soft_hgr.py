@@ -57,7 +57,7 @@ def soft_hgr(
 
     Returns:
         Objective and squared correlation on the held-out rows; bias "down" of the first, "unknown"
-        of the second, whose sample value is 1/m of m held-out rows where there is no correlation.
+        of the second, as of `canonical_correlation`.
 
     Raises:
         ValueError: for shapes that do not fit or numbers out of range.

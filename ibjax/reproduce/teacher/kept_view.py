@@ -33,7 +33,8 @@ def table(dataset: xarray.Dataset) -> Any:
         caption="nats a sample: what a label says about the teacher (exact at n ~ d, conjectured "
         "at n ~ d^2, there of noisy outputs whose signs are the labels); what an error needs of "
         "it, at least; what the weights kept of the samples, at most. Gap ± 95 % over teachers. "
-        "Floor: Bayes less training error; no bound on the gap lies below it.",
+        "Floor: Bayes, exact in the limit, less the measured training error; no bound on the "
+        "expected gap lies below it.",
         left=("", "kind"),
         wrap=("", "kind"),
         padding=0,
@@ -47,7 +48,9 @@ def table(dataset: xarray.Dataset) -> Any:
     made.add_row("gap", "measured", *(f"{m:.3f}±{h:.3f}" for m, h in gaps))
     floors = [_floor(dataset, r, a) for r, a in places]
     made.add_row(
-        "floor under the gap", "exact", *("-" if np.isnan(f) else rounding.down(f) for f in floors)
+        "floor under the gap",
+        "estimate",
+        *("-" if np.isnan(f) else rounding.down(f) for f in floors),
     )
     for name, (label, *_) in GAP.items():
         kind = _kind(dataset, name)

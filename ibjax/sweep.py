@@ -42,7 +42,7 @@ def run(
     A cell is stored under ``<path without suffix>.cells`` as soon as it is finished, named by
     the hash of its configuration, data, network and versions. Started again, the sweep skips the
     cells whose file is whole and whose hash agrees, and runs the others; sweeps that overlap share
-    cells. While one cell is trained, the one before it is bounded and stored, the next one is
+    cells. While one cell is trained, those before it are bounded and stored, the next one is
     compiled for and, the first time, what the masks can show is worked out. Cells that differ in
     learning rate, temperature, clip, layer noise or seed alone share one compiled program; on
     accelerators they are trained at once, mapped like replicas, and those of several depths with
@@ -81,7 +81,7 @@ def run(
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
             ahead = once(lambda _, later=later: kept.go_ahead(beside, later))
             _cells(todo, group, _telling(progress, ahead, kept), log, kept)
-        kept.settle(wait=True)
+        kept.settle(0)
     cells = [kept.found[_key(point)] for point in todo.points]
     if not hosts.first():
         import xarray
@@ -124,16 +124,16 @@ def once(log: Callable[[str], object]) -> Callable[[str], None]:
 
 
 class _Kept:
-    """The cells of a sweep: those that are there, and the one that is being bounded and stored.
+    """The cells of a sweep: those that are there, and two that are being bounded and stored.
 
-    That is done beside the training of the next one, and waited for whatever ends the run: what
-    is trained is not lost. What goes wrong in it ends the run at the next report of progress.
+    That is done beside the training of others, and waited for whatever ends the run: what is
+    trained is not lost. What goes wrong in it ends the run at the next report of progress.
     """
 
     def __init__(self, todo: Plan, progress: Report | None, log: Callable[[str], None]) -> None:
         self.todo, self.progress, self.log = todo, progress, log
         self.found: dict[Any, Any] = {}
-        self.waiting: tuple[Point, Future[xarray.Dataset]] | None = None
+        self.waiting: list[tuple[Point, Future[xarray.Dataset]]] = []
         self.advice: Future[None] | None = None
         self.beside = ThreadPoolExecutor(1)
 
@@ -142,10 +142,10 @@ class _Kept:
 
     def __exit__(self, *raised: Any) -> None:
         try:
-            if self.waiting is not None and not self.waiting[1].done():
-                point = named(self.waiting[0])
-                self.log(f"{point}: trained, stored before the run ends; interrupt to lose it")
-                wait([self.waiting[1]])
+            if left := [point for point, cell in self.waiting if not cell.done()]:
+                points = ", ".join(map(named, left))
+                self.log(f"{points}: trained, stored before the run ends; interrupt to lose it")
+                wait([cell for _, cell in self.waiting])
         finally:
             self.beside.shutdown(wait=False)
 
@@ -156,19 +156,18 @@ class _Kept:
         beside.submit(_compile, self.todo, later)
 
     def take(self, point: Point, trained: pipeline.Trained) -> None:
-        """Bound and store a trained cell, once the one before it is stored."""
-        self.settle(wait=True)
-        self.waiting = point, self.beside.submit(_stored, self.todo, point, trained)
+        """Bound and store a trained cell after the one before it."""
+        self.settle(1)
+        self.waiting.append((point, self.beside.submit(_stored, self.todo, point, trained)))
 
-    def settle(self, wait: bool = False) -> None:
-        """Hold the cell that waits, and say that it is done, where it is stored by now."""
-        if self.waiting is None or not (wait or self.waiting[1].done()):
-            return
-        (point, cell), self.waiting = self.waiting, None
-        self.found[_key(point)] = cell.result()
-        if self.advice is not None:
-            self.advice.result()
-        _tell(self.todo, point, self.progress)
+    def settle(self, most: int = 2) -> None:
+        """Hold the cells that are stored by now, and say so; wait for all but so many others."""
+        while self.waiting and (self.waiting[0][1].done() or len(self.waiting) > most):
+            point, cell = self.waiting.pop(0)
+            self.found[_key(point)] = cell.result()
+            if self.advice is not None:
+                self.advice.result()
+            _tell(self.todo, point, self.progress)
 
 
 @pinned()

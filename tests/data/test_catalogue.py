@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ibjax import data
+from ibjax.data import embedded
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -18,6 +19,12 @@ def test_digits_are_those_of_scikit_learn():
     np.testing.assert_array_equal(whole.y, source.target)
     np.testing.assert_array_equal(np.concatenate([train.y, test.y]), whole.y)
     assert float(np.min(whole.x)) == 0 and float(np.max(whole.x)) == 1
+
+
+def test_digits_that_lie_elsewhere_come_by_the_library_itself(monkeypatch):
+    here = embedded._table()
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
+    np.testing.assert_array_equal(embedded._table(), here)
 
 
 def test_classes_relabel_in_the_order_given():

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ def _table() -> np.ndarray:
             return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 
-    return np.column_stack(load_digits(return_X_y=True))
+    both: Any = load_digits(return_X_y=True)
+    return np.column_stack(both)
 
 
 def digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -74,6 +74,7 @@ def numbers():
     yield "labels against numbers", ", ".join(f"{r:.1f}*" for r in classes)
     yield "one supersample bound", f"{sized['supersamples']['ratios']['loop']:.0f}*"
     yield "NTK of 2,000", f"{result('infinite_kernels')['kernels'][0]['ratio_wall']:.2f}"
+    yield "curve of the information", f"{result('ib_curve')['peer']['ratio']:.1f}"
     job = result("main_job")
     gains = (job["before"][k]["wall"] / job["after"][k]["wall"] for k in ("cold", "warm"))
     yield "`ibjax run`, first and later", ", ".join(f"{g:.1f}" for g in gains)

@@ -100,6 +100,8 @@ def _folder(name: str, data_dir: str | os.PathLike | None, download: bool) -> Pa
 
 
 def _check_known(name: str, root: Path) -> None:
+    if Path(name).is_file():
+        raise ValueError(f"name={name!r} is a file: read it with data.from_file({name!r})")
     base = name.partition(":")[0].partition("/")[0]
     known = tfds.known()
     if base in known:

@@ -66,6 +66,12 @@ def test_the_sum_over_examples_is_about_the_sample(records):
         bounds.sum_over_examples(dataclasses.replace(each, value=np.ones(3)), N)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sum_over_examples_that_is_no_number_is_not_ok(value):
+    each = Estimate(np.array(value), np.array(0.0), np.array(True), about="example")
+    assert not bounds.sum_over_examples(each, 3).ok
+
+
 def test_a_sum_over_examples_adds_their_errors_and_doubts(x64):
     values = np.array([0.1, 0.2, 0.4])
     doubts = {"std_error": np.array([0.01, 0.02, 0.0]), "confidence": np.array([0.99, 1.0, 0.98])}

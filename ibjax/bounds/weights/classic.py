@@ -185,12 +185,12 @@ def sum_over_examples(information: Estimate, n: int) -> Estimate:
         part = jnp.asarray(part)
         return jnp.sum(jnp.broadcast_to(part, value.shape), -1) if value.ndim else n * part
 
-    fails = 1 - jnp.asarray(information.confidence)
+    fails, ok = 1 - jnp.asarray(information.confidence), jnp.asarray(information.ok)
     return replace(
         information,
         value=total(value),
         std_error=total(information.std_error),
-        ok=jnp.all(information.ok, -1) if jnp.ndim(information.ok) else information.ok,
+        ok=(jnp.all(ok, -1) if ok.ndim else ok) & jnp.isfinite(total(value)),
         confidence=1 - (total(fails) if jnp.ndim(fails) else fails),
         name="sum_over_examples",
         about="sample",

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ibjax.bounds.checks import scaled_error
+from ibjax.bounds.outcome import scaled_error
 from ibjax.typing import JaxArray
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ibjax import bounds, mi
-from ibjax.bounds import checks, kinds
+from ibjax.bounds import kinds, outcome
 from ibjax.interface import BoundValue, Estimate
 
 FALSE = np.zeros((2, 1), bool)
@@ -216,7 +216,7 @@ def test_a_bound_in_the_place_of_information_keeps_its_premises(x64):
     with pytest.raises(ValueError, match="train_error=BoundValue"):
         bounds.pac_bayes_kl(inner, 1.0, 10)
     with pytest.raises(ValueError, match="state the kind"):
-        checks.result(number, name="x", limit=1.0, assumptions=())
+        outcome.result(number, name="x", limit=1.0, assumptions=())
 
 
 @pytest.mark.parametrize(

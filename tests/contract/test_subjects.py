@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import ibjax
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.subjects import COUNTED, WORDS
 from ibjax.interface import BoundValue, Estimate
 from ibjax.typing import Subject
@@ -44,13 +44,13 @@ def test_wherever_a_record_is_made_its_subject_is_stated():
 def test_a_bound_cannot_forget_what_its_information_is_about():
     plain: Any = dict(name="new", limit=1.0, assumptions=(), kind="estimate")
     with pytest.raises(ValueError, match="about='' for new: state what"):
-        checks.result(jnp.array(0.1), information=jnp.array(0.1), **plain)
+        outcome.result(jnp.array(0.1), information=jnp.array(0.1), **plain)
     with pytest.raises(ValueError, match="about='' for new"):  # a quantity is no information
-        checks.result(jnp.array(0.1), information=checks.quantity("far", 0.1), **plain)
+        outcome.result(jnp.array(0.1), information=checks.quantity("far", 0.1), **plain)
     given = checks.information(0.1, about="pair", candidates=3)
-    found = checks.result(jnp.array(0.1), information=given, **plain)
+    found = outcome.result(jnp.array(0.1), information=given, **plain)
     assert (found.about, found.candidates) == ("pair", 3)
-    assert checks.result(jnp.array(0.1), **plain).about == "other"
+    assert outcome.result(jnp.array(0.1), **plain).about == "other"
 
 
 @pytest.mark.parametrize("record", [Estimate, BoundValue])

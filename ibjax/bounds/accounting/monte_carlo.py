@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.accounting.mixtures import FAR, _mixture
 from ibjax.bounds.accounting.rounding import up
 from ibjax.bounds.kinds import proved
@@ -164,7 +164,7 @@ def membership_certificate(
         raise ValueError(f"information has shape {np.shape(information)}; give one a run: (R,)")
     limit = mean_upper_limit(information, cap, delta, method=method, runs=runs)
     info = jnp.minimum(limit.value, jnp.log(2.0))
-    found = checks.result(
+    found = outcome.result(
         invert.phi(info),
         name="membership_certificate",
         kind="certificate",

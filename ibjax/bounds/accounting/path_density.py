@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -102,7 +102,7 @@ def path_certificate(
     bracket = density + jnp.log(2 * jnp.sqrt(1.0 * n) * choices / delta)
     # Below zero the statement would be that an impossible event has small probability.
     value = invert.kl(rate, jnp.maximum(bracket, 0.0) / n) - rate
-    found = checks.result(
+    found = outcome.result(
         value,
         name="path_certificate",
         kind="certificate",

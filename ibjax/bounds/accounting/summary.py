@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import contraction
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.accounting import privacy
 from ibjax.bounds.accounting.contracted import default_label_deviation, joint_depth
 from ibjax.bounds.accounting.deviation import likely_gap
@@ -158,7 +158,7 @@ def account(
     note = "; ".join(notes)
 
     def bound(value, what, source=each, premises=_RUN, limit=scale, remark=note):
-        return checks.result(
+        return outcome.result(
             scale * value,
             name=f"account_{what}",
             kind="certificate",

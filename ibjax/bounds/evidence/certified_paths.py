@@ -10,7 +10,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from ibjax import rounding
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.accounting import membership_certificate, per_example_information
 from ibjax.bounds.evidence import limits
 from ibjax.bounds.evidence.rows import account
@@ -111,7 +111,7 @@ def trajectory_pair(moment: Moment) -> BoundValue:
         return invert.pair(at, told) - at
 
     value, at = gap_at(gap, error)
-    found = checks.result(
+    found = outcome.result(
         value,
         name="trajectory_pair",
         kind=info.kind,

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import outcome
 from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
 from ibjax.bounds.kinds import weakest
 from ibjax.bounds.supersamples import replica_tables
@@ -65,11 +65,12 @@ class Bound:
         value = self.measure(moment, **given)
         known = jnp.isfinite(jnp.asarray(value.value))
         ok = value.holds & known & premises.hold(moment, self.assumptions)
+        # A difference of two losses spans twice the range of one; their gap does not.
+        reached = outcome.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)
         found = replace(
             value,
             value=jnp.where(ok, value.value, jnp.nan),
-            # A difference of two losses spans twice the range of one; their gap does not.
-            vacuous=(value.vacuous | checks.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)) & ok,
+            vacuous=(value.vacuous | reached) & ok,
             holds=ok,
             name=self.name,
             kind=weakest(value.kind, self.kind),

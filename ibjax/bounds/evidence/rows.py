@@ -10,7 +10,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.accounting import (
     hidden_share,
     per_example_information,
@@ -97,7 +97,7 @@ def weights(moment: Moment) -> BoundValue:
 def examples(moment: Moment) -> BoundValue:
     """Individual-sample bound under clipping, by the tight form of Pinsker's inequality."""
     each = checks.information(example_information(moment), about="example")
-    return checks.result(
+    return outcome.result(
         invert.envelope(each.value),
         name="individual",
         inputs=(each,),
@@ -111,7 +111,7 @@ def examples_with_limit(moment: Moment) -> BoundValue:
     """The same with an upper confidence limit on the training error."""
     each = checks.information(example_information(moment), about="example")
     error = checks.rate("train_error", limits.train_error(moment))
-    return checks.result(
+    return outcome.result(
         invert.kl_gap(error.value, each.value),
         name="individual_kl",
         inputs=(each, error),
@@ -182,14 +182,14 @@ def trajectory(moment: Moment) -> BoundValue:
     info = checks.information(_mean(moment.trajectory_cmi, moment, "pair"), about="pair")
     value = invert.phi(info.value)
     slope = 1 / jnp.arctanh(value)  # derivative of the inverse of phi
-    return checks.result(
+    return outcome.result(
         value,
         name="trajectory_cmi",
         inputs=(info,),
         limit=1.0,
         assumptions=("supersample", "bounded_loss"),
         information=info,
-        std_error=checks.scaled_error(slope, info.error),
+        std_error=outcome.scaled_error(slope, info.error),
     )
 
 
@@ -224,9 +224,9 @@ def _at_error(
 
     slopes = jax.grad(gap, argnums=(0, 1))(error.value, info.value)
     # At a mean of zero the slope may be infinite, but then no replica, hence no error, is above 0.
-    spread = checks.scaled_error(slopes[0], error.error)
-    spread += checks.scaled_error(slopes[1], info.error)
-    return checks.result(
+    spread = outcome.scaled_error(slopes[0], error.error)
+    spread += outcome.scaled_error(slopes[1], info.error)
+    return outcome.result(
         gap(error.value, info.value),
         name="with_training_error",
         inputs=(info, error),

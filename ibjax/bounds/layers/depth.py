@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.kinds import Given, bare_or_estimate, is_bare
 from ibjax.bounds.layers.coefficients import Etas, joint, product, times
 from ibjax.interface import BoundValue, Estimate
@@ -109,7 +109,7 @@ def depth(
     eta = product(etas, certified=variant == "certified")
     if variant == "published":
         value = root.smooth(2 * times(eta, info.value) / n) * sigma
-        return checks.result(
+        return outcome.result(
             value,
             name="depth_published",
             kind="diagnostic",
@@ -144,7 +144,7 @@ def depth(
     if terms:
         forms.append(_joint(info, *_smallest(terms), eta, scale))
     value, spread = _smallest(forms)
-    return checks.result(
+    return outcome.result(
         value,
         name="depth",
         inputs=inputs,
@@ -218,8 +218,8 @@ def _kept(info: Given, labels: Given, eta: JaxArray) -> tuple[JaxArray, JaxArray
     x = jnp.where(all_labels, info.value, labels.value)
     kept = times(1 - eta, x) + times(eta, info.value)
     kept = jnp.where(all_labels, info.value, kept)
-    error = checks.scaled_error(jnp.where(all_labels, 1.0, eta), info.error)
-    of_labels = checks.scaled_error(jnp.where(all_labels, 0.0, 1 - eta), labels.error)
+    error = outcome.scaled_error(jnp.where(all_labels, 1.0, eta), info.error)
+    of_labels = outcome.scaled_error(jnp.where(all_labels, 0.0, 1 - eta), labels.error)
     lost = jnp.isnan(labels.value) | jnp.isnan(info.value)
     return jnp.where(lost, jnp.nan, kept), error + of_labels
 
@@ -238,9 +238,9 @@ def _joint(info: Given, away: JaxArray, error: JaxArray, eta: JaxArray, scale: A
     safe = jnp.where(size > 0, size, 1.0)
     steep = jnp.where(size > 0, eta / (2 * safe), jnp.where(eta > 0, jnp.inf, 0.0))
     below = jnp.where(alone > 0, 1 / (2 * jnp.where(alone > 0, alone, 1.0)), jnp.inf)
-    spread = checks.scaled_error(scale * jnp.where(flat, below, steep), info.error)
+    spread = outcome.scaled_error(scale * jnp.where(flat, below, steep), info.error)
     of_labels = jnp.where(flat, 0.0, (1 - eta) * (1 - eta * away / safe))
-    spread = spread + checks.scaled_error(of_labels, error)
+    spread = spread + outcome.scaled_error(of_labels, error)
     return value, spread
 
 

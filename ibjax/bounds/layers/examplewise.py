@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.layers.coefficients import Etas, product, times
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -56,8 +56,8 @@ def depth_examples(
     eta = jnp.expand_dims(product(etas, certified=True), -1)
     kept = labels.value + times(eta, inputs.value)
     each = root.smooth(2 * kept)
-    error = labels.error + checks.scaled_error(eta, inputs.error)
-    return checks.result(
+    error = labels.error + outcome.scaled_error(eta, inputs.error)
+    return outcome.result(
         jnp.mean(each, -1) * sigma,
         name="depth_examples",
         inputs=(labels, inputs),

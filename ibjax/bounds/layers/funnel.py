@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.kinds import fitted
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -130,7 +130,7 @@ def funnel_layers(
         spread = jnp.sum((each - mean) ** 2, 0) / max(draws - 1, 1)
         error = jnp.sqrt(spread / draws) if draws > 1 else jnp.full_like(mean, jnp.nan)
         each = mean
-    return checks.result(
+    return outcome.result(
         each,
         name="funnel",
         kind="estimate" if drawn else "certificate",
@@ -181,8 +181,8 @@ def _first_order(
     far: checks.Given, sizes: checks.Given, rho: checks.Given, slope: Scalar, tails: JaxArray
 ) -> JaxArray:
     """Standard error of rho tail distance, errors added up; a layer at a time where norms err."""
-    error = checks.scaled_error(rho.value * tails, far.error)
-    error = error + checks.scaled_error(tails * far.value, rho.error)
+    error = outcome.scaled_error(rho.value * tails, far.error)
+    error = error + outcome.scaled_error(tails * far.value, rho.error)
     # The other end of one error of every norm: convex in each, so not below the slope.
     wider = tail_lipschitz(sizes.value + jnp.nan_to_num(sizes.error), slope) - tails
     unknown = jnp.any(jnp.isnan(sizes.error), -1, keepdims=True)

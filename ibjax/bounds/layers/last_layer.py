@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
@@ -63,7 +63,7 @@ def last_layer(
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = root.sub_gaussian(info, sigma, n)
-    return checks.result(
+    return outcome.result(
         value,
         name="last_layer",
         inputs=inputs,

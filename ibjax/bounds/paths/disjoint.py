@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.layers.coefficients import coefficient
 from ibjax.bounds.paths.trajectory import ASSUMPTIONS, energy
 from ibjax.interface import BoundValue, Contraction, Estimate
@@ -92,7 +92,7 @@ def wang_gao_calmon(
 
     held, errors = kept(terms), kept(energy(step_sizes, noise_stds, given.error, "variance"))
     roots = root.sub_gaussian(held, n=b)
-    return checks.result(
+    return outcome.result(
         jnp.mean(roots) * sigma,
         name="wang_gao_calmon",
         inputs=(given,),

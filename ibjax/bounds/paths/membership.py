@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.means import over_units
 from ibjax.interface import BoundValue, Estimate
 from ibjax.mi.two_normals import surprise
@@ -135,7 +135,7 @@ def haghifam(
     estimate = _mean(jnp.sum(k * weights[theta](y) ** 2, axis=-1), "haghifam")
     info = jnp.asarray(estimate.value)
     value = root.sub_gaussian(info)
-    return checks.result(
+    return outcome.result(
         value,
         name="haghifam",
         kind="estimate",
@@ -172,7 +172,7 @@ def k_ghost(
     k = checks.static_whole("k", k, 2)
     info = checks.information(information, about="pair", candidates=k)
     value = k / (k - 1) * jnp.sqrt(info.value / 2)
-    return checks.result(
+    return outcome.result(
         value,
         name="k_ghost",
         inputs=(info,),

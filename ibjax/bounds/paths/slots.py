@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert, root
+from ibjax.bounds import checks, invert, outcome, root
 from ibjax.bounds.kinds import gap_at, moved_by, proved, with_error
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
@@ -191,7 +191,7 @@ def _bound(
         kind: BoundKind = "diagnostic" if legacy else "estimate"
         given = checks.Given(mean, error, kind, about=about, candidates=candidates)
     known = given.kind == "certificate"
-    return checks.result(
+    return outcome.result(
         value,
         name=name,
         inputs=(given,) if train_error is None else (given, rate),

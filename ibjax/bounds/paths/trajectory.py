@@ -10,7 +10,7 @@ replicas belongs inside the root (`reduction="sqrt_of_mean"`); averaging the roo
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -164,7 +164,7 @@ def virtual_noise(
         checks.real("sigma", sigma, 0.0, open_low=True) / np.sqrt(n),
         "sqrt_of_mean",
     )
-    return checks.result(
+    return outcome.result(
         jnp.asarray(bound.value) + jnp.abs(flat.value),
         name="virtual_noise",
         kind="estimate",
@@ -214,7 +214,7 @@ def _root(name: str, terms: JaxArray, sigma, reduction: str, limit=None) -> Boun
         value, note = root.sub_gaussian(info, sigma), ""
         error = root.error(value, info, spread)
     kind: BoundKind = "diagnostic" if reduction == "mean_of_sqrt" else "estimate"
-    return checks.result(
+    return outcome.result(
         value,
         name=name,
         kind=kind,

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.posteriors.pac_bayes import gaussian_divergence
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -61,7 +61,7 @@ def gaussian_posterior(
     missed, delta = checks.failure("sampling_delta", sampling_delta), checks.failure("delta", delta)
     error = invert.kl(rate, -jnp.log(missed) / draws)
     union = jnp.log(2 * widths.shape[0] * jnp.sqrt(1.0 * n) / delta)
-    return checks.result(
+    return outcome.result(
         invert.kl(error, (info + union) / n) - rate,
         name="gaussian_posterior",
         inputs=(given,),

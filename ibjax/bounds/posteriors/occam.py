@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import arguments
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Numbers, Scalar
@@ -57,7 +57,7 @@ def occam(
     delta = checks.failure("delta", delta)
     information = length * math.log(2)
     value = invert.kl(rate, (information - jnp.log(delta)) / n) - rate
-    found = checks.result(
+    found = outcome.result(
         value,
         name="occam",
         kind="certificate",

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert, root
+from ibjax.bounds import checks, invert, outcome, root
 from ibjax.bounds.kinds import Given, fitted, proved, with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -54,7 +54,7 @@ def pac_bayes_kl(
     n = checks.whole("n", n)
     union = _union(n, delta)
     value, at, spread = _below_kl(rate, info, n, union)
-    return checks.result(
+    return outcome.result(
         value,
         name="pac_bayes_kl",
         inputs=(rate, info),
@@ -257,7 +257,7 @@ def _from_divergence(name, divergence, n, train_error, delta, premises, note) ->
         inputs.append(checks.rate("train_error", train_error))
         value, at, spread = _below_kl(inputs[1], info, n, union)
         limit = 1.0 - at
-    return checks.result(
+    return outcome.result(
         value,
         name=name,
         kind="estimate",

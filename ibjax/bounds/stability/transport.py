@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.bounds.layers.coefficients import Etas, product
 from ibjax.interface import BoundValue, Estimate
@@ -40,7 +40,7 @@ def algorithmic_transport(
     rho = checks.real("lipschitz", lipschitz, 0.0)
     if rho.ndim and rho.shape != far.shape[:-1]:
         raise ValueError(f"lipschitz has shape {rho.shape}; give one number or {far.shape[:-1]}")
-    return checks.result(
+    return outcome.result(
         rho * jnp.mean(far, -1),
         name="algorithmic_transport",
         inputs=(given,),
@@ -97,13 +97,13 @@ def depth_tv(
         )
     span = checks.real("loss_range", loss_range, 0.0, open_low=True)
     eta = jnp.expand_dims(product(etas, certified=True, divergence="tv"), -1)
-    return checks.result(
+    return outcome.result(
         span * jnp.mean(labels.value + eta * inputs.value, -1),
         name="depth_tv",
         inputs=(labels, inputs),
         limit=span,
         assumptions=("iid", "fresh_layer_noise", "channel_contraction"),
-        std_error=span * jnp.mean(labels.error + checks.scaled_error(eta, inputs.error), -1),
+        std_error=span * jnp.mean(labels.error + outcome.scaled_error(eta, inputs.error), -1),
         note="holds for the network evaluated with fresh layer noise",
     )
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.means import mean_and_error
 from ibjax.bounds.supersamples import letters, plugin, replica_tables
 from ibjax.interface import BoundValue
@@ -86,7 +86,7 @@ def per_class(
     if checks.concrete(labels) and not bool(jnp.all(legal)):
         raise ValueError(f"labels must lie in 0..{classes - 1}, the classes from 0")
     gap, value, info, error, share = _classes(data, labels, classes, correction)
-    bound = checks.result(
+    bound = outcome.result(
         width * value,
         name="per_class",
         kind="estimate",

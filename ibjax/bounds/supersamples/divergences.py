@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.means import left_out, mean_and_error
 from ibjax.bounds.supersamples import letters, replica_tables
 from ibjax.interface import BoundValue
@@ -71,7 +71,7 @@ def f_information(
     checks.choice("form", form, _FORMS)
     data, width = replica_tables.prepare_losses(losses, masks, valid, clip)
     value, info, error = _evaluate(data, form, bool(pooled))
-    return checks.result(
+    return outcome.result(
         width * value,
         name=f"f_information_{form}",
         kind="estimate",

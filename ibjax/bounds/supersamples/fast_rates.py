@@ -19,7 +19,7 @@ number or array: an estimate of unknown error. Such information is nearly always
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, invert, root
+from ibjax.bounds import checks, invert, outcome, root
 from ibjax.bounds.kinds import with_error
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -73,7 +73,7 @@ def steinke_zakynthinou(
     else:
         value = root.sub_gaussian(total, n=n)
         spread = root.error(value, total, error)
-    return checks.result(
+    return outcome.result(
         value,
         name="steinke_zakynthinou",
         inputs=(given,),
@@ -139,7 +139,7 @@ def fast_rate(
         return getattr(invert, form)(rate, info) - rate
 
     value, rate, spread = with_error(gap, given_rate, given)
-    return checks.result(
+    return outcome.result(
         value,
         name=f"fast_rate_{form}",
         inputs=(given, given_rate),
@@ -176,7 +176,7 @@ def interpolation(train_error: _Rate, information: _Information) -> BoundValue:
     given = checks.information(information, "estimate", about="pair")
     info = given.value
     value = jnp.where(rate.value == 0, info / jnp.log(2.0), jnp.nan).astype(info.dtype)
-    return checks.result(
+    return outcome.result(
         value,
         name="interpolation",
         inputs=(given, rate),

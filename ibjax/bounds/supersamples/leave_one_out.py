@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.means import mean_and_error
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
@@ -68,7 +68,7 @@ def leave_one_out(
         assumptions = (*assumptions, "interpolation")
     value, error = mean_and_error(values, use)
     info, _ = mean_and_error(information, use)
-    return checks.result(
+    return outcome.result(
         jnp.where(legal, value, jnp.nan),
         name="leave_one_out" if form == "sqrt" else "leave_one_out_interpolation",
         kind="estimate",

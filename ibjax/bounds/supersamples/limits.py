@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax.arguments import whole
-from ibjax.bounds import checks, invert
+from ibjax.bounds import checks, invert, outcome
 from ibjax.bounds.supersamples import coins, letters, plugin, polynomial, replica_tables
 from ibjax.interface import BoundValue
 from ibjax.signatures import enforced
@@ -81,7 +81,7 @@ def cmi_limit(
     share = jnp.clip(jnp.mean(each) / np.log(2.0), 0.0, 1.0)
     limit = np.log(2.0) * invert.kl(share, np.log(1 / delta) / supersamples)
     limit = jnp.where(fit, limit, jnp.nan)
-    result = checks.result(
+    result = outcome.result(
         width * invert.phi(limit),
         name="cmi_limit",
         kind="estimate",

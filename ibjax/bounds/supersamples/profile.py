@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ibjax.arguments import numeric
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.supersamples import plugin, replica_tables, rules, table_bounds
 from ibjax.bounds.supersamples.rules import Rule
 from ibjax.interface import BoundValue
@@ -57,7 +57,7 @@ def information_profile(
         for parts in zip(*((b.value, b.information, b.std_error) for b in found))
     )
     use = jnp.ones(codes[0].shape[:2], bool) if valid is None else checks.flags("valid", valid)
-    return checks.result(
+    return outcome.result(
         value,
         name="information_profile",
         kind="estimate",

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import outcome
 from ibjax.bounds.supersamples import flips, jackknife, nulls, plugin, replica_tables, rules
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue
@@ -26,7 +26,7 @@ def subset_bound(data: replica_tables.Data, width: float = 1.0) -> BoundValue:
         width: length of the interval of the losses.
     """
     value, info, error = _subset(data)
-    return checks.result(
+    return outcome.result(
         width * value,
         name="single_example",
         kind="estimate",

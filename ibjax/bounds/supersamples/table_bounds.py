@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.means import left_out, mean_and_error
 from ibjax.bounds.supersamples import (
     flips,
@@ -73,7 +73,7 @@ def evaluate(rule: Rule, data: Data, width: float = 1.0) -> BoundValue:
     numbers = mean_first.numbers(data, tables, rule) if rule.means_first else _plain(data, rule)
     remarks = odd_masks(rule.correction, data)
     text = replica_tables.note(rule.correction, rule.pooled)
-    return checks.result(
+    return outcome.result(
         width * numbers.value,
         name=rule.name,
         kind="estimate",

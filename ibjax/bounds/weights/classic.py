@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.kinds import Given
 from ibjax.bounds.subjects import WORDS
 from ibjax.interface import BoundValue, Estimate
@@ -54,7 +54,7 @@ def rooted(info: Given, n: int, sigma: Scalar, name: str) -> BoundValue:
     n = checks.whole("n", n)
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     value = root.sub_gaussian(info.value, sigma, n)
-    return checks.result(
+    return outcome.result(
         value,
         name=name,
         inputs=(info,),
@@ -101,7 +101,7 @@ def individual(
     value = jnp.mean(roots, axis=-1)
     # Errors of the examples add up: the estimates may share their replicas.
     errors = jnp.mean(root.error(roots, info, given.error), axis=-1)
-    return checks.result(
+    return outcome.result(
         value,
         name="individual",
         inputs=(given,),

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.interface import BoundValue, Estimate
 from ibjax.mi import laws
 from ibjax.signatures import enforced
@@ -44,7 +44,7 @@ def rate_distortion(
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     main = root.sub_gaussian(info.value, sigma, n)
     value = main + moved.value
-    return checks.result(
+    return outcome.result(
         value,
         name="rate_distortion",
         inputs=(info, moved),
@@ -101,15 +101,15 @@ def sliced_weights(
     kind: BoundKind = "certificate"
     if each.ndim == 0:
         value, spread = each, root.error(main, info.value, info.error)
-        spread += 2 * checks.scaled_error(steep.value, far.error)
-        spread += 2 * checks.scaled_error(far.value, steep.error)
+        spread += 2 * outcome.scaled_error(steep.value, far.error)
+        spread += 2 * outcome.scaled_error(far.value, steep.error)
     else:
         # The spread over slices has that of their estimates in it.
         kind, slices = "estimate", each.shape[-1]
         value = jnp.mean(each, -1)
         variance = jnp.sum((each - value[..., None]) ** 2, -1) / max(slices - 1, 1)
         spread = jnp.where(slices > 1, jnp.sqrt(variance / slices), jnp.nan)
-    return checks.result(
+    return outcome.result(
         value,
         name="sliced_weights",
         kind=kind,

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, JaxArray
@@ -48,7 +48,7 @@ def individual_cumulant(
         raise ValueError(f"most={most} must be positive: the end of the domain of the cumulant")
     low = jnp.full_like(info, jnp.log(1e-9))
     value = jnp.mean(_infimum(info, cumulant, low, jnp.full_like(info, jnp.log(most))))
-    return checks.result(
+    return outcome.result(
         jnp.where(jnp.all(info == 0), 0.0, value),
         name="individual_cumulant",
         inputs=(given,),

@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from ibjax.bounds import checks, root
+from ibjax.bounds import checks, outcome, root
 from ibjax.bounds.kinds import bare_or_estimate, is_bare
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -39,7 +39,7 @@ def absolute_gap(
     sigma = checks.real("sigma", sigma, 0.0, open_low=True)
     total = info.value + math.log(2)
     value = root.sub_gaussian(total, sigma, n)
-    return checks.result(
+    return outcome.result(
         value,
         name="absolute_gap",
         inputs=(info,),

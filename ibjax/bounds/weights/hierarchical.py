@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, outcome
 from ibjax.bounds.layers.coefficients import Etas, product
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -67,8 +67,8 @@ def gibbs(
         inside = jnp.sqrt(first**2 + 4 * scale * labels.value)
         value = (first + inside) / 2
         steep = jnp.where(inside > 0, scale / jnp.where(inside > 0, inside, 1.0), jnp.inf)
-        error = checks.scaled_error(steep, labels.error)
-    return checks.result(
+        error = outcome.scaled_error(steep, labels.error)
+    return outcome.result(
         value,
         name="gibbs",
         kind="certificate",

@@ -1,8 +1,6 @@
 """``python -m ibjax`` is the command line."""
 
-import sys
-
-from ibjax.cli import main
+from ibjax.cli import process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

@@ -8,8 +8,24 @@ import gc
 import io
 import sys
 import warnings
+from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "process"]
+
+
+def process() -> NoReturn:
+    """The command ``ibjax``: `main` of the process's arguments, and the end of the process.
+
+    Its memory is left to the system: to free programs and modules one by one takes Python most of
+    a second.
+    """
+    # Imports and traces make many objects that stay: they are looked through for cycles seldom.
+    gc.set_threshold(100_000, 20, 20)
+    ended: list[int] = []
+    # Called last, since first: threads are joined, all else is put away.
+    atexit.register(lambda: _leave(*ended) if ended else None)
+    ended.append(main())
+    sys.exit(ended[0])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,26 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     status 2; an interruption in status 130, at once where `argv` is that of the process, whatever
     XLA is compiling in other threads; anything unforeseen in one line that says where to
     report it, and status 1. With ``--debug`` the traceback comes before that line, and warnings
-    of the libraries are shown. Where `argv` is that of the process, its memory is left to the
-    system in the end: to free programs and modules one by one takes Python most of a second.
+    of the libraries are shown.
     """
-    if argv is not None:
-        return _status(argv, own=False)
-    # Imports and traces make many objects that stay: they are looked through for cycles seldom.
-    gc.set_threshold(100_000, 20, 20)
-    ended: list[int] = []
-
-    def end() -> None:
-        if ended and not hasattr(sys, "last_value"):  # what failed since has another status
-            _leave(*ended)
-
-    atexit.register(end)  # called last, since first: threads are joined, all else is put away
-    ended.append(_status(sys.argv[1:], own=True))
-    return ended[0]
-
-
-def _status(given: list[str], own: bool) -> int:
-    """Run one command, in a process of its own or not; the exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]
     try:
@@ -61,7 +60,7 @@ def _status(given: list[str], own: bool) -> int:
     except KeyboardInterrupt:
         kept = words[:1] in (["run"], ["reproduce"])
         _say("interrupted" + ("; finished cells are kept, run again to go on" if kept else ""))
-        if own:
+        if argv is None:
             _leave(130)
         return 130
     except BrokenPipeError:

@@ -123,12 +123,20 @@ def child(options: list[str], out: Path) -> None:
     clock.watch(results, "read", "files")
     clock.watch(terminal, "present", "table and picture")
     by_program(clock)
+
+    def report(status: int) -> None:
+        if not status:
+            found = {"parts": clock.read(), "xla": {k: v for k, v in counts.items() if k}}
+            out.write_text(json.dumps(found))
+
     sys.argv[1:] = ["run", *options]
+    if hasattr(cli, "process"):  # it ends the process as it does a user's
+        leave = cli._leave
+        cli._leave = lambda status: (report(status), leave(status))
+        cli.process()
     status = cli.main()
-    if status:
-        raise SystemExit(status)
-    found = {"parts": clock.read(), "xla": {k: v for k, v in counts.items() if k}}
-    out.write_text(json.dumps(found))
+    report(status)
+    sys.exit(status)
 
 
 def by_program(clock: Clock) -> None:

@@ -67,7 +67,7 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
     Columns: the axes of the sweep, step, name, kind, value, half_width_95, vacuous, confidence
     (of a certificate), null and null_spread (mean and standard deviation of the reading where
     masks mean nothing), and given (what errors and gap are conditional on: batches or noise that
-    all replicas share; else empty). A missing value is NaN.
+    all replicas share). A missing value is NaN.
 
     Args:
         dataset: a results file.
@@ -95,7 +95,9 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
                     "confidence": row.confidence if row.kind == "certificate" else math.nan,
                     "null": math.nan if row.null is None else row.null[i],
                     "null_spread": math.nan if row.null_spread is None else row.null_spread[i],
-                    "given": GIVEN if row.kind == "measured" and bool(summary.shared[i]) else "",
+                    "given": GIVEN
+                    if row.kind == "measured" and bool(summary.shared[i])
+                    else math.nan,
                 }
                 for row in (*summary.rows, *summary.conditions)
             ]

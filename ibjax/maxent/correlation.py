@@ -179,8 +179,8 @@ def total_correlation(
         num_classes: K, needed for traced labels.
         threshold: where to cut; the mean of each unit if None.
         correct: subtract the leading bias: Miller-Madow for cut units, the Wishart mean of
-            logdet for the Gaussian. Without it the plug-in errs upwards where units
-            depend little, and downwards where they are nearly copies of each other.
+            logdet for the Gaussian. Without it the plug-in errs upwards where units depend little,
+            and downwards where they are nearly copies of each other.
 
     Returns:
         An `Estimate` in nats, with the standard error of the mean log ratio. `ok` is False where

@@ -51,9 +51,9 @@ def k_sliced(
         estimator: of one pair of projections, ``((n, k), (n, k)) -> Estimate``.
 
     Returns:
-        Nats; an estimate of SI_k, below I; it may itself lie above, as that of each slice may.
-        The standard error adds the spread over slices to the
-        mean error within one, as if errors within slices were all the same.
+        Nats; an estimate of SI_k, below I; it may itself lie above, as that of each slice may. The
+        standard error adds the spread over slices to the mean error within one, as if errors
+        within slices were all the same.
 
     Raises:
         ValueError: for k beyond either dimension, fewer than two slices, or shapes that do not

@@ -62,8 +62,7 @@ def latent(
 
     Returns:
         Nats; codes lose information, but `ksg` of them may err upwards: no direction is promised.
-        The standard error is that of one measurement and of the spread
-        over seeds together.
+        The standard error is that of one measurement and of the spread over seeds together.
 
     Raises:
         ValueError: for fewer than 40 samples, or counts or a step size that are not positive.

@@ -51,8 +51,8 @@ def sliced(
 
     Returns:
         Nats; an estimate of SI, which lies below I; it may itself lie above, as that of each slice
-        may. The standard error adds the spread over
-        slices to the mean error within one, as if errors within slices were all the same.
+        may. The standard error adds the spread over slices to the mean error within one, as if
+        errors within slices were all the same.
 
     Raises:
         ValueError: for fewer than two slices or shapes that do not pair up.

@@ -17,7 +17,6 @@ from ibjax.typing import Bool, Float, Int, JaxArray
 _TAIL = 21.0
 """Half the logarithm of 2e18: by Hoeffding less than 1e-18 lies sqrt(21 n) off the mean."""
 
-
 _PARTS = 32
 """Products that are multiplied up beside each other where no groups are left out."""
 

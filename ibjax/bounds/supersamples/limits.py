@@ -57,9 +57,9 @@ def cmi_limit(
         ``holds=False``) for one supersample, which has no limit worth the name: pairs share their
         replicas, and an event of probability 1 - delta^(1/k2) on which training remembers
         everything goes unseen; also for masks that are not balanced, or shared between
-        supersamples, whose values are then not independent. Nor are they
-        where training shares its noise or batches between supersamples, which no table of losses
-        shows: there is no limit then.
+        supersamples, whose values are then not independent. Nor are they where training shares its
+        noise or batches between supersamples, which no table of losses shows: there is no limit
+        then.
 
     Raises:
         ValueError: as `bounds.e_cmi`; unknown name; delta outside (0, 1).

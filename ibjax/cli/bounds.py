@@ -119,7 +119,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
     out.print(f"± is a 95 % interval over {units}.")
     if shared := bool(now.shared_batches == 1):
         out.print(f"Errors and gap, with their ±: {GIVEN}.", soft_wrap=True)
-    out.print(_limit(limit, k1), soft_wrap=True)
+    out.print(_limit(limit, k1, bool(now.shared_batches == 0)), soft_wrap=True)
     if gone.any():
         out.print(f"Diverged replicas, wrong everywhere: {int(gone.sum())}.")
     _say(remarks)
@@ -176,8 +176,8 @@ def _pool(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ...]]:
     return exporting.bounds(errors, found.bounds, found.nulls, about)
 
 
-def _limit(limit: Any, supersamples: int) -> str:
-    """What is known from above, in a sentence."""
+def _limit(limit: Any, supersamples: int, apart: bool = False) -> str:
+    """What is known from above, in a sentence; of replicas that drew their own, or may have."""
     if supersamples < 2:
         return "One supersample: no upper limit on the information exists."
     if limit is None or not bool(limit.holds):
@@ -186,10 +186,11 @@ def _limit(limit: Any, supersamples: int) -> str:
             "every supersample, each example trained on in half of the masks."
         )
     nats, gap = rounding.up(limit.information), rounding.up(limit.value)
+    unsaid = "" if apart else " if each drew its own batches and noise, which the file does not say"
     return (
         f"Upper limit of the information in loss differences, with 95 % probability over "
-        f"{supersamples} independent supersamples of the pool: {nats} nats (gap {gap}); it is weak "
-        "with few of them."
+        f"{supersamples} independent supersamples of the pool: {nats} nats (gap {gap}){unsaid}; "
+        "it is weak with few of them."
     )
 
 

@@ -42,9 +42,16 @@ def test_bounds(tmp_path, capsys, missing):
     source, out, table = (tmp_path / name for name in ("a.npz", "a.csv", "examples.csv"))
     np.savez(source, mask=mask, predictions=predictions, labels=labels, num_classes=2)
     words = ["bounds", str(source), "--examples", "4", "--out", str(out), "--table", str(table)]
+    saved = dict(np.load(source))
+    np.savez(source, **saved, shared_batches=0)
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    assert "Upper limit of the information" in said and "does not say" not in said
+    np.savez(source, **saved)
     assert cli.main(words) == 0
     said = capsys.readouterr().out
     assert "Upper limit of the information" in said and "By class" in said
+    assert "if each drew its own batches and noise, which the file does not say" in said
     rows, known = cells(out)
     known += cells(table)[1] + cells(tmp_path / "examples-classes.csv")[1]
     errors = [float(row[3]) for row in rows[1:] if row[3]]

@@ -27,7 +27,7 @@ def depth_examples(
         label_information: I(Y_i; W) in nats, one an example on the last axis.
         input_information: I(X_i; W | Y_i) in nats.
         etas: KL coefficients of the layers, as in `depth`.
-        sigma: sub-Gaussian parameter of the loss.
+        sigma: sub-Gaussian parameter of the loss, of one draw of the layer noise.
 
     Returns:
         The bound; certificate for known informations. `information` is the mean of what is under

@@ -22,7 +22,7 @@ def gaussian_posterior(
     delta: Scalar = 0.05,
     sampling_delta: Scalar = 0.01,
 ) -> BoundValue:
-    """Certified gap of a Gaussian weight posterior, with its error measured by sampling.
+    """Bound the test error of a Gaussian weight posterior, less its sampled training error.
 
     ``kl(mc || e_S(Q)) <= log(1/delta')/draws``, then
     ``kl(e_S(Q) || e(Q)) <= (min_j KL(Q || N(m, s_j^2 I)) + log(2 m sqrt(n)/delta))/n``

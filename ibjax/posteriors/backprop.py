@@ -9,6 +9,7 @@ import numpy as np
 
 from ibjax import bounds
 from ibjax.arguments import check_rate, whole
+from ibjax.bounds.kinds import proved
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
 from ibjax.signatures import enforced
@@ -141,9 +142,8 @@ def learn_posterior(
         upper = float(bounds.invert.kl(rate, np.log(1 / delta_draws) / draws))
         known = bounds.gaussian_divergence(flat(mean), flat(std), flat(prior), prior_std)
         divergence = replace(known, exact=True)
-        limit = Estimate(
-            upper, 0.0, bias="up", exact=True, confidence=1 - delta_draws, about="other"
-        )
+        name = "upper limit on the training error"
+        limit = proved(jnp.asarray(upper), name, "other", confidence=1 - delta_draws)
         gap = bounds.pac_bayes_kl(limit, divergence, m, delta=delta)
         risk = _risk(bounds.pac_bayes_kl(upper, divergence, m, delta=delta), upper)
         risk = replace(risk, confidence=gap.confidence)

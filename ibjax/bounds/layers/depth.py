@@ -147,6 +147,8 @@ def depth(
         forms.append(_joint(info, *_smallest(terms), eta, scale))
     value, spread = _smallest(forms)
     premises = ("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction")
+    # A number may be the sum over the examples, less than what they tell together.
+    sums = is_bare(information) and info.about == "sample"
     return outcome.result(
         value,
         name="depth",
@@ -154,6 +156,7 @@ def depth(
         limit=limit,
         assumptions=(*premises, "label_range") if terms else premises,
         information=info,
+        about="other" if sums else info.about,
         std_error=spread,
         note="holds for the network evaluated with fresh layer noise",
     )

@@ -64,7 +64,7 @@ def depth_examples(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
         information=jnp.mean(kept, -1),
-        about="example",
+        about="other",  # of what the layers let through of an example
         # Errors of the examples add up: the estimates may share their replicas.
         std_error=jnp.mean(root.error(each, kept, error), -1) * sigma,
         note="holds for the network evaluated with fresh layer noise",

@@ -103,8 +103,9 @@ def independent_runs(mask: Array) -> JaxArray:
     together; so may equal ones be. Masks that hold every example in exactly half of them without
     being couples of complements were balanced in some other way, and all of a supersample count
     as one. Masks that differ otherwise are taken to be independent coins. Those of different
-    supersamples are compared too, where they are so long that no two are alike by chance: a
-    supersample listed twice, or one set of masks for all of them, adds no independent run.
+    supersamples are compared too, where they, or all masks of a supersample together, are so long
+    that no two are alike by chance: a supersample listed twice, or one set of masks for all of
+    them, adds no independent run.
 
     Args:
         mask: (k1, k2, n).
@@ -121,7 +122,12 @@ def independent_runs(mask: Array) -> JaxArray:
     owner = xp.arange(k1 * k2) // k2
     own = owner[:, None] == owner
     if 2 * math.log2(k1 * k2) - n > -10:
-        alike = alike & own
+        # Of couples of complements one is free. One mask for all is no draw of coins, see `unfair`.
+        long = 2 * math.log2(k1) - n * ((k2 + 1) // 2) < -10
+        sets = marks.reshape(-1, k1, k2)
+        several = xp.any(sets != sets[..., :1], axis=(0, -1))
+        same = xp.all(sets[:, :, None] == sets[:, None], axis=(0, -1)) & several & long
+        alike = alike & (own | same[owner[:, None], owner])
     level = xp.all(xp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
     coupled = xp.all(xp.any(opposite & own, 1).reshape(k1, k2), -1)
     alike = alike | own & (level & ~coupled)[owner]

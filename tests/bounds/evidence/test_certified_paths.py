@@ -108,6 +108,14 @@ def test_runs_of_one_set_of_masks_are_not_counted_again_for_every_supersample():
     assert float(limits.independent_runs(drawn.mask)) == 8
     drawn = data.supersample(jax.random.key(0), 90, 40, 5, 8, shared=True, balanced=True)
     assert float(limits.independent_runs(drawn.mask)) == 4
+    # Masks of eight pairs come again by chance; eight of them in the same order do not.
+    for balanced, runs in ((False, 8), (True, 4)):
+        few = data.supersample(jax.random.key(1), 90, 8, 30, 8, shared=True, balanced=balanced)
+        assert float(limits.independent_runs(few.mask)) <= runs
+        traced = jax.jit(limits.independent_runs)(few.mask)
+        assert float(traced) == float(limits.independent_runs(few.mask))
+        own = data.supersample(jax.random.key(1), 90, 8, 30, 8, balanced=balanced).mask
+        assert float(limits.independent_runs(own)) > 15 * runs / 2
     level = rng.permuted(np.arange(30)[:, None] % 2 + np.zeros((1, 1, 40), int), axis=1)
     assert float(limits.independent_runs(level)) == 1
 

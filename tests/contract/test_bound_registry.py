@@ -424,7 +424,7 @@ def test_the_limit_on_the_training_error_asks_which_examples_were_shared():
         found = [limits.train_error(m) for m in now]
         direct = np.asarray(invert.kl(0.1, np.log(1 / 0.05) / K1))
     np.testing.assert_allclose(found[0].value, direct, rtol=1e-9)
-    assert found[0].value < found[1].value < found[2].value == 1
+    assert float(found[0].value) < float(found[1].value) < float(found[2].value) == 1
     assert (float(found[0].confidence), float(found[2].confidence)) == (0.95, 1.0)
     certified = value("individual_kl", apart)
     assert certified.kind == "certificate" and float(certified.confidence) == 0.95

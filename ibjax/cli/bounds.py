@@ -100,6 +100,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
         if np.shape(now.mask)[1] > 1 and now.shared_batches != 1:
             limit = bounds.cmi_limit(losses, now.mask, of="ld_cmi", valid=~gone)
         remarks = [
+            *mistakes.shifted(now.predictions, np.asarray(now.labels)[:, None]),
             *mistakes.backwards(train, test, masks="mask"),
             *replica_tables.remarks(data),
         ]

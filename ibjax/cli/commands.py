@@ -119,6 +119,7 @@ def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any 
         help_of = f"{prog} {words[0]}"
     else:
         help_of = prog
+    _once(words, help_of)
     said = io.StringIO()
     about = (
         "How well will this network generalize, and which bound says so? "
@@ -136,6 +137,25 @@ def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any 
             raise
         text = _message(said.getvalue()) + _left_over(words, said.getvalue())
         raise ValueError(f"{text}; see {help_of} --help") from None
+
+
+def _once(words: list[str], help_of: str) -> None:
+    """Refuse an option that is given twice: of two values one would be dropped.
+
+    Raises:
+        ValueError: naming it.
+    """
+    given: set[str] = set()
+    for word in words:
+        if not word.startswith("--") or len(word) < 3:
+            continue
+        name = word[2:].partition("=")[0].replace("_", "-").removeprefix("no-")
+        if name in given:
+            raise ValueError(
+                f"--{name} is given twice; keep one of them, with all values after it where it "
+                f"takes several; see {help_of} --help"
+            )
+        given.add(name)
 
 
 def _left_over(words: list[str], said: str) -> str:

@@ -236,7 +236,8 @@ def _apart(dataset: xarray.Dataset) -> list[str]:
     runs = np.atleast_1d(dataset["run"].values).tolist() if "run" in dataset.coords else []
     lines = []
     for name, values in differing.items():
-        each = zip(values, runs) if len(values) == len(runs) else ((v, "") for v in values)
-        each = (f"{axes.setting(name, v)} ({run})" if run else axes.setting(name, v) for v, run in each)
+        each = [axes.setting(name, value) for value in values]
+        if len(values) == len(runs):
+            each = [f"{value} ({run})" for value, run in zip(each, runs)]
         lines.append(f"{name.replace('_', ' ')}: {', '.join(each)}.")
     return [f"The runs differ in {line}" for line in lines]

@@ -64,9 +64,10 @@ def _roomy(listed: "list[xarray.Dataset]") -> "list[xarray.Dataset]":
     """The data sets with room for the replicas and layers of all, and their counts of replicas."""
     counts = [layout.units(one) for one in listed]
     if len(set(counts)) > 1 or any(n in one for n in layout.COUNTED for one in listed):
+        known = [all(n in one for n in layout.COUNTED) for one in listed]
         listed = [
-            one if all(n in one for n in layout.COUNTED) else one.assign(dict(zip(layout.COUNTED, c)))
-            for one, c in zip(listed, counts)
+            one if stated else one.assign(dict(zip(layout.COUNTED, count)))
+            for one, count, stated in zip(listed, counts, known)
         ]
     inner = [d for d in layout.INNER if not any(d in one.indexes for one in listed)]
     room = {d: max(one.sizes.get(d, 0) for one in listed) for d in inner}
@@ -75,7 +76,7 @@ def _roomy(listed: "list[xarray.Dataset]") -> "list[xarray.Dataset]":
 
 def _padded(variable: "xarray.DataArray", room: Mapping[str, int]) -> "xarray.DataArray":
     """A variable with so much room along its axes."""
-    more = {d: (0, room[d] - n) for d, n in variable.sizes.items() if room.get(str(d), 0) > n}
+    more = {d: (0, room[str(d)] - n) for d, n in variable.sizes.items() if room.get(str(d), 0) > n}
     if not more:
         return variable
     return variable.pad(more, constant_values=layout.blank(variable.dtype))

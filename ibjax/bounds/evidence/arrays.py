@@ -103,7 +103,7 @@ def _layers(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     counts = {name: np.size(arrays[name]) for name in _PER_LAYER if name in arrays}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise ValueError(f"layers are counted differently: {listed}; give one value a layer in each")
+        raise ValueError(f"numbers of layers disagree: {listed}; give one a layer in each")
     return {name: _vector(arrays, name, max(counts.values(), default=0)) for name in _PER_LAYER}
 
 

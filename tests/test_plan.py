@@ -1,6 +1,7 @@
 """What is refused, or said, of a sweep before anything is trained."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import flax.linen as nn
 import numpy as np
@@ -24,7 +25,7 @@ class Dropped(nn.Module):
 @pytest.mark.parametrize("clip", [5.0, (1.0, 2.0)])
 def test_a_clip_that_nothing_clips_by_is_refused(clip, tmp_path):
     one = Experiment(dataset=POOL, network=Dropped(), train_size=10, clip=clip)
-    with pytest.raises(ValueError, match="clip=.* is trained without per-example clipping"):
+    with pytest.raises(ValueError, match=r"clip=.* is trained without per-example clipping"):
         plan(one, tmp_path / "r.nc")
 
 
@@ -39,5 +40,6 @@ def test_a_clip_that_nothing_clips_by_is_refused(clip, tmp_path):
 def test_classes_without_an_example_are_told(labels, classes, said):
     told = []
     pool = SimpleNamespace(y=np.array(labels), num_classes=classes, name="own.npz")
-    sweep._tell_of_classes(SimpleNamespace(pool=pool), told.append)
+    todo: Any = SimpleNamespace(pool=pool)
+    sweep._tell_of_classes(todo, told.append)
     assert len(told) == bool(said) and said in "".join(told)

@@ -153,7 +153,7 @@ def test_results_go_to_no_folder_that_reads_like_a_file(out, tmp_path, monkeypat
 
 
 def test_a_picture_that_would_not_be_drawn_is_refused():
-    with pytest.raises(ValueError, match="--picture p.png is drawn with --format terminal alone"):
+    with pytest.raises(ValueError, match="is drawn with --format terminal alone"):
         commands.execute("show absent.nc --format csv --picture p.png".split())
 
 

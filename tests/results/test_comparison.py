@@ -77,9 +77,10 @@ def test_every_format_says_what_tells_runs_apart(alone):
     assert json.loads(found.attrs["differing"])["clip"] == [1.0, 9.0]
     from rich.console import Console
 
-    page = Console(file=io.StringIO(), width=300)
+    written = io.StringIO()
+    page = Console(file=written, width=300)
     page.print(report.table(found))
-    for text in (page.file.getvalue(), report.markdown(found), report.latex(found)):
+    for text in (written.getvalue(), report.markdown(found), report.latex(found)):
         text = text.replace("\\", "")
         for words in (
             "dataset: digits (a), own.npz (b)",

@@ -36,8 +36,8 @@ def shifted(predictions: Any, labels: Any) -> tuple[str, ...]:
     first, other = ("labels", "predictions") if by > 0 else ("predictions", "labels")
     return (
         f"{first} reach from {int(max(true.min(), shown[shown >= 0].min()))} and {other} from 0: "
-        f"if {first} count the classes from 1 take 1 off, and {moved:.3g} are wrong in the place of "
-        f"{given:.3g}",
+        f"if {first} count the classes from 1 take 1 off, and {moved:.3g} are wrong in the place "
+        f"of {given:.3g}",
     )
 
 

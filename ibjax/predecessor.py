@@ -1,8 +1,9 @@
 """What lies where results are to be: kept under another name unless the results replace it."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,25 @@ _PICTURES = (".png", ".pdf", ".svg")
 
 BESIDE = (*_PICTURES, ".toml")
 """Endings of what lies beside a results file."""
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time put its results in a place: others wait, then find them there.
+
+    The lock is that of a folder and ends with its process; where folders cannot be locked none is.
+
+    Args:
+        folder: of the finished cells; it is there.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            held = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, held)
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def keep_aside(path: Path, new: Mapping[str, Any], log: Callable[[str], None]) -> None:

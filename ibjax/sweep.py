@@ -19,7 +19,7 @@ from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
-from ibjax.predecessor import BESIDE, keep_aside
+from ibjax.predecessor import BESIDE, alone, keep_aside
 from ibjax.randomness import pinned
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ def run(
 
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
-    keep_aside(path, together.attrs, log)
-    results.write(together, path)
-    files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
+    with alone(path.with_suffix(".cells")):
+        keep_aside(path, together.attrs, log)
+        results.write(together, path)
+        files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
 
 

@@ -1,6 +1,8 @@
 """What is somebody's own, or of other settings, is never replaced or given to the wrong results."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import xarray
 
 from ibjax import experiment, files, sweep, toml
 from ibjax.experiment import Experiment
-from ibjax.predecessor import keep_aside
+from ibjax.predecessor import alone, keep_aside
 
 OLD, NEW, OWN = (Experiment(depths=1, steps=steps) for steps in (5, 6, 7))
 
@@ -74,3 +76,30 @@ def test_no_results_in_the_place_of_their_settings(tmp_path):
         with pytest.raises(ValueError, match=r"let it end in \.nc"):
             sweep.run(OLD, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_results_that_come_at_once_wait_for_each_other(place):
+    """Of two sweeps that end together none replaces the results of the other."""
+    folder = place.with_suffix(".cells")
+    folder.mkdir()
+    order, inside = [], threading.Barrier(2)
+
+    def put(experiment, cells):
+        inside.wait()
+        with alone(folder):
+            order.append(cells)
+            keep_aside(place, _attributes(experiment, cells), lambda said: None)
+            time.sleep(0.05)
+            _results(place, experiment, cells)
+            order.append(cells)
+
+    threads = [
+        threading.Thread(target=put, args=each) for each in ((OLD, "old"), (NEW, "new"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert order[0] == order[1] and order[2] == order[3]
+    cells = {files.read(p).attrs["cells"] for p in place.parent.glob("*.nc")}
+    assert cells == {"old", "new"}

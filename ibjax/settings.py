@@ -7,6 +7,7 @@ import numpy as np
 
 from ibjax import arguments
 from ibjax.interface import Dataset
+from ibjax.signatures import refuse
 
 
 def check_types(experiment: Any) -> None:
@@ -16,8 +17,7 @@ def check_types(experiment: Any) -> None:
         ValueError: naming the setting.
     """
     for name in ("download", "maxent"):
-        if not isinstance(value := getattr(experiment, name), bool | np.bool_):
-            raise ValueError(f"{name}={arguments.short(value)} must be true or false")
+        refuse(name, bool, getattr(experiment, name))
     if not isinstance(experiment.dataset, str | Dataset):
         given = arguments.short(experiment.dataset)
         raise ValueError(f"dataset={given} must be a name, a .npz file or a Dataset")

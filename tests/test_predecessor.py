@@ -93,9 +93,7 @@ def test_results_that_come_at_once_wait_for_each_other(place):
             _results(place, experiment, cells)
             order.append(cells)
 
-    threads = [
-        threading.Thread(target=put, args=each) for each in ((OLD, "old"), (NEW, "new"))
-    ]
+    threads = [threading.Thread(target=put, args=each) for each in ((OLD, "old"), (NEW, "new"))]
     for thread in threads:
         thread.start()
     for thread in threads:

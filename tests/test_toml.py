@@ -8,7 +8,7 @@ from ibjax.experiment import Experiment, check
 
 WRONG = {
     'maxent = "no"': "maxent",
-    "download = 1": "download",
+    "download = 2": "download",
     "dataset = 3": "dataset",
     'dataset = ["digits"]': "dataset",
     "activation = 3": "activation",

@@ -280,8 +280,8 @@ def _check(command: Bounds) -> None:
     ends = command.clip if len(command.clip) > 1 else (0.0, *command.clip)
     if command.clip and not (len(ends) == 2 and 0 < ends[1] - ends[0] < math.inf):
         raise ValueError(
-            f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and HIGH, "
-            "finite and so apart that their distance is"
+            f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and "
+            "HIGH, finite and no further apart than a number can say"
         )
     exporting.check_table(command.table, command.file)
     exporting.check_picture(command.picture, command.file)

@@ -33,8 +33,8 @@ def evaluate(
     on evidence of the engine or of `from_arrays`. No certificate is given where the measured gap
     shows that the settings cannot be what they are said to be, see `contradiction`, and none that
     rests on fair masks where these can be none, see `unfair`. Under a trace neither can be looked
-    at, so that what else is a certificate is an estimate there; and predictions, whose tables have a
-    size by the number of classes, give bounds only where that number is known.
+    at, so that what else is a certificate is an estimate there; and predictions, whose tables
+    have a size by the number of classes, give bounds only where that number is known.
 
     Args:
         evidence: of a whole run, or of one checkpoint, see `at`.

@@ -238,5 +238,5 @@ def test_losses_at_the_ends_of_their_range_are_within_it_in_any_precision(dtype,
 @pytest.mark.parametrize("ends", [1e39, 1e-46, (1e9, 1e9 + 1), (-3e38, 3e38), (0, np.nan), (2, 1)])
 def test_a_range_that_single_precision_does_not_hold_is_refused(ends):
     masks = couples(10)
-    with pytest.raises(ValueError, match="clip=.*apart in float32"):
+    with pytest.raises(ValueError, match=r"clip=.*apart in float32"):
         bounds.ld_cmi(np.zeros((*masks.shape, 2)), masks, clip=ends)

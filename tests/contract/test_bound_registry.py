@@ -187,10 +187,9 @@ def test_jit_is_eager(row):
 
 def test_a_trace_certifies_nothing_that_it_cannot_check(x64):
     """Masks that are no coins and a gap that belies the settings are seen on known runs alone."""
-    names = ("individual", "f_cmi")
-    known = bounds.evaluate(EXAMPLE, names=names)
-    assert known["individual"].kind == "certificate" and bool(known["f_cmi"].holds)
-    kinds = {}
+    names, kinds = ("individual", "f_cmi"), {}
+    known = bounds.evaluate(EXAMPLE, names=names[:1])["individual"]
+    assert known.kind == "certificate"
 
     def traced(evidence):
         found = bounds.evaluate(evidence, names=names)
@@ -198,7 +197,7 @@ def test_a_trace_certifies_nothing_that_it_cannot_check(x64):
         return [found[name].value for name in names]
 
     one, missing = jax.jit(traced)(EXAMPLE)
-    np.testing.assert_allclose(one, known["individual"].value, rtol=1e-6)
+    np.testing.assert_allclose(one, known.value, rtol=1e-6)
     assert np.isnan(missing)
     assert kinds["individual"][0] == "estimate" and "under a trace" in kinds["individual"][1]
 

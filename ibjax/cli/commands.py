@@ -85,10 +85,11 @@ def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
 
 
 def _settled(options: Any) -> Any:
-    """Options with ``~`` in their paths replaced and their seed checked."""
+    """Options with ``~`` in their paths replaced, and their seed and numbers checked."""
     changed = {}
     for field in fields(options):
         value: Any = getattr(options, field.name)
+        _check_numbers(field.name, value)
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
             changed[field.name] = _path(field.name, value)
         if field.name == "seed":
@@ -98,6 +99,18 @@ def _settled(options: Any) -> Any:
         if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
             changed[field.name] = tuple(_path(field.name, v) for v in value)
     return replace(options, **changed)
+
+
+def _check_numbers(name: str, value: Any) -> None:
+    """Refuse NaN, which is the value of nothing that a person can ask for.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, float) and one != one:
+            option = name.replace("_", "-")
+            raise ValueError(f"{name}=nan is no number; give one, or leave --{option} out")
 
 
 def _path(name: str, value: Any) -> Any:

@@ -144,6 +144,21 @@ def test_an_option_given_twice_loses_no_value(words):
         commands.parse(words.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("account --train-error nan", "train_error"),
+        ("run --learning-rate 0.1 nan", "learning_rate"),
+        ("run --radius nan", "radius"),
+        ("bounds a.npz --clip nan 1", "clip"),
+        ("certify --delta NaN", "delta"),
+    ],
+)
+def test_an_option_that_is_no_number_is_named(words, name):
+    with pytest.raises(ValueError, match=f"{name}=nan is no number"):
+        commands.parse(words.split())
+
+
 @pytest.mark.parametrize("out", ["a.csv", "b.png", "c.toml", "d.NC", "e.npz"])
 def test_results_go_to_no_folder_that_reads_like_a_file(out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

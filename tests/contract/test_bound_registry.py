@@ -185,6 +185,23 @@ def test_jit_is_eager(row):
     assert traced.kind == eager.kind
 
 
+def test_a_trace_certifies_nothing_that_it_cannot_check(x64):
+    """Masks that are no coins and a gap that belies the settings are seen on known runs alone."""
+    names, kinds = ("individual", "f_cmi"), {}
+    known = bounds.evaluate(EXAMPLE, names=names[:1])["individual"]
+    assert known.kind == "certificate"
+
+    def traced(evidence):
+        found = bounds.evaluate(evidence, names=names)
+        kinds.update({name: (found[name].kind, found[name].note) for name in names})
+        return [found[name].value for name in names]
+
+    one, missing = jax.jit(traced)(EXAMPLE)
+    np.testing.assert_allclose(one, known.value, rtol=1e-6)
+    assert np.isnan(missing)
+    assert kinds["individual"][0] == "estimate" and "under a trace" in kinds["individual"][1]
+
+
 def test_more_gradient_information_never_lowers_it(row):
     grows = [n for n in row.inputs if n.endswith("_information") or n in ("trajectory_cmi", "clip")]
     fields = {n: np.asarray(getattr(EXAMPLE, n)) * 2 for n in grows}
@@ -290,6 +307,9 @@ def test_a_run_and_a_moment_are_told_apart():
             call(moment, 0)
         with pytest.raises(ValueError, match="checkpoint=2 does not exist; the run has 2"):
             call(EXAMPLE, 2)
+        for odd in (0.5, np.nan, "0", None):
+            with pytest.raises(ValueError, match=r"checkpoint=.*must be a whole number"):
+                call(EXAMPLE, odd)
     short = EXAMPLE._replace(test_error=np.zeros((K1, K2)))
     with pytest.raises(ValueError, match="test_error has shape"):
         bounds.gap(short)

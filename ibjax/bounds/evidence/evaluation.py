@@ -32,7 +32,9 @@ def evaluate(
     whose checkable premises fail, is NaN with ``holds=False``, and its note says why; none raises
     on evidence of the engine or of `from_arrays`. No certificate is given where the measured gap
     shows that the settings cannot be what they are said to be, see `contradiction`, and none that
-    rests on fair masks where these can be none, see `unfair`.
+    rests on fair masks where these can be none, see `unfair`. Under a trace neither can be looked
+    at, so that what else is a certificate is an estimate there; and predictions, whose tables
+    have a size by the number of classes, give bounds only where that number is known.
 
     Args:
         evidence: of a whole run, or of one checkpoint, see `at`.
@@ -50,13 +52,21 @@ def evaluate(
     now = at(evidence, checkpoint)
     chosen = [row for row in known.values() if names is None or row.name in names]
     if not concrete(*now):
-        return {row.name: row.function(now) for row in chosen}
+        return {row.name: _unchecked(row.function(now)) for row in chosen}
     if names is None:
         found = on_host(together.values(now, tuple(known)))
     else:  # a few are sooner computed than compiled
         found = {row.name: row.function(now) for row in chosen}
     found = {row.name: _explained(row, found[row.name], now) for row in chosen}
     return _uncontradicted(found, now)
+
+
+def _unchecked(value: BoundValue) -> BoundValue:
+    """A value of traced evidence, whose masks and gap nobody has looked at."""
+    if value.kind != "certificate":
+        return value
+    note = "under a trace: neither fair masks nor the measured gap are checked; evaluate known runs"
+    return replace(value, kind="estimate", note="; ".join(filter(None, (note, value.note))))
 
 
 def contradiction(moment: Moment) -> str:

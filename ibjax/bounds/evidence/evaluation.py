@@ -146,13 +146,15 @@ def _uneven(mask: Array, runs: Array) -> Any:
 
 def _telling(mask: Array, runs: Array) -> Any:
     """Whether two pairs are dealt alike by chance once in a million: of n^2/2 couples of them one
-    is tied either way with a chance of n^2 2^-runs."""
+    is tied either way with a chance of n^2 2^-runs.
+    """
     return 2 * math.log2(mask.shape[2]) - runs <= math.log2(RARE)
 
 
 def _alike(mask: Array) -> tuple[Any, Any]:
     """An order of the pairs of masks (k1, k2, n), (n,), and which of them are dealt as the next in
-    it, or opposite to it, in all replicas, (n - 1,)."""
+    it, or opposite to it, in all replicas, (n - 1,).
+    """
     xp: Any = np if concrete(mask) else jnp
     signs = xp.where(xp.asarray(mask) == 1, -1, 1).reshape(-1, mask.shape[2])
     # Whole weights, hence exact sums; two sets of them, which no others share but by rare chance.

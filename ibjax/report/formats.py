@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ibjax import files, results
 from ibjax.environment import expanded
 from ibjax.report import axes
 from ibjax.report.summary import headlines, summaries
-from ibjax.report.table import GIVEN, cell, heads, kind, null
+from ibjax.report.table import GIVEN, cell, heads, kind, null, remarks
 
 if TYPE_CHECKING:
     import pandas
@@ -32,13 +33,21 @@ def markdown(
 ) -> str:
     """The table in Markdown: a row a quantity with its kind, a column a point of the axis.
 
+    Below it stands what it is of and what is remarked on it.
+
     Args:
         dataset: a results file.
         checkpoint: which evaluation along training.
         names: which bounds; those of `report.headlines` by default.
         axis: the columns; see `report.summarise`.
     """
-    return _tabulated(dataset, checkpoint, names, axis, "github")
+    rows, said = _tabulated(dataset, checkpoint, names, axis, "github")
+    return rows + "\n" + "\n".join(f"{_plain(line)}  " for line in said) + "\n"
+
+
+def _plain(line: str) -> str:
+    """A line of text of which Markdown makes no mark-up."""
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", " ".join(line.split()))
 
 
 def latex(
@@ -47,8 +56,13 @@ def latex(
     names: Sequence[str] | None = None,
     axis: str | None = None,
 ) -> str:
-    """The table as a LaTeX `tabular` with booktabs rules; arguments as `markdown`."""
-    return _tabulated(dataset, checkpoint, names, axis, "latex_booktabs").replace("±", r"$\pm$")
+    """The table as a LaTeX `tabular` with booktabs rules; arguments as `markdown`.
+
+    What it is of and what is remarked on it follow as comments.
+    """
+    rows, said = _tabulated(dataset, checkpoint, names, axis, "latex_booktabs")
+    comments = (f"% {' '.join(line.split())}\n" for line in said)
+    return rows.replace("±", r"$\pm$") + "".join(comments)
 
 
 def csv(dataset: xarray.Dataset, checkpoint: int | None = -1) -> str:
@@ -155,7 +169,8 @@ def _tabulated(
     names: Sequence[str] | None,
     axis: str | None,
     style: str,
-) -> str:
+) -> tuple[str, list[str]]:
+    """The rows, and what is said beside them."""
     from tabulate import tabulate
 
     found = summaries(dataset, checkpoint, headlines(dataset) if names is None else names, axis)
@@ -174,4 +189,5 @@ def _tabulated(
     columns = max((heads(summary) for summary in found), key=len)
     head = [*(name.replace("_", " ") for name in others), "0-1 loss", "kind", *columns]
     aligned = (*("right" for _ in others), "left", "left", *("right" for _ in columns))
-    return tabulate(rows, head, style, colalign=aligned, disable_numparse=True) + "\n"
+    made = tabulate(rows, head, style, colalign=aligned, disable_numparse=True) + "\n"
+    return made, remarks(dataset, found)

@@ -37,7 +37,7 @@ def test_learnt_posterior():
     np.testing.assert_allclose(found.risk.value, risk, rtol=1e-10)
     logits = net.apply(found.mean, TEST.x, None, Hyper(0.0, 0.0))[0]
     error = np.mean(np.argmax(logits, 1) != np.asarray(TEST.y))
-    assert error < found.risk.value < 0.5 and not bool(found.risk.vacuous)
+    assert error < float(found.risk.value) < 0.5 and not bool(found.risk.vacuous)
 
 
 def test_the_gap_of_a_posterior_holds_below_the_limit_of_its_error():

@@ -153,7 +153,7 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
     return _limit(value, 1 - delta)
 
 
-def least_gap(moment: Moment, delta: float) -> float:
+def least_gap(moment: Moment, delta: float) -> Scalar:
     """Lower confidence limit on the mean gap over masks and seeds given these supersamples.
 
     ``(1 + gap)/2 >= 1 - kl^-1((1 - m)/2, log(1/delta)/R)``, m the measured mean gap and R the
@@ -161,10 +161,16 @@ def least_gap(moment: Moment, delta: float) -> float:
     number is missing.
 
     Args:
-        moment: evidence of one checkpoint, known now.
+        moment: evidence of one checkpoint.
         delta: failure probability.
     """
-    train, test = (np.asarray(e, float) for e in replica_errors(moment))
+    errors = replica_errors(moment)
+    if not checks.concrete(*errors, moment.shared_batches, moment.mask):
+        below = (1 - jnp.mean(errors[1] - errors[0])) / 2
+        nats = math.log(1 / delta) / independent_runs(moment.mask)
+        least = 1 - 2 * invert.kl(jnp.clip(below, 0, 1), nats)
+        return jnp.where(jnp.isfinite(below) & (moment.shared_batches == 0), least, -1.0)
+    train, test = (np.asarray(e, float) for e in errors)
     below = float(1 - np.mean(test - train)) / 2
     if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
         return -1.0

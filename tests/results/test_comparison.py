@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ibjax import bounds, results
 from ibjax.bounds.evidence import arrays
@@ -75,8 +76,6 @@ def test_every_format_says_what_tells_runs_apart(alone):
     }
     found = results.compared(files)
     assert json.loads(found.attrs["differing"])["clip"] == [1.0, 9.0]
-    from rich.console import Console
-
     written = io.StringIO()
     page = Console(file=written, width=300)
     page.print(report.table(found))
@@ -92,6 +91,26 @@ def test_every_format_says_what_tells_runs_apart(alone):
         ):
             assert words in text, (words, text)
         assert "seed" not in text.replace("seeds", "")
+
+
+def test_programs_are_told_what_tells_runs_apart(alone):
+    files = {
+        name: one.assign_attrs(config=json.dumps({"dataset": "digits", "clip": clip}))
+        for name, one, clip in zip("ab", alone, (1.0, None))
+    }
+    table = report.frame(results.compared(files))
+    clip = table["clip"]
+    assert set(clip[table.run == "a"]) == {1.0} and clip[table.run == "b"].isna().all()
+    assert set(table.masks[table.run == "b"]) == {MANY[1]} and "dataset" not in table
+
+
+def test_documents_have_the_rows_of_layers_that_terminals_have(alone):
+    written = io.StringIO()
+    Console(file=written, width=300).print(report.table(alone[0]))
+    for name in ("eta^(L/2)", "least possible"):
+        shown = [name in text for text in (written.getvalue(), report.markdown(alone[0]))]
+        assert shown[0] == shown[1], name
+    assert "eta^(L/2)" in report.markdown(alone[0])
 
 
 def test_other_examples_under_one_name_are_told(alone):

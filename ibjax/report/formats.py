@@ -92,16 +92,16 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
     axis = "checkpoint" if checkpoint is None and "checkpoint" in dataset.dims else None
     found = summaries(dataset, -1 if checkpoint is None else checkpoint, axis=axis)
     order = list(results.axes(dataset))
-    apart = _apart(dataset)
+    along, apart = _apart(dataset)
     lines = []
     for summary in found:
         for i, point in enumerate(summary.points):
-            along = {} if summary.axis in (None, "checkpoint") else {summary.axis: point}
-            place = {**summary.fixed, **along}
+            own = {} if summary.axis in (None, "checkpoint") else {summary.axis: point}
+            place = {**summary.fixed, **own}
             lines += [
                 {
                     **{name: place[name] for name in order},
-                    **{name: each.get(place.get("run")) for name, each in apart.items()},
+                    **{name: each[place[along]] for name, each in apart.items()},
                     "step": summary.steps[i],
                     "name": row.name,
                     "kind": row.kind,
@@ -120,18 +120,25 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
     return pandas.DataFrame(lines, columns=[*order, *apart, *_COLUMNS])
 
 
-def _apart(dataset: xarray.Dataset) -> dict[str, dict[Any, str | float | None]]:
-    """The settings in which results put side by side differ, by name and run."""
-    runs = dataset["run"].values.tolist() if "run" in dataset.indexes else []
+def _apart(dataset: xarray.Dataset) -> tuple[str, dict[str, dict[Any, Any]]]:
+    """The axis along which results stand side by side, and by name, at each of its places, the
+    settings in which they differ.
+    """
+    runs, differing = axes.runs(dataset), axes.differing(dataset)
+    if "run" not in dataset.coords or dataset["run"].ndim != 1:
+        return "", {}
+    along = str(dataset["run"].dims[0])
+    places = dict(zip(results.axes(dataset)[along], dataset["run"].values.tolist()))
     taken = {*results.axes(dataset), *_COLUMNS}
-    return {
-        name: {
+    found = {}
+    for name, values in differing.items():
+        each = {
             run: v if isinstance(v, int | float | None) else axes.setting(name, v)
             for run, v in zip(runs, values)
         }
-        for name, values in axes.differing(dataset).items()
-        if name not in taken
-    }
+        if name not in taken:
+            found[name] = {place: each.get(run) for place, run in places.items()}
+    return along, found
 
 
 def write_table(

@@ -244,7 +244,7 @@ def _notes(dataset: xarray.Dataset, found: Sequence[Summary]) -> list[str]:
 def _apart(dataset: xarray.Dataset) -> list[str]:
     """What tells runs apart that are put side by side, where no axis says it."""
     differing = axes.differing(dataset)
-    runs = np.atleast_1d(dataset["run"].values).tolist() if "run" in dataset.coords else []
+    runs = axes.runs(dataset)
     lines = []
     for name, values in differing.items():
         each = [axes.setting(name, value) for value in values]

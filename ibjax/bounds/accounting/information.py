@@ -67,12 +67,14 @@ def per_example_information(
     balls_and_bins:      `bins_epoch` with n // b steps an epoch
     truncated_poisson:   Poisson with at most `capacity` members: + P(full) q r^2/2
     unknown (NaN):       ``r_1^2/(2n)`` with r_1 = eta C/s, a batch of one example: the worst, since
-                         weights that add up to b have squares that add up to b^2 at most
+                         weights that add up to b have squares that add up to b^2 at most; Poisson
+                         weights add up to b on average
 
     The smallest of what is proved is taken, never above the revealed form. Amplified forms are in
     expectation over batches drawn anew in every replica. Given batches that replicas share,
     the revealed form is the bound for every sequence of them: Poisson batches may then hold every
-    example (r^2/2), and draws with replacement one example b times.
+    example (r^2/2), draws with replacement one example b times, and unknown batches do what is
+    worse of both.
 
     With a `radius` the bound is on I(Z_i; W_T | Z_j, j != i) of the last weights alone: each step
     starts from their projection onto a ball, W_{t+1} = P(W_t) - ..., and wears away some of what

@@ -30,7 +30,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     What is not given is NaN, and bounds that need it are missing. The trajectory bounds also
     need ``exchangeable = 1``: your word that initial weights (of a resumed run: those before its
     first step, whose steps all count), batches and stopping did not look at the data; and
-    how batches were drawn, without which the worst case is counted: as if each held one example.
+    how batches were drawn, without which the worst case is counted: as if each held one example
+    or, where replicas may share them, were a Poisson batch of all.
 
     Args:
         arrays: by name; those of replicas may lack the axis k1 where there is one supersample.

@@ -200,6 +200,9 @@ def test_a_row_has_its_kind_from_all_that_it_reads(evidence, monkeypatch):
         hidden = of(read)
         assert np.isnan(hidden.value) and not hidden.holds
         assert "what was measured and is not among its inputs" in hidden.note
+    for wrong, said in ((jnp.ones(3), r"float\d+ \(3,\)"), (0.5 + 1j, "complex")):
+        with pytest.raises(ValueError, match=f"own gives {said}.*one real number"):
+            of(lambda moment, wrong=wrong: wrong)
     with pytest.raises(ValueError, match="own reads predictions, which was measured"):
         of(lambda moment: jnp.mean(moment.predictions))
 

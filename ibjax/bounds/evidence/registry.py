@@ -75,7 +75,10 @@ class Bound:
             given: what else the measure takes.
         """
         value = self.measure(declared(moment, self.name, self.inputs), **given)
-        known = jnp.isfinite(jnp.asarray(value.value))
+        got = jnp.asarray(value.value)
+        if got.shape or jnp.issubdtype(got.dtype, jnp.complexfloating):
+            raise ValueError(f"{self.name} gives {got.dtype} {got.shape}; give one real number")
+        known = jnp.isfinite(got)
         ok = value.holds & known & premises.hold(moment, self.assumptions)
         # A difference of two losses spans twice the range of one; their gap does not.
         reached = outcome.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)

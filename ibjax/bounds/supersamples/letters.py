@@ -7,6 +7,7 @@ pairs the products of the two columns. For 0-1 losses these are the plain counts
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
 """Letters of each alphabet of losses; "codes" has those of its caller."""
 
 
+@partial(jax.jit, static_argnames=("alphabet", "size"))
 def weights(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 k2 n c m"]:
     """What each replica gives to each letter of c alphabets, sums to one over letters.
 

@@ -21,7 +21,7 @@ ROOT = xarray.Dataset(
     coords={"pair": [3, 1, 2], "label": ("pair", ["a", "b", "c"]), "one": 7},
     attrs={"name": "root", "number": 1.5, "list": [1, 2]},
 )
-BELOW = xarray.Dataset({"gap": (("pair", "step"), np.full((4, 2), np.nan))}, {"step": [2, 4]})
+BELOW = xarray.Dataset({"gap": (("place", "step"), np.full((4, 2), np.nan))}, {"step": [2, 4]})
 
 
 def both(content):

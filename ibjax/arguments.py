@@ -165,7 +165,8 @@ def whole(name: str, value: Any, low: int = 1) -> int:
         ValueError: if it is no whole number, or too small.
     """
     try:
-        number = operator.index(value)
+        # True is no count, though Python takes it for 1.
+        number = low - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = low - 1
     if number < low:

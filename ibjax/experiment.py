@@ -14,6 +14,7 @@ from ibjax.interface import Dataset
 from ibjax.langevin.config import Batching
 from ibjax.networks import MLP
 from ibjax.randomness import check_seed
+from ibjax.settings import check_types
 
 Classes = tuple[int | tuple[int, ...], ...]
 
@@ -229,6 +230,7 @@ def check(experiment: Experiment) -> None:
     Raises:
         ValueError: naming the option, its value and what to give instead.
     """
+    check_types(experiment)
     for name, least in {"supersamples": 1, "masks": 2, "checkpoints": 1}.items():
         arguments.whole(name, getattr(experiment, name), least)
     _check_values(experiment)

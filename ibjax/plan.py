@@ -80,10 +80,10 @@ def plan(settings: Experiment, path: str | os.PathLike) -> Plan:
         x = arguments.inputs("dataset.x", pool.x[:2])
         digest = networks.digest(network, x, pool.num_classes)
         recorded = results.recorded(network, digest, settings.network)
-    if "clip" in recorded and isinstance(settings.clip, tuple):
+    if "clip" in recorded and settings.clip != Experiment.clip:
         raise ValueError(
             f"clip={settings.clip}: {recorded['network']} draws or keeps more than parameters and "
-            "is trained without per-example clipping; give one value"
+            "is trained without per-example clipping; leave it out"
         )
     store = expanded(path).with_suffix(".cells")
     return Plan(

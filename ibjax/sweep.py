@@ -19,6 +19,7 @@ from ibjax.langevin.checks import repeated
 from ibjax.langevin.config import static
 from ibjax.langevin.replicas import compile_for
 from ibjax.plan import Plan, borrow, finished, plan
+from ibjax.predecessor import BESIDE, alone, keep_aside
 from ibjax.randomness import pinned
 
 if TYPE_CHECKING:
@@ -70,12 +71,17 @@ def run(
         OSError: if `path` cannot be written; found out before training.
     """
     path = expanded(path)
+    if path.suffix in (*BESIDE, ".cells"):
+        raise ValueError(
+            f"path={path} would lie where settings, pictures or cells do; let it end in .nc"
+        )
     pipeline.check(experiment)
     _all_writable(path)
     todo = plan(experiment, path)
     pairs = _drawn(todo)
     at_once = jax.default_backend() != "cpu" if mapped is None else mapped
     _tell_of_copies(todo, log)
+    _tell_of_classes(todo, log)
     groups = _groups(todo, pairs, at_once)
     with threads.beside(1) as beside, _Kept(todo, progress, log) as kept:
         for group, later in itertools.zip_longest(groups, groups[1:], fillvalue=[]):
@@ -88,9 +94,10 @@ def run(
 
         return xarray.Dataset()
     together = results.combine(cells, axes(experiment))
-    _keep_aside(path, together, log)
-    results.write(together, path)
-    files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
+    with alone(path.with_suffix(".cells")):
+        keep_aside(path, together.attrs, log)
+        results.write(together, path)
+        files.put(path.with_suffix(".toml"), toml.written(experiment).encode())
     return together
 
 
@@ -109,6 +116,20 @@ def _tell_of_copies(todo: Plan, log: Callable[[str], None]) -> None:
             "certificates and the measured gap hold if independent draws repeat themselves so, and "
             "not where examples were copied to have more of them"
         )
+
+
+def _tell_of_classes(todo: Plan, log: Callable[[str], None]) -> None:
+    """Say that classes have no example: the network and what counts classes has room for them."""
+    there, number = np.unique(np.asarray(todo.pool.y)), int(todo.pool.num_classes)
+    if not hosts.first() or len(there) == number:
+        return
+    missing = sorted(set(range(number)) - set(there.tolist()))
+    named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    log(
+        f"{todo.pool.name!r} has no example of {len(missing)} of its {number} classes ({named}), "
+        "which count all the same; labels are made 0 to the number of classes by "
+        "numpy.unique(y, return_inverse=True)[1]"
+    )
 
 
 def once(log: Callable[[str], object]) -> Callable[[str], None]:
@@ -291,28 +312,6 @@ def _trained(
         return
     ((point, pairs),) = cells
     yield pipeline.train_cell(todo.cell(point), point.get("depth"), todo.pool, pairs, **how)
-
-
-def _keep_aside(path: Path, new: "xarray.Dataset", log: Callable[[str], None]) -> None:
-    """Rename the files of another sweep in the same place, unless the new one holds its cells."""
-    if not path.exists():
-        return
-    try:
-        old = files.read(path).attrs
-        inside = set(str(old["cells"]).split()) <= set(new.attrs["cells"].split())
-    except (KeyError, ValueError, OSError):
-        inside = False  # whatever it is, it is not ours to lose
-    if inside:
-        return
-    number = 1
-    while (aside := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
-        number += 1
-    os.replace(path, aside)
-    for suffix in (".png", ".pdf", ".svg", ".toml"):
-        beside = path.with_suffix(suffix)
-        if beside.is_file():
-            os.replace(beside, aside.with_suffix(suffix))
-    log(f"{path}: held other settings, kept as {aside}")
 
 
 def _all_writable(path: Path) -> None:

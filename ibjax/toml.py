@@ -1,5 +1,6 @@
 """The settings of a sweep as a TOML file, and back."""
 
+import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 from ibjax.environment import expanded, version
 from ibjax.experiment import Experiment
 from ibjax.interface import Dataset
+from ibjax.settings import check_types
 
 _NAMES = tuple(field.name for field in fields(Experiment))
+_OBJECT = "was given as an object: give it again"
 
 
 def written(experiment: Experiment) -> str:
@@ -22,7 +25,7 @@ def written(experiment: Experiment) -> str:
     for name in _NAMES:
         value = getattr(experiment, name)
         if isinstance(value, Dataset) or (name == "network" and not isinstance(value, str | None)):
-            lines.append(f"# {name} was given as an object: give it again")
+            lines.append(f"# {name} {_OBJECT}")
         elif value is not None:
             lines.append(f"{name} = {_value(value)}")
     return "\n".join(lines) + "\n"
@@ -51,7 +54,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if there is none.
         OSError: if it cannot be read.
-        ValueError: if it is no TOML, or names what is no setting.
+        ValueError: if it is no TOML, names what is no setting, or gives one something of a type
+            that it does not have.
     """
     path = expanded(path)
     if not path.is_file():
@@ -63,4 +67,18 @@ def read(path: Path) -> dict[str, Any]:
     unknown = sorted(set(found) - set(_NAMES))
     if unknown:
         raise ValueError(f"{path}: {unknown[0]} is no setting; there are {', '.join(_NAMES)}")
+    try:
+        check_types(Experiment(**found))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return found
+
+
+def objects(path: Path) -> tuple[str, ...]:
+    """The settings that were objects when `written` wrote a file, and that it does not state."""
+    path = expanded(path)
+    if not path.is_file():
+        return ()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    named = re.findall(rf"(?m)^# (\w+) {_OBJECT}$", text)
+    return tuple(name for name in named if name in _NAMES and name not in read(path))

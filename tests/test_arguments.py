@@ -25,6 +25,12 @@ def test_arrays_of_any_kind_keep_their_numbers(x64, kind):
     np.testing.assert_array_equal(taken, given)
 
 
+@pytest.mark.parametrize("value", [True, False, np.True_, 2.0, "2", None, np.ones(2, int)])
+def test_what_counts_nothing_is_no_count(value):
+    with pytest.raises(ValueError, match="count="):
+        arguments.whole("count", value, 0)
+
+
 def test_an_order_of_bytes_that_jax_has_not_is_refused():
     with pytest.raises(ValueError, match="given="):
         arguments.numeric("given", np.arange(3.0).astype(">f8"))

@@ -145,7 +145,8 @@ def generalised_ib(
         joint: p(x, y) or counts, (k, m); every row must have mass.
         beta: trade-off, >= 0 and finite.
         alpha: price of a noisy encoder, > 0; for 0 see `deterministic_ib`.
-        cardinality: number of clusters; k by default, which suffices.
+        cardinality: number of clusters; k by default, which suffices up to alpha = 1. Beyond it
+            more are always better: halving each at random takes off (alpha - 1) log 2.
         key: for the random starts; a fixed one by default.
         restarts: number of starts, at least 2 (the third and later ones are random).
         max_iterations: sweeps a start, counted in twos.

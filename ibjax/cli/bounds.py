@@ -100,6 +100,7 @@ def _supersamples(command: Bounds, arrays: dict[str, Any]) -> list[tuple[Any, ..
         if np.shape(now.mask)[1] > 1 and now.shared_batches != 1:
             limit = bounds.cmi_limit(losses, now.mask, of="ld_cmi", valid=~gone)
         remarks = [
+            *mistakes.shifted(now.predictions, np.asarray(now.labels)[:, None]),
             *mistakes.backwards(train, test, masks="mask"),
             *replica_tables.remarks(data),
         ]
@@ -277,9 +278,10 @@ def _check(command: Bounds) -> None:
         if place is not None and command.out is not None:
             files.check_apart(place, command.out, "--out")
     ends = command.clip if len(command.clip) > 1 else (0.0, *command.clip)
-    if command.clip and not (len(ends) == 2 and -math.inf < ends[0] < ends[1] < math.inf):
+    if command.clip and not (len(ends) == 2 and 0 < ends[1] - ends[0] < math.inf):
         raise ValueError(
-            f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and HIGH"
+            f"--clip {' '.join(f'{c:g}' for c in command.clip)}: give HIGH above 0, or LOW and "
+            "HIGH, finite and no further apart than a number can say"
         )
     exporting.check_table(command.table, command.file)
     exporting.check_picture(command.picture, command.file)

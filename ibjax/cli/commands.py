@@ -85,10 +85,11 @@ def parse(words: list[str]) -> tuple[Callable[[Any], int | None], Any]:
 
 
 def _settled(options: Any) -> Any:
-    """Options with ``~`` in their paths replaced and their seed checked."""
+    """Options with ``~`` in their paths replaced, and their seed and numbers checked."""
     changed = {}
     for field in fields(options):
         value: Any = getattr(options, field.name)
+        _check_numbers(field.name, value)
         if isinstance(value, Path) or (field.name == "data_dir" and isinstance(value, str)):
             changed[field.name] = _path(field.name, value)
         if field.name == "seed":
@@ -98,6 +99,18 @@ def _settled(options: Any) -> Any:
         if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
             changed[field.name] = tuple(_path(field.name, v) for v in value)
     return replace(options, **changed)
+
+
+def _check_numbers(name: str, value: Any) -> None:
+    """Refuse NaN, which is the value of nothing that a person can ask for.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, float) and one != one:
+            option = name.replace("_", "-")
+            raise ValueError(f"{name}=nan is no number; give one, or leave --{option} out")
 
 
 def _path(name: str, value: Any) -> Any:
@@ -119,6 +132,7 @@ def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any 
         help_of = f"{prog} {words[0]}"
     else:
         help_of = prog
+    _once(words, help_of)
     said = io.StringIO()
     about = (
         "How well will this network generalize, and which bound says so? "
@@ -136,6 +150,25 @@ def _options(choices: dict[str, Any], words: list[str], prog: str, default: Any 
             raise
         text = _message(said.getvalue()) + _left_over(words, said.getvalue())
         raise ValueError(f"{text}; see {help_of} --help") from None
+
+
+def _once(words: list[str], help_of: str) -> None:
+    """Refuse an option that is given twice: of two values one would be dropped.
+
+    Raises:
+        ValueError: naming it.
+    """
+    given: set[str] = set()
+    for word in words:
+        if not word.startswith("--") or len(word) < 3:
+            continue
+        name = word[2:].partition("=")[0].replace("_", "-").removeprefix("no-")
+        if name in given:
+            raise ValueError(
+                f"--{name} is given twice; keep one of them, with all values after it where it "
+                f"takes several; see {help_of} --help"
+            )
+        given.add(name)
 
 
 def _left_over(words: list[str], said: str) -> str:

@@ -140,6 +140,15 @@ def defaults(words: list[str]) -> Run:
     if not place or place.startswith("--"):
         raise ValueError("--config needs a file; see ibjax run --help")
     found = toml.read(Path(place))
+    options = {word.split("=", 1)[0].removeprefix("--") for word in words if word[:2] == "--"}
+    if "data" in options:
+        found.pop("dataset", None)  # an option of the same setting
+    for name in toml.objects(Path(place)):
+        if name not in options and not (name == "dataset" and "data" in options):
+            raise ValueError(
+                f"{place}: its {name} was an object of Python, which no file holds; give --{name}, "
+                "or repeat it in Python"
+            )
     groups = (tuple(g) if isinstance(g, list) else g for g in found.pop("classes", ()))
     return Run(**found, classes=tuple(groups), config=Path(place))
 
@@ -190,7 +199,14 @@ def execute(command: Run) -> None:
         present(dataset, path, names=names, axis=command.axis, quiet=command.quiet)
 
 
+_OTHER_FILES = (".csv", ".txt", ".json", ".md", ".tex", ".png", ".pdf", ".svg", ".toml", ".yaml")
+_OTHER_FILES += (".npz", ".npy", ".h5", ".hdf5", ".parquet", ".zarr", ".netcdf", ".cells", ".nc")
+"""Endings of files; what ends in another, or is there already, may be a folder."""
+
+
 def _results_path(out: Path, name: str | None) -> Path:
+    if out.suffix != ".nc" and out.suffix.lower() in _OTHER_FILES and not out.is_dir():
+        raise ValueError(f"--out {out} must end in .nc, for netCDF, or name a folder")
     place = out if out.suffix == ".nc" else out / "results.nc"
     if name is None:
         return place

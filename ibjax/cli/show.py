@@ -29,13 +29,15 @@ class Show:
     """How to print: the table for people or documents, every number as CSV, or the papers the
     bounds are from as BibTeX. Only "terminal" draws the picture."""
     bounds: tuple[str, ...] = ()
-    """Which bounds to show; the main ones by default. CSV and Parquet hold every one."""
+    """Which bounds to show; the main ones by default. CSV and Parquet hold every one, and BibTeX
+    has the papers of every one unless some are named."""
     all_bounds: bool = False
     """Show every bound of the file."""
     table: Path | None = None
     """Where to write the table as well: .md, .tex, .csv or .parquet."""
     picture: Path | None = None
-    """Where to draw the picture: .png, .pdf or .svg; beside the results file by default."""
+    """Where to draw the picture, with --format terminal: .png, .pdf or .svg; beside the results
+    file by default."""
 
 
 def execute(command: Show) -> None:
@@ -45,6 +47,11 @@ def execute(command: Show) -> None:
     if not command.files:
         raise ValueError("show needs a results file; see ibjax show --help")
     exporting.check_ending(command.picture, exporting.PICTURES, "--picture")
+    if command.picture is not None and command.format != "terminal":
+        raise ValueError(
+            f"--picture {command.picture} is drawn with --format terminal alone, and --format is "
+            f"{command.format}; leave one of them out"
+        )
     for name in ("table", "picture"):
         if (place := getattr(command, name)) is not None:
             for file in command.files:
@@ -54,7 +61,7 @@ def execute(command: Show) -> None:
         groups = files.read_groups(command.files[0], foreign=True)
         if _whole(command, groups["/"]):
             return
-    dataset = _read(command.files, groups)
+    dataset = _read(command.files, groups, command.axis)
     count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
@@ -69,15 +76,19 @@ def execute(command: Show) -> None:
             path = path.with_name("-".join(f.stem for f in command.files[:3]) + path.suffix)
         present(dataset, path, at, command.picture, names, command.axis, command.files)
     elif command.format == "bibtex":
-        print(report.bibliography(dataset), end="")
+        print(report.bibliography(dataset, command.bounds or None), end="")
     elif command.format == "csv":
         print(report.csv(dataset, at), end="")
     else:
         print(getattr(report, command.format)(dataset, at, names, command.axis), end="")
 
 
-def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -> "xarray.Dataset":
-    """One file, whose groups may be known, or several side by side along the axis ``run``."""
+def _read(
+    paths: tuple[Path, ...],
+    groups: "dict[str, xarray.Dataset] | None",
+    axis: str | None,
+) -> "xarray.Dataset":
+    """One file, whose groups may be known, or several side by side along an axis or ``run``."""
     from ibjax import results
     from ibjax.results import store
 
@@ -90,7 +101,7 @@ def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
         raise ValueError(f"files lists {paths[0]} twice; give each once")
-    return results.compared(dict(zip(names, map(results.read, paths))))
+    return results.compared(dict(zip(names, map(results.read, paths))), axis)
 
 
 def _whole(command: Show, found: "xarray.Dataset") -> bool:

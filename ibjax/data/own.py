@@ -30,7 +30,8 @@ def from_file(path: str | os.PathLike) -> Dataset:
     Raises:
         FileNotFoundError: if there is none.
         OSError: if it cannot be read.
-        ValueError: if it is no such archive, lacks x or y, or they do not fit each other.
+        ValueError: if it is no such archive, lacks x or y, holds other arrays besides, or they do
+            not fit each other.
     """
     arrays = archives.archive(Path(path))
     for name in ("x", "y"):
@@ -39,6 +40,12 @@ def from_file(path: str | os.PathLike) -> Dataset:
                 f"{path}: holds {', '.join(arrays)} and no {name}; save it with "
                 "numpy.savez(path, x=inputs, y=labels)"
             )
+    others = sorted(set(arrays) - {"x", "y", "num_classes"})
+    if others:
+        raise ValueError(
+            f"{path}: holds {', '.join(others)} besides x, y and num_classes, which nothing here "
+            "reads; keep what is to be used in x and y, and leave the rest out of the file"
+        )
     x, y = arrays["x"], arrays["y"]
     if x.dtype == np.uint8 and x.ndim >= 3:
         x = np.divide(x, 255, dtype=np.float32)

@@ -18,7 +18,7 @@ from ibjax.langevin.losses import Loss, cross_entropy
 from ibjax.langevin.prepared import layer_scalars
 from ibjax.networks import CNN, MLP, NormalisedCNN, adapted
 from ibjax.networks.claimed import check_facts
-from ibjax.signatures import enforced
+from ibjax.signatures import enforced, refuse
 
 Batching = Literal[
     "full", "epochs", "whole_epochs", "without_replacement", "poisson", "fixed", "with_replacement"
@@ -117,6 +117,8 @@ class Config:
     account: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("shared_randomness", "account"):
+            refuse(name, bool, getattr(self, name))
         for name in ("steps", "noise_draws"):
             self._set(name, arguments.whole(name, getattr(self, name)))
         self._set("checkpoints", _checkpoints(self.checkpoints, self.steps))

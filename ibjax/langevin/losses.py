@@ -64,7 +64,14 @@ def check_loss(loss: Loss, num_classes: int) -> None:
     shapes = ((_PROBES, num_classes), jnp.float32), ((_PROBES,), jnp.int32)
     given = (jax.ShapeDtypeStruct(*s) for s in shapes)
     # A function of its own, so that no cache of JAX takes the result of an earlier look.
-    got: Any = jax.eval_shape(lambda logits, labels: loss(logits, labels), *given)
+    try:
+        got: Any = jax.eval_shape(lambda logits, labels: loss(logits, labels), *given)
+    except Exception as error:  # the user's own code may fail in any way
+        raise ValueError(
+            f"loss fails on logits ({_PROBES}, {num_classes}) and labels ({_PROBES},), which are "
+            f"class numbers ({type(error).__name__}: {' '.join(str(error).split())[:200]}); give a "
+            "JAX function of both, with jax.nn.one_hot where it needs rows"
+        ) from error
     if getattr(got, "shape", None) != (_PROBES,) or not jnp.issubdtype(got.dtype, jnp.floating):
         raise ValueError(
             f"loss gives {got} for logits ({_PROBES}, {num_classes}) and labels ({_PROBES},); give "

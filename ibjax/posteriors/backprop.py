@@ -9,6 +9,7 @@ import numpy as np
 
 from ibjax import bounds
 from ibjax.arguments import check_rate, whole
+from ibjax.bounds.kinds import proved
 from ibjax.interface import BoundValue, Dataset, Estimate, Network
 from ibjax.posteriors.training import bounded_loss, descend, errors, flat, ready
 from ibjax.signatures import enforced
@@ -24,8 +25,9 @@ class LearntPosterior(NamedTuple):
         train_error: mean 0-1 error of draws on the certified part.
         train_error_upper: what it is at most, with probability 1 - delta_draws over the draws.
         divergence: KL(posterior || prior), nats, from known Gaussians.
-        gap: PAC-Bayes bound on the gap of one draw, from that upper limit.
-        risk: the same as a bound on the test error itself, ``train_error_upper + gap``.
+        gap: PAC-Bayes bound on the gap of one draw, at the worst training error up to that limit.
+        risk: bound on the test error itself, ``kl^-1`` at the limit: it rises in the training
+            error, while the gap at the limit may be less than that at a smaller training error.
         size: number m of examples the certificate counts.
     """
 
@@ -140,9 +142,11 @@ def learn_posterior(
         upper = float(bounds.invert.kl(rate, np.log(1 / delta_draws) / draws))
         known = bounds.gaussian_divergence(flat(mean), flat(std), flat(prior), prior_std)
         divergence = replace(known, exact=True)
-        gap = bounds.pac_bayes_kl(upper, divergence, m, delta=delta)
-        gap = replace(gap, confidence=jnp.asarray(1 - delta - delta_draws))
-        risk = _risk(gap, upper)
+        name = "upper limit on the training error"
+        limit = proved(jnp.asarray(upper), name, "other", confidence=1 - delta_draws)
+        gap = bounds.pac_bayes_kl(limit, divergence, m, delta=delta)
+        risk = _risk(bounds.pac_bayes_kl(upper, divergence, m, delta=delta), upper)
+        risk = replace(risk, confidence=gap.confidence)
     return LearntPosterior(mean, std, rate, upper, divergence, gap, risk, m)
 
 
@@ -157,7 +161,7 @@ def _check(prior_fraction: float, prior_std: float, delta: float, delta_draws: f
 
 
 def _risk(gap: BoundValue, upper: float) -> BoundValue:
-    """The bound on the test error that a bound on the gap and one on the training error make."""
+    """The bound on the test error: kl^-1 at an upper limit, from that less the limit."""
     return replace(
         gap,
         value=gap.value + upper,

@@ -1,6 +1,7 @@
 """The axes of a results file, and words for them in heads, labels and titles."""
 
 import itertools
+import json
 from typing import Any
 
 import numpy as np
@@ -95,8 +96,8 @@ def logarithmic(name: str | None, values: list[Any]) -> bool:
 def heading(dataset: xarray.Dataset, axis: str | None = None, step: int | None = None) -> str:
     """What the numbers are of: data, classes, network, and the settings that have one value."""
     config = configuration(dataset)
-    named = config.get("dataset")
-    words = [str(named) if named else "evidence"]
+    named, several = config.get("dataset"), differing(dataset)
+    words = [str(named) if named else "several data sets" if "dataset" in several else "evidence"]
     classes = config.get("classes")
     if isinstance(classes, list) and classes:
         words.append(" versus ".join(label(c) for c in classes))
@@ -110,6 +111,34 @@ def heading(dataset: xarray.Dataset, axis: str | None = None, step: int | None =
     if step and axis not in ("steps", "checkpoint"):
         single.append(f"{step} steps")
     return ", ".join(words) + (f": {', '.join(single)}" if single else "")
+
+
+def differing(dataset: xarray.Dataset) -> dict[str, list[Any]]:
+    """The settings in which results put side by side differ, a value a run; empty for one."""
+    try:
+        found = json.loads(dataset.attrs.get("differing", "{}"))
+    except (TypeError, ValueError):
+        return {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {str(name): list(v) for name, v in known if isinstance(v, list)}
+
+
+def runs(dataset: xarray.Dataset) -> list[str]:
+    """Names of the results put side by side, empty for one."""
+    try:
+        found = json.loads(dataset.attrs.get("runs", "[]"))
+    except (TypeError, ValueError):
+        return []
+    return list(map(str, found)) if isinstance(found, list) else []
+
+
+def setting(name: str, value: Any) -> str:
+    """A setting of a configuration as text."""
+    if name == "classes" and isinstance(value, list):
+        return " versus ".join(map(label, value))
+    if isinstance(value, list):
+        return " and ".join(map(number, value))
+    return "not set" if value is None else number(value)
 
 
 def label(entry: Any) -> str:

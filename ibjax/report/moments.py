@@ -30,7 +30,7 @@ _CONDITIONS = {
 
 
 class Moment(NamedTuple):
-    """One point: numbers by row, and what else is told of it."""
+    """One point: numbers by row, what else is told of it, its supersamples and masks of each."""
 
     rows: dict[str, dict[str, Any]]
     conditions: dict[str, dict[str, Any]]
@@ -39,6 +39,7 @@ class Moment(NamedTuple):
     contracted: float
     floor: float
     shared: bool
+    replicas: tuple[int, int]
 
 
 def usable(cell: xarray.Dataset) -> np.ndarray:
@@ -68,8 +69,8 @@ def moment(cell: xarray.Dataset, checkpoint: int, names: list[str]) -> Moment:
         now = cell.isel(checkpoint=int(places[checkpoint if there else -1]))
         if not there:
             now = now.where(False)
-    here = now.sizes.get("supersample", 0), now.sizes.get("mask_id", 0)
-    quantile, before = (_quantile(*counted) for counted in (here, units(now)))
+    here = present(now)
+    quantile, before = (_quantile(*counted) for counted in (here, layout.units(now)))
     rows = {}
     for name, label in (("train_error", "train error"), ("test_error", "test error")):
         if name in now:
@@ -95,19 +96,19 @@ def moment(cell: xarray.Dataset, checkpoint: int, names: list[str]) -> Moment:
         _contracted(now),
         _number(now, "layer_floor"),
         "shared_batches" in now and bool((now["shared_batches"].values == 1).any()),
+        here,
     )
 
 
-def units(dataset: xarray.Dataset) -> tuple[int, int]:
-    """Supersamples, and masks of each, that gap and bounds were measured on.
-
-    A user may have chosen or averaged some of them since; what was stored stays that of all.
+def present(now: xarray.Dataset) -> tuple[int, int]:
+    """Supersamples, and masks of each, that a data set holds: less than its room where it shares
+    this with places of more.
     """
-    config = layout.configuration(dataset)
-    supersamples, masks = (config.get(name) for name in ("supersamples", "masks"))
-    if type(supersamples) is int and type(masks) is int and supersamples > 0 and masks > 0:
-        return supersamples, masks
-    return dataset.sizes.get("supersample", 0), dataset.sizes.get("mask_id", 0)
+    room = now.sizes.get("supersample", 0), now.sizes.get("mask_id", 0)
+    if not all(name in now.data_vars for name in layout.COUNTED):
+        return room
+    supersamples, masks = layout.units(now)
+    return min(room[0], supersamples), min(room[1], masks)
 
 
 def _quantile(supersamples: int, masks: int) -> float:
@@ -152,8 +153,8 @@ def _bounds(now: xarray.Dataset, names: list[str], quantile: float) -> dict[str,
     for name, row in found.items():
         if name in known:
             row["kind"] = _allowed(row["kind"], known[name], "bound_confidence" in now.variables)
-        # A mean of statements holds where all of them do.
-        row["confidence"] = max(0.0, 1 - places * (1 - row["confidence"]))
+        # A mean of statements holds where all of them do; a place without a cell states nothing.
+        row["confidence"] = float(np.maximum(0.0, 1 - places * (1 - row["confidence"])))
         row["error"] = quantile * row["error"]
         # A mean over places of which it holds at some alone bounds no mean over all of them.
         if not row.pop("holds"):

@@ -10,7 +10,8 @@ import xarray
 from ibjax import results
 from ibjax.report import axes
 from ibjax.report.moments import LOSS_RANGE as LOSS_RANGE
-from ibjax.report.moments import check_numbers, moment, stored, units, usable
+from ibjax.report.moments import check_numbers, moment, present, stored, usable
+from ibjax.results import layout
 
 HEADLINES = (
     "individual",
@@ -68,9 +69,9 @@ class Summary(NamedTuple):
         steps: updates done, one a point.
         rows: the quantities.
         diverged: replicas that diverged, one count a point; they err everywhere.
-        replicas: replicas a point.
-        masks: replicas a supersample.
-        supersamples: independent units of the intervals of the errors.
+        replicas: replicas a point, the most of any.
+        masks: replicas a supersample, the most of any.
+        supersamples: independent units of the intervals of the errors, the most of any.
         measured_on: replicas and supersamples that gap and bounds are of, where the file holds
             fewer of them now; else None.
         shared: where all replicas had the same batches or noise, so that errors, gap and their
@@ -80,6 +81,7 @@ class Summary(NamedTuple):
         floor: the least eta^(L/2) that the training predictions allow.
         conditions: maximum-entropy conditions of the last layer after training, where the file
             has them and the checkpoint is the last.
+        counts: supersamples, and masks of each, at every point.
     """
 
     axis: str | None
@@ -96,6 +98,7 @@ class Summary(NamedTuple):
     conditions: list[Row]
     measured_on: tuple[int, int] | None = None
     shared: np.ndarray = np.zeros(0, bool)
+    counts: tuple[tuple[int, int], ...] = ()
 
     @property
     def depths(self) -> list[int]:
@@ -178,7 +181,7 @@ def _along(
     shared = np.array([m.shared for m in moments])
     rows = _transposed([m.rows for m in moments])
     rows = [r._replace(shared=r.kind == "measured" and bool(shared.any())) for r in rows]
-    size = {d: int(part.sizes.get(d, 0)) for d in ("supersample", "mask_id")}
+    counts = tuple(m.replicas for m in moments)
     return Summary(
         axis,
         points,
@@ -186,21 +189,22 @@ def _along(
         [m.step for m in moments],
         rows,
         np.array([m.diverged for m in moments]),
-        size["supersample"] * size["mask_id"],
-        size["mask_id"],
-        size["supersample"],
+        max(k1 * k2 for k1, k2 in counts),
+        max(k2 for _, k2 in counts),
+        max(k1 for k1, _ in counts),
         np.array([m.contracted for m in moments]),
         np.array([m.floor for m in moments]),
         _transposed([m.conditions for m in moments]),
-        _before(part, size),
+        _before(part),
         shared,
+        counts,
     )
 
 
-def _before(part: xarray.Dataset, size: dict[str, int]) -> tuple[int, int] | None:
+def _before(part: xarray.Dataset) -> tuple[int, int] | None:
     """Replicas and supersamples that were trained, where some are no longer in the file."""
-    supersamples, masks = units(part)
-    if (supersamples, masks) == (size["supersample"], size["mask_id"]):
+    supersamples, masks = layout.units(part)
+    if (supersamples, masks) == present(part):
         return None
     return supersamples * masks, supersamples
 

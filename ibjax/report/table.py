@@ -45,13 +45,27 @@ def table(
     found = summaries(dataset, checkpoint, shown, axis)
     parts: list[Any] = []
     for summary in found:
-        step = summary.steps[-1] if len(set(summary.steps)) == 1 else None
-        title = axes.heading(dataset, summary.axis, step)
-        place = axes.fixed(summary.fixed, dataset)
         # Of its own, since a title is broken at the width of its table.
-        parts += [Text(f"{title}; {place}" if place else title, style="bold"), _columns(summary)]
+        parts += [Text(title(dataset, summary), style="bold"), _columns(summary)]
         parts += [*_particular(summary), *([""] if len(found) > 1 else [])]
-    return Group(*parts, *_notes(found[-1], found))
+    return Group(*parts, *_notes(dataset, found))
+
+
+def title(dataset: xarray.Dataset, summary: Summary) -> str:
+    """What the numbers of one table are of."""
+    step = summary.steps[-1] if len(set(summary.steps)) == 1 else None
+    place = axes.fixed(summary.fixed, dataset)
+    return "; ".join(filter(None, (axes.heading(dataset, summary.axis, step), place)))
+
+
+def remarks(dataset: xarray.Dataset, found: Sequence[Summary]) -> list[str]:
+    """What is said beside the tables of a data set, a line each, where they are one table."""
+    titles = [title(dataset, summary) for summary in found]
+    said = titles if len(found) == 1 else [axes.heading(dataset, found[0].axis)]
+    for summary, name in zip(found, titles):
+        place = "" if len(found) == 1 else f"{axes.fixed(summary.fixed, dataset) or name}: "
+        said += [place + note for note in _particular(summary)]
+    return [*said, *_notes(dataset, found)]
 
 
 def _columns(summary: Summary) -> "RenderableType":
@@ -72,16 +86,27 @@ def _columns(summary: Summary) -> "RenderableType":
         if row.name == "gap":
             out.add_section()
     out.add_section()
-    if np.isfinite(summary.contracted).any():
-        out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
-    if np.isfinite(summary.floor).any():
-        least = ["-" if math.isnan(f) else rounding.down(f) for f in summary.floor]
-        out.add_row("  least possible", "estimate", *least)
+    for name, which, *texts in layers(summary):
+        out.add_row(f"  {name}" if name == _LEAST else name, which, *texts)
     if summary.conditions:
         out.add_section()
     for row in summary.conditions:
         out.add_row(row.name, row.kind, *(cell(row, i) for i in places), style=_style(row))
     return out
+
+
+_LEAST = "least possible"
+
+
+def layers(summary: Summary) -> list[list[str]]:
+    """What the layers leave of the information and must leave: name, kind and a text a point."""
+    rows = []
+    if np.isfinite(summary.contracted).any():
+        rows.append(["eta^(L/2)", "upper", *map(_factor, summary.contracted)])
+    if np.isfinite(summary.floor).any():
+        least = ["-" if math.isnan(f) else rounding.down(f) for f in summary.floor]
+        rows.append([_LEAST, "estimate", *least])
+    return rows
 
 
 def heads(summary: Summary) -> list[str]:
@@ -151,14 +176,15 @@ def _particular(summary: Summary) -> list[str]:
         if row.has_null and not (above := _above(row)).all()
     ]
     if unseen:
-        notes.append(f"No memory seen with {summary.masks} masks: {'; '.join(unseen)}.")
+        masks = _range([k2 for _, k2 in summary.counts])
+        notes.append(f"No memory seen with {masks} masks: {'; '.join(unseen)}.")
     if summary.shared.any():
         places = _listed([p for p, s in zip(points, summary.shared) if s])
         notes.append(f"Errors and gap, with their ±, at {places}: {GIVEN}.")
     if summary.diverged.sum():
         counts = ", ".join(
-            f"{p}: {int(c)} (P(ok) = {1 - c / max(summary.replicas, 1):.3f})"
-            for p, c in zip(points, summary.diverged)
+            f"{p}: {int(c)} (P(ok) = {1 - c / max(k1 * k2, 1):.3f})"
+            for p, c, (k1, k2) in zip(points, summary.diverged, summary.counts)
         )
         notes.append(f"Diverged replicas, counted as wrong everywhere: {counts}.")
     return notes
@@ -172,10 +198,18 @@ def _listed(points: list[str]) -> str:
     return f"{words.pop()} {', '.join(point.rpartition(' ')[2] for point in points)}"
 
 
-def _notes(summary: Summary, found: list[Summary]) -> list[str]:
-    units = (
-        f"{summary.supersamples} supersamples" if summary.supersamples > 1 else "masks (one sample)"
-    )
+def _range(counts: Sequence[int]) -> str:
+    """Counts as one, or the least and the most of them."""
+    known = sorted({count for count in counts if count}) or [0]
+    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+
+
+def _notes(dataset: xarray.Dataset, found: Sequence[Summary]) -> list[str]:
+    summary, counts = found[-1], [count for s in found for count in s.counts]
+    several = [k1 for k1, _ in counts if k1 > 1]
+    units = f"{_range(several)} supersamples" if several else "masks (one sample)"
+    if len(set(counts)) > 1 and any(k1 == 1 for k1, _ in counts) and several:
+        units += ", over masks where there is one"
     each = {"depth": "a depth", None: "in all"}.get(summary.axis, "a column")
     kinds = {
         "certificate": "certificate: an upper bound under its checked premises, rounded up",
@@ -185,7 +219,8 @@ def _notes(summary: Summary, found: list[Summary]) -> list[str]:
     shown = {row.kind for s in found for row in s.rows}
     notes = [text for name, text in kinds.items() if name in shown]
     if summary.replicas:
-        notes.insert(0, f"{summary.replicas} replicas {each}; ± is a 95 % interval over {units}.")
+        replicas = _range([k1 * k2 for k1, k2 in counts])
+        notes.insert(0, f"{replicas} replicas {each}; ± is a 95 % interval over {units}.")
     if summary.measured_on is not None and summary.replicas:
         replicas, supersamples = summary.measured_on
         notes.insert(
@@ -203,4 +238,17 @@ def _notes(summary: Summary, found: list[Summary]) -> list[str]:
         ]
     if any(np.isfinite(s.floor).any() for s in found):
         notes.append("least possible: what the layers must let through at this training error.")
-    return notes
+    return [*_apart(dataset), *notes]
+
+
+def _apart(dataset: xarray.Dataset) -> list[str]:
+    """What tells runs apart that are put side by side, where no axis says it."""
+    differing = axes.differing(dataset)
+    runs = axes.runs(dataset)
+    lines = []
+    for name, values in differing.items():
+        each = [axes.setting(name, value) for value in values]
+        if len(values) == len(runs):
+            each = [f"{value} ({run})" for value, run in zip(each, runs)]
+        lines.append(f"{name.replace('_', ' ')}: {', '.join(each)}.")
+    return [f"The runs differ in {line}" for line in lines]

@@ -4,7 +4,8 @@ xarray and pandas are imported where they are first used: in a sweep, beside a t
 """
 
 from ibjax.results.cells import fingerprint, pool_digest, provenance, recorded, to_dataset
-from ibjax.results.grid import axes, combine, compared, from_evidence
+from ibjax.results.comparison import compared
+from ibjax.results.grid import axes, combine, from_evidence
 from ibjax.results.layout import COLLAPSE, CONDITIONS, FORMAT
 from ibjax.results.store import read, tree, write
 from ibjax.results.taken import cell, evidence

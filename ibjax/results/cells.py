@@ -86,7 +86,7 @@ def to_dataset(
     point = {k: v for k, v in experiment.coordinates(one).items() if k not in layout.AS_FIELDS}
     found = measured(cell).assign_coords(point)
     name = fingerprint(settings, depth, data, network)
-    return found.assign_attrs(provenance(one, name, network))
+    return found.assign_attrs(provenance(one, name, network, data))
 
 
 def measured(cell: Cell) -> "xarray.Dataset":
@@ -159,14 +159,14 @@ def _part_of(null: Any, part: str) -> float:
 
 
 def provenance(
-    settings: Experiment, cell: str, network: dict[str, Any] | None = None
+    settings: Experiment, cell: str, network: dict[str, Any] | None = None, data: str = ""
 ) -> dict[str, Any]:
     """Attributes every results file carries: configuration, versions, device, seed, units.
 
     `provenance` says once more, a cell each, what can differ between the cells of one file.
     """
     made = environment()
-    about = {"cell": cell, "data_dir": settings.data_dir}
+    about = {"cell": cell, "data_dir": settings.data_dir} | ({"data": data} if data else {})
     about |= {k: made[k] for k in ("device", "versions")}
     return {
         "ibjax_format": layout.FORMAT,

@@ -64,7 +64,11 @@ def stacked(
     points: Sequence[Mapping[str, Any]],
     grid: Mapping[str, Sequence[Any]],
 ) -> "xarray.Dataset":
-    """Cells in their places of a grid; a place without one holds nothing."""
+    """Cells in their places of a grid; a place without one holds nothing.
+
+    Where they have different numbers of replicas, ``supersamples`` and ``masks`` say how many each
+    has: an interval is over those and not over the room for them.
+    """
     import xarray
 
     sizes = {d: max(cell.sizes[d] for cell in cells) for d in _PADDED}
@@ -74,6 +78,12 @@ def stacked(
     shape = tuple(len(v) for v in grid.values())
     where = [tuple(list(grid[a]).index(p[a]) for a in grid) for p in points]
     variables: dict[str, Any] = {}
+    if any(len({cell.sizes[dim] for cell in cells}) > 1 for dim in layout.COUNTED.values()):
+        for name, dim in layout.COUNTED.items():
+            table = np.full(shape, -1)
+            for cell, place in zip(cells, where):
+                table[place] = cell.sizes[dim]
+            variables[name] = (tuple(grid), table, {"units": "1"})
     for name in dict.fromkeys(str(n) for cell in cells for n in cell.data_vars):
         if name in grid:
             continue  # its coordinate says the same
@@ -233,39 +243,3 @@ def _placed(axes: Mapping[str, Any], count: int) -> tuple[list[dict[str, Any]], 
     if len({tuple(p.values()) for p in points}) < count:
         raise ValueError("axes puts two pieces in one place; name an axis that tells them apart")
     return points, {name: list(dict.fromkeys(v)) for name, v in values.items()}
-
-
-def compared(files: "Mapping[str, xarray.Dataset]") -> "xarray.Dataset":
-    """Several results side by side along an axis ``run``: what tables and pictures show of them.
-
-    A setting that one file has as an axis and another as one value becomes an axis of both. Places
-    and bounds that a file does not have are NaN. Raw tables stay in the files.
-
-    Args:
-        files: results by the name of the run.
-
-    Raises:
-        ValueError: where one file has an axis that says nothing of another.
-    """
-    import xarray
-
-    raw = {*layout.RAW, "pair", "step"}
-    bare = {name: one.drop_vars(raw & set(one.variables)) for name, one in files.items()}
-    several = {a for one in bare.values() for a in axes(one)}
-    for name, one in bare.items():
-        for axis in several - set(axes(one)):
-            if axis not in one.coords:
-                raise ValueError(f"{name} has no {axis.replace('_', ' ')}, which another file has")
-            bare[name] = one = one.expand_dims(axis)
-    together = xarray.concat(
-        list(bare.values()),
-        dim=xarray.DataArray(list(bare), dims="run", name="run"),
-        data_vars="all",
-        coords="different",
-        compat="equals",
-        join="outer",
-        combine_attrs="override",
-    )
-    configs = [json.loads(one.attrs.get("config", "{}")) for one in files.values()]
-    common = {k: v for k, v in configs[0].items() if all(c.get(k) == v for c in configs)}
-    return together.assign_attrs(config=json.dumps(common, sort_keys=True))

@@ -101,6 +101,24 @@ def configuration(dataset: "xarray.Dataset") -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+COUNTED = {"supersamples": "supersample", "masks": "mask_id"}
+"""Variables that say how many replicas each place has, where places have different numbers."""
+
+
+def units(dataset: "xarray.Dataset") -> tuple[int, int]:
+    """Supersamples, and masks of each, that gap and bounds were measured on; the most of any place.
+
+    A user may have chosen or averaged some of them since; what was stored stays that of all.
+    """
+    if all(name in dataset.data_vars for name in COUNTED):
+        supersamples, masks = (int(np.nanmax(dataset[name].values)) for name in COUNTED)
+        return max(supersamples, 0), max(masks, 0)
+    supersamples, masks = (configuration(dataset).get(name) for name in COUNTED)
+    if type(supersamples) is int and type(masks) is int and supersamples > 0 and masks > 0:
+        return supersamples, masks
+    return dataset.sizes.get("supersample", 0), dataset.sizes.get("mask_id", 0)
+
+
 def blank(dtype: Any) -> Any:
     """What stands where there is nothing, in an array of a type."""
     return {"f": np.nan, "i": -1, "b": False}.get(np.dtype(dtype).kind, "")

@@ -86,6 +86,7 @@ def evidence(dataset: "xarray.Dataset", depth: int | None = None, **point: Any) 
             array = array.astype("int32")
         parts[name] = array
     written = layout.configuration(dataset)
+    written |= {n: int(one[n]) for n in layout.COUNTED if n in one.data_vars and not one[n].ndim}
     _check_settings(written, one, parts)
     if _some(written, parts["mask"].shape):
         parts["index"] = np.full_like(parts["index"], -1)

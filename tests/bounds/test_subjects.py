@@ -129,6 +129,11 @@ def test_bounds_hand_on_what_they_were_given(records):
 
 OTHERS = {
     "compressed": lambda: bounds.rate_distortion(1.0, N, 0.5, 0.1),
+    "contracted": lambda: bounds.depth_examples([0.1], [0.1], [0.5], 0.5),
+    "features": lambda: bounds.last_layer(0.1, N, 0.5, frozen=True),
+    "features, one example": lambda: bounds.last_layer(0.1, 1, 0.5, frozen=True),
+    "sum or whole": lambda: bounds.depth(0.1, [0.5], N, 0.5, num_classes=2),
+    "those a prior does not see": lambda: bounds.random_subset(0.1, N, N - 2, 0.5),
     "no information": lambda: bounds.gibbs(10.0, N, 0.5),
     "distance": lambda: bounds.wasserstein(np.ones((3, 1)), np.zeros((3, 1))),
     "probability": lambda: bounds.survival_limit(8, 10, 0.05),
@@ -175,6 +180,56 @@ def test_the_divergence_of_one_posterior_is_a_draw_under_any_name(records):
         assert bounds.pac_bayes_kl(0.1, renamed, N, delta=0.1).kind == "certificate"
     with pytest.raises(ValueError, match="takes what is about the posterior of one sample"):
         bounds.pac_bayes_kl(0.1, records["sample"][0], N, delta=0.1)
+
+
+def test_what_layers_contracted_does_not_contract_again(x64):
+    """A fair sign, its noisy copy the feature, and W the opposite sign: the gap is 1 - 2 d."""
+    d = 0.1
+    eta, gap = [(1 - 2 * d) ** 2], 1 - 2 * d
+    kept = np.log(2) + d * np.log(d) + (1 - d) * np.log(1 - d)
+    once = (
+        bounds.last_layer(kept, 1, 1.0, frozen=True),
+        bounds.depth_examples([0.0], [np.log(2)], eta, 1.0),
+    )
+    for bound in once:
+        assert float(bound.value) >= gap
+        assert (
+            float(bounds.depth(bound.information, eta, 1, 1.0, label_information=0.0).value) < gap
+        )
+        with pytest.raises(ValueError, match="no information of the weights"):
+            bounds.depth(bound, eta, 1, 1.0, label_information=0.0)
+
+
+def test_the_sum_over_examples_says_nothing_of_the_size_of_gaps(x64):
+    """W = Z_1 + Z_2 modulo 64 is independent of either, and knows both; the loss is 1 where 2 Z - W
+    lies in the upper half: on both examples or on none."""
+    z = np.arange(64)
+
+    def loss(at, w):
+        return 1.0 * (np.abs((2 * at - w + 32) % 64 - 32) > 16)
+
+    w = (z[:, None] + z) % 64
+    train = (loss(z[:, None], w) + loss(z, w)) / 2
+    gap = np.mean(np.abs(train - loss(z[:, None], z).mean(0)[w]))
+    together = np.log(64)
+    assert bounds.absolute_gap(together, 2, 0.5).value > gap > 0.45
+    assert bounds.absolute_gap(0.0, 2, 0.5).value < gap
+    summed = bounds.depth(0.0, [1.0], 2, 0.5, label_information=0.0)
+    with pytest.raises(ValueError, match="no information of the weights"):
+        bounds.absolute_gap(summed, 2, 0.5)
+    known = Estimate(np.array(together), bias="none", exact=True, about="sample")
+    whole = bounds.depth(known, [1.0], 2, 0.5, label_information=0.0)
+    assert float(bounds.absolute_gap(whole, 2, 0.5).value) > gap
+
+
+def test_a_prior_that_the_data_chose_is_paid_for(x64):
+    """The best of two widths went on as if it had been the only one."""
+    mean, std, widths = np.zeros(3), np.full(3, 0.5), [0.5, 1.0]
+    best = bounds.gaussian_posterior(0.1, 100, mean, std, 0.0, widths, N)
+    assert float(best.information) == pytest.approx(np.log(2))
+    one = bounds.gaussian_posterior(0.1, 100, mean, std, 0.0, widths[:1], N)
+    assert float(one.information) == pytest.approx(0.0, abs=1e-12)
+    assert float(best.value) > float(one.value)
 
 
 def test_a_prior_that_sees_fewer_takes_the_information_of_more(records):

@@ -144,7 +144,7 @@ def test_show_writes_for_documents_and_programs(finished, capsys):
         return capsys.readouterr().out
 
     names = ("train error", "individual", "depth_published")
-    for row in shown("markdown").splitlines()[2:]:
+    for row in shown("markdown").partition("\n\n")[0].splitlines()[2:]:
         assert row.count("|") == 5
     assert all(f"| {name} " in shown("markdown") for name in names)
     assert r"depth\_published" in shown("latex") and r"\bottomrule" in shown("latex")

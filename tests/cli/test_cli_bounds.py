@@ -121,9 +121,11 @@ def test_real_losses_are_clipped_and_what_is_known_from_above_is_said(tmp_path, 
     said = f"{rounding.up(limit.information)} nats (gap {rounding.up(limit.value)})"
     assert said in " ".join(out.split())
     assert "loss in [0.5, 4]" in " ".join(out.split()) and "Diverged replicas" in out
-    for wrong in (["nan"], ["4", "1"], ["0"], ["1", "2", "3"], ["-1"]):
+    for wrong in (["nan"], ["4", "1"], ["0"], ["1", "2", "3"], ["-1"], ["-1e308", "1e308"]):
         assert cli.main(["bounds", path, "--clip", *wrong]) == 2
-        assert capsys.readouterr().err.startswith("ibjax: error: --clip")
+        assert capsys.readouterr().err.startswith(
+            ("ibjax: error: --clip", "ibjax: error: clip=nan")
+        )
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,51 @@ def test_paths_begin_at_home_wherever_they_are_given(tmp_path, monkeypatch):
         commands.parse(["show", "~nobody-of-this-name/a.nc"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run --steps 4 --steps 5",
+        "run --masks=4 --masks 6",
+        "run --cache --no-cache",
+        "run --layer_noise 0 --layer-noise 1",
+        "show a.nc --bounds depth --bounds ld_cmi",
+        "reproduce teacher-student --seed 1 --seed 2",
+        "mi x.npy y.npy --seed 1 --seed 1",
+    ],
+)
+def test_an_option_given_twice_loses_no_value(words):
+    with pytest.raises(ValueError, match="is given twice"):
+        commands.parse(words.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("account --train-error nan", "train_error"),
+        ("run --learning-rate 0.1 nan", "learning_rate"),
+        ("run --radius nan", "radius"),
+        ("bounds a.npz --clip nan 1", "clip"),
+        ("certify --delta NaN", "delta"),
+    ],
+)
+def test_an_option_that_is_no_number_is_named(words, name):
+    with pytest.raises(ValueError, match=f"{name}=nan is no number"):
+        commands.parse(words.split())
+
+
+@pytest.mark.parametrize("out", ["a.csv", "b.png", "c.toml", "d.NC", "e.npz"])
+def test_results_go_to_no_folder_that_reads_like_a_file(out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"must end in \.nc"):
+        commands.execute(["run", "--out", out, "--dry-run"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_would_not_be_drawn_is_refused():
+    with pytest.raises(ValueError, match="is drawn with --format terminal alone"):
+        commands.execute("show absent.nc --format csv --picture p.png".split())
+
+
 @pytest.mark.parametrize("words", ["run", "mi x.npy y.npy", "reproduce teacher-student"])
 @pytest.mark.parametrize("seed", ["-1", "4294967296", "18446744073709551616"])
 def test_a_seed_has_one_name(words, seed):

@@ -185,6 +185,23 @@ def test_jit_is_eager(row):
     assert traced.kind == eager.kind
 
 
+def test_a_trace_certifies_what_known_runs_certify(x64):
+    """Tables by the number of classes alone cannot be made there, and are missing."""
+    names, kinds = ("individual", "f_cmi"), {}
+    known = bounds.evaluate(EXAMPLE, names=names[:1])["individual"]
+    assert known.kind == "certificate" and known.holds
+
+    def traced(evidence):
+        found = bounds.evaluate(evidence, names=names)
+        kinds.update({name: found[name].kind for name in names})
+        return [(found[name].value, found[name].holds) for name in names]
+
+    one, missing = jax.jit(traced)(EXAMPLE)
+    np.testing.assert_allclose(one[0], known.value, rtol=1e-6)
+    assert np.isnan(missing[0]) and not missing[1]
+    assert one[1] and kinds["individual"] == "certificate"
+
+
 def test_more_gradient_information_never_lowers_it(row):
     grows = [n for n in row.inputs if n.endswith("_information") or n in ("trajectory_cmi", "clip")]
     fields = {n: np.asarray(getattr(EXAMPLE, n)) * 2 for n in grows}
@@ -290,6 +307,9 @@ def test_a_run_and_a_moment_are_told_apart():
             call(moment, 0)
         with pytest.raises(ValueError, match="checkpoint=2 does not exist; the run has 2"):
             call(EXAMPLE, 2)
+        for odd in (0.5, np.nan, "0", None):
+            with pytest.raises(ValueError, match=r"checkpoint=.*must be a whole number"):
+                call(EXAMPLE, odd)
     short = EXAMPLE._replace(test_error=np.zeros((K1, K2)))
     with pytest.raises(ValueError, match="test_error has shape"):
         bounds.gap(short)
@@ -424,7 +444,7 @@ def test_the_limit_on_the_training_error_asks_which_examples_were_shared():
         found = [limits.train_error(m) for m in now]
         direct = np.asarray(invert.kl(0.1, np.log(1 / 0.05) / K1))
     np.testing.assert_allclose(found[0].value, direct, rtol=1e-9)
-    assert found[0].value < found[1].value < found[2].value == 1
+    assert float(found[0].value) < float(found[1].value) < float(found[2].value) == 1
     assert (float(found[0].confidence), float(found[2].confidence)) == (0.95, 1.0)
     certified = value("individual_kl", apart)
     assert certified.kind == "certificate" and float(certified.confidence) == 0.95

@@ -103,11 +103,11 @@ def test_exact_coefficient_against_a_slow_twin_and_its_sandwich(seed, concentrat
     channel[channel < 1e-9] = 0
     channel /= channel.sum(1, keepdims=True)
     with jax.enable_x64(True):
-        eta, dobrushin = contraction.kl(channel).value, contraction.tv(channel).value
-        local = contraction.chi2(np.full(3, 1 / 3), channel).value
+        eta, dobrushin = map(float, (contraction.kl(channel).value, contraction.tv(channel).value))
+        local = float(contraction.chi2(np.full(3, 1 / 3), channel).value)
     assert eta == pytest.approx(twin(channel), abs=1e-9)
     overlap = min(np.sqrt(a * b).sum() for a in channel for b in channel)
-    assert 1 - overlap - 1e-12 <= eta <= min(1 - overlap**2, float(dobrushin)) + 1e-12
+    assert 1 - overlap - 1e-12 <= eta <= min(1 - overlap**2, dobrushin) + 1e-12
     assert local <= eta + 1e-12
 
 

@@ -57,6 +57,7 @@ def test_what_is_read(tmp_path, changes, dtype, highest, classes):
         ({"num_classes": "two"}, "num_classes=two must be a whole number"),
         ({"num_classes": 1}, "num_classes=1 must be a whole number of at least 2"),
         ({"num_classes": [2, 2]}, "give one number"),
+        ({"x_test": X, "groups": Y}, "holds groups, x_test besides x, y and num_classes"),
     ],
 )
 def test_what_is_not_read_is_said_in_one_sentence(tmp_path, changes, named):

@@ -32,6 +32,8 @@ def test_a_loss_of_each_example_alone_passes(loss):
     [
         (lambda z, y: cross_entropy(z, y).mean(), "one real number an example"),
         (lambda z, y: z, "one real number an example"),
+        (lambda z, y: jnp.sum((z - y) ** 2, -1), r"loss fails on .*jax\.nn\.one_hot"),
+        (lambda z: z, r"loss fails on .*TypeError"),
         (lambda z, y: cross_entropy(z - 0.1 * z.mean(0), y), "row of logits of another"),
         (lambda z, y: jnp.roll(cross_entropy(z, y), 1), "row of logits of another"),
         (lambda z, y: jnp.sort(cross_entropy(z, y)), "row of logits of another"),

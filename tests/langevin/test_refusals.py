@@ -231,3 +231,10 @@ def test_supersamples_are_drawn_alike_in_every_environment():
     assert got.index.dtype == expected.index.dtype
     with pytest.raises(ValueError, match="rbg"):
         data.supersample(jax.random.key(0, impl="rbg"), 100, 20, 2, 4)
+
+
+@pytest.mark.parametrize("name", ["account", "shared_randomness"])
+@pytest.mark.parametrize("value", ["no", "yes", None, 2, 0.5])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}=.*neither True nor False"):
+        Config(**{name: value})

@@ -37,7 +37,20 @@ def test_learnt_posterior():
     np.testing.assert_allclose(found.risk.value, risk, rtol=1e-10)
     logits = net.apply(found.mean, TEST.x, None, Hyper(0.0, 0.0))[0]
     error = np.mean(np.argmax(logits, 1) != np.asarray(TEST.y))
-    assert error < found.risk.value < 0.5 and not bool(found.risk.vacuous)
+    assert error < float(found.risk.value) < 0.5 and not bool(found.risk.vacuous)
+
+
+def test_the_gap_of_a_posterior_holds_below_the_limit_of_its_error():
+    """One draw tells nothing of the training error: its limit is near 1, where kl^-1 - l is 0."""
+    found = posteriors.learn_posterior(KEY, network(), TASK, prior_steps=0, steps=1, draws=1)
+    assert found.train_error_upper > 0.98
+    with jax.enable_x64(True):
+        budget = (float(found.divergence.value) + np.log(2 * found.size**0.5 / 0.025)) / found.size
+        largest = float(bounds.invert.envelope(budget))
+    assert found.gap.kind == "certificate" and float(found.gap.value) >= largest * (1 - 1e-9)
+    assert float(found.gap.confidence) == pytest.approx(0.965)
+    assert float(found.risk.confidence) == pytest.approx(0.965)
+    assert float(found.risk.value) >= found.train_error_upper
 
 
 def test_compressed_network_is_what_its_letters_say():

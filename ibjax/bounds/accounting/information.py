@@ -67,12 +67,14 @@ def per_example_information(
     balls_and_bins:      `bins_epoch` with n // b steps an epoch
     truncated_poisson:   Poisson with at most `capacity` members: + P(full) q r^2/2
     unknown (NaN):       ``r_1^2/(2n)`` with r_1 = eta C/s, a batch of one example: the worst, since
-                         weights that add up to b have squares that add up to b^2 at most
+                         weights that add up to b have squares that add up to b^2 at most; Poisson
+                         weights add up to b on average
 
     The smallest of what is proved is taken, never above the revealed form. Amplified forms are in
     expectation over batches drawn anew in every replica. Given batches that replicas share,
     the revealed form is the bound for every sequence of them: Poisson batches may then hold every
-    example (r^2/2), and draws with replacement one example b times.
+    example (r^2/2), draws with replacement one example b times, and unknown batches do what is
+    worse of both.
 
     With a `radius` the bound is on I(Z_i; W_T | Z_j, j != i) of the last weights alone: each step
     starts from their projection onto a ball, W_{t+1} = P(W_t) - ..., and wears away some of what
@@ -179,14 +181,20 @@ def sample_information_total(
 
 
 def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
-    """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise."""
+    """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise.
+
+    One whose square, over sizes of batches and samples, rounding would lose counts as one that it
+    keeps: what an account adds up is never 0 where something moves.
+    """
     steps, noise = checks.schedule(step_sizes, noise_stds, 1)
     bound = checks.scalar("clip", clip, 0.0)
     dtype = jnp.result_type(steps, noise)
     bound = bound.astype(dtype)
     still, silent = (steps == 0) | (bound == 0), noise == 0
     moved = jnp.where(still, 0.0, steps) * jnp.where(still, 0.0, bound)
-    return jnp.where(silent & ~still, jnp.inf, moved / jnp.where(silent, 1.0, noise)).astype(dtype)
+    least = float(jnp.finfo(dtype).tiny) ** 0.25
+    moved = jnp.maximum(moved / jnp.where(silent, 1.0, noise), jnp.where(still, 0.0, least))
+    return jnp.where(silent & ~still, jnp.inf, moved).astype(dtype)
 
 
 def name_of(batching: Any) -> str | None:

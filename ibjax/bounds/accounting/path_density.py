@@ -1,12 +1,12 @@
 """One training set, one delta: PAC-Bayes over the path by its realised density."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, invert, outcome
-from ibjax.interface import BoundValue
+from ibjax.bounds.kinds import Given, fitted, with_error
+from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Float, Scalar
 
@@ -45,7 +45,7 @@ def path_terms(
 
 @enforced
 def path_certificate(
-    train_error: Float[Array, " R"] | Scalar,
+    train_error: Float[Array, " R"] | Scalar | Estimate,
     log_density: Float[Array, " R"] | Scalar,
     n: int,
     delta: Scalar,
@@ -63,9 +63,12 @@ def path_certificate(
     two laws, and none has to be estimated.
 
     Args:
-        train_error: mean loss in [0, 1] on the n examples, one a run; an upper limit where layer
-            noise makes it a mean over draws, see `invert` and `mean_upper_limit` (its failure
-            probability adds to delta).
+        train_error: mean loss in [0, 1] on the n examples, one a run. A number counts as known.
+            Where layer noise makes it a mean over draws, an upper limit on it, see
+            `mean_upper_limit`: as an exact `Estimate` of bias "up" the worst training error below
+            it is taken, since kl^-1(l, c) - l rises up to some l only, and its failure probability
+            adds to delta. Added to the value, such a limit given as a number bounds the test
+            error; alone the value then bounds no gap.
         log_density: A - M of each run, see `path_terms`; it may be negative. A run that diverged,
             NaN or -inf, leaves no certificate, and inf one that is vacuous.
         n: examples that `train_error` is measured on: all that g used, less those h used.
@@ -87,8 +90,9 @@ def path_certificate(
         Rivasplata, Kuzborskij, Szepesvari, Shawe-Taylor 2020, "PAC-Bayes analysis beyond the usual
         bounds", for densities at the drawn predictor; Maurer 2004; the path form is derived here.
     """
-    rate = checks.real("train_error", train_error, 0.0, 1.0)
+    given = checks.rate("train_error", train_error)
     density = checks.real("log_density", log_density)
+    rate = given.value
     if rate.shape != density.shape or rate.ndim > 1:
         raise ValueError(
             f"train_error has shape {rate.shape} and log_density {density.shape}; give one of "
@@ -98,18 +102,23 @@ def path_certificate(
     delta = checks.failure("delta", delta)
     # -inf is what a run that diverged leaves, and would pay for all the others.
     density = jnp.where(density > -jnp.inf, density, jnp.nan)
-    rate, density = jnp.mean(rate), jnp.mean(density)
-    bracket = density + jnp.log(2 * jnp.sqrt(1.0 * n) * choices / delta)
+    given = given._replace(
+        value=jnp.mean(rate), error=jnp.mean(given.error), confidence=fitted(given.confidence, ())
+    )
+    bracket = jnp.mean(density) + jnp.log(2 * jnp.sqrt(1.0 * n) * choices / delta)
     # Below zero the statement would be that an impossible event has small probability.
-    value = invert.kl(rate, jnp.maximum(bracket, 0.0) / n) - rate
-    found = outcome.result(
+    budget = jnp.maximum(bracket, 0.0) / n
+    known = Given(budget, jnp.zeros_like(budget), "certificate")
+    value, at, error = with_error(lambda at, c: invert.kl(at, c) - at, given, known)
+    return outcome.result(
         value,
         name="path_certificate",
-        kind="certificate",
-        limit=1.0 - rate,
+        inputs=(given,),
+        limit=1.0 - at,
         assumptions=("iid", "bounded_loss", "data_independent_batches", "weight_noise"),
         information=bracket,
         about="other",  # with the logarithm that pays for the confidence
+        std_error=error,
         note="of the trained network itself, with the stated confidence over sample and training",
+        confidence=1 - delta,
     )
-    return replace(found, confidence=jnp.asarray(1 - delta, found.value.dtype))

@@ -146,6 +146,16 @@ def _known_truncated(s: Setting) -> JaxArray:
     return _total(channel(share * jnp.ones_like(s.shift), s.r, s.dim))
 
 
+def _known_unknown(s: Setting) -> JaxArray:
+    """Any weights that add up to b, or Poisson batches that hold every example.
+
+    In expectation over Poisson batches weights add up to b; in one sequence of them to n at most.
+    Where b is not known either, it is 1 at worst.
+    """
+    least = s._replace(b=jnp.where(jnp.isnan(s.b), 1.0, s.b))
+    return jnp.maximum(anything(s), _every_example(least))
+
+
 def _known_whole(s: Setting) -> JaxArray:
     return jnp.maximum(_whole(s), revealed(s))
 
@@ -174,7 +184,7 @@ GIVEN: dict[str, Rule] = {
     "with_replacement": anything,
     "balls_and_bins": _known_bins,
     "truncated_poisson": _known_truncated,
-    UNKNOWN: anything,
+    UNKNOWN: _known_unknown,
 }
 """For every sequence of batches that can have been drawn."""
 

@@ -30,7 +30,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
     What is not given is NaN, and bounds that need it are missing. The trajectory bounds also
     need ``exchangeable = 1``: your word that initial weights (of a resumed run: those before its
     first step, whose steps all count), batches and stopping did not look at the data; and
-    how batches were drawn, without which the worst case is counted: as if each held one example.
+    how batches were drawn, without which the worst case is counted: as if each held one example
+    or, where replicas may share them, were a Poisson batch of all.
 
     Args:
         arrays: by name; those of replicas may lack the axis k1 where there is one supersample.
@@ -93,9 +94,18 @@ def from_arrays(arrays: Mapping[str, Any]) -> Evidence:
         classes_given=np.asarray(1.0 if given else np.nan),
         **known,
         **steps,
-        **{name: _vector(arrays, name, 0) for name in _PER_LAYER},
+        **_layers(arrays),
         **_settings(arrays, n) | {"num_classes": np.asarray(num_classes, np.float64)},
     )
+
+
+def _layers(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What is known of each layer; NaN for what is not given of those there are."""
+    counts = {name: np.size(arrays[name]) for name in _PER_LAYER if name in arrays}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"numbers of layers disagree: {listed}; give one a layer in each")
+    return {name: _vector(arrays, name, max(counts.values(), default=0)) for name in _PER_LAYER}
 
 
 def _settings(arrays: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:

@@ -16,7 +16,14 @@ _ALL = (
     ),
     Assumption(
         "sub_gaussian",
-        "The loss of a fresh example is sigma-sub-Gaussian for every weight setting.",
+        "The loss of a fresh example is sigma-sub-Gaussian for every weight setting; where layers "
+        "contract, that of one draw of their noise, not the mean over draws.",
+        "holds for a loss bounded in an interval of length 2 sigma",
+    ),
+    Assumption(
+        "label_range",
+        "Given each label too the loss is sigma-sub-Gaussian, and its means given the labels lie "
+        "in an interval of length loss_range, 2 sigma where that is not given.",
         "holds for a loss bounded in an interval of length 2 sigma",
     ),
     Assumption(

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ibjax import rounding
@@ -16,6 +18,7 @@ from ibjax.bounds.evidence.registry import Bound, registry
 from ibjax.bounds.supersamples.nulls import Null
 from ibjax.interface import BoundValue, Evidence, Moment
 from ibjax.signatures import enforced
+from ibjax.typing import Array
 
 RARE = 1e-6
 """How often runs that are what they say may be taken for others."""
@@ -32,7 +35,9 @@ def evaluate(
     whose checkable premises fail, is NaN with ``holds=False``, and its note says why; none raises
     on evidence of the engine or of `from_arrays`. No certificate is given where the measured gap
     shows that the settings cannot be what they are said to be, see `contradiction`, and none that
-    rests on fair masks where these can be none, see `unfair`.
+    rests on fair masks where these can be none, see `unfair`; under a trace without words. There
+    predictions, whose tables have a size by the number of classes, give bounds only where that
+    number is known.
 
     Args:
         evidence: of a whole run, or of one checkpoint, see `at`.
@@ -50,13 +55,33 @@ def evaluate(
     now = at(evidence, checkpoint)
     chosen = [row for row in known.values() if names is None or row.name in names]
     if not concrete(*now):
-        return {row.name: row.function(now) for row in chosen}
+        return _unbelied({row.name: row.function(now) for row in chosen}, now)
     if names is None:
         found = on_host(together.values(now, tuple(known)))
     else:  # a few are sooner computed than compiled
         found = {row.name: row.function(now) for row in chosen}
     found = {row.name: _explained(row, found[row.name], now) for row in chosen}
     return _uncontradicted(found, now)
+
+
+def _unbelied(found: dict[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:
+    """`_uncontradicted` of traced evidence, whose reasons cannot be told."""
+    sure = {name: value for name, value in found.items() if value.kind == "certificate"}
+    if not sure:
+        return found
+    most = invert.phi(rows.account(per_example_information, moment).value)
+    belied = limits.least_gap(moment, RARE) > most
+    mask, runs = moment.mask, limits.independent_runs(moment.mask)
+    no_coins = belied | _uneven(mask, runs) | (_alike(mask)[1].any() & _telling(mask, runs))
+    for name, value in sure.items():
+        no = no_coins if "supersample" in value.assumptions else belied
+        sure[name] = replace(
+            value,
+            value=jnp.where(no, jnp.nan, value.value),
+            holds=value.holds & ~no,
+            vacuous=value.vacuous & ~no,
+        )
+    return found | sure
 
 
 def contradiction(moment: Moment) -> str:
@@ -70,7 +95,7 @@ def contradiction(moment: Moment) -> str:
     Args:
         moment: evidence of one checkpoint, known now.
     """
-    least = limits.least_gap(moment, RARE)
+    least = float(limits.least_gap(moment, RARE))
     if not least > 0:
         return ""
     nats = float(rows.account(per_example_information, moment).value)
@@ -97,35 +122,46 @@ def unfair(moment: Moment) -> str:
     Args:
         moment: evidence of one checkpoint, known now.
     """
-    mask = np.asarray(moment.mask)
-    share, runs = float(np.mean(mask)), float(limits.independent_runs(mask))
-    if abs(share - 0.5) > math.sqrt(math.log(2 / RARE) / (2 * runs * mask.shape[2])):
+    mask, runs = np.asarray(moment.mask), limits.independent_runs(moment.mask)
+    if _uneven(mask, runs):
         return (
-            f"a share {share:.3g} of the masks is 1: they are no fair coins, and nothing is known "
-            "of what the runs tell about them"
+            f"a share {np.mean(mask):.3g} of the masks is 1: they are no fair coins, and nothing "
+            "is known of what the runs tell about them"
         )
-    one, other = _tied(mask)
-    # Of n^2/2 couples of pairs one is tied either way with a chance of n^2 2^-runs.
-    if one == other or 2 * math.log2(mask.shape[2]) - runs > math.log2(RARE):
+    order, same = _alike(mask)
+    if not (same.any() and _telling(mask, runs)):
         return ""
+    first = int(np.argmax(same))
+    one, other = sorted((int(order[first]), int(order[first + 1])))
     return (
         f"the masks of pairs {one} and {other} are the same or opposite in all replicas: they are "
         "no independent coins, and what the runs tell about both at once was not measured"
     )
 
 
-def _tied(mask: np.ndarray) -> tuple[int, int]:
-    """Two pairs whose masks (k1, k2, n) are equal or opposite everywhere; 0, 0 for none."""
-    signs = np.where(mask == 1, -1, 1).reshape(-1, mask.shape[2])
+def _uneven(mask: Array, runs: Array) -> Any:
+    """Whether ones have a share that fair coins have once in a million."""
+    return abs(mask.mean() - 0.5) > (math.log(2 / RARE) / (2 * runs * mask.shape[2])) ** 0.5
+
+
+def _telling(mask: Array, runs: Array) -> Any:
+    """Whether two pairs are dealt alike by chance once in a million: of n^2/2 couples of them one
+    is tied either way with a chance of n^2 2^-runs.
+    """
+    return 2 * math.log2(mask.shape[2]) - runs <= math.log2(RARE)
+
+
+def _alike(mask: Array) -> tuple[Any, Any]:
+    """An order of the pairs of masks (k1, k2, n), (n,), and which of them are dealt as the next in
+    it, or opposite to it, in all replicas, (n - 1,).
+    """
+    xp: Any = np if concrete(mask) else jnp
+    signs = xp.where(xp.asarray(mask) == 1, -1, 1).reshape(-1, mask.shape[2])
     # Whole weights, hence exact sums; two sets of them, which no others share but by rare chance.
     weights = np.random.default_rng(1).integers(1, 2**31, (2, len(signs)))
     marks = weights @ (signs * signs[:1])
-    order = np.lexsort(marks)
-    same = np.all(marks[:, order[1:]] == marks[:, order[:-1]], axis=0)
-    if not same.any():
-        return 0, 0
-    first = int(np.argmax(same))
-    return tuple(sorted((int(order[first]), int(order[first + 1]))))  # pyright: ignore[reportReturnType]
+    order = xp.lexsort(marks)
+    return order, xp.all(marks[:, order[1:]] == marks[:, order[:-1]], axis=0)
 
 
 def _uncontradicted(found: dict[str, BoundValue], moment: Moment) -> dict[str, BoundValue]:

@@ -103,8 +103,9 @@ def independent_runs(mask: Array) -> JaxArray:
     together; so may equal ones be. Masks that hold every example in exactly half of them without
     being couples of complements were balanced in some other way, and all of a supersample count
     as one. Masks that differ otherwise are taken to be independent coins. Those of different
-    supersamples are compared too, where they are so long that no two are alike by chance: a
-    supersample listed twice, or one set of masks for all of them, adds no independent run.
+    supersamples are compared too, where they, or all masks of a supersample together, are so long
+    that no two are alike by chance: a supersample listed twice, or one set of masks for all of
+    them, adds no independent run.
 
     Args:
         mask: (k1, k2, n).
@@ -121,7 +122,12 @@ def independent_runs(mask: Array) -> JaxArray:
     owner = xp.arange(k1 * k2) // k2
     own = owner[:, None] == owner
     if 2 * math.log2(k1 * k2) - n > -10:
-        alike = alike & own
+        # Of couples of complements one is free. One mask for all is no draw of coins, see `unfair`.
+        long = 2 * math.log2(k1) - n * ((k2 + 1) // 2) < -10
+        sets = marks.reshape(-1, k1, k2)
+        several = xp.any(sets != sets[..., :1], axis=(0, -1))
+        same = xp.all(sets[:, :, None] == sets[:, None], axis=(0, -1)) & several & long
+        alike = alike & (own | same[owner[:, None], owner])
     level = xp.all(xp.sum(signs.reshape(k1, k2, n), 1) == 0, -1)
     coupled = xp.all(xp.any(opposite & own, 1).reshape(k1, k2), -1)
     alike = alike | own & (level & ~coupled)[owner]
@@ -147,7 +153,7 @@ def given_train_error(moment: Moment, delta: Scalar = 1 - CONFIDENCE) -> Estimat
     return _limit(value, 1 - delta)
 
 
-def least_gap(moment: Moment, delta: float) -> float:
+def least_gap(moment: Moment, delta: float) -> Scalar:
     """Lower confidence limit on the mean gap over masks and seeds given these supersamples.
 
     ``(1 + gap)/2 >= 1 - kl^-1((1 - m)/2, log(1/delta)/R)``, m the measured mean gap and R the
@@ -155,10 +161,16 @@ def least_gap(moment: Moment, delta: float) -> float:
     number is missing.
 
     Args:
-        moment: evidence of one checkpoint, known now.
+        moment: evidence of one checkpoint.
         delta: failure probability.
     """
-    train, test = (np.asarray(e, float) for e in replica_errors(moment))
+    errors = replica_errors(moment)
+    if not checks.concrete(*errors, moment.shared_batches, moment.mask):
+        below = (1 - jnp.mean(errors[1] - errors[0])) / 2
+        nats = math.log(1 / delta) / independent_runs(moment.mask)
+        least = 1 - 2 * invert.kl(jnp.clip(below, 0, 1), nats)
+        return jnp.where(jnp.isfinite(below) & (moment.shared_batches == 0), least, -1.0)
+    train, test = (np.asarray(e, float) for e in errors)
     below = float(1 - np.mean(test - train)) / 2
     if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
         return -1.0

@@ -1,5 +1,6 @@
 """From the evidence of a run to that of one checkpoint, and the measured gap."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -77,6 +78,10 @@ def at(evidence: Evidence, checkpoint: int = -1) -> Moment:
     times = np.shape(evidence.checkpoints)
     if len(times) != 1:
         raise ValueError(f"evidence.checkpoints has shape {times}; give the steps done, (E,)")
+    try:
+        checkpoint = operator.index(checkpoint)
+    except TypeError:
+        raise ValueError(f"checkpoint={checkpoint} must be a whole number, a place in it") from None
     if not -times[0] <= checkpoint < times[0]:
         raise ValueError(f"checkpoint={checkpoint} does not exist; the run has {times[0]}")
     # On the host where the numbers are known: no precision is lost to the caller's setting.

@@ -150,6 +150,8 @@ def losses(moment: Moment) -> JaxArray:
 
 def _predictions(moment: Moment) -> tuple[Any, ...] | None:
     unknown = checks.concrete(moment.labels) and bool(np.any(np.asarray(moment.labels) < 0))
+    if not checks.concrete(moment.num_classes):
+        return None  # the tables have a size by it
     classes = float(moment.num_classes)
     if math.isnan(classes) or unknown:
         return None

@@ -70,7 +70,8 @@ def depth(
             total variation, which are larger. Numbers are the caller's claim to be coefficients
             that hold for all inputs and weights.
         n: number of training examples.
-        sigma: sub-Gaussian parameter of the loss; 1/2 for a loss in [0, 1].
+        sigma: sub-Gaussian parameter of the loss; 1/2 for a loss in [0, 1]. It is that of one draw
+            of the layer noise: the mean over draws may have a smaller one, but does not contract.
         variant: "certified" or "published".
         label_information: I(Y^n; W) or sum_i I(Y_i; W) or an upper bound, in nats.
         num_classes: number K of classes.
@@ -85,7 +86,8 @@ def depth(
     Assumes:
         Independent examples; both errors are those of the network with fresh layer noise;
         a loss that is sigma-sub-Gaussian, where `num_classes` or `label_deviation` is used also
-        given each label, and then within `loss_range`.
+        given each label, and then within `loss_range`: with a sigma below half of the range of the
+        loss the default is too small.
 
     Raises:
         ValueError: for an unknown variant; a certified bound without a label term, or with
@@ -144,13 +146,17 @@ def depth(
     if terms:
         forms.append(_joint(info, *_smallest(terms), eta, scale))
     value, spread = _smallest(forms)
+    premises = ("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction")
+    # A number may be the sum over the examples, less than what they tell together.
+    sums = is_bare(information) and info.about == "sample"
     return outcome.result(
         value,
         name="depth",
         inputs=inputs,
         limit=limit,
-        assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
+        assumptions=(*premises, "label_range") if terms else premises,
         information=info,
+        about="other" if sums else info.about,
         std_error=spread,
         note="holds for the network evaluated with fresh layer noise",
     )

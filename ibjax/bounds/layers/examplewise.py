@@ -27,7 +27,7 @@ def depth_examples(
         label_information: I(Y_i; W) in nats, one an example on the last axis.
         input_information: I(X_i; W | Y_i) in nats.
         etas: KL coefficients of the layers, as in `depth`.
-        sigma: sub-Gaussian parameter of the loss.
+        sigma: sub-Gaussian parameter of the loss, of one draw of the layer noise.
 
     Returns:
         The bound; certificate for known informations. `information` is the mean of what is under
@@ -64,7 +64,7 @@ def depth_examples(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian", "fresh_layer_noise", "channel_contraction"),
         information=jnp.mean(kept, -1),
-        about="example",
+        about="other",  # of what the layers let through of an example
         # Errors of the examples add up: the estimates may share their replicas.
         std_error=jnp.mean(root.error(each, kept, error), -1) * sigma,
         note="holds for the network evaluated with fresh layer noise",

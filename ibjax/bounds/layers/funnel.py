@@ -14,23 +14,31 @@ from ibjax.typing import Array, Float, JaxArray, Scalar
 
 @enforced
 def tail_lipschitz(
-    norms: Float[Array, "*draws layers"], slope: Scalar = 1.0
+    norms: Float[Array, "*draws layers"], slope: Scalar | Float[Array, " layers"] = 1.0
 ) -> Float[JaxArray, "*draws points"]:
     """Bound the Lipschitz constant of the rest of the network, from each layer on.
 
-    ``max(1, prod_{j > l} slope |W_j|_op)`` for l = 0, ..., L; 1 at the output. The labels go
+    ``max(1, prod_{j > l} slope_j |W_j|_op)`` for l = 0, ..., L; 1 at the output. The labels go
     past the layers unchanged, whence the 1.
 
     Args:
         norms: operator norms of the layers, first layer first.
-        slope: Lipschitz constant of the activations.
+        slope: Lipschitz constant of the activations: one a layer, (layers,), or a number for all.
+            The output mostly has no activation: a number below 1 does not count for the last layer.
 
     Raises:
-        ValueError: for negative norms.
+        ValueError: for negative norms, or slopes that are not one a layer.
     """
-    each = checks.real("norms", norms, 0.0) * checks.real("slope", slope, 0.0)
-    if each.ndim < 1:
-        raise ValueError(f"norms has shape {each.shape}; give one a layer: (layers,)")
+    sizes, steep = checks.real("norms", norms, 0.0), checks.real("slope", slope, 0.0)
+    if sizes.ndim < 1:
+        raise ValueError(f"norms has shape {sizes.shape}; give one a layer: (layers,)")
+    if steep.ndim and steep.shape != sizes.shape[-1:]:
+        raise ValueError(
+            f"slope has shape {steep.shape}; give one a layer, {sizes.shape[-1:]}, or a number"
+        )
+    each = sizes * steep
+    if not steep.ndim:
+        each = each.at[..., -1:].set(sizes[..., -1:] * jnp.maximum(steep, 1.0))
     after = jnp.flip(jnp.cumprod(jnp.flip(each, -1), -1), -1)
     after = jnp.concatenate([after, jnp.ones_like(after[..., :1])], -1)
     return jnp.maximum(after, 1.0)
@@ -42,7 +50,7 @@ def funnel_layers(
     norms: Float[Array, "draws layers"] | Float[Array, " layers"] | Estimate,
     loss_lipschitz: Scalar | Estimate = 1.0,
     *,
-    slope: Scalar = 1.0,
+    slope: Scalar | Float[Array, " layers"] = 1.0,
     loss_range: Scalar = jnp.inf,
     law: Float[Array, " draws"] | None = None,
     norms_for_all: bool = False,
@@ -65,7 +73,7 @@ def funnel_layers(
             the examples, one row a W. With `norms_for_all` also (points,), averages over W.
         norms: (draws, layers): operator norms of the L layers, the rows of the same W.
         loss_lipschitz: Lipschitz constant rho of the loss in (output, label).
-        slope: Lipschitz constant of the activations.
+        slope: Lipschitz constant of the activations, as in `tail_lipschitz`.
         loss_range: largest minus smallest loss; bounds from there on are vacuous.
         law: probabilities of the rows, which then are all values of W; (1,) for one known W.
             None for rows that are independent draws of W.
@@ -178,7 +186,7 @@ def funnel(
 
 
 def _first_order(
-    far: checks.Given, sizes: checks.Given, rho: checks.Given, slope: Scalar, tails: JaxArray
+    far: checks.Given, sizes: checks.Given, rho: checks.Given, slope: Any, tails: JaxArray
 ) -> JaxArray:
     """Standard error of rho tail distance, errors added up; a layer at a time where norms err."""
     error = outcome.scaled_error(rho.value * tails, far.error)

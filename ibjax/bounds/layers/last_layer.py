@@ -70,7 +70,7 @@ def last_layer(
         limit=2 * sigma,
         assumptions=("iid", "sub_gaussian"),
         information=info,
-        about=about,
+        about="other",  # of features, which noisy layers before them have contracted
         std_error=root.error(value, info, error),
         note="frozen hidden weights" if frozen else "",
     )

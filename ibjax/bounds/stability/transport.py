@@ -72,7 +72,7 @@ def depth_tv(
         etas: total-variation coefficients of the layers, such as `contraction.tv`,
             `contraction.gaussian_noise_tv` or ``contraction.network(..., divergence="tv")``. The
             KL coefficient is smaller and is refused; numbers are the caller's claim.
-        loss_range: largest minus smallest loss.
+        loss_range: largest minus smallest loss, of single draws of the layer noise.
 
     Returns:
         The bound; certificate for known variations.

@@ -16,6 +16,31 @@ def close_name(name: str, known: Iterable[str]) -> str:
     return f": did you mean {found[0]!r}?" if found else ""
 
 
+def shifted(predictions: Any, labels: Any) -> tuple[str, ...]:
+    """What to look at where predictions seem to count classes from another number than labels do.
+
+    Args:
+        predictions: classes, (..., n, 2); negative ones are of diverged replicas.
+        labels: classes, of a shape that fits them.
+    """
+    shown, true = np.asarray(predictions), np.asarray(labels)
+    there = (shown >= 0) & (true >= 0)
+    if not there.any():
+        return ()
+    by = int(true.min()) - int(shown[shown >= 0].min())
+    if abs(by) != 1 or int(true.max()) - int(shown.max()) != by:
+        return ()
+    given, moved = (float(np.mean(one != true, where=there)) for one in (shown, shown + by))
+    if not moved < given:
+        return ()
+    first, other = ("labels", "predictions") if by > 0 else ("predictions", "labels")
+    return (
+        f"{first} reach from {int(max(true.min(), shown[shown >= 0].min()))} and {other} from 0: "
+        f"if {first} count the classes from 1 take 1 off, and {moved:.3g} are wrong in the place "
+        f"of {given:.3g}",
+    )
+
+
 def backwards(
     trained: Any, left_out: Any, *, losses: str = "losses", masks: str = "masks"
 ) -> tuple[str, ...]:

@@ -101,8 +101,10 @@ def _unit(
         losses = losses.astype(int)
     if ends is not None:
         low, high = ends
-        # NaN stays NaN, so that it is refused below unless its replica is left out.
-        losses = (jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low) / (high - low)
+        # NaN stays NaN, so that it is refused below unless its replica is left out. The ends are
+        # those of the working precision, and so is their distance: none lies above it.
+        losses = jnp.clip(losses.astype(jnp.result_type(float)), low, high) - low
+        losses = jnp.minimum(losses / (high - low), 1)
     in_range = (losses >= 0) & (losses <= 1)
     kept = jnp.where(in_range, losses, 0)
     return kept, in_range, (kept == 0) | (kept == 1)
@@ -141,7 +143,15 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
     low, high = _range(clip)
     kept, in_range, counted = _unit(losses, None if clip is None else (low, high))
     wrong = "values outside [0, 1]; give clip=(low, high), which bounds the gap of clipped losses"
-    data = _legal("losses", kept, in_range, masks, binary, use, wrong)
+    try:
+        data = _legal("losses", kept, in_range, masks, binary, use, wrong)
+    except ValueError:
+        # What is no number is within no range: another remedy.
+        if not np.any(
+            np.isnan(losses) & np.asarray(use)[..., None] & np.asarray(binary)[..., None]
+        ):
+            raise
+        raise ValueError("losses holds NaN; mark diverged replicas in valid") from None
     integer = jnp.issubdtype(data.values.dtype, jnp.integer)
     if not integer and checks.concrete(*data):
         integer = bool((np.asarray(counted) | ~np.asarray(data.valid)[..., None]).all())
@@ -151,9 +161,17 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
 
 def _range(clip: Any) -> tuple[float, float]:
     pair = (0.0, 1.0) if clip is None else clip if isinstance(clip, tuple | list) else (0.0, clip)
-    ends = np.asarray(pair, float)
-    if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] >= ends[1]:
-        raise ValueError(f"clip={clip!r} must be one finite number above 0 or a pair (low, high)")
+    ends: Any = np.asarray(pair, float)
+    if clip is not None and ends.shape == (2,):
+        with np.errstate(over="ignore", under="ignore"):
+            ends = ends.astype(jnp.result_type(float))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = ends.shape == (2,) and bool(0 < ends[1] - ends[0] < np.inf)
+    if not apart or not np.isfinite(ends).all():
+        raise ValueError(
+            f"clip={clip!r} must be one finite number above 0 or a pair (low, high), apart in "
+            f"{np.dtype(ends.dtype).name}"
+        )
     return float(ends[0]), float(ends[1])
 
 

@@ -33,7 +33,7 @@ def subset_bound(data: replica_tables.Data, width: float = 1.0) -> BoundValue:
         limit=width,
         assumptions=replica_tables.ASSUMPTIONS,
         information=info,
-        about="loss",
+        about="other",  # of a membership that may be no fair coin, of which less can be told
         std_error=width * error,
         note="plug-in information of each example about its membership, mean first, root last: "
         "not below the truth in expectation, biased up near zero",

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ibjax.bounds import checks, outcome, root
-from ibjax.bounds.kinds import Given
+from ibjax.bounds.kinds import Given, is_bare
 from ibjax.bounds.subjects import WORDS
 from ibjax.interface import BoundValue, Estimate
 from ibjax.signatures import enforced
@@ -147,6 +147,8 @@ def random_subset(
         raise ValueError(f"kept={kept} leaves no example of n={n}; give kept <= {n - 1}")
     about = checks.subject_of(n - kept)
     given = checks.information(divergence, name="divergence", about=about)
+    if is_bare(divergence) and 0 < kept < n - 1:
+        given = given._replace(about="other")  # of those it does not see, given the others
     return rooted(given, n - kept, sigma, "random_subset")
 
 

@@ -33,7 +33,7 @@ def gibbs(
     Args:
         inverse_temperature: gamma; L_S is averaged over the layer noise where there is any.
         n: number of training examples.
-        sigma: sub-Gaussian parameter of the loss.
+        sigma: sub-Gaussian parameter of the loss; with etas of one draw of the layer noise.
         etas: coefficients of the layers, as in `depth`; none by default.
         label_information: I(Y^n; W) in nats; needed as soon as there are coefficients, 0 where
             symmetry makes it so. A number is the caller's claim; an `Estimate` or `BoundValue`

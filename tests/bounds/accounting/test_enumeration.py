@@ -176,6 +176,35 @@ def test_information_stays_below_its_bound(x64, case):
     assert best > tight
 
 
+@pytest.mark.parametrize("dim", [None, 1])
+@pytest.mark.parametrize("b", [1, 3, np.nan])
+def test_unknown_batches_that_replicas_share_may_be_a_poisson_batch_of_all(x64, b, dim):
+    """One step of n = 10 fair signs as gradients, all of which happened to join."""
+    n, step = 10, 0.1
+    r = step if np.isnan(b) else step / b
+    x = np.linspace(-9, 9, 4001)
+
+    def density(shifts, weights):
+        return np.exp(-((x[:, None] - shifts) ** 2) / 2) @ weights / np.sqrt(2 * np.pi)
+
+    def information(shifts, weights):
+        own, mix = density(np.zeros(1), np.ones(1)), density(shifts, weights)
+        return np.sum(own * np.log(own) - mix * np.log(mix)) * (x[1] - x[0])
+
+    one = information(np.array([-r, r]), np.full(2, 0.5))
+    k = np.arange(n + 1)
+    whole = information(r * (n - 2 * k), np.array([math.comb(n, i) for i in k]) / 2.0**n)
+    for shared in (True, np.nan):
+        run = ([step], [1.0], 1.0, np.nan, b, n, dim)
+        assert float(per_example_information(*run, shared_batches=shared).value) >= one
+        assert float(sample_information_total(*run, shared_batches=shared).value) >= whole
+    names = ("full", "poisson", "epochs", "whole_epochs", "with_replacement", "balls_and_bins")
+    for name in () if np.isnan(b) else names:
+        given = ([step], [1.0], 1.0, name, n if name == "full" else b, n, dim)
+        told = per_example_information(*given, shared_batches=True).value
+        assert float(told) <= float(per_example_information(*run, shared_batches=True).value)
+
+
 PRINTED = [  # gradients +-C: I(Z_1; W | Z_-1), I(S; W), and the bound where the library has it
     (None, 2, 1, 0.3, fresh(poisson(2, 0.3), 2), True, 0.00774549, 0.01537278, None),
     (None, 2, 1, 0.3, fresh(poisson(2, 0.3), 3), True, 0.01157370, 0.02288546, None),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ibjax import bounds
+from ibjax.bounds.kinds import proved
+from ibjax.interface import Estimate
 
 OU = [  # mean of the sample, eta, beta, T, expected A
     (0.5, 0.1, 50, 20, 2.010285027425),
@@ -139,6 +141,24 @@ def test_several_runs_and_choices(x64):
         rates = np.full(np.shape(gone), 0.1)
         assert not bool(bounds.path_certificate(rates, gone, 500, 0.05).holds)
     assert bool(bounds.path_certificate(0.1, 1e6, 500, 0.05).vacuous)
+
+
+def test_of_a_limit_on_the_training_error_the_worst_below_it_counts(x64):
+    """kl^-1(l, c) - l falls again: at a limit of 1 it is 0, whatever the training error is."""
+    n, density, delta = 500, 10.0, 0.04
+    c = (density + np.log(2 * np.sqrt(n) / delta)) / n
+    for limit in (0.05, 0.6, 1.0):
+        rates = np.linspace(0, limit, 400)
+        worst = np.max(np.asarray(bounds.invert.kl(rates, c)) - rates)
+        given = proved(jnp.asarray(limit), "limit", "other", confidence=0.99)
+        got = bounds.path_certificate(given, density, n, delta)
+        assert worst - 1e-12 <= float(got.value) <= worst + 1e-5
+        assert got.kind == "certificate" and float(got.confidence) == pytest.approx(0.95)
+        # As a number it counts as known, and what it is added to bounds the test error.
+        plain = limit + float(bounds.path_certificate(limit, density, n, delta).value)
+        assert plain == pytest.approx(float(bounds.invert.kl(limit, c)), rel=1e-12)
+    drawn = Estimate(np.asarray(0.1), np.asarray(0.01), about="other")
+    assert bounds.path_certificate(drawn, density, n, delta).kind == "estimate"
 
 
 @pytest.mark.parametrize("change, message", [

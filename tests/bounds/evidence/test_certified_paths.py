@@ -108,6 +108,14 @@ def test_runs_of_one_set_of_masks_are_not_counted_again_for_every_supersample():
     assert float(limits.independent_runs(drawn.mask)) == 8
     drawn = data.supersample(jax.random.key(0), 90, 40, 5, 8, shared=True, balanced=True)
     assert float(limits.independent_runs(drawn.mask)) == 4
+    # Masks of eight pairs come again by chance; eight of them in the same order do not.
+    for balanced, runs in ((False, 8), (True, 4)):
+        few = data.supersample(jax.random.key(1), 90, 8, 30, 8, shared=True, balanced=balanced)
+        assert float(limits.independent_runs(few.mask)) <= runs
+        traced = jax.jit(limits.independent_runs)(few.mask)
+        assert float(traced) == float(limits.independent_runs(few.mask))
+        own = data.supersample(jax.random.key(1), 90, 8, 30, 8, balanced=balanced).mask
+        assert float(limits.independent_runs(own)) > 15 * runs / 2
     level = rng.permuted(np.arange(30)[:, None] % 2 + np.zeros((1, 1, 40), int), axis=1)
     assert float(limits.independent_runs(level)) == 1
 
@@ -133,6 +141,14 @@ def test_a_limit_on_the_training_error_counts_draws_and_the_examples_that_were_s
     np.testing.assert_array_equal(limits.sampling(apart - 1), [0, 0])
 
 
+@jax.jit
+def traced(evidence):
+    """Value and whether it holds, of one certificate that rests on the settings, one on masks."""
+    found = bounds.evaluate(evidence, names=("individual", *NAMES))
+    assert {value.kind for value in found.values()} == {"certificate"}
+    return [(found[name].value, found[name].holds) for name in ("individual", NAMES[0])]
+
+
 def test_settings_that_the_runs_contradict_certify_nothing():
     """All is right on what was trained on and wrong elsewhere, which so little cannot tell."""
     learnt = evidence(2, 60)
@@ -150,7 +166,11 @@ def test_settings_that_the_runs_contradict_certify_nothing():
         {"test_error": zero + 0.3},
         {"shared_batches": np.float64(1)},
     ):
-        assert bounds.evaluate(learnt._replace(**change), names=["individual"])["individual"].holds
+        changed = learnt._replace(**change)
+        assert bounds.evaluate(changed, names=["individual"])["individual"].holds
+        assert traced(changed)[0][1]
+    for found, holds in traced(learnt):
+        assert np.isnan(found) and not holds
 
 
 def test_masks_that_are_no_fair_coins_certify_nothing():
@@ -158,7 +178,9 @@ def test_masks_that_are_no_fair_coins_certify_nothing():
     for mask, named in ((fair * 0, "share 0 of"), (fair | fair[:, ::-1], r"share 0\.7")):
         for found in values(evidence(mask=mask)):
             assert not found.holds and re.search(named, found.note)
+        assert [bool(holds) for _, holds in traced(evidence(mask=mask))] == [True, False]
     assert all(found.holds for found in values(evidence(mask=fair)))
+    assert all(holds for _, holds in traced(evidence(mask=fair)))
 
 
 @pytest.mark.parametrize("turn", [0, 1])
@@ -170,6 +192,7 @@ def test_masks_of_pairs_that_are_tied_certify_nothing(turn):
     tied[..., N - 1] = tied[..., 1] ^ turn
     for found in values(evidence(mask=tied)):
         assert not found.holds and f"pairs 1 and {N - 1} are the same or opposite" in found.note
+    assert [bool(holds) for _, holds in traced(evidence(mask=tied))] == [True, False]
     # Few masks may be so by chance.
     assert all(found.holds for found in values(evidence(mask=tied[:, :4])))
 

@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from ibjax import contraction
 from ibjax.bounds.layers.depth import depth, sample_complexity
+from ibjax.bounds.layers.label_term import label_deviation
 from ibjax.bounds.layers.last_layer import last_layer
 from ibjax.interface import Contraction, Estimate
 
@@ -143,6 +144,29 @@ def test_the_noise_of_training_breaks_the_published_form(x64, rho, info, naive):
     assert rho**2 * gap < got.value < gap
     assert got.kind == "diagnostic" and "no certificate" in got.note
     assert "fresh_layer_noise" in got.assumptions
+
+
+def test_the_range_of_the_loss_is_not_twice_sigma_where_that_is_small(x64):
+    """Labels -1, 0, 1, the outer ones rare; loss w y, and W the sign of their sum."""
+    n, rare = 5, 1e-6
+    t = np.linspace(0.1, 60, 6000)
+    sigma = np.sqrt(np.max(2 * np.log1p(2 * rare * (np.cosh(t) - 1)) / t**2))
+    law = [rare, 1 - 2 * rare, rare]
+    away = float(label_deviation(law, n))
+    gap = 2 * n * rare / n * (1 - 1e-4)  # one outer label among n: anything else is rarer
+    told = 2 * n * rare * np.log(1 / rare)
+    got = depth(told, [0.0], n, sigma, label_deviation=away)
+    assert got.value < gap and "label_range" in got.assumptions
+    assert depth(told, [0.0], n, sigma, label_deviation=away, loss_range=2.0).value > gap
+    assert "label_range" not in depth(told, [0.0], n, sigma, label_information=told).assumptions
+
+
+def test_sigma_is_that_of_one_draw_of_the_noise(x64):
+    """X a fair sign, T a noisy copy, loss -w T/(1 - 2 d) whose mean over T is -w X, and W = X_1."""
+    d, info = 0.25, np.log(2)
+    etas = [contraction.kl(bsc(d))]
+    assert depth(info, etas, 1, 1 / (1 - 2 * d), label_information=0.0).value >= 1
+    assert depth(info, etas, 1, 1.0, label_information=0.0).value < 1  # of the mean over draws
 
 
 def test_labels_bypass_the_layers(x64):

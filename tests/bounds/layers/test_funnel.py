@@ -9,8 +9,25 @@ def test_the_rest_of_the_network_as_a_lipschitz_map(x64):
     got = bounds.tail_lipschitz([2.0, 3.0, 0.1])
     np.testing.assert_allclose(got, [1.0, 1.0, 1.0, 1.0])
     np.testing.assert_allclose(bounds.tail_lipschitz([2.0, 3.0, 0.5]), [3.0, 1.5, 1.0, 1.0])
-    halved = bounds.tail_lipschitz([[2.0, 3.0], [8.0, 4.0]], slope=0.5)
+    halved = bounds.tail_lipschitz([[2.0, 3.0], [8.0, 4.0]], slope=[0.5, 0.5])
     np.testing.assert_allclose(halved, [[1.5, 1.5, 1.0], [8.0, 2.0, 1.0]])
+    # One number for activations says nothing of the output, which mostly has none.
+    linear = bounds.tail_lipschitz([[2.0, 3.0], [8.0, 4.0]], slope=0.5)
+    np.testing.assert_allclose(linear, [[3.0, 3.0, 1.0], [16.0, 4.0, 1.0]])
+    steep = bounds.tail_lipschitz([[2.0, 3.0], [8.0, 4.0]], slope=2.0)
+    np.testing.assert_allclose(steep, [[24.0, 6.0, 1.0], [128.0, 8.0, 1.0]])
+    with pytest.raises(ValueError, match="slope"):
+        bounds.tail_lipschitz([2.0, 3.0], slope=[1.0, 1.0, 1.0])
+
+
+def test_a_sigmoid_network_with_linear_output_keeps_its_slope(x64):
+    """Logit 8 sigmoid(4 x): near 0 it rises by 8, a quarter of which no activation takes away."""
+    far = 0.01
+    moved = 8 / (1 + np.exp(-4 * far / 2)) - 8 / (1 + np.exp(4 * far / 2))
+    after = moved / 8, moved
+    got = bounds.funnel_layers([[far, *after]], [[4.0, 8.0]], slope=0.25, law=[1.0])
+    assert got.kind == "certificate" and np.all(got.value >= moved * (1 - 1e-12))
+    assert got.value[0] == pytest.approx(8 * far)
 
 
 def test_the_smallest_layer_after_the_mean_over_weights(x64):

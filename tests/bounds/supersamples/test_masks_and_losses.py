@@ -146,7 +146,12 @@ def test_clipped_losses_and_their_unit(x64):
     assert float(bounds.ld_cmi(broken, masks, valid=valid, clip=1.0).value) == float(kept.value)
     for keywords, message in [
         (dict(losses=losses * 2.0), r"outside \[0, 1\]; give clip="),
-        (dict(losses=broken), r"outside \[0, 1\]"),
+        (dict(losses=broken), "losses holds NaN; mark diverged"),
+        (dict(losses=broken, clip=1.0), "losses holds NaN; mark diverged"),
+        (
+            dict(losses=np.where(valid[..., None, None], losses * 2.0, np.nan), valid=valid),
+            "outside",
+        ),
         (dict(losses=losses, clip=(1, 1)), "clip=.*must be one finite number"),
         (dict(losses=losses * 0.5, correction="jackknife"), "needs whole counts"),
         (dict(losses=losses, correction="polynomial", pooled=True), "one table a pair"),
@@ -222,3 +227,21 @@ def test_with_the_masks_of_strangers_no_recommended_row_is_far_from_zero(x64):
             own += sum(beyond) if mask is masks else 0
             far += sum(beyond) if mask is not masks else 0
     assert own == 8 * len(rows) and far <= 3
+
+
+@pytest.mark.parametrize("ends", [(0.3, 1.7), (-1.3, 2.9), (0.1, 0.4), (0.0, 3.3)])
+def test_losses_at_the_ends_of_their_range_are_within_it_in_any_precision(dtype, ends):
+    masks = couples(10)
+    losses = np.random.default_rng(10).integers(2, size=(*masks.shape, 2))
+    low, high = np.asarray(ends, dtype)
+    plain = bounds.ld_cmi(losses, masks)
+    clipped = bounds.ld_cmi(np.where(losses, high, low), masks, clip=ends)
+    assert float(clipped.information) == float(plain.information)
+    assert float(clipped.value) == pytest.approx((ends[1] - ends[0]) * float(plain.value), rel=1e-6)
+
+
+@pytest.mark.parametrize("ends", [1e39, 1e-46, (1e9, 1e9 + 1), (-3e38, 3e38), (0, np.nan), (2, 1)])
+def test_a_range_that_single_precision_does_not_hold_is_refused(ends):
+    masks = couples(10)
+    with pytest.raises(ValueError, match=r"clip=.*apart in float32"):
+        bounds.ld_cmi(np.zeros((*masks.shape, 2)), masks, clip=ends)

@@ -81,6 +81,16 @@ def test_single_examples_bound_every_law(x64, share):
             assert float(value.value) == pytest.approx(np.sqrt(2 * float(value.information)))
 
 
+def test_a_rare_membership_is_no_fair_coin(x64):
+    """Of one model in ten little can be told: inverted as a coin, a gap of 1 read as 0.7."""
+    membership = np.r_[np.ones(100, int), np.zeros(900, int)][:, None]
+    data, _ = examples.pool(1.0 - membership, membership, None, None)
+    value = subset_bound.subset_bound(data)
+    assert float(value.value) >= 1 > float(bounds.invert.js(0.0, value.information)) + 0.2
+    with pytest.raises(ValueError, match="no information of the weights"):
+        bounds.binary_js(0.0, value)
+
+
 def test_leave_one_out_matrices(x64):
     membership = 1 - np.eye(6, dtype=int)[::-1]
     losses = 1 - membership

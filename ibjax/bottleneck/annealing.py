@@ -62,8 +62,8 @@ def anneal(
     tables.check_form(form)
     if direction not in ("reverse", "forward"):
         raise ValueError(f"direction={direction!r} is unknown; choose 'reverse' or 'forward'")
-    if not noise >= 0:
-        raise ValueError(f"noise={noise} must not be negative or NaN")
+    if not 0 <= noise < float("inf"):
+        raise ValueError(f"noise={noise} must be finite and not negative")
     p, dtype = tables.normalised(joint, positive=form == "dual")
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, 1, max_iterations, least=1)

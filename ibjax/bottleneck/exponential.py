@@ -102,6 +102,7 @@ def dual_ib_statistics(
         raise ValueError("p_x must have mass everywhere; drop rows without")
     clusters = k if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations)
+    tables.check_tolerance(tolerance)
     beta = tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
 

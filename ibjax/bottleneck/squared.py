@@ -57,6 +57,7 @@ def squared_ib(
     p, dtype = tables.normalised(joint)
     clusters = p.shape[0] if cardinality is None else cardinality
     tables.check_counts(clusters, restarts, max_iterations, least=1)
+    tables.check_tolerance(tolerance)
     beta = tables.check_betas(beta)
     key = jax.random.key(0) if key is None else key
 

@@ -74,6 +74,8 @@ def check_counts(cardinality: Any, restarts: Any, max_iterations: Any, least: in
 
 
 def check_tolerance(tolerance: Any) -> None:
-    """Refuse a tolerance that no change of a law can meet: NaN, or below zero."""
-    if concrete(tolerance) and not np.all(np.asarray(tolerance) >= 0):
-        raise ValueError(f"tolerance={tolerance} must be a number not below zero")
+    """Refuse a tolerance that no change meets, NaN or below zero, or that every change does."""
+    if concrete(tolerance):
+        known = np.asarray(tolerance)
+        if not np.all((known >= 0) & np.isfinite(known)):
+            raise ValueError(f"tolerance={tolerance} must be a finite number not below zero")

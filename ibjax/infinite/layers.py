@@ -49,7 +49,9 @@ class Layer(NamedTuple):
         kernel: ``(covariance, keep) -> covariance``; `keep` says that a later layer needs the
             covariances of different positions.
         pairs: whether this layer needs them itself.
-        affine: whether the output is a Gaussian process given the input.
+        affine: whether the output is a centred Gaussian process given the input.
+        scales: whether each output is its input times a number of the example: it is such a
+            process where the input is one, and by itself is not independent of the input.
     """
 
     init: Callable[..., tuple[tuple[int, ...], Any]]
@@ -57,6 +59,7 @@ class Layer(NamedTuple):
     kernel: Callable[[Covariance, bool], Covariance]
     pairs: bool = False
     affine: bool = False
+    scales: bool = False
 
 
 def each(function: Callable[[JaxArray], JaxArray], k: Covariance) -> list[JaxArray]:
@@ -199,7 +202,7 @@ def layer_norm() -> Layer:
         self2 = k.self2 * inverse(_variance(k, k.self2))
         return Covariance(k.nngp * factor, k.ntk * factor, self1, self2, k.layout, True)
 
-    return Layer(lambda key, shape: (shape, ()), apply, kernel, affine=True)
+    return Layer(lambda key, shape: (shape, ()), apply, kernel, scales=True)
 
 
 @enforced
@@ -240,7 +243,10 @@ def serial(*layers: Layer) -> Layer:
             k = layer.kernel(k, keep or any(later.pairs for later in layers[index + 1 :]))
         return k
 
-    return Layer(init, apply, kernel, any(layer.pairs for layer in layers), layers[-1].affine)
+    # What comes before layers that only scale decides.
+    affine = next((layer.affine for layer in reversed(layers) if not layer.scales), False)
+    scales = all(layer.scales for layer in layers)
+    return Layer(init, apply, kernel, any(layer.pairs for layer in layers), affine, scales)
 
 
 @enforced
@@ -262,7 +268,10 @@ def residual(branch: Layer) -> Layer:
     Reference: He et al. (2016), Deep residual learning; the limit is elementary.
     """
     if not branch.affine:
-        raise ValueError("residual needs a branch that ends in dense or conv; append one")
+        raise ValueError(
+            "residual needs a branch that ends in dense or conv, or in layer_norm after one of "
+            "them; append one: without weights of its own it is not independent of the input"
+        )
 
     def init(key: Key, shape: tuple[int, ...]):
         out, params = branch.init(key, shape)

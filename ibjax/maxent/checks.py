@@ -150,6 +150,18 @@ def heads(
     return weights, of_replicas("head bias", head[1], (replicas, num_classes))
 
 
+def intercepts(name: str, value: Any, dtype: Any) -> JaxArray:
+    """Finite biases of a softmax in the precision of its weights; the caller knows their shape.
+
+    Raises:
+        ValueError: if known ones have NaN or infinite entries.
+    """
+    array = floating(name, value)
+    if concrete(array) and not np.isfinite(np.asarray(array)).all():
+        raise ValueError(f"{name} has NaN or infinite entries; give one number a class")
+    return sound(array).astype(dtype)
+
+
 def nonnegative(name: str, value: Any) -> None:
     """Refuse a concrete number below zero."""
     if concrete(value) and not (np.asarray(value) >= 0).all():

@@ -100,7 +100,7 @@ def moments(
     """
     features = checks.matrix("features", features)
     weights = checks.matrix("weights", weights)
-    bias = jnp.asarray(bias, weights.dtype)
+    bias = checks.intercepts("bias", bias, weights.dtype)
     if weights.shape[0] != features.shape[1] or bias.shape != weights.shape[1:]:
         raise ValueError(
             f"weights has shape {weights.shape} and bias {bias.shape} for features "
@@ -128,7 +128,8 @@ class NormalisedResidual(NamedTuple):
     """Correlations between features and prediction errors.
 
     Attributes:
-        correlation: (d, K), each in [-1, 1]; 0 where a unit or a class is constant.
+        correlation: (d, K), each in [-1, 1]; 0 where a unit is constant up to rounding, or a
+            class has no error.
         frobenius: root of the sum of their squares.
         largest: largest absolute entry.
         null_std: standard deviation 1/sqrt(n) of one entry when the moments do match.
@@ -167,7 +168,7 @@ def moment_residual(
     Reference:
         The null band is the central limit theorem for independent held-out examples.
     """
-    features = checks.matrix("features", features, 2)
+    features = checks.matrix("features", features, 2, shift=True)
     probabilities = checks.matrix("probabilities", probabilities).astype(features.dtype)
     rows, units = features.shape
     if probabilities.shape[0] != rows:
@@ -178,11 +179,10 @@ def moment_residual(
     labels, num_classes = checks.classes(labels, rows, probabilities.shape[1])
     features = checks.labelled(features, labels, num_classes)
     error = jax.nn.one_hot(labels, num_classes, dtype=features.dtype) - probabilities
-    centred = features - features.mean(axis=0)
-    scale = jnp.sqrt((centred**2).mean(axis=0))[:, None] * jnp.sqrt((error**2).mean(axis=0))
-    raw = centred.T @ error / rows
-    known = (scale > 0) | jnp.isnan(scale)
-    correlation = jnp.where(known, raw / jnp.where(known, scale, 1), 0)
+    white = _unit_deviations(features)
+    level = jnp.sqrt((error**2).mean(axis=0))
+    none = level <= 0
+    correlation = white.T @ jnp.where(none, 0, error / jnp.where(none, 1, level)) / rows
     std = 1 / jnp.sqrt(jnp.asarray(rows, features.dtype))
     level = jax.scipy.stats.norm.isf(jnp.asarray(0.005, features.dtype) / (units * num_classes))
     return NormalisedResidual(
@@ -192,3 +192,15 @@ def moment_residual(
         null_std=std,
         null_largest=level * std,
     )
+
+
+def _unit_deviations(features: Array) -> Array:
+    """Features around their means, in units of their deviations; 0 for what does not vary."""
+    size = jnp.abs(features).max(axis=0)
+    scaled = features / jnp.where(size == 0, 1, size)
+    # Twice, since the rounding of the first mean is an offset too.
+    centred = scaled - scaled.mean(axis=0)
+    centred = centred - centred.mean(axis=0)
+    deviation = jnp.sqrt((centred**2).mean(axis=0))
+    none = deviation <= 16 * jnp.finfo(features.dtype).eps
+    return jnp.where(none, 0, centred / jnp.where(none, 1, deviation))

@@ -56,7 +56,7 @@ def _mean(
 ) -> Estimate:
     value = terms.mean()
     error = jnp.std(terms, ddof=1) / jnp.sqrt(terms.shape[0])
-    return Estimate(value, error, jnp.asarray(ok), bias, name, reason)
+    return Estimate(value, error, jnp.asarray(ok) & jnp.isfinite(value), bias, name, reason)
 
 
 def _missing(like: Array, name: str, reason: str) -> Estimate:
@@ -79,7 +79,8 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     live = size > CONSTANT
     centred = jnp.where(live, centred / jnp.where(live, size, 1), 0)
     level = jnp.sqrt((errors**2).mean(axis=0))
-    scaled = jnp.where(level > 0, errors / jnp.where(level > 0, level, 1), 0)
+    # NaN of a head that is no head stays NaN: it is no error that vanishes.
+    scaled = jnp.where(level <= 0, 0, errors / jnp.where(level <= 0, 1, level))
     correlation = jnp.einsum("nf,nd,nk->fdk", share, centred, scaled)
     count = jnp.maximum(live.sum(), 1) * errors.shape[1]
     by_fold = (correlation**2).sum(axis=(1, 2)) / count
@@ -92,8 +93,8 @@ def _moment(z: Array, errors: Array, fold: Array, folds: int) -> tuple[Estimate,
     spread = slope * jnp.std(influence - own @ by_fold) / jnp.sqrt(rows)
     error = jnp.maximum(spread, null / (2 * count) ** 0.5)
     name = "rms corr(T, 1_Y - q)"
-    reason = "noise alone gives moment_null"
-    return Estimate(value, error, jnp.asarray(True), "unknown", name, reason), null
+    reason = "noise alone gives moment_null; or the head is not finite"
+    return Estimate(value, error, jnp.isfinite(value), "unknown", name, reason), null
 
 
 class Losses(NamedTuple):
@@ -170,7 +171,7 @@ def measure(
     classes = settings.num_classes
     if head is not None:
         weights = checks.matrix("head weights", head[0]).astype(features.dtype)
-        bias = jnp.asarray(head[1], features.dtype)
+        bias = checks.intercepts("head bias", head[1], features.dtype)
         if weights.shape != (units, classes) or bias.shape != (classes,):
             raise ValueError(
                 f"head has shapes {weights.shape} and {bias.shape}; "

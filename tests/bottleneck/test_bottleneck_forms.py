@@ -96,6 +96,11 @@ def test_the_solver_can_be_vmapped_and_does_not_recompile(x64):
         (lambda: bottleneck.dual_ib_statistics(ROWS, ROWS[:, :2], 1.0), "statistics has shape"),
         (lambda: bottleneck.dual_ib_statistics(ROWS, ROWS, 1.0, np.ones(4)), "p_x has shape"),
         (lambda: bottleneck.ib(np.full((2, 2), np.inf), 2.0), "finite"),
+        (lambda: bottleneck.ib(JOINT, 2.0, tolerance=np.inf), "tolerance=inf"),
+        (lambda: bottleneck.squared_ib(JOINT, 2.0, tolerance=np.inf), "tolerance=inf"),
+        (lambda: bottleneck.squared_ib(JOINT, 2.0, tolerance=np.nan), "tolerance=nan"),
+        (lambda: bottleneck.dual_ib_statistics(ROWS, ROWS, 1.0, tolerance=-1.0), "tolerance=-1"),
+        (lambda: bottleneck.anneal(JOINT, [2.0], noise=np.inf), "noise=inf"),
     ],
 )
 def test_bad_input_is_refused_by_name(call, named):

@@ -144,7 +144,7 @@ def wide(name, width):
         "vectors": serial(
             dense(width, 1.1, 0.4),
             layer_norm(),
-            residual(branch),
+            residual(serial(branch, layer_norm())),
             activation("relu"),
             dense(1, 1.0, 0.3),
         ),
@@ -204,6 +204,9 @@ def test_layer_norm_gives_unit_variance(x64):
         (lambda: serial(c()), IMAGES, "flatten"),
         (lambda: serial(conv(window=5, padding="VALID"), flatten()), IMAGES, "window"),
         (lambda: residual(activation("relu")), IMAGES, "branch"),
+        # 1.80 for an input of variance 0.8 + 1, where finite networks have (0.9 + 1)^2 = 3.6
+        (lambda: serial(dense(), residual(layer_norm())), np.ones((2, 3)), "not independent"),
+        (lambda: residual(serial(layer_norm(), layer_norm())), IMAGES, "not independent"),
         (lambda: conv(padding="same"), IMAGES, "padding"),
         (lambda: avg_pool(0), IMAGES, "window"),
         (lambda: serial(residual(c(strides=2)), flatten()), IMAGES, "stride"),

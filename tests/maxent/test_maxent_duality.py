@@ -321,6 +321,23 @@ def test_normalised_residual_is_a_correlation_with_its_null_band(x64):
     assert float(leaky.largest) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("constant", [0.1, 3.3, 1e3])
+def test_normalised_residual_has_no_units(constant):
+    """A constant unit correlates with nothing, though its mean is rounded; units cancel."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, 1000)
+    features = np.full((1000, 2), constant, np.float32)
+    features[:, 0] = rng.normal(size=1000)
+    q = np.tile(np.float32([0.1, 0.9]), (1000, 1))
+    found = maxent.moment_residual(features, labels, q).correlation
+    np.testing.assert_array_equal(found[1], 0)
+    for scale in (1e25, 1e-25):
+        again = maxent.moment_residual(features * np.float32(scale), labels, q).correlation
+        np.testing.assert_allclose(again, found, atol=1e-6)
+    far = maxent.moment_residual(features[:, :1].astype(float) + 1e9, labels, q).correlation
+    np.testing.assert_allclose(far, found[:1], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -333,6 +350,7 @@ def test_normalised_residual_is_a_correlation_with_its_null_band(x64):
         (lambda: maxent.drop_features(CUBE, ISING, 1.0), "rate=1.0"),
         (lambda: maxent.drop_features(np.zeros((2, 13)), [0, 1], 0.5), "too many"),
         (lambda: maxent.moment_residual(CUBE, np.zeros(8, int), np.ones((7, 2))), "7 rows"),
+        (lambda: maxent.moments(CUBE, np.zeros(8, int), CUBE[:2].T, [np.nan, 0.0]), "bias has NaN"),
         (lambda: jax.jit(maxent.solve)(CUBE, np.zeros(8, int)), "num_classes"),
     ],
 )

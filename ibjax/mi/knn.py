@@ -232,7 +232,8 @@ def _conditionally(x: JaxArray, y: JaxArray, z: JaxArray, k: int, rows: int):
 def _determined_given(nxz: Array, nyz: Array, nz: Array, k: int) -> Array:
     """Whether x and y have the same neighbours beside z, where z has more of its own."""
     wider = nz > k
-    same = wider & (nxz <= k) & (nyz <= k)
+    # Distances that are equal but for rounding put the k-th neighbour within one of the two.
+    same = wider & (nxz + nyz <= 2 * k + 1)
     # Where z makes nearly all neighbourhoods there is nothing to tell from.
     return (same.sum() > _DETERMINED * wider.sum()) & (wider.mean() > 1 - _DETERMINED)
 

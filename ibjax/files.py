@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from ibjax import hdf5
 from ibjax.environment import expanded
 
 if TYPE_CHECKING:
@@ -98,8 +99,6 @@ def read_groups(path: Path, *, foreign: bool = False) -> "dict[str, xarray.Datas
         OSError: if it cannot be read.
         ValueError: if it is no netCDF file, is damaged, or carries no checksum.
     """
-    import xarray
-
     path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -119,12 +118,7 @@ def read_groups(path: Path, *, foreign: bool = False) -> "dict[str, xarray.Datas
             f"{path}: damaged, not a whole netCDF file (its checksum does not fit); run again"
         )
     try:
-        opened = xarray.open_groups(io.BytesIO(content), engine="h5netcdf")
-        try:
-            return {name: group.load().drop_encoding() for name, group in opened.items()}
-        finally:
-            for group in opened.values():
-                group.close()
+        return hdf5.groups(content)
     except Exception as error:  # what another version of HDF5 wrote fails in many ways
         raise ValueError(f"{path}: cannot be read as netCDF ({error}); run again") from error
 

@@ -86,8 +86,7 @@ def plane(
     names, layers = _layers(activations, labels)
     y, classes = _labels(labels, layers[0].shape[-2], num_classes)
     n = layers[0].shape[-2]
-    shares = jnp.bincount(jnp.asarray(y), length=classes) / n
-    entropy = 0 - jnp.sum(jax.scipy.special.xlogy(shares, shares))  # of one class 0, not -0
+    entropy = _entropy(jnp.asarray(y), classes)
     bins = whole("bins", bins, 2)
     if not edges[0] < edges[1]:
         raise ValueError(f"edges={edges} must increase")
@@ -123,6 +122,12 @@ def plane(
         log_n=jnp.log(jnp.asarray(n, missing.dtype)),
         label_entropy=entropy.astype(missing.dtype),
     )
+
+
+@partial(jax.jit, static_argnames="classes")
+def _entropy(y: JaxArray, classes: int) -> JaxArray:
+    shares = jnp.bincount(y, length=classes) / y.shape[0]
+    return 0 - jnp.sum(jax.scipy.special.xlogy(shares, shares))  # of one class 0, not -0
 
 
 def _inputs(inputs: Any, method: str, n: int) -> Array | None:

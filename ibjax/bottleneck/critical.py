@@ -85,6 +85,7 @@ def split_eigenvalues(
     return in_double(run, p, encoder, dtype=dtype)
 
 
+@partial(jax.jit, static_argnames="form")
 def _modes(form: Form, fixed: Rows, r: JaxArray) -> JaxArray:
     """Eigenvalues at a cluster whose members have law r, as squared singular values."""
     if form == "ib":

@@ -33,6 +33,7 @@ class Rows(NamedTuple):
     own: JaxArray
 
 
+@jax.jit
 def rows(p: JaxArray) -> Rows:
     """Split a normalised joint table; a row whose mass rounds to nothing gets the law of Y."""
     p_x = jnp.sum(p, axis=1)

@@ -74,7 +74,7 @@ def check_counts(cardinality: Any, restarts: Any, max_iterations: Any, least: in
 
 
 def check_tolerance(tolerance: Any) -> None:
-    """Refuse a tolerance that no change meets, NaN or below zero, or that all do: infinity."""
+    """Refuse a tolerance that no change meets, NaN or below zero, or that every change does."""
     if concrete(tolerance):
         known = np.asarray(tolerance)
         if not np.all((known >= 0) & np.isfinite(known)):

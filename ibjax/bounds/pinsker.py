@@ -99,6 +99,7 @@ def steepest_rate(i: JaxArray) -> JaxArray:
 
 
 @enforced
+@jax.jit
 def bregman(u: JaxArray) -> JaxArray:
     """(1 + u) log(1 + u) - u on u >= -1, without cancellation near 0."""
     inside = u > -1

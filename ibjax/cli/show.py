@@ -61,7 +61,7 @@ def execute(command: Show) -> None:
         groups = files.read_groups(command.files[0], foreign=True)
         if _whole(command, groups["/"]):
             return
-    dataset = _read(command.files, groups)
+    dataset = _read(command.files, groups, command.axis)
     count = report.checkpoints(dataset)
     if not -count <= command.checkpoint < count:
         raise ValueError(f"checkpoint={command.checkpoint}: the file has {count}, 0 to {count - 1}")
@@ -83,8 +83,12 @@ def execute(command: Show) -> None:
         print(getattr(report, command.format)(dataset, at, names, command.axis), end="")
 
 
-def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -> "xarray.Dataset":
-    """One file, whose groups may be known, or several side by side along the axis ``run``."""
+def _read(
+    paths: tuple[Path, ...],
+    groups: "dict[str, xarray.Dataset] | None",
+    axis: str | None,
+) -> "xarray.Dataset":
+    """One file, whose groups may be known, or several side by side along an axis or ``run``."""
     from ibjax import results
     from ibjax.results import store
 
@@ -97,7 +101,7 @@ def _read(paths: tuple[Path, ...], groups: "dict[str, xarray.Dataset] | None") -
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
         raise ValueError(f"files lists {paths[0]} twice; give each once")
-    return results.compared(dict(zip(names, map(results.read, paths))))
+    return results.compared(dict(zip(names, map(results.read, paths))), axis)
 
 
 def _whole(command: Show, found: "xarray.Dataset") -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -46,12 +47,19 @@ def law(name: str, value: Any, ndim: int) -> JaxArray:
     if array.ndim != ndim or 0 in array.shape:
         shape = "(k, m): one row an input" if ndim == 2 else "(k,)"
         raise ValueError(f"{name} has shape {array.shape}; give {shape}")
-    total = jnp.sum(array, axis=-1, keepdims=True)
-    off = ~(jnp.abs(total - 1) < 1e-4)
+    total, off, law = _normalised(array)
     if concrete(array) and np.asarray(off).any():
         found = np.asarray(total)[np.asarray(off)].flat[0]
         raise ValueError(f"{name} sums to {found:g} over its last axis; normalise it to one")
-    return jnp.where(off, jnp.nan, array / total)
+    return law
+
+
+@jax.jit
+def _normalised(array: JaxArray) -> tuple[JaxArray, JaxArray, JaxArray]:
+    """Sums, which of them are not one, and what is divided by them; NaN where they are not."""
+    total = jnp.sum(array, axis=-1, keepdims=True)
+    off = ~(jnp.abs(total - 1) < 1e-4)
+    return total, off, jnp.where(off, jnp.nan, array / total)
 
 
 def log1mexp(x: JaxArray) -> JaxArray:

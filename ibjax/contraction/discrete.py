@@ -103,6 +103,14 @@ def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contrac
     p, rows = checks.law("input_law", input_law, 1), checks.law("channel", channel, 2)
     if p.shape[0] != rows.shape[0]:
         raise ValueError(f"input_law has {p.shape[0]} entries for {rows.shape[0]} rows; fit them")
+    value, rest = _second(p, rows)
+    reason = "squared maximal correlation for this input law; below the KL coefficient"
+    return checks.from_value(value, rest, reason, scope="input", divergence="chi2")
+
+
+@jax.jit
+def _second(p: JaxArray, rows: JaxArray) -> tuple[JaxArray, JaxArray]:
+    """Square of the second singular value of an input law and a channel, and one minus it."""
     q = p @ rows
     root = jnp.sqrt(jnp.where(p > 0, p, 1.0)) * (p > 0)
     # The leading singular pair is (sqrt p, sqrt q); without it the second one leads.
@@ -110,11 +118,10 @@ def chi2(input_law: Float[Array, " k"], channel: Float[Array, "k m"]) -> Contrac
     centred = root[:, None] * (rows - q) * inverse
     value = jnp.linalg.svd(centred, compute_uv=False)[0] ** 2
     value = jnp.where(jnp.any(jnp.isnan(centred)), jnp.nan, value)
-    reason = "squared maximal correlation for this input law; below the KL coefficient"
-    rest = jnp.maximum(1 - value, 0)
-    return checks.from_value(value, rest, reason, scope="input", divergence="chi2")
+    return value, jnp.maximum(1 - value, 0)
 
 
+@jax.jit
 def _correlation(first: JaxArray, second: JaxArray, p: JaxArray):
     """Squared maximal correlation of a pair of rows at p, and one minus it; limits at 0 and 1."""
     mix = (1 - p)[..., None] * first + p[..., None] * second

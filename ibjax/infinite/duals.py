@@ -8,6 +8,7 @@ Arguments broadcast. Where u and v are parallel the angle is set to zero exactly
 turn a rounding of 1e-16 into an error of 1e-8, and its derivative is infinite there.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,6 +23,7 @@ def safe_sqrt(x: JaxArray) -> JaxArray:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
 
 
+@jax.jit
 def angle(a: JaxArray, b: JaxArray, c: JaxArray) -> tuple[JaxArray, JaxArray]:
     """The angle between u and v, and sqrt(ab) times its sine.
 

@@ -100,6 +100,7 @@ def input_information(
     )
 
 
+@jax.jit
 def label_information(mean: Any, variance: Any, y: Any) -> tuple[JaxArray, JaxArray]:
     r"""An estimate of a lower bound on I(Y; Z | D), by the best affine Gaussian decoder.
 
@@ -164,6 +165,11 @@ def gaussian_frontier(information: Numbers, correlations: Numbers) -> Float[JaxA
     rate = checks.non_negative(rate, "information")
     if checks.concrete(rho) and not np.all((np.asarray(rho) >= 0) & (np.asarray(rho) < 1)):
         raise ValueError(f"correlations = {correlations} must lie in [0, 1)")
+    return _frontier(rate, rho)
+
+
+@jax.jit
+def _frontier(rate: JaxArray, rho: JaxArray) -> JaxArray:
     rate = jnp.where(jnp.all((rho >= 0) & (rho < 1)), rate, jnp.nan)
     square = jnp.sort(rho**2)[::-1]
     # Component l is active when log(beta - 1) exceeds t_l = log(lambda_l / (1 - lambda_l)).

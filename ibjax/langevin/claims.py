@@ -49,7 +49,7 @@ class _Tried(NamedTuple):
         return [found[p].astype(jnp.float32) for p in self.places]
 
 
-def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
+def check_claims(network: Network, params: Any, x: Any, hyper: Hyper) -> None:
     """Refuse a network that is not what its layers say.
 
     Args:
@@ -78,7 +78,8 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         _check_cut(fact.name, noisy.flow, noisy.flow.outputs[place], len(leaves))
     run = jax.jit(lambda w, size, x, fixed, hold: quiet(_scaled(w, size, x), fixed, hold))
     shapes = jax.eval_shape(run, leaves, 1.0, x, [jnp.zeros(())] * len(facts), False)[1:]
-    nothing = [jnp.zeros(s.shape) for s in shapes]
+    nothing = [np.zeros(s.shape, np.float32) for s in shapes]
+    x = np.asarray(x)
     # A law takes many draws to see, that nothing is drawn a few.
     draws = _drawing(noisy, _DRAWS if facts else _AT_ONCE)
     # A claim is for all weights: training moves gains, gates and scales that start at 0 or 1.
@@ -87,35 +88,33 @@ def check_claims(network: Network, params: Any, x: Array, hyper: Hyper) -> None:
         if weights is not leaves and not all(np.isfinite(b).all() for b in before):
             continue
         check_alone(lambda x, w=weights: run(w, 1.0, x, nothing, False)[0], x)
+        rng = np.random.default_rng(17)
         fixed = [
-            c + max(f.noise, 0.1) * jax.random.normal(jax.random.fold_in(key, i), c.shape)
-            for i, (f, c) in enumerate(zip(facts, before[1:]))
+            (c + max(f.noise, 0.1) * rng.normal(size=c.shape)).astype(np.float32)
+            for f, c in zip(facts, jax.device_get(before[1:]))
         ]
         clean = jax.device_get(run(weights, 1.0, x, fixed, True))
         _check_noise(facts, clean, jax.device_get(draws(weights, x, fixed)))
         real = jnp.issubdtype(x.dtype, jnp.floating)
         for size, stretch in ((1.0, 1.0), (30.0, 1.0), (1.0, 100.0), (1e3, 1e3)):
-            inputs = (x * stretch, x * -stretch) if real else (x,)
+            inputs = (x * x.dtype.type(stretch), x * x.dtype.type(-stretch)) if real else (x,)
             outputs = [run(weights, size, i, nothing, False)[1:] for i in inputs]
             _check_diameters(facts, [np.concatenate(o) for o in zip(*outputs)], size)
     if network.taps is not None:
         _check_taps(network, where, x, hyper, before[0].shape[1])
 
 
-def moved(leaves: Sequence[Array]) -> list[Array]:
+def moved(leaves: Sequence[Any]) -> list[np.ndarray]:
     """Other weights: every one by a quarter to a half of the size of its array, either way."""
+    rng = np.random.default_rng(19)
 
-    def one(key: Any, leaf: Array) -> Array:
-        ways, much = jax.random.split(key)
-        wide = leaf.astype(jnp.float32)
-        size = jnp.sqrt(jnp.mean(wide**2))
-        step = jnp.where(size > 0, size, 1.0) * jax.random.uniform(
-            much, leaf.shape, minval=0.25, maxval=0.5
-        )
-        return (wide + step * jax.random.rademacher(ways, leaf.shape)).astype(leaf.dtype)
+    def one(leaf: Any) -> np.ndarray:
+        wide = np.asarray(leaf).astype(np.float64)
+        size = np.sqrt(np.mean(wide**2)) if wide.size else 0.0
+        step = rng.uniform(0.25, 0.5, wide.shape) * rng.choice((-1, 1), wide.shape)
+        return (wide + (size if size > 0 else 1.0) * step).astype(leaf.dtype)
 
-    keys = jax.random.split(jax.random.key(19), max(len(leaves), 1))
-    return [one(k, leaf) for k, leaf in zip(keys, leaves)]
+    return [one(leaf) for leaf in leaves]
 
 
 def _check_noise(facts: Sequence[LayerFacts], clean: list[Any], drawn: list[Any]) -> None:
@@ -132,8 +131,9 @@ def _check_noise(facts: Sequence[LayerFacts], clean: list[Any], drawn: list[Any]
 
 def _check_antithetic(network: Network, where: Sequence[Any], x: Array, still: Hyper) -> None:
     """All noise is a multiple of that of the layers, hence gone without it."""
+    logits = jax.jit(lambda p, k: network.apply(p, x, k, still)[0])
     for params in where:
-        one, other = (network.apply(params, x, jax.random.key(k), still)[0] for k in (1, 2))
+        one, other = (logits(params, jax.random.key(k)) for k in (1, 2))
         if not np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True):
             raise ValueError(
                 "network.antithetic says that all noise is a multiple of hyper.layer_noise, but "
@@ -279,10 +279,12 @@ def _check_diameters(
             )
 
 
-def check_alone(logits: Callable[[Array], Array], x: Array) -> None:
+def check_alone(logits: Callable[[Any], Array], x: Any) -> None:
     """Logits of the other examples must stay where the first one changes."""
-    other = x[0] * -3 if jnp.issubdtype(x.dtype, jnp.floating) else x[1]
-    here, there = (np.asarray(logits(z))[1:] for z in (x, x.at[0].set(other)))
+    changed = np.array(x)
+    real = jnp.issubdtype(x.dtype, jnp.floating)
+    changed[0] = changed[0] * x.dtype.type(-3) if real else changed[1]
+    here, there = (np.asarray(logits(z))[1:] for z in (x, changed))
     if not np.allclose(here, there, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ValueError(
             "network.apply gives an example other logits when another example of its batch "

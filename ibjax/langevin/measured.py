@@ -12,6 +12,7 @@ from ibjax.langevin import batches
 from ibjax.langevin.accountant import ACCOUNTED
 from ibjax.langevin.config import Config, hyper, schedules
 from ibjax.langevin.frozen import check_settled
+from ibjax.langevin.marks import marked
 from ibjax.langevin.transform import noise_std, schedule_value
 from ibjax.networks import MLP
 
@@ -158,8 +159,4 @@ def gradient_norm(config: Config, b: int, n: int) -> float:
 def dim(config: Config, network: Network, example: Any) -> int:
     """Number of trained parameters; those of padded layers do not count."""
     shapes = jax.eval_shape(network.init, jax.random.key(0), example)
-    if network.trainable is None:
-        return sum(int(np.prod(s.shape)) for s in jax.tree.leaves(shapes))
-    ones = jax.tree.map(lambda s: jnp.zeros(s.shape), shapes)
-    marks = network.trainable(ones, hyper(config))
-    return int(sum(float(jnp.sum(leaf)) for leaf in jax.tree.leaves(marks)))
+    return marked(network, shapes, hyper(config))

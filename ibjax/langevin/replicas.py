@@ -13,6 +13,7 @@ from ibjax.langevin import batches, engine, hosts
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper
 from ibjax.langevin.engine import Progress
+from ibjax.langevin.marks import check_marks
 from ibjax.langevin.measured import evidence, step_arrays
 from ibjax.langevin.observed import (
     Observe,
@@ -135,6 +136,7 @@ def _train(key, config, dataset, supersample, observe, weights, first_mask, prog
     check_rows(config, network, x, 2 * n)
     sizes, stops = step_arrays(config), config.stops
     params = jax.eval_shape(network.init, jax.random.key(0), x[:1])
+    check_marks(network, params, hyper(config))
     look = None
     if observe is not None:
         check_observe(observe, params)

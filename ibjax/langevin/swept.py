@@ -13,6 +13,7 @@ from ibjax.langevin import engine
 from ibjax.langevin.checks import pairs, pool_arrays
 from ibjax.langevin.config import Config, hyper, static
 from ibjax.langevin.engine import Progress
+from ibjax.langevin.marks import check_marks
 from ibjax.langevin.measured import evidence, step_arrays
 from ibjax.langevin.prepared import as_now, check_rows, network_of
 from ibjax.langevin.programs import in_parallel
@@ -162,7 +163,10 @@ def _train(runs, dataset, at_once, progress) -> Iterator[Evidence]:
     keys, rows, sizes = [], [], []
     for run, (index, mask) in zip(runs, drawn):
         k1, k2, _ = mask.shape
-        check_rows(run.config, _network(run.config, num_classes, x), x, 2 * n)
+        network = _network(run.config, num_classes, x)
+        check_rows(run.config, network, x, 2 * n)
+        params = jax.eval_shape(network.init, jax.random.key(0), x[:1])
+        check_marks(network, params, hyper(run.config))
         own = jax.tree.map(lambda v, r=k1 * k2: np.full(r, v, np.float32), hyper(run.config))
         keys.append(replica_keys(root_key(run.key), k1, k2, run.config.shared_randomness))
         rows.append((np.repeat(index, k2, axis=0), mask.reshape(k1 * k2, n), own))

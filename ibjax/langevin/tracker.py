@@ -11,16 +11,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ibjax import arguments
 from ibjax.interface import Dataset
 from ibjax.langevin import checks, engine, ledger
 from ibjax.langevin.config import Config, called, hyper
 from ibjax.langevin.engine import Progress
+from ibjax.langevin.marks import check_marks
 from ibjax.langevin.measured import step_arrays
 from ibjax.langevin.prepared import as_now, network_of
 from ibjax.langevin.tracked import Extra, Followed
 from ibjax.randomness import pinned, root_key
 from ibjax.signatures import enforced
 from ibjax.typing import Array, Int, Key
+
+_LEAST, _MOST = 1e-18, 1e18
+"""Numbers whose squares, and the inverse of these, float32 holds."""
 
 
 class Track(NamedTuple):
@@ -87,7 +92,7 @@ def track(
         train: positions of the training sets; the first J of each are tracked.
         ghosts: positions of the unused candidates of the tracked slots, K - 1 each.
         test: positions of examples to evaluate on.
-        checkpoints: updates done at each evaluation, increasing; the end by default.
+        checkpoints: updates done at each evaluation, increasing; those of `config` by default.
         momentum: mu in [0, 1), of heavy-ball momentum without noise in the buffer.
         preconditioner: positive numbers chosen without the data: a pytree like the parameters,
             or a flat array (d,).
@@ -117,11 +122,14 @@ def track(
         plain = momentum == 0 and preconditioner is None and prior_std is None
         network = _checked(config, dataset, x, train, ghosts, test, momentum, plain)
         step_arrays(config)  # refuses schedules that leave the numbers a step may have
-        stops = (config.steps,) if checkpoints is None else tuple(int(c) for c in checkpoints)
-        if list(stops) != sorted(set(stops)) or stops[0] < 0 or stops[-1] > config.steps:
+        stops = config.stops if checkpoints is None else checkpoints
+        stops = tuple(arguments.whole("checkpoints", c, 0) for c in stops)
+        if not stops or list(stops) != sorted(set(stops)) or stops[-1] > config.steps:
             raise ValueError(f"checkpoints={stops} must increase within 0..steps={config.steps}")
-        if prior_std is not None and not prior_std > 0:
-            raise ValueError(f"prior_std={prior_std} must be positive, or None")
+        if prior_std is not None and not _LEAST <= prior_std <= _MOST:
+            raise ValueError(
+                f"prior_std={prior_std} must be positive, with a square in float32, or None"
+            )
         dim = _dim(network, x)
         root: Any = _root(preconditioner, network, x, dim)
         kind = Followed(
@@ -174,15 +182,18 @@ def _root(preconditioner: Any, network: Any, x: np.ndarray, dim: int) -> Any:
     if preconditioner is None:
         return jnp.ones(())
     sizes = jax.eval_shape(network.init, jax.random.key(0), x[:1])
-    leaves = jax.tree.leaves(preconditioner)
+    leaves = [arguments.host("preconditioner", leaf) for leaf in jax.tree.leaves(preconditioner)]
     if len(leaves) > 1:
         pairs = zip(leaves, jax.tree.leaves(sizes))
         leaves = [np.broadcast_to(np.asarray(v), s.shape).ravel() for v, s in pairs]
-    flat = np.concatenate([np.ravel(v) for v in leaves])
-    if flat.shape != (dim,) or not (flat > 0).all() or not np.isfinite(flat).all():
+    flat = np.concatenate([np.ravel(v) for v in leaves] or [np.zeros(0)])
+    do = f"give {dim} positive ones, chosen without the data, or a pytree like the parameters"
+    if flat.shape != (dim,):
+        raise ValueError(f"preconditioner has {flat.size} numbers; {do}")
+    wrong = flat[~((flat >= _LEAST**2) & (flat <= _MOST**2))]
+    if wrong.size:
         raise ValueError(
-            f"preconditioner has {flat.size} numbers; give {dim} finite positive ones, chosen "
-            "without the data, or a pytree like the parameters"
+            f"preconditioner holds {wrong[0]:g}, of {flat.size} numbers; {do}, that are in float32"
         )
     return jnp.sqrt(jnp.asarray(flat, jnp.float32))
 
@@ -192,6 +203,11 @@ def _checked(config, dataset, x, train, ghosts, test, momentum, plain):
         raise ValueError(
             f"optimizer={called(config.optimizer)} cannot be tracked: its drift is not linear in "
             "the gradients; give sgld with momentum= or preconditioner= instead"
+        )
+    if config.account:
+        raise ValueError(
+            "account=True: the account of pairs is kept by run_replicas; track keeps that of its "
+            "slots in any case; set account=False"
         )
     if config.stop_error is not None:
         raise ValueError(
@@ -228,6 +244,7 @@ def _checked(config, dataset, x, train, ghosts, test, momentum, plain):
     checks.check_distinct("ghosts", ghosts.reshape(-1, ghosts.shape[2]), "slot")
     described = (int(dataset.num_classes), x.shape[1:], x.dtype.name, config.scalars)
     network = network_of(config.network, *described, claims=True)
+    check_marks(network, jax.eval_shape(network.init, jax.random.key(0), x[:1]), hyper(config))
     if network.batch_statistics is not None:
         raise ValueError(
             "network has batch statistics: its examples share them, so none has a gradient of its "

@@ -160,8 +160,8 @@ def conditional_ksg(
         Nats, unclamped; mostly too small, by 0.6 where all of x, y, z hold 1.2 and n = 20, and as
         `ksg` not always. Flags as for `ksg`, but that of infinite information: not ok where nine
         neighbourhoods in ten, of those that z alone does not make, are the same in (x, z), in
-        (y, z) and jointly. Samples of y = x look like this; of what x says of y given z only
-        together with z, such as y = x + z, the infinite information is not noticed.
+        (y, z) and jointly, and z alone makes less than half. Samples of y = x look like this in
+        few dimensions of z; samples of y = x + z do not, and are not noticed.
 
     Raises:
         ValueError: for shapes that do not pair up or k < 1.
@@ -234,8 +234,8 @@ def _determined_given(nxz: Array, nyz: Array, nz: Array, k: int) -> Array:
     wider = nz > k
     # Distances that are equal but for rounding put the k-th neighbour within one of the two.
     same = wider & (nxz + nyz <= 2 * k + 1)
-    # Where z makes nearly all neighbourhoods there is nothing to tell from.
-    return (same.sum() > _DETERMINED * wider.sum()) & (wider.mean() > 1 - _DETERMINED)
+    # Where z makes most neighbourhoods there is too little to tell from.
+    return (same.sum() > _DETERMINED * wider.sum()) & (wider.mean() > 0.5)
 
 
 def _few_twins(x: JaxArray, y: JaxArray, rows: int) -> JaxArray:

@@ -1,5 +1,7 @@
 """What one draw tells about which of two unit normals it came from, given the odds before it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ FAR = 50.0
 """Divergence from which on the draw is taken to tell everything."""
 
 
+@partial(jax.jit, static_argnames="nodes")
 def surprise(
     k: Float[Array, "*batch"], y: Float[Array, "*batch"], nodes: int = NODES
 ) -> Float[Array, "*batch"]:
@@ -37,6 +40,7 @@ def surprise(
     return jnp.where(k > FAR, jax.nn.softplus(y), values)
 
 
+@partial(jax.jit, static_argnames="nodes")
 def told(
     k: Float[Array, "*batch"], y: Float[Array, "*batch"], nodes: int, margin: float | Array
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:

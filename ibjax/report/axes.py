@@ -123,6 +123,15 @@ def differing(dataset: xarray.Dataset) -> dict[str, list[Any]]:
     return {str(name): list(v) for name, v in known if isinstance(v, list)}
 
 
+def runs(dataset: xarray.Dataset) -> list[str]:
+    """Names of the results put side by side, empty for one."""
+    try:
+        found = json.loads(dataset.attrs.get("runs", "[]"))
+    except (TypeError, ValueError):
+        return []
+    return list(map(str, found)) if isinstance(found, list) else []
+
+
 def setting(name: str, value: Any) -> str:
     """A setting of a configuration as text."""
     if name == "classes" and isinstance(value, list):

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray
 
@@ -13,7 +13,7 @@ from ibjax import files, results
 from ibjax.environment import expanded
 from ibjax.report import axes
 from ibjax.report.summary import headlines, summaries
-from ibjax.report.table import GIVEN, cell, heads, kind, null, remarks
+from ibjax.report.table import GIVEN, cell, heads, kind, layers, null, remarks
 
 if TYPE_CHECKING:
     import pandas
@@ -78,10 +78,10 @@ def csv(dataset: xarray.Dataset, checkpoint: int | None = -1) -> str:
 def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataFrame":
     """Every number at full precision, a row a cell and quantity.
 
-    Columns: the axes of the sweep, step, name, kind, value, half_width_95, vacuous, confidence
-    (of a certificate), null and null_spread (mean and standard deviation of the reading where
-    masks mean nothing), and given (what errors and gap are conditional on: batches or noise that
-    all replicas share). A missing value is NaN.
+    Columns: the axes of the sweep, the settings in which runs put side by side differ, step, name,
+    kind, value, half_width_95, vacuous, confidence (of a certificate), null and null_spread (mean
+    and standard deviation of the reading where masks mean nothing), and given (what errors and gap
+    are conditional on: batches or noise that all replicas share). A missing value is NaN.
 
     Args:
         dataset: a results file.
@@ -92,14 +92,16 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
     axis = "checkpoint" if checkpoint is None and "checkpoint" in dataset.dims else None
     found = summaries(dataset, -1 if checkpoint is None else checkpoint, axis=axis)
     order = list(results.axes(dataset))
+    along, apart = _apart(dataset)
     lines = []
     for summary in found:
         for i, point in enumerate(summary.points):
-            along = {} if summary.axis in (None, "checkpoint") else {summary.axis: point}
-            place = {**summary.fixed, **along}
+            own = {} if summary.axis in (None, "checkpoint") else {summary.axis: point}
+            place = {**summary.fixed, **own}
             lines += [
                 {
                     **{name: place[name] for name in order},
+                    **{name: each[place[along]] for name, each in apart.items()},
                     "step": summary.steps[i],
                     "name": row.name,
                     "kind": row.kind,
@@ -115,7 +117,28 @@ def frame(dataset: xarray.Dataset, checkpoint: int | None = -1) -> "pandas.DataF
                 }
                 for row in (*summary.rows, *summary.conditions)
             ]
-    return pandas.DataFrame(lines, columns=[*order, *_COLUMNS])
+    return pandas.DataFrame(lines, columns=[*order, *apart, *_COLUMNS])
+
+
+def _apart(dataset: xarray.Dataset) -> tuple[str, dict[str, dict[Any, Any]]]:
+    """The axis along which results stand side by side, and by name, at each of its places, the
+    settings in which they differ.
+    """
+    runs, differing = axes.runs(dataset), axes.differing(dataset)
+    if "run" not in dataset.coords or dataset["run"].ndim != 1:
+        return "", {}
+    along = str(dataset["run"].dims[0])
+    places = dict(zip(results.axes(dataset)[along], dataset["run"].values.tolist()))
+    taken = {*results.axes(dataset), *_COLUMNS}
+    found = {}
+    for name, values in differing.items():
+        each = {
+            run: v if isinstance(v, int | float | None) else axes.setting(name, v)
+            for run, v in zip(runs, values)
+        }
+        if name not in taken:
+            found[name] = {place: each.get(run) for place, run in places.items()}
+    return along, found
 
 
 def write_table(
@@ -179,11 +202,14 @@ def _tabulated(
     for summary in found:
         place = [axes.number(summary.fixed[name]) for name in others if name in summary.fixed]
         points = range(len(summary.points))
-        for row in (*summary.rows, *summary.conditions):
+        for row in summary.rows:
             rows.append([*place, row.name, kind(row), *(cell(row, i) for i in points)])
             if row.has_null:
                 nulls = (null(row, i) for i in points)
                 rows.append([*place, f"{row.name} without memory", "null", *nulls])
+        rows += [[*place, *texts] for texts in layers(summary)]
+        for row in summary.conditions:
+            rows.append([*place, row.name, kind(row), *(cell(row, i) for i in points)])
     width = max(map(len, rows), default=len(others) + 2)
     rows = [[*row, *[""] * (width - len(row))] for row in rows]
     columns = max((heads(summary) for summary in found), key=len)

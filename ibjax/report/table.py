@@ -86,16 +86,27 @@ def _columns(summary: Summary) -> "RenderableType":
         if row.name == "gap":
             out.add_section()
     out.add_section()
-    if np.isfinite(summary.contracted).any():
-        out.add_row("eta^(L/2)", "upper", *(_factor(c) for c in summary.contracted))
-    if np.isfinite(summary.floor).any():
-        least = ["-" if math.isnan(f) else rounding.down(f) for f in summary.floor]
-        out.add_row("  least possible", "estimate", *least)
+    for name, which, *texts in layers(summary):
+        out.add_row(f"  {name}" if name == _LEAST else name, which, *texts)
     if summary.conditions:
         out.add_section()
     for row in summary.conditions:
         out.add_row(row.name, row.kind, *(cell(row, i) for i in places), style=_style(row))
     return out
+
+
+_LEAST = "least possible"
+
+
+def layers(summary: Summary) -> list[list[str]]:
+    """What the layers leave of the information and must leave: name, kind and a text a point."""
+    rows = []
+    if np.isfinite(summary.contracted).any():
+        rows.append(["eta^(L/2)", "upper", *map(_factor, summary.contracted)])
+    if np.isfinite(summary.floor).any():
+        least = ["-" if math.isnan(f) else rounding.down(f) for f in summary.floor]
+        rows.append([_LEAST, "estimate", *least])
+    return rows
 
 
 def heads(summary: Summary) -> list[str]:
@@ -233,7 +244,7 @@ def _notes(dataset: xarray.Dataset, found: Sequence[Summary]) -> list[str]:
 def _apart(dataset: xarray.Dataset) -> list[str]:
     """What tells runs apart that are put side by side, where no axis says it."""
     differing = axes.differing(dataset)
-    runs = np.atleast_1d(dataset["run"].values).tolist() if "run" in dataset.coords else []
+    runs = axes.runs(dataset)
     lines = []
     for name, values in differing.items():
         each = [axes.setting(name, value) for value in values]

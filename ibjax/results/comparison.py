@@ -16,16 +16,18 @@ _PLACES = ("data_dir", "download", "source")
 """Settings that decide no number."""
 
 
-def compared(files: "Mapping[str, xarray.Dataset]") -> "xarray.Dataset":
+def compared(files: "Mapping[str, xarray.Dataset]", axis: str | None = None) -> "xarray.Dataset":
     """Several results side by side along an axis ``run``: what tables and pictures show of them.
 
     A setting that one file has as an axis and another as one value becomes an axis of both. Places,
     replicas, layers and bounds that a file does not have hold nothing: NaN, or -1 in whole numbers.
     Raw tables stay in the files. The configuration is what the files have in common; the attribute
-    ``differing`` lists the other settings that no axis shows, by name, a value a file.
+    ``differing`` lists the other settings that no axis shows, by name, a value a file of ``runs``.
 
     Args:
         files: results by the name of the run.
+        axis: a setting that may have one value in every file. Where no two files have a place in
+            common along it, it joins them in the place of ``run``.
 
     Raises:
         ValueError: where one file has an axis that says nothing of another.
@@ -35,15 +37,19 @@ def compared(files: "Mapping[str, xarray.Dataset]") -> "xarray.Dataset":
     raw = {*layout.RAW, "pair", "step"}
     bare = {name: one.drop_vars(raw & set(one.variables)) for name, one in files.items()}
     several = {a for one in bare.values() for a in axes(one)}
+    if axis is not None and all(axis in one.coords for one in bare.values()):
+        several |= {axis} - set(layout.INNER)
     for name, one in bare.items():
-        for axis in several - set(axes(one)):
-            if axis not in one.coords:
-                raise ValueError(f"{name} has no {axis.replace('_', ' ')}, which another file has")
-            bare[name] = one = one.expand_dims(axis)
+        for missing in several - set(axes(one)):
+            if missing not in one.coords:
+                words = missing.replace("_", " ")
+                raise ValueError(f"{name} has no {words}, which another file has")
+            bare[name] = one = one.expand_dims(missing)
     listed = _roomy(list(bare.values()))
+    joined = axis if axis in several and _disjoint(listed, str(axis)) else None
     together = xarray.concat(
         listed,
-        dim=xarray.DataArray(list(bare), dims="run", name="run"),
+        dim=joined or xarray.DataArray(list(bare), dims="run", name="run"),
         data_vars="all",
         coords="different",
         compat="equals",
@@ -51,13 +57,23 @@ def compared(files: "Mapping[str, xarray.Dataset]") -> "xarray.Dataset":
         fill_value=_blanks(listed),
         combine_attrs="override",
     )
+    if joined:
+        whose = [name for name, one in zip(bare, listed) for _ in range(one.sizes[joined])]
+        together = together.assign_coords(run=(joined, whose)).sortby(joined)
     configs = [layout.configuration(one) for one in files.values()]
     common = {k: v for k, v in configs[0].items() if all(c.get(k) == v for c in configs)}
     return together.assign_attrs(
         _origin(list(files.values())),
         config=json.dumps(common, sort_keys=True),
+        runs=json.dumps(list(files)),
         differing=json.dumps(_differing(list(files.values()), configs, axes(together))),
     )
+
+
+def _disjoint(listed: "list[xarray.Dataset]", axis: str) -> bool:
+    """Whether no two data sets have a place in common along an axis."""
+    places = [value for one in listed for value in one[axis].values.tolist()]
+    return len(set(places)) == len(places)
 
 
 def _roomy(listed: "list[xarray.Dataset]") -> "list[xarray.Dataset]":

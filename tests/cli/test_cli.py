@@ -15,17 +15,16 @@ from scipy import stats
 from ibjax import cli, results, rounding
 from ibjax.cli import terminal
 
-SMALL = "--depths 1 2 --width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6".split()
+SMALL = "--width 4 --train-size 10 --supersamples 2 --masks 3 --steps 6 --checkpoints 2".split()
 
 
 def ibjax(*arguments, cwd=None, **environment):
-    inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     return subprocess.run(
         [sys.executable, "-m", "ibjax", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**inherited, "COLUMNS": "140", **environment},
+        env={**os.environ, "COLUMNS": "140", **environment},
         timeout=240,
     )
 
@@ -33,8 +32,9 @@ def ibjax(*arguments, cwd=None, **environment):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
-    cache = folder / "cache"
-    done = ibjax("run", *SMALL, "--out", "small.nc", cwd=folder, XDG_CACHE_HOME=str(cache))
+    # On one device its programs are those of a sweep in this process, compiled once for both.
+    words = ["run", *SMALL, "--depths", "1", "2", "--out", "small.nc"]
+    done = ibjax(*words, cwd=folder, JAX_NUM_CPU_DEVICES="1")
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -48,7 +48,26 @@ def test_run_prints_the_table_and_names_what_it_wrote(finished):
     assert (folder / "small.png").read_bytes().startswith(b"\x89PNG")
     advice, *said = done.stderr.splitlines()
     assert advice.startswith("3 masks resolve") and said == ["depth 1: done", "depth 2: done"]
-    assert any((folder / "cache").rglob("*-cache"))
+
+
+def test_a_run_keeps_its_programs_and_has_a_device_a_core(tmp_path):
+    """By the settings of a process that nobody set; what is trained does not matter."""
+    code = """
+import jax
+from ibjax import cli, sweep
+def trains(*_, **__):
+    jax.jit(lambda x: x + 1)(1.0)
+    raise ValueError(f"{jax.local_device_count()} devices")
+sweep.run = trains
+raise SystemExit(cli.main(["run", "--out", "r.nc"]))
+"""
+    free = ("JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
+    environment = {k: v for k, v in os.environ.items() if k not in free}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2 and f"{min(os.cpu_count(), 8)} devices" in done.stderr
+    assert any((tmp_path / "cache" / "ibjax" / "xla").rglob("*-cache"))
 
 
 def test_show_prints_the_same_table_and_redraws_the_picture(finished):
@@ -59,7 +78,7 @@ def test_show_prints_the_same_table_and_redraws_the_picture(finished):
     assert shown.stdout == done.stdout
     assert (folder / "small.png").exists()
     early = ibjax("show", "small.nc", "--checkpoint", "0", cwd=folder)
-    assert "2 steps" in early.stdout and early.stdout != done.stdout
+    assert "3 steps" in early.stdout and early.stdout != done.stdout
 
 
 def test_every_number_of_the_table_is_in_the_file(finished, missing):
@@ -208,21 +227,22 @@ def test_list_names_every_bound_estimator_and_data_set():
         assert word in done.stdout, word
 
 
-def test_mi_prints_every_estimate_with_its_bias(tmp_path):
+def test_mi_prints_every_estimate_with_its_bias(tmp_path, capsys):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 1))
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", x + rng.normal(size=(300, 1)))
-    done = ibjax("mi", tmp_path / "x.npy", tmp_path / "y.npy")
-    assert done.returncode == 0, done.stderr
-    assert "ksg" in done.stdout and "bias" in done.stdout and "n = 300" in done.stdout
+    assert cli.main(["mi", str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]) == 0
+    said = capsys.readouterr().out
+    assert "ksg" in said and "bias" in said and "n = 300" in said
 
 
-def test_mnist_runs_the_main_job(tfds_dir, tmp_path):
+def test_mnist_runs_the_main_job(tfds_dir, tmp_path, capsys):
     options = ["--dataset", "mnist", "--data-dir", tfds_dir, "--classes", "3", "8", "5"]
-    done = ibjax("run", *SMALL, *options, "--depths", "1", "--out", tmp_path / "m.nc")
-    assert done.returncode == 0, done.stderr
-    assert "mnist, 3 versus 8 versus 5: n = 10" in done.stdout and "individual" in done.stdout
+    more = ["--depths", "1", "--no-cache", "--out", str(tmp_path / "m.nc")]
+    assert cli.main(["run", *SMALL, *options, *more]) == 0
+    said = capsys.readouterr().out
+    assert "mnist, 3 versus 8 versus 5: n = 10" in said and "individual" in said
 
 
 @pytest.mark.parametrize(

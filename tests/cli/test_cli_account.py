@@ -62,12 +62,12 @@ def test_a_ball_for_the_last_weights(tmp_path, capsys):
 
 @pytest.mark.parametrize("words, message", [
     ("--radius 0", "radius=0.0 must be positive"),
-    ("--radius nan", "radius=nan must be positive"),
+    ("--radius nan", "radius=nan is no number"),
     ("--batch-size 900", "batch_size=900 exceeds n=800"),
     ("--batch-size 0", "batch_size=0 must be at least 1"),
     ("--steps 0", "steps=0 must be at least 1"),
     ("--clip 0", "clip=0.0 must be positive"),
-    ("--inverse-temperature nan", "must be positive and finite"),
+    ("--inverse-temperature nan", "inverse_temperature=nan is no number"),
     ("--batching shuffle", "--batching"),
     ("--batching full --batch-size 10", "batching='full' with batch_size=10"),
     ("--train-error 2", "train_error=2 exceeds loss_range=1"),

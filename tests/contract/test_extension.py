@@ -175,3 +175,56 @@ def test_a_new_bound_is_one_function_and_one_row(evidence, monkeypatch, tmp_path
     assert again.about == "pair"
     with pytest.raises(ValueError, match="from own, which is about single pairs"):
         bounds.xu_raginsky(again, 10, 0.5)
+
+
+def test_a_row_has_its_kind_from_all_that_it_reads(evidence, monkeypatch):
+    """What was measured and is not declared is not there: it made a certificate of an estimate."""
+
+    def claims(read):
+        def measure(moment):
+            return BoundValue(jnp.asarray(read(moment)), kind="certificate", about="other")
+
+        return registry.Bound("own", measure, ("clip",), ("iid",), "bu2020", "claims")
+
+    def of(read):
+        monkeypatch.setattr(registry, "_ROWS", (claims(read),))
+        return bounds.evaluate(evidence, names=["own"])["own"]
+
+    fair = of(lambda moment: 0.25)
+    assert fair.kind == "certificate" and float(fair.value) == 0.25
+    for read in (
+        lambda moment: jnp.mean(moment.train_error),
+        lambda moment: jnp.mean(jax.jit(lambda m: m.test_error)(moment)),
+        lambda moment: jnp.mean(moment[moment._fields.index("train_error")]),
+    ):
+        hidden = of(read)
+        assert np.isnan(hidden.value) and not hidden.holds
+        assert "what was measured and is not among its inputs" in hidden.note
+    for wrong, said in ((jnp.ones(3), r"float\d+ \(3,\)"), (0.5 + 1j, "complex")):
+        with pytest.raises(ValueError, match=f"own gives {said}.*one real number"):
+            of(lambda moment, wrong=wrong: wrong)
+    with pytest.raises(ValueError, match="own reads predictions, which was measured"):
+        of(lambda moment: jnp.mean(moment.predictions))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"inputs": ("train_eror",)}, "inputs of own holds 'train_eror'"),
+        ({"limits": ("test_error",)}, "limits of own holds 'test_error'"),
+        ({"assumptions": ("idd",)}, "assumptions of own holds 'idd'"),
+        ({"lowered": "proof"}, "lowered of own holds 'proof'"),
+    ],
+)
+def test_a_row_that_names_what_is_not_there_is_refused(change, named):
+    row = registry.Bound("own", twice_the_error, ("train_error",), ("iid",), "bu2020", "twice")
+    with pytest.raises(ValueError, match=named):
+        replace(row, **change)
+
+
+def test_two_rows_of_one_name_are_refused(monkeypatch):
+    first = registry._ROWS[0]
+    own = replace(first, measure=twice_the_error, summary="another")
+    monkeypatch.setattr(registry, "_ROWS", (*registry._ROWS, own))
+    with pytest.raises(ValueError, match="two rows of the registry are named 'individual'"):
+        bounds.registry()

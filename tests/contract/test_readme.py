@@ -11,12 +11,13 @@ from ibjax import rounding
 from ibjax.cli import commands
 
 README = Path(__file__).parents[2] / "README.md"
+# The sizes of the sweeps in other tests: the program of all bounds is theirs.
 SMALLER = {
-    "steps=200": "steps=4",
-    "steps=100": "steps=4",
+    "steps=200": "steps=6",
+    "steps=100": "steps=6",
     "supersamples=4, masks=20": "supersamples=2, masks=3",
     "supersamples=3, masks=10": "supersamples=2, masks=3",
-    "n=100": "n=12",
+    "n=100": "n=10",
     "width=32": "width=4",
 }
 

@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from ibjax import langevin
 from ibjax.interface import Hyper
-from ibjax.langevin import cross_entropy, step_gradient
+from ibjax.langevin import cross_entropy
 from ibjax.networks import CNN, MLP, build
 
 X = jax.random.normal(jax.random.key(0), (6, 4, 4, 1))
 Y = jnp.array([0, 1, 1, 0, 2, 1])
 KEY = jax.random.key(9)
+
+
+def step_gradient(network, params, *given, **how):
+    """One program: operation by operation it is a hundred, each compiled for its shapes."""
+    return jax.jit(lambda p: langevin.step_gradient(network, p, *given, **how))(params)
 
 
 def per_example(network, params, hyper):
@@ -21,7 +27,8 @@ def per_example(network, params, hyper):
     def loss(p, x, y):
         return cross_entropy(network.apply(p, x[None], None, hyper)[0], y[None])[0]
 
-    return [jax.grad(loss)(params, x, y) for x, y in zip(X, Y)]
+    gradient = jax.jit(jax.grad(loss))
+    return [gradient(params, x, y) for x, y in zip(X, Y)]
 
 
 def flat(tree):
@@ -34,7 +41,7 @@ def flat(tree):
 @pytest.mark.parametrize("weights", [None, jnp.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])])
 def test_clipped_mean_and_norms_agree_with_one_gradient_an_example(config, weights):
     network = build(config, 3, (4, 4, 1))
-    params = network.init(jax.random.key(1), X)
+    params = jax.jit(network.init)(jax.random.key(1), X)
     gradients = np.stack([flat(g) for g in per_example(network, params, None)])
     norms = np.linalg.norm(gradients, axis=1)
     clip = float(np.median(norms))
@@ -48,13 +55,13 @@ def test_clipped_mean_and_norms_agree_with_one_gradient_an_example(config, weigh
 
 def test_without_clipping_it_is_the_gradient_of_the_mean_loss():
     network = build(MLP(depth=2, width=5), 3, (4, 4, 1))
-    params = network.init(jax.random.key(1), X)
+    params = jax.jit(network.init)(jax.random.key(1), X)
     hyper = Hyper(0.1, 1.0)
 
     def loss(p):
         return jnp.mean(cross_entropy(network.apply(p, X, None, hyper)[0], Y))
 
-    value, expected = jax.value_and_grad(loss)(params)
+    value, expected = jax.jit(jax.value_and_grad(loss))(params)
     got = step_gradient(network, params, X, Y, None, 6, KEY, hyper, False)
     np.testing.assert_allclose(flat(got.gradient), flat(expected), atol=1e-6)
     np.testing.assert_allclose(got.loss, value, rtol=1e-6)
@@ -66,7 +73,7 @@ def test_without_clipping_it_is_the_gradient_of_the_mean_loss():
 
 def test_the_padded_layers_of_a_network_have_no_gradient():
     network = build(MLP(depth=2, width=5, padded_to=4), 3, (4, 4, 1))
-    params = network.init(jax.random.key(1), X)
+    params = jax.jit(network.init)(jax.random.key(1), X)
     hyper = Hyper(0.1, 1.0, clip=jnp.float32(0.5), depth=2)
     got = step_gradient(network, params, X, Y, None, 6, KEY, hyper, True)
     assert float(jnp.abs(got.gradient["hidden"][1:]).max()) == 0.0
@@ -77,7 +84,7 @@ def test_the_padded_layers_of_a_network_have_no_gradient():
 def test_ghosts_are_given_beside_the_batch_and_leave_it_as_it_is(tapped):
     network = build(MLP(depth=2, width=5, noise=0.3), 3, (4, 4, 1))
     network = network if tapped else network._replace(taps=None)
-    params = network.init(jax.random.key(1), X)
+    params = jax.jit(network.init)(jax.random.key(1), X)
     given = (None, 6, KEY, Hyper(0.1, 1.0, clip=jnp.float32(0.4), layer_noise=0.3), True, True)
     ghosts = X[::-1] + 1, jnp.flip(Y)
     got = step_gradient(network, params, X, Y, *given, ghosts=ghosts)
@@ -97,7 +104,7 @@ def squares(logits, y):
 @pytest.mark.parametrize("tapped", [True, False])
 def test_a_loss_of_ones_own(tapped):
     network = build(MLP(depth=1, width=5), 3, (4, 4, 1))
-    params = network.init(jax.random.key(1), X)
+    params = jax.jit(network.init)(jax.random.key(1), X)
     hyper = Hyper(0.1, 1.0, clip=jnp.float32(1e3))
 
     def mean_loss(p):
@@ -113,11 +120,11 @@ def test_a_loss_of_ones_own(tapped):
 def test_the_parts_of_a_gradient_are_copied_and_not_computed_within_their_concatenation():
     network = build(MLP(depth=3, width=16), 3, (4, 4, 1))
     x, y = jnp.tile(X, (10, 1, 1, 1)), jnp.tile(Y, 10)
-    vector, unravel = ravel_pytree(network.init(jax.random.key(1), X))
+    vector, unravel = ravel_pytree(jax.jit(network.init)(jax.random.key(1), X))
 
     def step(weights, eta):
         hyper = Hyper(0.1, 1.0, clip=1.0)
-        got = step_gradient(network, unravel(weights), x, y, None, 60, KEY, hyper, True)
+        got = langevin.step_gradient(network, unravel(weights), x, y, None, 60, KEY, hyper, True)
         gradient, _ = ravel_pytree(got.gradient)
         return weights - eta * gradient, jnp.sum(gradient**2)
 
@@ -133,7 +140,7 @@ def test_the_parts_of_a_gradient_are_copied_and_not_computed_within_their_concat
 def test_the_mean_over_a_batch_is_as_precise_as_the_parameters(x64):
     network = build(MLP(depth=2, width=5), 3, (4, 4, 1))
     x = jnp.asarray(X, jnp.float64)
-    start = network.init(jax.random.key(1), X)
+    start = jax.jit(network.init)(jax.random.key(1), X)
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), start)
 
     def loss(p):

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from ibjax import data
+from ibjax import data, langevin
 from ibjax.data import embedded
-from ibjax.interface import Dataset, Supersample
+from ibjax.interface import Dataset, Network, Supersample
 from ibjax.langevin import Config, run_replicas, track
 from ibjax.langevin.checks import check_copies, repeated
 from ibjax.langevin.programs import compiled
@@ -238,3 +238,50 @@ def test_supersamples_are_drawn_alike_in_every_environment():
 def test_a_flag_that_is_neither_true_nor_false_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}=.*neither True nor False"):
         Config(**{name: value})
+
+
+def linear(trainable):
+    """Logits linear in the input, with weights and offsets."""
+
+    def init(key, x):
+        return {"w": jax.random.normal(key, (3, 2)), "b": jnp.zeros(2)}
+
+    def apply(params, x, key, hyper):
+        return x @ params["w"] + params["b"], ()
+
+    return Network(init, apply, trainable=trainable)
+
+
+W, B = jnp.ones((3, 2)), jnp.zeros(2)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("trainable", "named"),
+    [
+        (lambda params, hyper: {"w": W / 2, "b": B}, "gives 0.5, which scales"),
+        (lambda params, hyper: {"w": -W, "b": B}, "gives -1"),
+        (lambda params, hyper: {"w": W * jnp.nan, "b": B}, "gives nan"),
+        (lambda params, hyper: {"w": 0 * W, "b": B}, "0 everywhere"),
+        (lambda params, hyper: {"w": W}, "another structure"),
+        (lambda params, hyper: {"w": W[0], "b": B}, "another structure or other shapes"),
+        (lambda params, hyper: {"w": params["w"] > 0, "b": B}, "looks at the parameters"),
+        (lambda params, hyper: {"w": W * (params["b"][0] != 0), "b": B + 1}, "looks at"),
+        (lambda params, hyper: params["v"], "trainable fails"),
+    ],
+)
+def test_marks_that_are_not_of_what_is_trained_are_refused(train, trainable, named):
+    """Halves were counted as half a dimension, though a step moves along all of it."""
+    compiled.cache_clear()
+    with pytest.raises(ValueError, match="network.trainable.*" + named.replace("trainable ", "")):
+        train(POOL, dataclasses.replace(CONFIG, network=linear(trainable)))
+    assert compiled.cache_info().misses == 0
+
+
+def test_frozen_parameters_stay_and_are_no_dimension():
+    network = linear(lambda params, hyper: {"w": jnp.ones_like(params["w"]), "b": B})
+    got = langevin.train(
+        KEY, dataclasses.replace(CONFIG, network=network), POOL, PAIRS, weights=True
+    )
+    assert float(got.evidence.dim) == 6
+    assert not got.weights["b"].any() and got.weights["w"].std() > 0

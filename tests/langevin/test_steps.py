@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from ibjax import langevin
 from ibjax.interface import BATCHINGS, Dataset, Hyper, Network, Supersample
-from ibjax.langevin import Config, batches, cross_entropy, run_replicas, step_gradient, track
+from ibjax.langevin import Config, batches, cross_entropy, run_replicas, track
 from ibjax.langevin.candidates import candidates
 from ibjax.networks import MLP, build, from_linen
 
 KEY = jax.random.key(0)
+
+
+def step_gradient(network, params, *given, **how):
+    """One program: operation by operation it is a hundred, each compiled for its shapes."""
+    return jax.jit(lambda p: langevin.step_gradient(network, p, *given, **how))(params)
 
 
 def broken(z, y):
@@ -28,7 +34,7 @@ def test_a_gradient_that_is_not_finite_counts_as_zero(tapped):
     network = build(MLP(depth=2, width=4), 2, (3,))
     network = network if tapped else network._replace(taps=None)
     x, y = jax.random.normal(jax.random.key(1), (8, 3)), jnp.arange(8) % 2
-    params = network.init(KEY, x)
+    params = jax.jit(network.init)(KEY, x)
     hyper = Hyper(0.1, 1.0, clip=jnp.float32(0.2))
 
     def gradient(rows, loss):
@@ -40,13 +46,18 @@ def test_a_gradient_that_is_not_finite_counts_as_zero(tapped):
     logits, _ = network.apply(params, x, None, hyper)
     right = np.flatnonzero(np.argmax(logits, 1) == y)
     assert 0 < len(right) < 8
-    flat, got = jax.jit(lambda: gradient(jnp.arange(8), broken))()
+    flat, got = gradient(jnp.arange(8), broken)
     expected, _ = gradient(right, cross_entropy)
     np.testing.assert_allclose(flat, expected, rtol=1e-5, atol=1e-7)
     assert (np.asarray(got.norms_sq)[np.setdiff1d(np.arange(8), right)] == 0).all()
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(got.examples))
-    found = candidates(network, params, x[:, None], y[:, None], hyper, True, loss=broken)
-    np.testing.assert_allclose(found.gram()[:, 0, 0], got.norms_sq, rtol=1e-4, atol=1e-9)
+
+    @jax.jit
+    def gram(params):
+        pairs = x[:, None], y[:, None]
+        return candidates(network, params, *pairs, hyper, True, loss=broken).gram()
+
+    np.testing.assert_allclose(gram(params)[:, 0, 0], got.norms_sq, rtol=1e-4, atol=1e-9)
     unclipped = step_gradient(network, params, x, y, None, 8, KEY, hyper, False, loss=broken)
     assert bool(jnp.isnan(ravel_pytree(unclipped.gradient)[0]).any())  # nothing bounds it
 
@@ -55,7 +66,7 @@ def test_a_gradient_that_is_not_finite_counts_as_zero(tapped):
 def test_a_gradient_whose_square_overflows_is_bounded_too(scale):
     network = build(MLP(depth=1, width=4, activation="identity"), 2, (3,))
     x, y = jnp.ones((2, 3)).at[0].mul(scale), jnp.array([0, 1])
-    params = network.init(KEY, x)
+    params = jax.jit(network.init)(KEY, x)
     got = step_gradient(
         network, params, x, y, None, 1, KEY, Hyper(1.0, 1.0, jnp.float32(0.5)), True
     )

@@ -304,6 +304,15 @@ def test_the_program_and_its_memory_do_not_depend_on_the_number_of_steps():
         ({"preconditioner": np.ones(3)}, "preconditioner has 3"),
         ({"prior_std": -1.0}, "prior_std=-1.0"),
         ({"checkpoints": (5, 99)}, "checkpoints"),
+        ({"checkpoints": ()}, r"checkpoints=\(\) must increase"),
+        ({"checkpoints": (True, 4)}, "checkpoints=True must be"),
+        ({"config": dataclasses.replace(BASE, account=True)}, "account=True"),
+        ({"prior_std": np.inf}, "prior_std=inf"),
+        ({"prior_std": 1e-30}, "prior_std=1e-30"),
+        ({"preconditioner": np.full(5, 1e-50)}, "preconditioner holds 1e-50"),
+        ({"preconditioner": np.full(5, 1e50)}, "preconditioner holds 1e\\+50"),
+        ({"preconditioner": np.full(5, 1j)}, "preconditioner"),
+        ({"preconditioner": []}, "preconditioner has 0 numbers"),
         ({"ghosts": np.zeros((2, 4, 1), int)}, "ghosts holds training examples"),
         ({"ghosts": np.full((2, 4, 2), 17)}, "ghosts holds example 17 twice in one slot"),
         ({"test": np.full((2, 1), 999)}, "test reaches beyond"),
@@ -315,3 +324,10 @@ def test_what_breaks_a_theorem_is_refused_by_name(change, named):
     arguments = {"config": BASE, "dataset": data, "train": train, "ghosts": ghosts, "test": test}
     with pytest.raises(ValueError, match=named):
         track(KEY, **(arguments | change))
+
+
+def test_the_checkpoints_of_the_configuration_are_taken():
+    data, train, ghosts, test = draws(2, 4)
+    config = dataclasses.replace(BASE, steps=4, checkpoints=2)
+    assert track(KEY, config, data, train, ghosts, test).steps.tolist() == [2, 4]
+    assert track(KEY, config, data, train, ghosts, test, checkpoints=(1,)).steps.tolist() == [1]

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ibjax import bounds, results
 from ibjax.bounds.evidence import arrays
@@ -75,8 +76,6 @@ def test_every_format_says_what_tells_runs_apart(alone):
     }
     found = results.compared(files)
     assert json.loads(found.attrs["differing"])["clip"] == [1.0, 9.0]
-    from rich.console import Console
-
     written = io.StringIO()
     page = Console(file=written, width=300)
     page.print(report.table(found))
@@ -92,6 +91,47 @@ def test_every_format_says_what_tells_runs_apart(alone):
         ):
             assert words in text, (words, text)
         assert "seed" not in text.replace("seeds", "")
+
+
+def test_programs_are_told_what_tells_runs_apart(alone):
+    files = {
+        name: one.assign_attrs(config=json.dumps({"dataset": "digits", "clip": clip}))
+        for name, one, clip in zip("ab", alone, (1.0, None))
+    }
+    table = report.frame(results.compared(files))
+    clip = table["clip"]
+    assert set(clip[table.run == "a"]) == {1.0} and clip[table.run == "b"].isna().all()
+    assert set(table.masks[table.run == "b"]) == {MANY[1]} and "dataset" not in table
+
+
+def test_files_are_joined_along_a_setting_that_each_has_once(alone):
+    files = {
+        name: one.assign_coords(width=width).assign_attrs(
+            config=json.dumps({"width": width, "x": name})
+        )
+        for name, one, width in zip("ab", alone, (8, 4))
+    }
+    found = results.compared(files, "width")
+    assert "run" not in found.dims and found["width"].values.tolist() == [4, 8]
+    for at, one in ((1, alone[0]), (0, alone[1])):
+        for name, numbers in _rows(one, 0).items():
+            np.testing.assert_allclose(_rows(found, at, axis="width")[name], numbers, err_msg=name)
+    assert "x: a (a), b (b)" in report.markdown(found)
+    table = report.frame(found)
+    assert set(zip(table.width, table.x, table.masks)) == {(8, "a", FEW[1]), (4, "b", MANY[1])}
+    # places in common stay apart by their run; without the axis nothing is joined
+    same = {name: one.assign_coords(width=4) for name, one in files.items()}
+    assert results.compared(same, "width").sizes["run"] == 2
+    assert results.compared(files).sizes["run"] == 2
+
+
+def test_documents_have_the_rows_of_layers_that_terminals_have(alone):
+    written = io.StringIO()
+    Console(file=written, width=300).print(report.table(alone[0]))
+    for name in ("eta^(L/2)", "least possible"):
+        shown = [name in text for text in (written.getvalue(), report.markdown(alone[0]))]
+        assert shown[0] == shown[1], name
+    assert "eta^(L/2)" in report.markdown(alone[0])
 
 
 def test_other_examples_under_one_name_are_told(alone):

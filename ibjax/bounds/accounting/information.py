@@ -181,14 +181,20 @@ def sample_information_total(
 
 
 def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
-    """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise."""
+    """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise.
+
+    One whose square, over sizes of batches and samples, rounding would lose counts as one that it
+    keeps: what an account adds up is never 0 where something moves.
+    """
     steps, noise = checks.schedule(step_sizes, noise_stds, 1)
     bound = checks.scalar("clip", clip, 0.0)
     dtype = jnp.result_type(steps, noise)
     bound = bound.astype(dtype)
     still, silent = (steps == 0) | (bound == 0), noise == 0
     moved = jnp.where(still, 0.0, steps) * jnp.where(still, 0.0, bound)
-    return jnp.where(silent & ~still, jnp.inf, moved / jnp.where(silent, 1.0, noise)).astype(dtype)
+    least = float(jnp.finfo(dtype).tiny) ** 0.25
+    moved = jnp.maximum(moved / jnp.where(silent, 1.0, noise), jnp.where(still, 0.0, least))
+    return jnp.where(silent & ~still, jnp.inf, moved).astype(dtype)
 
 
 def name_of(batching: Any) -> str | None:

@@ -228,4 +228,6 @@ def _explained(row: Bound, value: BoundValue, moment: Moment) -> BoundValue:
             reasons.append(f"{name} is missing")
         elif bad.any() and values.shape == gone.shape:
             reasons.append(f"{name} is missing in {int(bad.sum())} of {gone.size} replicas")
+    if not reasons and not value.note:
+        reasons.append("it gives no number; what was measured and is not among its inputs is NaN")
     return replace(value, note="; ".join(filter(None, (*reasons, value.note))))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import jax.numpy as jnp
 
 from ibjax.bounds import outcome
 from ibjax.bounds.evidence import certified_paths, premises, rows, tabulated
+from ibjax.bounds.evidence.assumptions import assumptions as known_assumptions
+from ibjax.bounds.evidence.declared import declared
 from ibjax.bounds.kinds import weakest
 from ibjax.bounds.supersamples import replica_tables
 from ibjax.interface import BoundValue, Moment
@@ -44,6 +46,16 @@ class Bound:
     lowered: BoundKind = "certificate"
 
     def __post_init__(self) -> None:
+        for said, names, known in (
+            ("inputs", self.inputs, FIELDS),
+            ("limits", self.limits, self.inputs),
+            ("assumptions", self.assumptions, known_assumptions()),
+            ("lowered", (self.lowered,), get_args(BoundKind)),
+        ):
+            if wrong := [name for name in names if name not in known]:
+                raise ValueError(
+                    f"{said} of {self.name} holds {wrong[0]!r}; choose among {[*known]}"
+                )
         checked = premises.inputs(self.assumptions)
         object.__setattr__(self, "inputs", tuple(dict.fromkeys((*self.inputs, *checked))))
 
@@ -62,8 +74,11 @@ class Bound:
             moment: the evidence of one checkpoint.
             given: what else the measure takes.
         """
-        value = self.measure(moment, **given)
-        known = jnp.isfinite(jnp.asarray(value.value))
+        value = self.measure(declared(moment, self.name, self.inputs), **given)
+        got = jnp.asarray(value.value)
+        if got.shape or jnp.issubdtype(got.dtype, jnp.complexfloating):
+            raise ValueError(f"{self.name} gives {got.dtype} {got.shape}; give one real number")
+        known = jnp.isfinite(got)
         ok = value.holds & known & premises.hold(moment, self.assumptions)
         # A difference of two losses spans twice the range of one; their gap does not.
         reached = outcome.reaches(jnp.asarray(value.value), 2 * rows.SIGMA)
@@ -82,7 +97,12 @@ class Bound:
 
 def registry() -> dict[str, Bound]:
     """Every bound on evidence by name, certificates first."""
-    return {row.name: row for row in _ROWS}
+    found = {row.name: row for row in _ROWS}
+    if len(found) < len(_ROWS):
+        names = [row.name for row in _ROWS]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two rows of the registry are named {twice!r}; give each its own name")
+    return found
 
 
 _TRAJECTORY = (

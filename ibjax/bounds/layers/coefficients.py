@@ -97,6 +97,7 @@ def coefficient(c: Contraction, *, certified: bool, divergence: Divergence = "kl
     return checks.real("etas", c.value, 0.0, 1.0)
 
 
+@jax.jit
 def _multiply(value: JaxArray) -> JaxArray:
     positive = value > 0
     total = jnp.sum(jnp.log(jnp.where(positive, value, 1.0)), axis=-1)
@@ -110,6 +111,7 @@ def times(eta: JaxArray, info: JaxArray) -> JaxArray:
     return eta * jnp.where((eta == 0) & jnp.isinf(info), 0.0, info)
 
 
+@jax.jit
 def joint(squared: JaxArray, away: JaxArray, eta: JaxArray) -> tuple[JaxArray, JaxArray, JaxArray]:
     """The joint closed form of the depth bound, from J = 2 sigma^2 I, its label term and eta.
 

@@ -58,6 +58,7 @@ def label_deviation(class_law: Float[Array, " k"], n: Numbers) -> JaxArray:
     return jnp.asarray(value, p.dtype)
 
 
+@jax.jit
 def _deviation(p: JaxArray, n: Any) -> JaxArray:
     """E|p - B/n| for binomial B of n draws."""
     # Of p and 1 - p the smaller, which has the same deviation and loses no digits.

@@ -151,15 +151,21 @@ def membership_upper(
     delta = checks.failure("delta", delta)
     most = np.log(y.shape[-1] + 1)
     low = most if floor is None else checks.real("floor", floor, 0.0)
+    value = _upper(y, delta, low)
+    sure = {"confidence": 1 - delta, "candidates": y.shape[-1] + 1}
+    return proved(value, "membership_upper", "pair", "a run diverged", **sure)
+
+
+@jax.jit
+def _upper(y: JaxArray, delta: JaxArray, low: Any) -> JaxArray:
+    most = np.log(y.shape[-1] + 1)
     each = most - jnp.logaddexp(0.0, jax.nn.logsumexp(y, axis=-1))
     # The path has a density under every candidate: no run that went well ends at +inf.
     each = jnp.where(each > -jnp.inf, jnp.maximum(each, -low), jnp.nan)
     each = each.reshape(y.shape[0], -1).mean(1)
     runs, logs = y.shape[0], jnp.log(2 / delta)
     spread = jnp.sqrt(2 * jnp.var(each, ddof=1) * logs / runs)
-    value = jnp.mean(each) + spread + 7 * (most + low) * logs / (3 * (runs - 1))
-    sure = {"confidence": 1 - delta, "candidates": y.shape[-1] + 1}
-    return proved(value, "membership_upper", "pair", "a run diverged", **sure)
+    return jnp.mean(each) + spread + 7 * (most + low) * logs / (3 * (runs - 1))
 
 
 def _bound(

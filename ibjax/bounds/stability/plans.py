@@ -127,6 +127,7 @@ def gaussian_line(mean: Scalar, std: Scalar, other_mean: Scalar, other_std: Scal
     return jnp.where(b > 0, folded, jnp.abs(a))
 
 
+@jax.jit
 def on_the_line(x: Float[Array, " n"], y: Float[Array, " m"]) -> JaxArray:
     """Area between the distribution functions of two samples of numbers."""
     x, y = jnp.sort(x), jnp.sort(y)
@@ -144,7 +145,7 @@ def _cloud(name: str, value: Any) -> JaxArray:
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; give points in rows: (n, d)")
-    if checks.concrete(array) and not bool(jnp.all(jnp.isfinite(array))):
+    if checks.concrete(array) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds numbers that are not finite; leave those points out")
     return array
 

@@ -7,6 +7,7 @@ pairs the products of the two columns. For 0-1 losses these are the plain counts
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ SIZES = {"pair": 4, "difference": 3, "single": 2, "first": 2}
 """Letters of each alphabet of losses; "codes" has those of its caller."""
 
 
+@partial(jax.jit, static_argnames=("alphabet", "size"))
 def weights(alphabet: str, size: int, data: Data) -> Float[JaxArray, "k1 k2 n c m"]:
     """What each replica gives to each letter of c alphabets, sums to one over letters.
 
@@ -121,6 +123,7 @@ def plug_in_information(
     return jnp.moveaxis(jnp.where(found[..., None], info, missing[..., None]), 2, 1)
 
 
+@jax.jit
 def _plug_in_table(tables: polynomial.Lookup) -> JaxArray:
     """What a letter with these counts adds to the plug-in information of each split."""
     count = jnp.arange(tables.index.shape[0], dtype=tables.table.dtype)
@@ -138,6 +141,7 @@ def _places(data: Data, tables: polynomial.Lookup) -> tuple[JaxArray, JaxArray, 
     return _held(*replica_tables.side_sizes(data), tables)
 
 
+@jax.jit
 def _held(
     zeros: JaxArray, ones: JaxArray, tables: polynomial.Lookup
 ) -> tuple[JaxArray, JaxArray, JaxArray]:
@@ -148,6 +152,7 @@ def _held(
     return jnp.where(found, row, 0), zeros > ones, found
 
 
+@jax.jit
 def _looked_up(table, row, turned, first, second) -> JaxArray:
     """What is held for the counts of each letter, (k1, n, letters)."""
     size = table.shape[-1]

@@ -44,6 +44,12 @@ def counts(
     dtype = jnp.result_type(float)
     weight = jnp.asarray(1 if valid is None else valid, dtype)
     weight = weight.reshape(weight.shape + (1,) * (values.ndim - weight.ndim))
+    return _counted(values, masks, weight, num_values)
+
+
+@partial(jax.jit, static_argnames="num_values")
+def _counted(values: JaxArray, masks: JaxArray, weight: JaxArray, num_values: int) -> JaxArray:
+    dtype = weight.dtype
     flat = (masks * num_values + values).reshape(values.shape[0], -1)
     weight = jnp.broadcast_to(weight, values.shape).reshape(flat.shape)
     size = 2 * num_values
@@ -239,14 +245,19 @@ def cluster_interval(
     """
     draws = checks.static_whole("draws", draws)
     values = checks.real("values", values)
-    finite = jnp.isfinite(values)
-    units = jnp.sum(finite)
-    known = int(units) if checks.concrete(values) else values.size
+    known = int(jnp.sum(jnp.isfinite(values))) if checks.concrete(values) else values.size
     if values.ndim != 1 or known < 2:
         raise ValueError(
             f"values has shape {values.shape}, {known} finite; one supersample has no spread: "
             "give at least 2, or resample its masks with mask_interval"
         )
+    return _resampled(key, values, level, draws)
+
+
+@partial(jax.jit, static_argnames=("level", "draws"))
+def _resampled(key: Key, values: JaxArray, level: float, draws: int) -> Interval:
+    finite = jnp.isfinite(values)
+    units = jnp.sum(finite)
     # Units are the finite entries: they come first, and a resample has as many as there are.
     first = jnp.where(finite, values, 0.0)[jnp.argsort(~finite)]
     picks = jax.random.randint(key, (draws, values.shape[0]), 0, jnp.maximum(units, 1))

@@ -143,7 +143,15 @@ def prepare_losses(losses: Any, masks: Any, valid: Any, clip: Any = None) -> tup
     low, high = _range(clip)
     kept, in_range, counted = _unit(losses, None if clip is None else (low, high))
     wrong = "values outside [0, 1]; give clip=(low, high), which bounds the gap of clipped losses"
-    data = _legal("losses", kept, in_range, masks, binary, use, wrong)
+    try:
+        data = _legal("losses", kept, in_range, masks, binary, use, wrong)
+    except ValueError:
+        # What is no number is within no range: another remedy.
+        if not np.any(
+            np.isnan(losses) & np.asarray(use)[..., None] & np.asarray(binary)[..., None]
+        ):
+            raise
+        raise ValueError("losses holds NaN; mark diverged replicas in valid") from None
     integer = jnp.issubdtype(data.values.dtype, jnp.integer)
     if not integer and checks.concrete(*data):
         integer = bool((np.asarray(counted) | ~np.asarray(data.valid)[..., None]).all())

@@ -125,6 +125,7 @@ def _held_out(a: JaxArray, b: JaxArray, cut: int, ridge: JaxArray) -> tuple[JaxA
     return squared_correlation(first, second)
 
 
+@jax.jit
 def leading_pair(a: JaxArray, b: JaxArray, ridge: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Directions of the leading canonical pair of two samples."""
     a, b = a - jnp.mean(a, 0), b - jnp.mean(b, 0)
@@ -143,6 +144,7 @@ def leading_pair(a: JaxArray, b: JaxArray, ridge: JaxArray) -> tuple[JaxArray, J
     return back(la.T, u[:, 0], lower=False), back(lb.T, vt[0], lower=False)
 
 
+@jax.jit
 def squared_correlation(first: JaxArray, second: JaxArray) -> tuple[JaxArray, JaxArray]:
     """Squared correlation of two columns less what chance makes, and its error under normality."""
     first, second = first - jnp.mean(first), second - jnp.mean(second)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ibjax.bounds import (
+    account,
     noisy_sgd_information,
     per_example_information,
     sample_information,
@@ -249,3 +250,17 @@ def test_sum_over_examples_never_above_the_batch_form_in_many_dimensions(x64):
 def test_refusals(change, message):
     with pytest.raises(ValueError, match=message):
         run(**(dict(n=30, b=6, steps=4) | change))
+
+
+@pytest.mark.parametrize("size", [1e-18, 1e-25, 1e-37])
+@pytest.mark.parametrize("batching", ["full", "without_replacement", "poisson", "whole_epochs"])
+def test_what_rounding_would_lose_is_not_certified_to_be_nothing(dtype, batching, size):
+    n = 1000
+    run = (np.full(3, 0.1, dtype), np.full(3, 0.02, dtype))
+    how = dict(batching=batching, batch_size=n if batching == "full" else 100, n=n, dim=5)
+    found = account(*run, clip=np.asarray(size, dtype), **how)
+    none = account(*run, clip=np.asarray(0.0, dtype), **how)
+    larger = account(*run, clip=np.asarray(1e-3, dtype), **how)
+    for part in ("per_example", "per_sample", "gap"):
+        small, zero, more = (float(getattr(a, part).value) for a in (found, none, larger))
+        assert zero == 0 < small < more, part

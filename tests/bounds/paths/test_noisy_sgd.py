@@ -140,3 +140,16 @@ def test_refusals(change, message):
     }
     with pytest.raises(ValueError, match=message):
         sample_information(**(arguments | change))
+
+
+@pytest.mark.parametrize("form", ["log", "linear"])
+def test_what_rounding_would_lose_is_not_nothing(dtype, form):
+    steps, noise = np.full(3, 0.1, dtype), np.full(3, 0.02, dtype)
+    for size in (1e-18, 1e-30):
+        norm = np.asarray(size, dtype)
+        path = noisy_sgd_information(steps, noise, norm, 5, form=form)
+        example = sample_information(steps, noise, norm, 10, 100, 5, form=form)
+        for found in (path, example):
+            assert 0 < float(found.value) < 1e-15
+    still = noisy_sgd_information(steps, noise, np.asarray(0.0, dtype), 5, form=form)
+    assert float(still.value) == 0

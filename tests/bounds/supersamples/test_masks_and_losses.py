@@ -146,7 +146,12 @@ def test_clipped_losses_and_their_unit(x64):
     assert float(bounds.ld_cmi(broken, masks, valid=valid, clip=1.0).value) == float(kept.value)
     for keywords, message in [
         (dict(losses=losses * 2.0), r"outside \[0, 1\]; give clip="),
-        (dict(losses=broken), r"outside \[0, 1\]"),
+        (dict(losses=broken), "losses holds NaN; mark diverged"),
+        (dict(losses=broken, clip=1.0), "losses holds NaN; mark diverged"),
+        (
+            dict(losses=np.where(valid[..., None, None], losses * 2.0, np.nan), valid=valid),
+            "outside",
+        ),
         (dict(losses=losses, clip=(1, 1)), "clip=.*must be one finite number"),
         (dict(losses=losses * 0.5, correction="jackknife"), "needs whole counts"),
         (dict(losses=losses, correction="polynomial", pooled=True), "one table a pair"),

@@ -225,12 +225,13 @@ def _conditionally(x: JaxArray, y: JaxArray, z: JaxArray, k: int, rows: int):
     counts, radius = map_rows(one, n, rows)
     each = digamma(jnp.maximum(counts, 1.0))
     value, error = _mean(psi(k) - (each[:, 0] + each[:, 1] - each[:, 2]), x.dtype)
-    ok = jnp.all(radius > 0) & _few_twins(x, y, rows) & ~_determined_given(*counts.T, k)
+    ok = jnp.all(radius > 0) & _few_twins(x, y, rows) & ~_determined_given(counts.T, k)
     return value, error, ok
 
 
-def _determined_given(nxz: Array, nyz: Array, nz: Array, k: int) -> Array:
+def _determined_given(counts: Array, k: int) -> Array:
     """Whether x and y have the same neighbours beside z, where z has more of its own."""
+    nxz, nyz, nz = counts
     wider = nz > k
     # Distances that are equal but for rounding put the k-th neighbour within one of the two.
     same = wider & (nxz + nyz <= 2 * k + 1)
@@ -268,5 +269,5 @@ def _conditionally_by_tree(both: Pair, z: np.ndarray, k: int):
     each = [digamma(np.maximum(count, 1)) for count in counts]
     local = psi(k) - (each[0] + each[1] - each[2])
     ok = (radius > 0).all() and max(twins(x), twins(y)) <= _TOLERATED_TWINS
-    ok = ok and not _determined_given(*counts, k)
+    ok = ok and not _determined_given(np.stack(counts), k)
     return local.mean(), local.std(ddof=1) / math.sqrt(len(x)), bool(ok)

@@ -98,6 +98,18 @@ def test_duality_gap_of_a_given_head_is_its_overconfidence():
         assert not bool(one.duality_gap_train.ok)
 
 
+def test_a_head_that_is_no_number_has_no_residual():
+    """Its moments counted as matched, 0.0 and ok, also among the replicas of a mean."""
+    features, labels, weights = logistic_task()
+    bias = np.array([np.nan, 0.0], np.float32)
+    with pytest.raises(ValueError, match="head bias has NaN"):
+        maxent.conditions(features, labels, head=(weights, bias), **FAST)
+    found = jax.jit(lambda b: maxent.conditions(features, labels, head=(weights, b), **FAST))(bias)
+    for part in (found.moment_residual, found.duality_gap):
+        assert np.isnan(part.value) and not bool(part.ok)
+    assert bool(found.linear_gap.ok)
+
+
 def test_moment_residual_of_cross_fitted_heads_is_the_noise_it_names():
     """Labels that are noise: mean square over replicas = moment_null squared (2 free moments)."""
     features, _, _ = logistic_task()

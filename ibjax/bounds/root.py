@@ -18,6 +18,15 @@ def smooth(x: JaxArray) -> JaxArray:
     return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0 * x)
 
 
+def squarable(size: JaxArray, still: JaxArray) -> JaxArray:
+    """Sizes of moves, those whose squares rounding would lose as large as one that it keeps.
+
+    What is added up over moves is then 0 only where everything stands `still`.
+    """
+    least = float(jnp.finfo(size.dtype).tiny) ** 0.25
+    return jnp.maximum(size, jnp.where(still, 0.0, least))
+
+
 def error(value: Any, information: Any, spread: Any) -> JaxArray:
     """Delta-method standard error of c sqrt(I): value / (2 I) times the error of I."""
     safe = jnp.where(information > 0, information, 1.0)

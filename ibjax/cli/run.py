@@ -141,10 +141,11 @@ def defaults(words: list[str]) -> Run:
         raise ValueError("--config needs a file; see ibjax run --help")
     found = toml.read(Path(place))
     options = {word.split("=", 1)[0].removeprefix("--") for word in words if word[:2] == "--"}
-    if "data" in options:
-        found.pop("dataset", None)  # an option of the same setting
+    if "data" in options:  # an option of the same setting
+        options.add("dataset")
+        found.pop("dataset", None)
     for name in toml.objects(Path(place)):
-        if name not in options and not (name == "dataset" and "data" in options):
+        if name not in options:
             raise ValueError(
                 f"{place}: its {name} was an object of Python, which no file holds; give --{name}, "
                 "or repeat it in Python"

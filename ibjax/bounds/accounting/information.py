@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ibjax import arguments
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.accounting import projected
 from ibjax.bounds.accounting.revealed import channel
 from ibjax.bounds.accounting.rounding import up
@@ -183,8 +183,7 @@ def sample_information_total(
 def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
     """``eta_t C/s_t`` of every step, (T,): 0 where nothing moves, inf without noise.
 
-    One whose square, over sizes of batches and samples, rounding would lose counts as one that it
-    keeps: what an account adds up is never 0 where something moves.
+    One whose square, over sizes of batches and samples, rounding would lose is `root.squarable`.
     """
     steps, noise = checks.schedule(step_sizes, noise_stds, 1)
     bound = checks.scalar("clip", clip, 0.0)
@@ -192,8 +191,7 @@ def shifts(step_sizes: Any, noise_stds: Any, clip: Any) -> JaxArray:
     bound = bound.astype(dtype)
     still, silent = (steps == 0) | (bound == 0), noise == 0
     moved = jnp.where(still, 0.0, steps) * jnp.where(still, 0.0, bound)
-    least = float(jnp.finfo(dtype).tiny) ** 0.25
-    moved = jnp.maximum(moved / jnp.where(silent, 1.0, noise), jnp.where(still, 0.0, least))
+    moved = root.squarable(moved / jnp.where(silent, 1.0, noise), still)
     return jnp.where(silent & ~still, jnp.inf, moved).astype(dtype)
 
 

@@ -49,6 +49,7 @@ def declared(moment: Moment, row: str, inputs: tuple[str, ...]) -> Moment:
 
 
 def _nothing(value: Any) -> np.ndarray:
-    """An array of the same form that says nothing: NaN, or no class."""
-    dtype = np.dtype(jnp.asarray(value).dtype)
-    return np.full(np.shape(value), np.nan if dtype.kind == "f" else -1, dtype)
+    """An array of the same form that says nothing: NaN, or no class. One number, seen as many."""
+    dtype = np.dtype(jnp.result_type(value))
+    fill = np.asarray(np.nan if dtype.kind == "f" else -1, dtype)
+    return np.broadcast_to(fill, np.shape(value))

@@ -164,18 +164,14 @@ def least_gap(moment: Moment, delta: float) -> Scalar:
         moment: evidence of one checkpoint.
         delta: failure probability.
     """
-    errors = replica_errors(moment)
-    if not checks.concrete(*errors, moment.shared_batches, moment.mask):
-        below = (1 - jnp.mean(errors[1] - errors[0])) / 2
-        nats = math.log(1 / delta) / independent_runs(moment.mask)
-        least = 1 - 2 * invert.kl(jnp.clip(below, 0, 1), nats)
-        return jnp.where(jnp.isfinite(below) & (moment.shared_batches == 0), least, -1.0)
-    train, test = (np.asarray(e, float) for e in errors)
-    below = float(1 - np.mean(test - train)) / 2
-    if not np.isfinite(below) or np.asarray(moment.shared_batches) != 0:
-        return -1.0
-    nats = math.log(1 / delta) / float(independent_runs(moment.mask))
-    return 1 - 2 * _largest_rate(min(max(below, 0.0), 1.0), nats)
+    train, test = replica_errors(moment)
+    known = checks.concrete(train, test, moment.shared_batches, moment.mask)
+    xp: Any = np if known else jnp
+    below = (1 - xp.mean(xp.asarray(test, float) - xp.asarray(train, float))) / 2
+    sound = xp.isfinite(below) & (xp.asarray(moment.shared_batches) == 0)
+    rate = xp.where(sound, xp.clip(below, 0, 1), 1.0)
+    nats = math.log(1 / delta) / independent_runs(moment.mask)
+    return 1 - 2 * (_largest_rate(float(rate), float(nats)) if known else invert.kl(rate, nats))
 
 
 def _largest_rate(rate: float, nats: float) -> float:

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from ibjax.bounds import checks
+from ibjax.bounds import checks, root
 from ibjax.bounds.kinds import fitted, proved, together
 from ibjax.interface import Estimate
 from ibjax.signatures import enforced
@@ -140,9 +140,6 @@ def _path(steps: JaxArray, norm: JaxArray, noise: JaxArray, dim, form: str) -> J
     silent = noise == 0
     # Inner wheres keep 0 * inf and 0 / 0 out of values and gradients.
     moved = steps * jnp.where(still, 0.0, norm) / jnp.where(silent, 1.0, noise)
-    # A square that rounding would lose counts as one that it keeps: what moves tells something.
-    power = (
-        jnp.maximum(moved, jnp.where(still, 0.0, float(jnp.finfo(moved.dtype).tiny) ** 0.25)) ** 2
-    )
+    power = root.squarable(moved, still) ** 2
     capacity = 0.5 * dim * jnp.log1p(power / dim) if form == "log" else 0.5 * power
     return jnp.sum(jnp.where(silent & ~still, jnp.inf, capacity))
